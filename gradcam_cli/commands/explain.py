@@ -1,0 +1,220 @@
+"""`gradcam INPUT...`: the main job."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from gradcam_cli.applications import find_application, is_model_path
+from gradcam_cli.cam import METHODS
+from gradcam_cli.commands.options import GroupedCommand, message_options, model_options, start, under
+from gradcam_cli.errors import InputError, UsageError
+from gradcam_cli.images import MAX_PIXELS
+from gradcam_cli.inputs import SUFFIXES as IMAGE_SUFFIXES
+from gradcam_cli.inputs import Source, find_sources, read_list
+from gradcam_cli.labels import imagenet_labels, resolve_classes, split_ranks
+from gradcam_cli.messages import one_line, progress
+from gradcam_cli.outputs import SUFFIXES, TREE, Destination, Output, plan_outputs, read_destination
+from gradcam_cli.preprocessing import canonical
+from gradcam_cli.views import FITS
+
+_input, _what, _output = under("Input"), under("What to explain"), under("Output")
+
+EPILOG = """\
+Examples:
+  gradcam cat.jpg --layer block5_conv4         cat_gradcam.png beside you
+  gradcam cat.jpg --class tabby --class top3   the classes asked for, one file each
+  gradcam photos -o maps --skip-existing       a directory, resumed where it stopped
+  gradcam cat.jpg --save npz --json            arrays, and a JSON line on stdout
+  cat cat.jpg | gradcam - -o - > map.png       in a pipe
+
+Exit status:
+  0    all inputs done
+  1    some inputs failed, the rest is written
+  2    wrong usage
+  3    nothing could be done: no model, no weights, no readable input
+  130  interrupted; 143 terminated
+"""
+
+
+@click.command(cls=GroupedCommand, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("inputs", metavar="INPUT...", nargs=-1, type=click.Path())
+@_input(
+    "--files-from", metavar="FILE", type=click.Path(), help="Read paths from a file, one a line; - is standard input."
+)
+@_input("-0", "--null", is_flag=True, help="The paths of --files-from are separated by NUL bytes.")
+@_input(
+    "--max-pixels",
+    type=click.IntRange(1),
+    default=MAX_PIXELS,
+    metavar="N",
+    help="Refuse photos of more pixels. [default: 89,478,485, Pillow's limit]",
+)
+@_what(
+    "-l",
+    "--layer",
+    "layers",
+    multiple=True,
+    default=["auto"],
+    metavar="PATH",
+    help="Layer of the map, repeatable; auto is the last with a plane. [default: auto]",
+)
+@_what(
+    "-c",
+    "--class",
+    "classes",
+    multiple=True,
+    default=["top"],
+    metavar="CLASS",
+    help="Index, name, top or topN, repeatable. [default: top]",
+)
+@_what(
+    "--method",
+    "methods",
+    multiple=True,
+    default=["gradcam"],
+    type=click.Choice(list(METHODS)),
+    help="How the map is made, repeatable. [default: gradcam]",
+)
+@_what(
+    "--score",
+    type=click.Choice(["logit", "softmax"]),
+    default="logit",
+    show_default=True,
+    help="What is differentiated: y_c before softmax, or the probability.",
+)
+@_what(
+    "--fit",
+    type=click.Choice(FITS),
+    default="squash",
+    show_default=True,
+    help="How the photo is brought to the model's input.",
+)
+@_what(
+    "--zoom-order",
+    metavar="N",
+    type=click.IntRange(0, 3),
+    default=1,
+    show_default=True,
+    help="Spline that enlarges the map: 0 cells, 1 linear, 3 cubic.",
+)
+@_what("--batch-size", type=click.IntRange(1), default=8, show_default=True, metavar="N", help="Images in one pass.")
+@_what(
+    "--top",
+    type=click.IntRange(1),
+    metavar="N",
+    help="List the N largest predictions. [default: 5 in JSON, none in text]",
+)
+@model_options
+@_output(
+    "-o",
+    "--output",
+    metavar="DIR|FILE|-",
+    help="Where to: a directory, a file for one input, or - for standard output. [here; gradcam_out/ for directories]",
+)
+@_output(
+    "--save",
+    "kinds",
+    multiple=True,
+    type=click.Choice(list(SUFFIXES)),
+    help="What is written, repeatable. [default: figure]",
+)
+@_output(
+    "--alpha",
+    metavar="X",
+    type=click.FloatRange(0, 1),
+    default=0.5,
+    show_default=True,
+    help="How strongly the map covers the photo.",
+)
+@_output("--cmap", default="jet", show_default=True, metavar="NAME", help="Any colour map of matplotlib.")
+@_output(
+    "--dpi",
+    metavar="N",
+    type=click.IntRange(20, 2400),
+    default=150,
+    show_default=True,
+    help="Dots an inch of the figure.",
+)
+@_output("--skip-existing", is_flag=True, help="Leave out inputs whose files are all there.")
+@_output("--dry-run", is_flag=True, help="Say what would be written, and do nothing.")
+@message_options
+@click.pass_context
+def explain(ctx: click.Context, /, **options: Any) -> int:
+    """Show which parts of an image made a convolutional network choose a class.
+
+    INPUT is an image file, a directory (searched through and through), or - for an image on
+    standard input. Grad-CAM (Selvaraju et al. 2017) with a pretrained VGG19, any classifier of
+    keras.applications, or a Keras model of your own.
+    """
+    start(ctx, quiet=options["quiet"], verbose=options["verbose"], debug=options["debug"])
+    destination = read_destination(options["output"], options["kinds"])
+    if destination.stdout and options["as_json"]:
+        raise UsageError("-o - and --json: both would write to standard output")
+    jobs = plan(options, destination)
+    if options["dry_run"]:
+        return dry_run(jobs, as_json=options["as_json"])
+    check_early(options)
+    from gradcam_cli.commands.run import Writer, results
+
+    writer = Writer(sys.stdout, options, destination)
+    with progress("explaining", len(jobs)) as advance:
+        for (source, outputs), result in zip(jobs, results(ctx, options, jobs), strict=True):
+            writer.write(source, outputs, result)
+            advance(1)
+    return writer.exit_status()
+
+
+def plan(options: dict[str, Any], destination: Destination) -> list[tuple[Source, list[Output]]]:
+    """Find the inputs and give every map its file.
+
+    Raises:
+        UsageError: there is no input, or the outputs cannot be named so.
+        InputError: the directories hold no image.
+    """
+    inputs = list(options["inputs"])
+    if options["files_from"] is not None:
+        inputs += read_list(options["files_from"], nul=options["null"])
+    elif options["null"]:
+        raise UsageError("--null belongs to --files-from, which is missing")
+    if not inputs:
+        raise UsageError("expected an image, a directory or -, got no input", "gradcam --help shows examples")
+    if inputs.count("-") + (options["files_from"] == "-") > 1:
+        raise UsageError("standard input can be read only once")
+    maps = [
+        (layer, method, class_)
+        for layer in dict.fromkeys(options["layers"])
+        for method in dict.fromkeys(options["methods"])
+        for class_ in split_ranks(options["classes"])
+    ]
+    jobs = list(plan_outputs(find_sources(inputs, skip=destination.directory or TREE), destination, maps, inputs))
+    if not jobs:
+        raise InputError(f"no image found in {', '.join(inputs)}", f"looked for {' '.join(sorted(IMAGE_SUFFIXES))}")
+    return jobs
+
+
+def dry_run(jobs: Sequence[tuple[Source, list[Output]]], *, as_json: bool) -> int:
+    """Say for each input what would be written."""
+    for source, outputs in jobs:
+        paths = [str(output.path) for output in outputs]
+        if as_json:
+            click.echo(json.dumps({"input": source.name, "status": "planned", "outputs": paths}))
+        else:
+            click.echo(f"{one_line(source.name)} -> {one_line(', '.join(paths))}")
+    return 0
+
+
+def check_early(options: dict[str, Any]) -> None:
+    """Find mistakes that need no TensorFlow before it is loaded."""
+    from gradcam_cli.render import colour_table
+
+    colour_table(options["cmap"])
+    if options["preprocess"]:
+        canonical(options["preprocess"])
+    if find_application(options["model"]) and not options["labels"] and not is_model_path(options["model"]):
+        names = imagenet_labels()
+        resolve_classes(options["classes"], names, len(names.names))

@@ -1,0 +1,56 @@
+"""`gradcam layers MODEL`: where a map can be taken."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from gradcam_cli.commands.options import (
+    GroupedCommand,
+    ModelType,
+    allow_unsafe_option,
+    input_size_option,
+    message_options,
+    start,
+    start_tensorflow,
+)
+from gradcam_cli.commands.tables import write_table
+from gradcam_cli.messages import log
+
+
+@click.command(cls=GroupedCommand, context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("model", type=ModelType())
+@input_size_option
+@allow_unsafe_option
+@message_options
+@click.pass_context
+def layers(ctx: click.Context, /, model: str, **options: Any) -> None:
+    """List the layers of MODEL that can be used for a map.
+
+    MODEL is an application of Keras or a .keras or .h5 file; no weights are fetched. Layers come in
+    the order in which they are called, with their path for --layer, the shape (u, v, k) of their
+    output and their number of parameters. The one that --layer auto chooses is marked.
+    """
+    start(ctx, quiet=options["quiet"], verbose=options["verbose"], debug=options["debug"])
+    stdout = sys.stdout
+    log.info("loading %s", model)
+    start_tensorflow(ctx, verbose=options["verbose"] or options["debug"])
+    from gradcam_cli.layers import default_layer, plane_layers
+    from gradcam_cli.models import load_model
+
+    classifier = load_model(
+        model,
+        weights="none",
+        preprocessing="none",
+        input_size=options["input_size"],
+        allow_unsafe=options["allow_unsafe_model"],
+        offline=True,
+    )
+    found = plane_layers(classifier.model, classifier.input_shape)
+    default = default_layer(found)
+    rows = [{"path": layer.path, **layer._asdict(), "default": layer.path == default} for layer in found]
+    if not options["as_json"]:
+        rows = [{**row, "default": "<- auto" if row["default"] else ""} for row in rows]
+    write_table(rows, stdout, as_json=options["as_json"])

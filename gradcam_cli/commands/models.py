@@ -1,0 +1,46 @@
+"""`gradcam models`: the classifiers that are known by name."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from gradcam_cli.applications import Application, applications
+from gradcam_cli.commands.options import GroupedCommand, message_options, start
+from gradcam_cli.commands.tables import write_table
+from gradcam_cli.errors import WeightsError
+from gradcam_cli.weights import find_weights
+
+
+@click.command(cls=GroupedCommand, context_settings={"help_option_names": ["-h", "--help"]})
+@message_options
+@click.pass_context
+def models(ctx: click.Context, /, **options: Any) -> None:
+    """List the models known by name, and whether their weights are here.
+
+    Input is the side of the square image in pixels; weights are in megabytes; here says whether
+    Keras's cache or GRADCAM_WEIGHTS holds them already.
+    """
+    start(ctx, quiet=options["quiet"], verbose=options["verbose"], debug=options["debug"])
+    rows = [
+        {
+            "name": application.name,
+            "input": application.size,
+            "default layer": application.layer,
+            "weights MB": application.megabytes,
+            "here": _here(application),
+        }
+        for application in applications().values()
+    ]
+    if options["as_json"]:
+        rows = [{key.lower().replace(" ", "_"): value for key, value in row.items()} for row in rows]
+    write_table(rows, sys.stdout, as_json=options["as_json"])
+
+
+def _here(application: Application) -> bool:
+    try:
+        return find_weights(application) is not None
+    except WeightsError:
+        return False

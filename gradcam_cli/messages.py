@@ -1,0 +1,140 @@
+"""Everything the program says to a person, on standard error; results never come this way.
+
+The library logs to `log`; the command line decides what of it is shown. Progress bars are drawn
+only while the command line has switched them on and standard error is a terminal.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import re
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from typing import IO
+
+log = logging.getLogger("gradcam_cli")
+log.addHandler(logging.NullHandler())
+
+_bars_wanted = False
+
+
+class _Handler(logging.Handler):
+    """Print a record as `note: ...`, or plainly when it only tells what is going on."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        prefix = "note: " if record.levelno >= logging.WARNING else ""
+        print(prefix + record.getMessage(), file=sys.stderr, flush=True)
+
+
+def on_terminal() -> bool:
+    """Whether a person is watching standard error."""
+    return sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def show_messages(*, quiet: bool = False, verbose: bool = False) -> None:
+    """Show the library's messages on standard error, as the command line promises."""
+    global _bars_wanted
+    _bars_wanted = on_terminal() and not quiet and not verbose
+    level = logging.INFO if on_terminal() else logging.WARNING
+    log.setLevel(logging.ERROR if quiet else logging.DEBUG if verbose else level)
+    for handler in list(log.handlers):
+        log.removeHandler(handler)
+    log.addHandler(_Handler())
+
+
+def say_error(message: str, hint: str | None = None) -> None:
+    """Write `error: ...` and `hint: ...`, one line each, whatever the text holds."""
+    print("error: " + one_line(message), file=sys.stderr)
+    if hint:
+        print("hint: " + one_line(hint), file=sys.stderr)
+    sys.stderr.flush()
+
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+
+
+def one_line(text: str) -> str:
+    r"""Return the text with control and direction marks written as escapes (`\n`, `\x1b`)."""
+    return _CONTROL.sub(lambda match: ascii(match[0])[1:-1], text)
+
+
+@contextlib.contextmanager
+def progress(description: str, total: int | None) -> Iterator[Callable[[int], None]]:
+    """Draw a progress bar on a terminal; elsewhere do nothing.
+
+    Yields:
+        A function that moves the bar on by a number of steps.
+    """
+    if not _bars_wanted or total == 1:
+        yield lambda steps: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+        task = bars.add_task(description, total=total)
+        yield lambda steps: bars.advance(task, steps)
+
+
+_NOISE = re.compile(
+    rb"WARNING: All log messages before absl::InitializeLog"
+    rb"|[IW]\d{4} \d\d:\d\d:\d\d"  # absl, information and warnings
+    rb"|E\d{4} \d\d:\d\d:\d\d.*(cuda|cuInit|cuDNN|cuBLAS|cuFFT|computation_placer)"  # no GPU here
+    rb"|\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+: [IW] "  # older TensorFlow
+    rb"|To enable the following instructions:"
+)
+
+
+def _forward(pipe: IO[bytes], target: int) -> None:
+    """Copy lines from the pipe to a file descriptor, leaving TensorFlow's chatter out."""
+    for line in pipe:
+        if not _NOISE.match(line):
+            with contextlib.suppress(OSError):
+                os.write(target, line)
+
+
+@contextlib.contextmanager
+def without_native_noise() -> Iterator[None]:
+    """Keep what TensorFlow's native code writes to file descriptor 2 from the person.
+
+    Only lines of its log's form are dropped. On POSIX a child process does the filtering, so that
+    the last words of a crash (a failed check, an abort) still come through when this process is gone.
+    """
+    sys.stderr.flush()
+    kept = os.dup(2)
+    reading, writing = os.pipe()
+    child = os.fork() if hasattr(os, "fork") else None
+    if child == 0:
+        _filter_and_exit(reading, writing, kept)
+    if child is None:
+        threading.Thread(target=_forward, args=(os.fdopen(reading, "rb"), kept), daemon=True).start()
+    else:
+        os.close(reading)
+    own_stderr, sys.stderr = sys.stderr, os.fdopen(os.dup(kept), "w", buffering=1, errors="backslashreplace")
+    os.dup2(writing, 2)
+    os.close(writing)
+    try:
+        yield
+    finally:
+        sys.stderr.flush()
+        sys.stderr = own_stderr
+        os.dup2(kept, 2)  # closes the pipe's last writing end, so the filter ends
+        if child:
+            os.waitpid(child, 0)
+
+
+def _filter_and_exit(reading: int, writing: int, target: int) -> None:
+    """Run in the child: filter until the parent is gone, deaf to the signals meant for it."""
+    import signal
+
+    try:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
+        os.close(writing)
+        _forward(os.fdopen(reading, "rb"), target)
+    finally:
+        os._exit(0)

@@ -1,0 +1,169 @@
+"""Where results go: every output gets its name before anything is computed, and no two share one."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from gradcam_cli.errors import UsageError
+from gradcam_cli.inputs import Source
+
+TREE = Path("gradcam_out")
+"""Where a directory's results go unless another place is named."""
+
+SUFFIXES = {"figure": ".png", "overlay": ".png", "heatmap": ".png", "npy": ".npy", "npz": ".npz"}
+"""What can be saved of an explanation, with the suffix of its file; the first of a suffix is meant by it."""
+
+
+class Output(NamedTuple):
+    """One file to write.
+
+    Attributes:
+        requested: the layer, method and class of the map, as they were asked for.
+        kind: one of `SUFFIXES`.
+        path: where to.
+    """
+
+    requested: tuple[str, str, str]
+    kind: str
+    path: Path
+
+
+@dataclass(frozen=True)
+class Destination:
+    """What `-o` and `--save` mean together.
+
+    Attributes:
+        kinds: what is saved of each map.
+        directory: where results go, or None for the usual places.
+        file: the one file that is asked for by name, or None.
+        stdout: whether the bytes go to standard output instead.
+    """
+
+    kinds: tuple[str, ...]
+    directory: Path | None = None
+    file: Path | None = None
+    stdout: bool = False
+
+
+def kind_of(path: Path) -> str:
+    """Return the kind of output that a file's suffix stands for.
+
+    Raises:
+        UsageError: none has this suffix.
+    """
+    for kind, suffix in SUFFIXES.items():
+        if path.suffix.lower() == suffix:
+            return kind
+    raise UsageError(f"{path}: expected a name ending in {', '.join(sorted(set(SUFFIXES.values())))}")
+
+
+def read_destination(output: str | None, kinds: Sequence[str]) -> Destination:
+    """Understand `-o`: `-` is standard output, a name with an output's suffix a file, anything else a directory.
+
+    Raises:
+        UsageError: the file's suffix belongs to another kind than is saved, or several kinds are.
+    """
+    chosen = tuple(dict.fromkeys(kinds))
+    if output == "-":
+        if len(chosen) > 1:
+            raise UsageError(f"-o -: expected one kind of output, got {', '.join(chosen)}")
+        return Destination(chosen or ("figure",), stdout=True)
+    path = Path(output) if output is not None else None
+    if path is None or path.suffix.lower() not in SUFFIXES.values() or path.is_dir():
+        return Destination(chosen or ("figure",), directory=path)
+    chosen = chosen or (kind_of(path),)
+    if len(chosen) > 1 or SUFFIXES[chosen[0]] != path.suffix.lower():
+        raise UsageError(
+            f"-o {output}: expected a name for {', '.join(chosen)}, got a {path.suffix} file",
+            "name a directory to save several kinds",
+        )
+    return Destination(chosen, file=path)
+
+
+def plan_outputs(
+    sources: Iterable[Source],
+    destination: Destination,
+    maps: Sequence[tuple[str, str, str]],
+    inputs: Sequence[str] = (),
+) -> Iterator[tuple[Source, list[Output]]]:
+    """Give every map of every source its file.
+
+    Files asked for by name go to the current directory, those found in a directory into a mirrored
+    tree. A name gains layer, method or class only where the run makes several of them. An output
+    never takes the place of an input, nor of another output: the later of two gains its suffix
+    (`cat.png_gradcam.png`), then a number.
+
+    Args:
+        sources: in order.
+        destination: from `read_destination`.
+        maps: (layer, method, class) of every map that a source gives, as they were asked for.
+        inputs: paths that must not be written to.
+
+    Raises:
+        UsageError: one file is named for several results, or for an input.
+    """
+    taken = {_key(Path(path)) for path in inputs if path != "-"}
+    if destination.stdout or destination.file:
+        yield from _single(sources, destination, maps, taken)
+        return
+    names = list(_name_parts(maps, destination.kinds))
+    for source in sources:
+        folder, stem = _place(source, destination.directory)
+        for candidate in _candidates(stem, Path(source.name).name):
+            outputs = [Output(which, kind, folder / f"{candidate}{part}") for which, kind, part in names]
+            if not any(_key(output.path) in taken for output in outputs):
+                break
+        taken.update(_key(output.path) for output in outputs)
+        yield source, outputs
+
+
+def _single(
+    sources: Iterable[Source], destination: Destination, maps: Sequence[tuple[str, str, str]], taken: set[str]
+) -> Iterator[tuple[Source, list[Output]]]:
+    option = f"-o {destination.file or '-'}"
+    if len(maps) > 1:
+        raise UsageError(f"{option}: expected one map, got {len(maps)}", "name a directory instead")
+    if destination.file and _key(destination.file) in taken:
+        raise UsageError(f"{option} is an input: it would be overwritten")
+    found = list(itertools.islice(sources, 2))
+    if len(found) > 1:
+        raise UsageError(f"{option}: expected one input, got several", "name a directory instead")
+    for source in found:
+        yield source, [Output(maps[0], destination.kinds[0], destination.file or Path("-"))]
+
+
+def _key(path: Path) -> str:
+    return os.path.realpath(path).casefold()  # file systems that do not tell case apart
+
+
+def _place(source: Source, directory: Path | None) -> tuple[Path, str]:
+    if source.relative is not None:
+        return (directory or TREE) / source.relative.parent, source.relative.stem
+    return directory or Path(), "stdin" if source.name == "-" else Path(source.name).stem
+
+
+def _candidates(stem: str, full_name: str) -> Iterator[str]:
+    yield stem
+    yield full_name
+    yield from (f"{stem}_{number}" for number in itertools.count(2))
+
+
+def _name_parts(
+    maps: Sequence[tuple[str, str, str]], kinds: Sequence[str]
+) -> Iterator[tuple[tuple[str, str, str], str, str]]:
+    several = [len({which[place] for which in maps}) > 1 for place in range(3)]
+    for which in maps:
+        parts = [_plain(part) for part, wanted in zip(which, several, strict=True) if wanted]
+        for kind in kinds:
+            shown = [kind] if kind in ("overlay", "heatmap") else []
+            yield which, kind, "_".join(["_gradcam", *parts, *shown]) + SUFFIXES[kind]
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"[^\w.+-]+", "-", text)

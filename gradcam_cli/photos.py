@@ -1,0 +1,34 @@
+"""From a source to a decoded photo, or to the reason why there is none."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from typing import NamedTuple
+
+import numpy as np
+
+from gradcam_cli import images
+from gradcam_cli.errors import InputError
+from gradcam_cli.inputs import Source
+from gradcam_cli.results import Failure
+
+
+class Photo(NamedTuple):
+    """A decoded image: (H, W, 3) uint8, with its name, the hash of its file and the seconds it took."""
+
+    name: str
+    pixels: np.ndarray
+    sha256: str | None = None
+    seconds: float = 0.0
+
+
+def read_photo(source: Source, max_pixels: int = images.MAX_PIXELS) -> Photo | Failure:
+    """Read and decode one source; what is wrong with it becomes a Failure."""
+    start = time.perf_counter()
+    try:
+        data = source.read()
+        pixels = images.decode(data, max_pixels)
+    except InputError as error:
+        return Failure(source.name, error.message, error.hint)
+    return Photo(source.name, pixels, hashlib.sha256(data).hexdigest(), time.perf_counter() - start)

@@ -1,0 +1,132 @@
+"""Maps made visible: coloured, laid over the photo, and side by side in a figure."""
+
+from __future__ import annotations
+
+import functools
+import io
+import textwrap
+import warnings
+from typing import TYPE_CHECKING
+
+import matplotlib
+import numpy as np
+from PIL import Image
+
+from gradcam_cli.errors import UsageError
+from gradcam_cli.views import Box, within
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+PANEL = 4.5
+"""Longer side of a figure's panel, in inches."""
+
+
+@functools.cache
+def colour_table(cmap: str) -> np.ndarray:
+    """Return the 256 colours of a matplotlib colour map, (256, 3) uint8.
+
+    Raises:
+        UsageError: matplotlib knows no such map.
+    """
+    if cmap not in matplotlib.colormaps:
+        raise UsageError(
+            f"--cmap {cmap}: expected the name of a matplotlib colour map, got {cmap!r}",
+            "for example jet, viridis, inferno, turbo, gray",
+        )
+    colours = matplotlib.colormaps[cmap].resampled(256)(np.arange(256))[:, :3]
+    return np.round(colours * 255).astype(np.uint8)
+
+
+def heatmap(map_: np.ndarray, view: Box, cmap: str = "jet") -> np.ndarray:
+    """Colour a map.
+
+    Args:
+        map_: (H, W) in 0..1.
+        view: the part of the photo that the network saw; the rest is drawn gray and hatched.
+        cmap: name of a matplotlib colour map.
+
+    Returns:
+        (H, W, 3) uint8.
+    """
+    coloured = colour_table(cmap)[np.round(map_ * 255).astype(np.uint8)]
+    return _mark_unseen(coloured, np.full_like(coloured, 128), view)
+
+
+def overlay(photo: np.ndarray, map_: np.ndarray, view: Box, cmap: str = "jet", alpha: float = 0.5) -> np.ndarray:
+    """Blend the coloured map over the photo: (1 - alpha) photo + alpha colours.
+
+    Args:
+        photo: (H, W, 3) uint8.
+        map_: (H, W) in 0..1.
+        view: the part of the photo that the network saw; the rest is drawn gray and hatched.
+        cmap: name of a matplotlib colour map.
+        alpha: 0 (photo only) to 1 (colours only).
+
+    Returns:
+        (H, W, 3) uint8.
+    """
+    coloured = colour_table(cmap)[np.round(map_ * 255).astype(np.uint8)]
+    blended = np.round(photo * np.float32(1 - alpha) + coloured * np.float32(alpha)).astype(np.uint8)
+    return _mark_unseen(blended, photo, view)
+
+
+def _mark_unseen(drawn: np.ndarray, ground: np.ndarray, view: Box) -> np.ndarray:
+    """Replace what lies outside the view by the ground in gray under diagonal stripes."""
+    H, W, _ = drawn.shape
+    seen = within(view, (H, W))
+    if seen == (0, 0, W, H):
+        return drawn
+    period = max(8, min(H, W) // 30)
+    stripes = (np.add.outer(np.arange(H), np.arange(W)) % period) < period // 4
+    gray = ground.mean(axis=2) * 0.5
+    unseen = np.repeat(np.where(stripes, gray + 60, gray)[:, :, None], 3, axis=2).astype(np.uint8)
+    unseen[seen.y0 : seen.y1, seen.x0 : seen.x1] = drawn[seen.y0 : seen.y1, seen.x0 : seen.x1]
+    return unseen
+
+
+def figure(photo: np.ndarray, overlaid: np.ndarray, title: str, dpi: int = 150) -> Figure:
+    """Draw a matplotlib figure: left the photo, right the photo with the map over it.
+
+    Args:
+        photo: (H, W, 3) uint8.
+        overlaid: (H, W, 3) uint8, from `overlay`.
+        title: one line above both; it is wrapped where the figure is narrow.
+        dpi: dots an inch; the panels' longer side is 4.5 inches.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    H, W = photo.shape[:2]
+    width, height = PANEL * min(1, W / H), PANEL * min(1, H / W)
+    width, height = max(width, 2.2), max(height, 0.8)
+    lines = textwrap.wrap(title, int(22 * width)) or [""]
+    head = 0.12 + 0.22 * len(lines)
+    drawing = Figure(figsize=(2 * width + 0.24, height + head + 0.08), dpi=dpi)
+    FigureCanvasAgg(drawing)
+    total = drawing.get_size_inches()
+    for place, pixels in enumerate((photo, overlaid)):
+        left = 0.08 + place * (width + 0.08)
+        axes = drawing.add_axes((left / total[0], 0.08 / total[1], width / total[0], height / total[1]))
+        axes.imshow(_shrink(pixels, int(PANEL * dpi)))
+        axes.axis("off")
+    drawing.text(
+        0.5, 1 - 0.06 / total[1], "\n".join(lines), ha="center", va="top", fontsize=11, parse_math=False, wrap=False
+    )
+    return drawing
+
+
+def _shrink(pixels: np.ndarray, limit: int) -> np.ndarray:
+    """Bring a picture to the size at which it is drawn, if it is larger."""
+    image = Image.fromarray(pixels)
+    image.thumbnail((limit, limit), Image.Resampling.LANCZOS)
+    return np.asarray(image)
+
+
+def figure_png(drawing: Figure) -> bytes:
+    """Return a figure's PNG bytes, always the same for the same figure."""
+    buffer = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # class names may be in any script
+        drawing.savefig(buffer, format="png", metadata={"Software": None})
+    return buffer.getvalue()

@@ -1,0 +1,243 @@
+"""What a run gives: an explanation or a failure for each input, and their JSON form."""
+
+from __future__ import annotations
+
+import io
+import math
+import os
+import platform
+from dataclasses import dataclass, field
+from functools import cache, cached_property
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gradcam_cli import images, maps, render
+from gradcam_cli.errors import OutputError, UsageError
+from gradcam_cli.files import replacing
+from gradcam_cli.outputs import SUFFIXES, kind_of
+from gradcam_cli.views import Box
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One class as the model scores it.
+
+    Attributes:
+        index: the class.
+        name: its name, or None.
+        id: its WordNet id, or None.
+        logit: its score before the last activation, or None where the model hides it.
+        probability: 0..1.
+    """
+
+    index: int
+    name: str | None
+    id: str | None
+    logit: float | None
+    probability: float
+
+    def __str__(self) -> str:
+        return f"{self.index} {self.name}" if self.name else str(self.index)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """How all maps of a run were made: the names of the options and of the model's files."""
+
+    model: str
+    weights: str | None
+    weights_sha256: str | None
+    score: str
+    fit: str
+    preprocessing: str
+    precision: str
+    zoom_order: int
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation:
+    """One map of one image for one class at one layer.
+
+    Attributes:
+        source: the input's name.
+        sha256: of the input's bytes, or None for an array.
+        photo: (H, W, 3) uint8 RGB.
+        map: (H, W) float32 in 0..1, the enlarged map divided by its maximum.
+        raw: (u, v) float32, the map L_c before enlarging, in units of the score.
+        alpha: (k,) float32, the weights of the channels.
+        view: the part of the photo that the network saw.
+        prediction: the class that is explained.
+        top: the model's largest predictions.
+        layer: path of the layer.
+        method: name of the method.
+        requested: how layer, method and class were asked for, as file names use it.
+        zero: why the map is zero everywhere, or None.
+        setting: what holds for the whole run.
+        seconds: time spent, by stage.
+    """
+
+    source: str
+    sha256: str | None
+    photo: np.ndarray = field(repr=False)
+    map: np.ndarray = field(repr=False)
+    raw: np.ndarray = field(repr=False)
+    alpha: np.ndarray = field(repr=False)
+    view: Box
+    prediction: Prediction
+    top: tuple[Prediction, ...] = field(repr=False)
+    layer: str
+    method: str
+    requested: tuple[str, str, str] = field(repr=False)
+    zero: str | None
+    setting: Setting = field(repr=False)
+    seconds: dict[str, float] = field(repr=False)
+
+    @cached_property
+    def peak(self) -> tuple[int, int] | None:
+        """(x, y) of the largest value, in the photo's pixels."""
+        return maps.peak(self.map)
+
+    @cached_property
+    def box(self) -> Box | None:
+        """The box around the largest connected region above 15 % of the maximum."""
+        return maps.box(self.map)
+
+    @property
+    def title(self) -> str:
+        """Class number, class name, probability and layer, as the figure shows them."""
+        zero = " · the map is zero everywhere" if self.zero else ""
+        return f"{self.prediction} · p = {self.prediction.probability:.3f} · {self.layer}{zero}"
+
+    def overlay(self, cmap: str = "jet", alpha: float = 0.5) -> np.ndarray:
+        """Return the photo with the map over it, (H, W, 3) uint8."""
+        return render.overlay(self.photo, self.map, self.view, cmap, alpha)
+
+    def figure(self, cmap: str = "jet", alpha: float = 0.5, dpi: int = 150) -> Figure:
+        """Return a matplotlib figure of the photo beside the photo with the map over it."""
+        return render.figure(self.photo, self.overlay(cmap, alpha), self.title, dpi)
+
+    def encode(self, kind: str, *, cmap: str = "jet", alpha: float = 0.5, dpi: int = 150) -> bytes:
+        """Return the bytes of a file of one of `outputs.SUFFIXES`; the same explanation gives the same bytes."""
+        if kind == "figure":
+            return render.figure_png(self.figure(cmap, alpha, dpi))
+        if kind == "overlay":
+            return images.encode_png(self.overlay(cmap, alpha))
+        if kind == "heatmap":
+            return images.encode_png(render.heatmap(self.map, self.view, cmap))
+        buffer = io.BytesIO()
+        if kind == "npy":
+            np.save(buffer, self.map)
+        else:
+            texts = {"class": str(self.prediction), "layer": self.layer, "score": self.setting.score}
+            arrays = {name: np.array(text) for name, text in texts.items()}
+            np.savez(buffer, allow_pickle=False, map=self.map, raw=self.raw, alpha=self.alpha, **arrays)
+        return buffer.getvalue()
+
+    def save(self, path: str | os.PathLike[str], kind: str | None = None, **look: Any) -> Path:
+        """Write a file, replacing an older one at once.
+
+        Args:
+            path: where to.
+            kind: one of `outputs.SUFFIXES`; without it, `.npy` and `.npz` say themselves and `.png` is the figure.
+            look: `cmap`, `alpha` (0..1) and `dpi`.
+
+        Raises:
+            UsageError: the kind is unknown, or the suffix belongs to another kind.
+            OutputError: the file cannot be written.
+        """
+        target = Path(path)
+        kind = kind or kind_of(target)
+        if SUFFIXES.get(kind) != target.suffix.lower():
+            raise UsageError(f"{target}: expected a name ending in {SUFFIXES.get(kind)} for {kind}")
+        data = self.encode(kind, **look)
+        try:
+            with replacing(target) as file:
+                file.write(data)
+        except OSError as error:
+            raise OutputError(f"{target} cannot be written: {error.strerror or error}") from error
+        return target
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An input that gave no map: `status` is `failed`, or `skipped` where its files were there already."""
+
+    source: str
+    message: str
+    hint: str | None = None
+    status: str = "failed"
+    outputs: tuple[str, ...] = ()
+
+
+def to_json(result: Explanation | Failure, outputs: dict[str, str] | None = None) -> dict[str, Any]:
+    """Return the JSON object of a result: the same keys always, null where there is nothing, no NaN.
+
+    Args:
+        result: what is written down.
+        outputs: paths of the files written, by kind.
+    """
+    record: dict[str, Any] = dict.fromkeys(_KEYS)
+    record.update(schema_version=SCHEMA_VERSION, input=result.source, outputs=outputs or {}, versions=versions())
+    if isinstance(result, Failure):
+        record.update(status=result.status, error=result.message, hint=result.hint)
+        return record
+    setting, chosen = result.setting, result.prediction
+    record.update(
+        status="ok",
+        sha256=result.sha256,
+        model=setting.model,
+        weights={"name": setting.weights, "sha256": setting.weights_sha256},
+        layer=result.layer,
+        method=result.method,
+        score=setting.score,
+        class_index=chosen.index,
+        class_name=chosen.name,
+        class_id=chosen.id,
+        logit=_finite(chosen.logit),
+        probability=_finite(chosen.probability),
+        top=[
+            {"index": p.index, "name": p.name, "logit": _finite(p.logit), "probability": _finite(p.probability)}
+            for p in result.top
+        ],
+        map={
+            "raw_max": _finite(float(result.raw.max())),
+            "mean": _finite(float(result.map.mean())),
+            "positive_weights": float((result.alpha > 0).mean()),
+            "peak": result.peak,
+            "box": result.box,
+            "zero": result.zero,
+        },
+        fit=setting.fit,
+        view=result.view,
+        preprocessing=setting.preprocessing,
+        precision=setting.precision,
+        zoom_order=setting.zoom_order,
+        seconds={stage: round(spent, 4) for stage, spent in result.seconds.items()},
+    )
+    return record
+
+
+_KEYS = (
+    *("schema_version", "input", "sha256", "status", "error", "hint", "model", "weights", "layer", "method", "score"),
+    *("class_index", "class_name", "class_id", "logit", "probability", "top", "map", "fit", "view", "preprocessing"),
+    *("precision", "zoom_order", "outputs", "seconds", "versions"),
+)
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
+
+
+@cache
+def versions() -> dict[str, str]:
+    """Return the versions of what made a map; those of the packages are read without importing them."""
+    packages = {name: metadata.version(name) for name in ("tensorflow", "keras", "numpy", "scipy", "pillow")}
+    return {"gradcam": metadata.version("gradcam-cli"), "python": platform.python_version(), **packages}

@@ -1,0 +1,96 @@
+"""Find the weights of an application: a file, Keras's cache, or a checked download into it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from gradcam_cli.applications import Application
+from gradcam_cli.errors import WeightsError
+from gradcam_cli.files import replacing
+from gradcam_cli.messages import log, progress
+
+TIMEOUT = 30
+"""Seconds of silence after which a download is given up."""
+
+
+def cache_directory() -> Path:
+    """Return the folder in which Keras keeps weights: `$KERAS_HOME/models` or `~/.keras/models`."""
+    return Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras") / "models"
+
+
+def find_weights(application: Application, weights: str | None = None) -> Path | None:
+    """Look for a weight file without fetching it.
+
+    The order: the file asked for; `GRADCAM_WEIGHTS`, a file or a folder of files under Keras's
+    names; Keras's own cache.
+
+    Raises:
+        WeightsError: a file was asked for and is not there.
+    """
+    named = None if weights in (None, "imagenet") else weights
+    for origin, name in (("--weights", named), ("GRADCAM_WEIGHTS", os.environ.get("GRADCAM_WEIGHTS"))):
+        if not name:
+            continue
+        path = Path(name)
+        if path.is_file():
+            return path
+        if (path / application.file).is_file():
+            return path / application.file
+        if not path.is_dir() or origin == "--weights":
+            raise WeightsError(f"{origin} {name}: expected a weight file, found none there")
+    cached = cache_directory() / application.file
+    return cached if cached.is_file() else None
+
+
+def obtain_weights(application: Application, weights: str | None = None, *, offline: bool = False) -> Path:
+    """Return the path of an application's weight file, fetching it if it is nowhere here.
+
+    Raises:
+        WeightsError: it is not here and cannot or must not be fetched.
+    """
+    if path := find_weights(application, weights):
+        return path
+    target = cache_directory() / application.file
+    by_hand = f"fetch {_url(application)} by hand and put it at {target}, or name it with --weights FILE"
+    if offline:
+        raise WeightsError(f"the weights of {application.name} are not here, and --offline forbids fetching", by_hand)
+    log.warning("fetching %s, about %d MB, to %s", _url(application), application.megabytes, target)
+    try:
+        _download(_url(application), target, application.hash)
+    except urllib.error.URLError as error:
+        raise WeightsError(f"the weights of {application.name} cannot be fetched: {error.reason}", by_hand) from error
+    except OSError as error:
+        raise WeightsError(f"the weights of {application.name} cannot be fetched: {error}", by_hand) from error
+    return target
+
+
+def _url(application: Application) -> str:
+    """Return where to fetch from: Keras's place, or its mirror `GRADCAM_WEIGHTS_MIRROR` holding the same files."""
+    mirror = os.environ.get("GRADCAM_WEIGHTS_MIRROR")
+    return f"{mirror.rstrip('/')}/{application.file}" if mirror else application.url
+
+
+def _download(url: str, target: Path, expected_hash: str | None) -> None:
+    """Fetch a file beside its target, check it, and only then move it into place."""
+    digest = hashlib.new("sha256" if expected_hash and len(expected_hash) == 64 else "md5")
+    with replacing(target) as file, urllib.request.urlopen(url, timeout=TIMEOUT) as response:
+        length = int(response.headers.get("Content-Length") or 0)
+        with progress(target.name, length or None) as advance:
+            while block := response.read(1 << 20):
+                digest.update(block)
+                file.write(block)
+                advance(len(block))
+        if length and file.tell() != length:
+            raise WeightsError(f"{url}: the download broke off: expected {length} bytes, got {file.tell()}")
+        if expected_hash and digest.hexdigest() != expected_hash:
+            raise WeightsError(f"{url}: wrong hash: expected {expected_hash}, got {digest.hexdigest()}")
+
+
+def sha256(path: str | Path) -> str:
+    """Return the SHA-256 of a file, in hexadecimal."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
