@@ -14,7 +14,7 @@ from gradcam_cli.inputs import Source
 from gradcam_cli.models import Classifier, load_model
 from gradcam_cli.photos import Photo, read_photo
 from gradcam_cli.pipeline import Request, explain_photos, prepare_run
-from gradcam_cli.results import Explanation, Failure
+from gradcam_cli.results import Explanation, Unexplained
 
 
 def explain(
@@ -62,8 +62,8 @@ def explain(
     run = prepare_run(classifier, request)
     photo = _of_array(image) if isinstance(image, np.ndarray) else read_photo(Source(os.fspath(image)), max_pixels)
     (result,) = explain_photos(run, [photo])
-    if isinstance(result, Failure):
-        raise InputError(f"{result.source}: {result.message}", result.hint)
+    if isinstance(result, Unexplained):
+        raise InputError(f"{result.source}: {result.error}", result.hint)
     return result[-1]
 
 

@@ -94,7 +94,8 @@ def split_ranks(requests: Sequence[str | int]) -> list[str]:
     texts: list[str] = []
     for request in requests:
         rank = re.fullmatch(r"top(\d*)", str(request))
-        texts += [f"top{r}" for r in range(1, int(rank[1] or 1) + 1)] if rank else [str(request)]
+        last = int(rank[1] or 1) if rank else 0
+        texts += [f"top{r}" for r in range(1, last + 1)] or [str(request)]
     return list(dict.fromkeys(texts))
 
 

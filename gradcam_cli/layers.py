@@ -102,14 +102,26 @@ def plane_layers(model: keras.Model, input_shape: tuple[int, int, int]) -> list[
         return output
 
     with intercepted(operations, record):
-        tf.function(lambda x: model(x, training=False), autograph=False).get_concrete_function(
-            tf.TensorSpec((1, *input_shape), tf.float32)
-        )
+        _trace(model, input_shape)
     return [
         _describe(path, operations[path], shape[1:])  # type: ignore[arg-type]
         for path, shape in shapes.items()
         if len(shape) == 4 and None not in shape[1:]
     ]
+
+
+def output_shape(model: keras.Model, input_shape: tuple[int, int, int]) -> Any:
+    """Return the shape of a model's output for one image, as Keras knows it or as one trace shows it."""
+    try:
+        return model.compute_output_shape((1, *input_shape))
+    except NotImplementedError:  # a subclassed model
+        output = _trace(model, input_shape).structured_outputs
+        return keras.tree.map_structure(lambda part: tuple(part.shape), output)
+
+
+def _trace(model: keras.Model, input_shape: tuple[int, int, int]) -> Any:
+    function = tf.function(lambda x: model(x, training=False), autograph=False)
+    return function.get_concrete_function(tf.TensorSpec((1, *input_shape), tf.float32))
 
 
 def _describe(path: str, operation: Any, shape: tuple[int, int, int]) -> LayerInfo:

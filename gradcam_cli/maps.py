@@ -23,8 +23,7 @@ def enlarge(L: np.ndarray, shape: tuple[int, int], order: int = 1) -> np.ndarray
     """
     factors = (shape[0] / L.shape[0], shape[1] / L.shape[1])
     enlarged: np.ndarray = ndimage.zoom(L.astype(np.float32), factors, order=order, mode="nearest", grid_mode=True)
-    enlarged = np.maximum(enlarged, 0)
-    return enlarged
+    return enlarged.clip(min=0)
 
 
 def place(enlarged: np.ndarray, view: Box, shape: tuple[int, int]) -> np.ndarray:

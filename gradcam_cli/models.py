@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-import contextlib
 import difflib
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-import h5py
 import keras
 import numpy as np
-from keras.src.utils import file_utils
 
 from gradcam_cli.applications import Application, applications, find_application, is_model_path
-from gradcam_cli.errors import ModelError, UsageError, WeightsError
+from gradcam_cli.errors import ModelError, UsageError
 from gradcam_cli.labels import Labels, imagenet_labels, read_labels
-from gradcam_cli.layers import walk
+from gradcam_cli.layers import output_shape, walk
 from gradcam_cli.messages import log
 from gradcam_cli.network import Network, compile_network
 from gradcam_cli.preprocessing import canonical, preprocess
+from gradcam_cli.storage import build_application, load_weights_into, open_model_file
 from gradcam_cli.weights import obtain_weights, sha256
 
 UNTRAINED = "none"
@@ -61,7 +59,7 @@ class Classifier:
         Raises:
             ModelError: the model has not one output of shape (n, classes).
         """
-        shape = self.model.compute_output_shape((1, *self.input_shape))
+        shape = output_shape(self.model, self.input_shape)
         if not isinstance(shape, tuple) or len(shape) != 2 or not isinstance(shape[1], int):
             raise ModelError(f"expected a classifier with one output of shape (n, classes), got {shape}")
         return max(shape[1], 2)
@@ -113,17 +111,17 @@ def load_model(
         network, name, file = model, model.name, None
     elif is_model_path(os.fspath(model)):
         file = Path(model)
-        network, name = _open_model_file(file, allow_unsafe), file.stem
+        network, name = open_model_file(file, allow_unsafe), file.stem
         if weights not in (None, "imagenet", UNTRAINED):
             file = Path(weights)
-            _load_into(network, file)
+            load_weights_into(network, file)
     else:
         application = find_application(os.fspath(model)) or _unknown(os.fspath(model))
         file = None if weights == UNTRAINED else obtain_weights(application, weights, offline=offline)
-        network, name = _build_application(application, file), application.name
+        network, name = build_application(application, file), application.name
     application = application or _recognise(network)
     shape = _input_shape(network, input_size, application)
-    return Classifier(
+    classifier = Classifier(
         network,
         name,
         own_labels or _guess_labels(network, application),
@@ -132,6 +130,11 @@ def load_model(
         file.name if file else None,
         _in_background(sha256, file) if file else None,
     )
+    if own_labels and len(own_labels.names) != classifier.class_count:
+        raise UsageError(
+            f"labels {labels}: expected {classifier.class_count} names, one a class, got {len(own_labels.names)}"
+        )
+    return classifier
 
 
 def _unknown(name: str) -> Application:
@@ -142,117 +145,15 @@ def _unknown(name: str) -> Application:
     )
 
 
-def _build_application(application: Application, file: Path | None) -> keras.Model:
-    """Build an application as Keras does for ImageNet, but with the weight file that was found, if any.
-
-    Keras builds some networks otherwise for `weights="imagenet"` than for a file (EfficientNet
-    scales by ImageNet's deviation), so it is let to believe that the file came from its download.
-    """
-    build = getattr(keras.applications, application.function)
-    if file is None:
-        return build(weights=None)
-    with _keras_finding(file):
-        try:
-            return build(weights="imagenet")
-        except Exception as error:
-            difference = _first_difference(build(weights=None), file)
-            raise WeightsError(
-                f"{file} does not fit {application.name}: {difference or _first_line(error)}",
-                f"expected the file that Keras calls {application.file}",
-            ) from error
-
-
-@contextlib.contextmanager
-def _keras_finding(file: Path) -> Iterator[None]:
-    own = file_utils.get_file
-    file_utils.get_file = lambda *args, **kwargs: str(file)
-    try:
-        yield
-    finally:
-        file_utils.get_file = own
-
-
-def _load_into(model: keras.Model, file: Path) -> None:
-    if not file.is_file():
-        raise WeightsError(f"--weights {file}: expected a weight file, found none there")
-    try:
-        model.load_weights(file)
-    except Exception as error:
-        difference = _first_difference(model, file)
-        raise WeightsError(f"{file} does not fit the model: {difference or _first_line(error)}") from error
-
-
-def _first_difference(model: keras.Model, file: Path) -> str | None:
-    """Name the first layer whose weights in a Keras 2 weight file have other shapes than the model's."""
-    try:
-        with h5py.File(file) as content:
-            groups = content.get("model_weights", content)
-            stored = {name: _shapes(group) for name, group in groups.items()}
-    except OSError:
-        return "it is not an HDF5 file, or is damaged"
-    filled = {name for name, shapes in stored.items() if shapes}
-    for layer in model.layers:
-        expected = sorted(tuple(weight.shape) for weight in layer.weights)
-        if expected and layer.name not in filled:
-            return f"layer {layer.name} is missing from the file"
-        if expected != stored.get(layer.name, []):
-            return f"layer {layer.name}: expected weights of {expected}, got {stored[layer.name]}"
-    return None
-
-
-def _shapes(group: h5py.Group) -> list[tuple[int, ...]]:
-    found: list[tuple[int, ...]] = []
-    group.visititems(lambda _, item: found.append(item.shape) if isinstance(item, h5py.Dataset) else None)
-    return sorted(found)
-
-
-def _open_model_file(file: Path, allow_unsafe: bool) -> keras.Model:
-    if (file / "saved_model.pb").is_file():
-        raise ModelError(
-            f"{file} is a SavedModel: it keeps the computation, but no layers to look at",
-            "open it where its code is and export it with model.save('model.keras')",
-        )
-    if not file.is_file():
-        raise ModelError(f"model {file}: expected a .keras or .h5 file, found none there")
-    try:
-        model = keras.saving.load_model(file, compile=False, safe_mode=not allow_unsafe)
-    except Exception as error:
-        text = str(error)
-        if not allow_unsafe and re.search(r"(?i)lambda", text) and re.search(r"(?i)unsafe|safe_mode", text):
-            raise ModelError(
-                f"{file} carries code of its own in a Lambda layer, which was not run",
-                "if you trust where it comes from, add --allow-unsafe-model",
-            ) from error
-        if "No model config" in text:
-            raise ModelError(
-                f"{file} holds weights only, no model", "name the model with --model and give this file to --weights"
-            ) from error
-        raise ModelError(
-            f"{file} cannot be opened: {_first_line(error)}",
-            "a model with classes of its own must be loaded in Python and given to gradcam_cli.explain",
-        ) from error
-    if not isinstance(model, keras.Model):
-        raise ModelError(f"{file}: expected a Keras model, got {type(model).__name__}")
-    return model
-
-
-def _first_line(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0] if lines else type(error).__name__
-
-
 def _input_shape(
     model: keras.Model, input_size: tuple[int, int] | None, application: Application | None
 ) -> tuple[int, int, int]:
-    try:
-        shape = model.input_shape
-    except Exception as error:  # Keras raises whatever the missing piece happens to raise
-        if not input_size:
-            raise ModelError(
-                "the size of the model's input is not known: it was never called",
-                "give --input-size, or build the model before it is saved",
-            ) from error
-        shape = (None, *input_size, 3)
+    shape = getattr(model, "input_shape", None) or (model.get_build_config() or {}).get("input_shape")
+    if shape is None and input_size is None:
+        raise ModelError(
+            "the model does not say the size of its input", "give --input-size, or call the model once before saving it"
+        )
+    shape = shape or (None, *(input_size or ()), 3)
     if not isinstance(shape, tuple) or len(shape) != 4:
         raise ModelError(f"expected a model of one image input (n, h, w, c), got input shape {shape}")
     _, h, w, c = shape

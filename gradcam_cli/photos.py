@@ -11,7 +11,7 @@ import numpy as np
 from gradcam_cli import images
 from gradcam_cli.errors import InputError
 from gradcam_cli.inputs import Source
-from gradcam_cli.results import Failure
+from gradcam_cli.results import Unexplained
 
 
 class Photo(NamedTuple):
@@ -23,12 +23,12 @@ class Photo(NamedTuple):
     seconds: float = 0.0
 
 
-def read_photo(source: Source, max_pixels: int = images.MAX_PIXELS) -> Photo | Failure:
-    """Read and decode one source; what is wrong with it becomes a Failure."""
+def read_photo(source: Source, max_pixels: int = images.MAX_PIXELS) -> Photo | Unexplained:
+    """Read and decode one source; what is wrong with it becomes a Unexplained."""
     start = time.perf_counter()
     try:
         data = source.read()
         pixels = images.decode(data, max_pixels)
     except InputError as error:
-        return Failure(source.name, error.message, error.hint)
+        return Unexplained(source.name, error.message, error.hint)
     return Photo(source.name, pixels, hashlib.sha256(data).hexdigest(), time.perf_counter() - start)

@@ -16,7 +16,7 @@ from gradcam_cli.layers import default_layer, find_layer, plane_layers
 from gradcam_cli.models import Classifier
 from gradcam_cli.network import Network, Pass
 from gradcam_cli.photos import Photo
-from gradcam_cli.results import Explanation, Failure, Prediction, Setting
+from gradcam_cli.results import Explanation, Prediction, Setting, Unexplained
 from gradcam_cli.views import Box, view_of
 
 
@@ -92,7 +92,7 @@ def _default(classifier: Classifier) -> str:
     return default_layer(plane_layers(classifier.model, classifier.input_shape))
 
 
-def explain_photos(run: Run, photos: Iterable[Photo | Failure]) -> Iterator[list[Explanation] | Failure]:
+def explain_photos(run: Run, photos: Iterable[Photo | Unexplained]) -> Iterator[list[Explanation] | Unexplained]:
     """Explain photos batch by batch, in their order; failures pass through at their place.
 
     Each image gives a list: for every layer, method and class one explanation. All batches have the
@@ -107,9 +107,9 @@ def explain_photos(run: Run, photos: Iterable[Photo | Failure]) -> Iterator[list
             yield next(explained) if isinstance(photo, Photo) else photo
 
 
-def _batches(photos: Iterable[Photo | Failure], size: int) -> Iterator[list[Photo | Failure]]:
+def _batches(photos: Iterable[Photo | Unexplained], size: int) -> Iterator[list[Photo | Unexplained]]:
     """Yield runs of photos that hold `size` good ones, the last one fewer."""
-    batch: list[Photo | Failure] = []
+    batch: list[Photo | Unexplained] = []
     for photo in photos:
         batch.append(photo)
         if sum(isinstance(other, Photo) for other in batch) == size:
@@ -119,7 +119,7 @@ def _batches(photos: Iterable[Photo | Failure], size: int) -> Iterator[list[Phot
         yield batch
 
 
-def _explain_batch(run: Run, photos: list[Photo], size: int) -> Iterator[list[Explanation] | Failure]:
+def _explain_batch(run: Run, photos: list[Photo], size: int) -> Iterator[list[Explanation] | Unexplained]:
     h, w, channels = run.classifier.input_shape
     start = time.perf_counter()
     views = [view_of(photo.pixels.shape[:2], (h, w), run.request.fit) for photo in photos]
@@ -137,7 +137,7 @@ def _explain_batch(run: Run, photos: list[Photo], size: int) -> Iterator[list[Ex
                 for c in range(len(run.classes))
             ]
         except InputError as error:
-            yield Failure(photo.name, error.message, error.hint)
+            yield Unexplained(photo.name, error.message, error.hint)
 
 
 def _explanation(

@@ -1,4 +1,4 @@
-"""What a run gives: an explanation or a failure for each input, and their JSON form."""
+"""What a run gives: explanations of an input, or the reason why there is none, and their JSON form."""
 
 from __future__ import annotations
 
@@ -167,17 +167,26 @@ class Explanation:
 
 
 @dataclass(frozen=True)
-class Failure:
-    """An input that gave no map: `status` is `failed`, or `skipped` where its files were there already."""
+class Unexplained:
+    """An input that gave no map: it failed, or was skipped because its files were there already.
+
+    Attributes:
+        source: the input's name.
+        error: what went wrong, or None where the input was skipped.
+        hint: what to do about it, or None.
+    """
 
     source: str
-    message: str
+    error: str | None = None
     hint: str | None = None
-    status: str = "failed"
-    outputs: tuple[str, ...] = ()
+
+    @property
+    def status(self) -> str:
+        """`failed` or `skipped`."""
+        return "failed" if self.error else "skipped"
 
 
-def to_json(result: Explanation | Failure, outputs: dict[str, str] | None = None) -> dict[str, Any]:
+def to_json(result: Explanation | Unexplained, outputs: dict[str, str] | None = None) -> dict[str, Any]:
     """Return the JSON object of a result: the same keys always, null where there is nothing, no NaN.
 
     Args:
@@ -186,8 +195,8 @@ def to_json(result: Explanation | Failure, outputs: dict[str, str] | None = None
     """
     record: dict[str, Any] = dict.fromkeys(_KEYS)
     record.update(schema_version=SCHEMA_VERSION, input=result.source, outputs=outputs or {}, versions=versions())
-    if isinstance(result, Failure):
-        record.update(status=result.status, error=result.message, hint=result.hint)
+    if isinstance(result, Unexplained):
+        record.update(status=result.status, error=result.error, hint=result.hint)
         return record
     setting, chosen = result.setting, result.prediction
     record.update(

@@ -16,7 +16,7 @@ from gradcam_cli.commands.models import models
 from gradcam_cli.errors import GradcamError
 from gradcam_cli.messages import say_error
 
-ALONE = ((), ("-h",), ("--help",), ("--version",))
+ALONE = ((), ("-h",), ("--help",))
 
 
 class DefaultCommandGroup(click.Group):
@@ -78,7 +78,6 @@ def report(error: Exception) -> int:
 
 
 @click.command(cls=DefaultCommandGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="gradcam-cli", message="gradcam %(version)s")
 def gradcam() -> None:
     """Show which parts of an image made a convolutional network choose a class."""
 

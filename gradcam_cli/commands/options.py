@@ -157,6 +157,7 @@ message_options = together(
     _message("-q", "--quiet", is_flag=True, help="Write nothing but results and errors."),
     _message("-v", "--verbose", is_flag=True, help="Add layers, timings, versions and TensorFlow's own messages."),
     _message("--debug", is_flag=True, help="Show the traceback of an error."),
+    click.version_option(package_name="gradcam-cli", prog_name="gradcam", message="%(prog)s %(version)s"),
 )
 
 

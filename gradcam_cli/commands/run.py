@@ -17,21 +17,21 @@ from gradcam_cli.inputs import Source
 from gradcam_cli.messages import log, one_line, say_error
 from gradcam_cli.outputs import Destination, Output
 from gradcam_cli.photos import Photo, read_photo
-from gradcam_cli.results import Explanation, Failure, to_json
+from gradcam_cli.results import Explanation, Unexplained, to_json
 
 
 def results(
     ctx: click.Context, options: dict[str, Any], jobs: Sequence[tuple[Source, list[Output]]]
-) -> Iterator[list[Explanation] | Failure]:
+) -> Iterator[list[Explanation] | Unexplained]:
     """Yield the result of each job; the model is loaded only when a first photo needs it."""
     photos = read_jobs(jobs, options["max_pixels"], options["skip_existing"])
-    waiting: list[Photo | Failure] = []
+    waiting: list[Photo | Unexplained] = []
     for photo in photos:
         waiting.append(photo)
         if isinstance(photo, Photo):
             break
     else:
-        yield from (photo for photo in waiting if isinstance(photo, Failure))
+        yield from (photo for photo in waiting if isinstance(photo, Unexplained))
         return
     log.info("loading %s", options["model"])
     start_tensorflow(ctx, verbose=options["verbose"] or options["debug"])
@@ -62,11 +62,11 @@ def results(
 
 def read_jobs(
     jobs: Sequence[tuple[Source, list[Output]]], max_pixels: int, skip_existing: bool
-) -> Iterator[Photo | Failure]:
+) -> Iterator[Photo | Unexplained]:
     """Read the photo of each job, unless its files are there and may stay."""
     for source, outputs in jobs:
         if skip_existing and all(output.path.exists() for output in outputs):
-            yield Failure(source.name, "its files are there already", status="skipped")
+            yield Unexplained(source.name)
         else:
             yield read_photo(source, max_pixels)
 
@@ -81,16 +81,16 @@ class Writer:
         self.look = {name: options[name] for name in ("cmap", "alpha", "dpi")}
         self.counts: Counter[str] = Counter()
 
-    def write(self, source: Source, outputs: Sequence[Output], result: list[Explanation] | Failure) -> None:
+    def write(self, source: Source, outputs: Sequence[Output], result: list[Explanation] | Unexplained) -> None:
         """Write one input's result; what cannot be written becomes a failure of this input."""
         lines: list[tuple[Explanation, dict[str, str]]] = []
-        if not isinstance(result, Failure):
+        if not isinstance(result, Unexplained):
             try:
                 lines = [(explanation, self._save(explanation, outputs)) for explanation in result]
             except OutputError as error:
-                result = Failure(source.name, error.message, error.hint)
-        if isinstance(result, Failure):
-            self._tell_failure(result)
+                result = Unexplained(source.name, error.message, error.hint)
+        if isinstance(result, Unexplained):
+            self._tell_unexplained(result, outputs)
         else:
             self.counts["ok"] += 1
             self._tell(lines)
@@ -131,14 +131,15 @@ class Writer:
             spent = ", ".join(f"{stage} {seconds:.3f} s" for stage, seconds in explanation.seconds.items())
             log.debug("%s: layer %s, %s", one_line(explanation.source), explanation.layer, spent)
 
-    def _tell_failure(self, failure: Failure) -> None:
-        self.counts[failure.status] += 1
+    def _tell_unexplained(self, result: Unexplained, outputs: Sequence[Output]) -> None:
+        self.counts[result.status] += 1
         if self.options["as_json"]:
-            self._line(json.dumps(to_json(failure), allow_nan=False))
-        if failure.status == "failed":
-            say_error(f"{failure.source}: {failure.message}", failure.hint)
+            there = {} if result.error else {output.kind: str(output.path) for output in outputs}
+            self._line(json.dumps(to_json(result, there), allow_nan=False))
+        if result.error:
+            say_error(f"{result.source}: {result.error}", result.hint)
         else:
-            log.info("%s: skipped, %s", one_line(failure.source), failure.message)
+            log.info("%s: skipped, its files are there already", one_line(result.source))
 
     def _line(self, text: str) -> None:
         self.stdout.write(text.encode("utf-8", "backslashreplace").decode("utf-8") + "\n")

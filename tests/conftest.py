@@ -1,0 +1,137 @@
+"""What the tests share: small networks with fixed weights, photos, the command, and the real data."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from keras import layers as L  # noqa: N812
+from PIL import Image
+
+from gradcam_cli.commands import gradcam
+
+DATA = os.environ.get("GRADCAM_TEST_DATA")
+CACHE = Path(__file__).parent.parent / ".cache"
+
+
+def pytest_collection_modifyitems(items):
+    """Fast tests first, so that a mistake shows early."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is not None)
+
+
+@pytest.fixture(autouse=True)
+def _own_surroundings(monkeypatch, tmp_path_factory):
+    """No test sees the developer's weights or home."""
+    monkeypatch.delenv("GRADCAM_WEIGHTS", raising=False)
+    monkeypatch.delenv("GRADCAM_WEIGHTS_MIRROR", raising=False)
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path_factory.getbasetemp() / "keras"))
+
+
+@pytest.fixture(scope="session")
+def data():
+    """The folder of real weights and photos."""
+    if not DATA:
+        pytest.skip("GRADCAM_TEST_DATA does not name the folder of real weights and photos")
+    return Path(DATA).resolve()
+
+
+@pytest.fixture(scope="session")
+def vgg19_weights(data):
+    """The full VGG19 weight file, written once from its packed form."""
+    target = CACHE / "vgg19.h5"
+    if not target.exists():
+        CACHE.mkdir(exist_ok=True)
+        subprocess.run([sys.executable, data.parent / "tools/make_vgg19_h5.py", target], check=True)
+    return target
+
+
+@pytest.fixture
+def photo(tmp_path):
+    """Write a photo of random blocks and return its path."""
+
+    def write(name="photo.png", size=(60, 40), seed=0, **save):
+        rng = np.random.default_rng(seed)
+        blocks = rng.integers(0, 256, (5, 6, 3), dtype=np.uint8)
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(blocks).resize(size, Image.Resampling.BICUBIC).save(path, **save)
+        return path
+
+    return write
+
+
+def small_network(classes=3, activation="softmax", channels=3, size=12):
+    """A convolutional classifier of a few weights, the same for the same arguments."""
+    keras.utils.set_random_seed(7)
+    return keras.Sequential(
+        [
+            keras.Input((size, size, channels)),
+            L.Conv2D(4, 3, activation="relu", name="conv1"),
+            L.Conv2D(5, 3, activation="relu", padding="same", name="conv2"),
+            L.MaxPooling2D(name="pool"),
+            L.Flatten(name="flat"),
+            L.Dense(6, activation="relu", name="hidden"),
+            L.Dense(classes, activation=activation, name="predictions"),
+        ],
+        name="small",
+    )
+
+
+@pytest.fixture(scope="session")
+def model_file(tmp_path_factory):
+    """A saved small network."""
+    path = tmp_path_factory.mktemp("model") / "small.keras"
+    small_network().save(path)
+    return path
+
+
+class Outcome:
+    """What a run of the command left: its exit status, and its two streams apart."""
+
+    def __init__(self, status, stdout, stderr):
+        self.status, self.stdout, self.stderr = status, stdout, stderr
+
+    @property
+    def lines(self):
+        return self.stdout.splitlines()
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """Run the command in this process, in an empty directory."""
+    here = tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+
+    def invoke(*arguments, stdin=None):
+        result = CliRunner().invoke(gradcam, [str(argument) for argument in arguments], input=stdin)
+        assert "Traceback" not in result.stderr
+        return Outcome(result.exit_code, result.stdout, result.stderr)
+
+    invoke.here = here
+    return invoke
+
+
+@pytest.fixture
+def process(tmp_path):
+    """Run the command as a process of its own, in an empty directory."""
+
+    def start(*arguments, check=False, stdin=None, environment=None, cwd=tmp_path):
+        done = subprocess.run(
+            [sys.executable, "-m", "gradcam_cli", *map(str, arguments)],
+            input=stdin,
+            capture_output=True,
+            cwd=cwd,
+            env={**os.environ, **(environment or {})},
+            timeout=300,
+            check=check,
+        )
+        return Outcome(done.returncode, done.stdout, done.stderr.decode())
+
+    return start

@@ -1,0 +1,104 @@
+"""The house rules that a program can check: floors, lazy imports, click's place."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "gradcam_cli"
+
+# From the ground up: a module imports from floors below its own, or beside it, never from above.
+FLOORS = [
+    {"errors", "messages", "files", "applications", "views"},
+    {"cam", "maps", "images", "inputs", "labels", "preprocessing", "weights", "outputs"},
+    {"layers", "head", "render", "storage"},
+    {"network", "results"},
+    {"models", "photos"},
+    {"pipeline"},
+    {"api"},
+    {"commands"},
+    {"__init__", "__main__"},
+]
+FLOOR = {name: number for number, floor in enumerate(FLOORS) for name in floor}
+
+
+def modules():
+    return sorted(PACKAGE.rglob("*.py"))
+
+
+def name_of(path):
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imported(path):
+    """Yield the package's own modules that a file imports, wherever it does."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "gradcam_cli":
+            parts = node.module.split(".")
+            yield from [parts[1]] if len(parts) > 1 else [alias.name for alias in node.names]
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_point_down(path):
+    name = name_of(path)
+    above = {other for other in imported(path) if FLOOR[other] > FLOOR[name]}
+    assert not above, f"{name} imports from above: {above}"
+
+
+def test_no_loops():
+    """No module imports, however far round, itself."""
+    graph = {}
+    for path in modules():
+        graph.setdefault(name_of(path), set()).update(imported(path))
+    graph["commands"].discard("commands")
+
+    def visit(name, seen):
+        assert name not in seen, f"loop: {seen} {name}"
+        for other in graph[name]:
+            visit(other, [*seen, name])
+
+    for name in graph:
+        if name != "__init__":
+            visit(name, [])
+
+
+def test_click_stays_in_the_commands():
+    for path in modules():
+        if name_of(path) != "commands":
+            assert "import click" not in path.read_text(), path
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "from gradcam_cli.commands import gradcam; gradcam.main(['--help'])",
+        "from gradcam_cli.commands import gradcam; gradcam.main(['--version'])",
+        "from gradcam_cli.commands import gradcam; gradcam.main(['models'])",
+        "from gradcam_cli.commands import gradcam; gradcam.main(['x.jpg', '--fit', 'wrong'])",
+        "from gradcam_cli.commands import gradcam; gradcam.main(['x.jpg', '--class', 'no such class'])",
+        "from gradcam_cli.commands import gradcam; gradcam.main(['missing.jpg'])",
+        "import gradcam_cli",
+        "import gradcam_cli.cam, gradcam_cli.maps, gradcam_cli.render, gradcam_cli.results",
+    ],
+)
+def test_no_tensorflow_where_no_network_runs(code):
+    """Help, listing, usage errors and unreadable inputs do not pay for TensorFlow, nor for pyplot."""
+    script = (
+        f"import sys\ntry:\n    {code}\nexcept SystemExit: pass\n"
+        "loaded = {'tensorflow', 'keras', 'matplotlib.pyplot'} & set(sys.modules)\n"
+        "assert not loaded, loaded\n"
+        "assert '--help' not in sys.argv or 'scipy' not in sys.modules"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_help_imports_little():
+    """What makes `--help` quick: neither scipy nor matplotlib nor rich is imported for it."""
+    script = (
+        "import sys\nfrom gradcam_cli.commands import gradcam\ntry: gradcam.main(['--help'])\n"
+        "except SystemExit: pass\nloaded = {'scipy', 'matplotlib', 'rich', 'h5py'} & set(sys.modules)\nassert not loaded, loaded"
+    )
+    assert subprocess.run([sys.executable, "-c", script], capture_output=True).returncode == 0
