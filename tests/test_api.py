@@ -56,7 +56,7 @@ def test_other_arrays_are_refused(wrong, model_file):
 
 
 def test_errors_name_the_input(tmp_path, model_file):
-    with pytest.raises(InputError, match="none.jpg: cannot be read"):
+    with pytest.raises(InputError, match=r"none\.jpg: cannot be read"):
         explain(tmp_path / "none.jpg", model_file, preprocessing="none")
     with pytest.raises(UsageError, match="loaded already"):
         explain(PHOTO, load_model(model_file, preprocessing="none"), labels="x")

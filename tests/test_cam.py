@@ -9,7 +9,7 @@ from gradcam_cli.cam import gradcam, why_zero
 A = np.zeros((2, 2, 2), np.float32)
 A[..., 0] = [[1, 2], [3, 4]]
 A[..., 1] = [[4, 0], [2, 6]]
-dA = np.zeros((2, 2, 2), np.float32)
+dA = np.zeros((2, 2, 2), np.float32)  # noqa: N816
 dA[..., 0] = [[1, 0], [2, 1]]  # mean 4/4 = 1
 dA[..., 1] = [[-1, -1], [2, -2]]  # mean -2/4 = -0.5
 

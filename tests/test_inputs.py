@@ -58,5 +58,5 @@ def test_lists(tmp_path):
 
 @pytest.mark.parametrize("name", ["missing.png", "", "/dev/null", "nul\0.png"])
 def test_what_cannot_be_read(name):
-    with pytest.raises(InputError, match="cannot be read|device"):
+    with pytest.raises(InputError, match=r"cannot be read|device"):
         Source(name).read()

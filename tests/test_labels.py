@@ -1,7 +1,5 @@
 """Class names, and classes asked for by index, name and rank."""
 
-import json
-
 import pytest
 
 from gradcam_cli.errors import UsageError

@@ -74,7 +74,7 @@ def test_softmax_for_logit_fails():
 def test_guided_gradients_fail():
     """Dropping negative gradients at each relu, as guided backpropagation does, would be noticed."""
     model = small_network()
-    A, dA, _ = by_hand(model, X[0], 0)
+    _, dA, _ = by_hand(model, X[0], 0)
     assert not np.allclose(np.maximum(dA, 0), dA, rtol=1e-2)
     np.testing.assert_allclose(compile_network(model, ["conv2"])(X, TOP * 0).dA[0][0, 0], dA, rtol=1e-4, atol=1e-7)
 

@@ -35,7 +35,7 @@ def test_the_record(record):
 
 
 def test_arrays_in_files(record, tmp_path):
-    """npy holds the map, npz the map, the raw map, alpha, and what they are of; both read without pickle."""
+    """The file npy holds the map, npz the map, the raw map, alpha, and what they are of; both read without pickle."""
     np.testing.assert_array_equal(np.load(record.save(tmp_path / "map.npy")), record.map)
     with np.load(record.save(tmp_path / "map.npz"), allow_pickle=False) as arrays:
         assert sorted(arrays) == ["alpha", "class", "layer", "map", "raw", "score"]

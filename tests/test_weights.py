@@ -24,7 +24,7 @@ def server(monkeypatch):
     """A server on loopback that answers with what the test puts into it."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self):  # noqa: N802
+        def do_GET(self):
             answer.asked.append(self.path)
             self.send_response(answer.status)
             self.send_header("Content-Length", str(answer.length or len(answer.content)))

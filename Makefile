@@ -1,0 +1,44 @@
+# Everything happens in .venv, which the first target that needs it makes.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+GRADCAM_TEST_DATA ?=
+export GRADCAM_TEST_DATA
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test fast lint type format wheel clean
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(VENV)/ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+demo: $(VENV)/ready  ## explain the sample photos
+	PATH="$(CURDIR)/$(BIN):$$PATH" sh tools/demo.sh
+
+test: $(VENV)/ready  ## run all tests (real weights and photos where GRADCAM_TEST_DATA names their folder)
+	$(BIN)/python -m pytest
+
+fast: $(VENV)/ready  ## run the tests that take less than two minutes together
+	$(BIN)/python -m pytest -m 'not slow'
+
+lint: $(VENV)/ready  ## check style
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+type: $(VENV)/ready  ## check types
+	$(BIN)/mypy
+
+format: $(VENV)/ready  ## bring the code into its form
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+wheel: $(VENV)/ready  ## build the wheel
+	$(BIN)/python -m build --wheel
+
+clean:  ## remove what the targets made
+	rm -rf $(VENV) .cache build dist demo_out *.egg-info

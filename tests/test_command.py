@@ -1,0 +1,324 @@
+"""The command line's promises, in this process, with a small network."""
+
+import io
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from gradcam_cli.commands import gradcam
+
+KEYS = """schema_version input sha256 status error hint model weights layer method score class_index class_name
+class_id logit probability top map fit view preprocessing precision zoom_order outputs seconds versions""".split()
+
+
+@pytest.fixture
+def small(run, model_file):
+    """Run the command with the small network."""
+
+    def invoke(*arguments, **options):
+        return run(*arguments, "--model", model_file, "--preprocess", "-1..1", **options)
+
+    invoke.here = run.here
+    return invoke
+
+
+def files(folder):
+    return sorted(str(path.relative_to(folder)) for path in Path(folder).rglob("*") if path.is_file())
+
+
+def test_one_image(small, photo):
+    """A figure in the current directory, one line on stdout, nothing on stderr."""
+    done = small(photo("cat.jpg"))
+    assert done.status == 0
+    assert files(small.here) == ["cat_gradcam.png"]
+    assert len(done.lines) == 1
+    assert done.lines[0].endswith("-> cat_gradcam.png")
+    assert done.stderr == ""
+
+
+def test_explain_is_the_default_command(small, photo):
+    path = photo()
+    assert small("explain", path).stdout == small(path).stdout
+    assert small("--layer", "conv2", path).status == 0
+
+
+def test_a_file_that_bears_a_commands_name(small, photo):
+    os.rename(photo(), small.here / "layers")
+    assert small("./layers").lines[0].endswith("layers_gradcam.png")
+
+
+def test_directories(small, photo, tmp_path):
+    """A mirrored tree, natural order, whatever cannot be read named, the rest written, status 1."""
+    for name in ("in/img10.png", "in/img2.png", "in/sub/x.jpg"):
+        photo(name)
+    (tmp_path / "in/broken.png").write_bytes(b"broken")
+    done = small(tmp_path / "in")
+    assert done.status == 1
+    assert [line.split(":")[0].rpartition("/")[2] for line in done.lines] == ["img2.png", "img10.png", "x.jpg"]
+    assert files(small.here / "gradcam_out") == ["img10_gradcam.png", "img2_gradcam.png", "sub/x_gradcam.png"]
+    assert done.stderr.count("error:") == 1
+    assert "broken.png: not an image" in done.stderr
+
+
+def test_json(small, photo):
+    """One object a line, every key always, failures too."""
+    done = small(photo("a.png"), "missing.png", "--json", "--save", "npz")
+    good, bad = map(json.loads, done.lines)
+    assert list(good) == list(bad) == KEYS
+    assert (good["status"], bad["status"]) == ("ok", "failed")
+    assert bad["error"] == "cannot be read: No such file or directory"
+    assert len(good["sha256"]) == len(good["weights"]["sha256"]) == 64
+    assert good["outputs"] == {"npz": "a_gradcam.npz"}
+    assert good["model"] == "small"
+    assert done.status == 1
+
+
+def test_json_of_several_maps(small, photo):
+    """Two classes at two layers are four lines, each with its own file."""
+    done = small(photo("a.png"), "--json", "-c", "0", "-c", "top2", "-l", "conv1", "-l", "conv2", "--save", "npy")
+    entries = [json.loads(line) for line in done.lines]
+    assert len({tuple(entry["outputs"].values()) for entry in entries}) == len(files(small.here)) == 6
+    assert {entry["layer"] for entry in entries} == {"conv1", "conv2"}
+    assert "a_gradcam_conv1_top2.npy" in files(small.here)
+
+
+def test_text_lists_predictions_on_demand(small, photo):
+    path = photo()
+    assert " | " not in small(path).stdout
+    assert small(path, "--top", "2").stdout.count(" | ") == 2
+
+
+def test_every_kind_of_output(small, photo):
+    small(photo("a.png"), *(f"--save={kind}" for kind in ("figure", "overlay", "heatmap", "npy", "npz")))
+    with Image.open("a_gradcam_overlay.png") as overlay, Image.open("a_gradcam_heatmap.png") as heatmap:
+        assert overlay.size == heatmap.size == (60, 40)
+    arrays = np.load("a_gradcam.npz")
+    np.testing.assert_array_equal(arrays["map"], np.load("a_gradcam.npy"))
+
+
+def test_standard_input_and_output(small, photo):
+    """Bytes in, PNG bytes out, and not a letter beside them."""
+    content = photo().read_bytes()
+    from click.testing import CliRunner
+
+    done = CliRunner().invoke(gradcam, ["-", "-o", "-", "--save", "overlay", *_model_of(small)], input=content)
+    assert done.exit_code == 0
+    with Image.open(io.BytesIO(done.stdout_bytes)) as image:
+        assert image.size == (60, 40)
+    assert files(small.here) == []
+
+
+def _model_of(small):
+    return ["--model", str(small.__closure__[0].cell_contents), "--preprocess", "-1..1"]
+
+
+def test_lists_of_paths(small, photo):
+    a, b = photo("a b.png"), photo("c\nd.png")
+    done = small("--files-from", "-", stdin=f"{a}\n")
+    assert done.lines[0].endswith("a b_gradcam.png")
+    done = small("--files-from", "-", "-0", stdin=f"{a}\0{b}\0")
+    assert len(done.lines) == 2
+    assert "c\\nd_gradcam.png" in done.stdout
+    assert "c\nd_gradcam.png" in files(small.here)
+
+
+def test_batches_do_not_change_maps(small, photo):
+    """Batches of one, two and more, the last one padded, give the same maps up to rounding."""
+    paths = [photo(f"p{i}.png", seed=i) for i in range(5)]
+    for size in (1, 2, 3, 8):
+        small(*paths, "--save", "npy", "-o", f"size{size}", "--batch-size", size)
+    for i in range(5):
+        for size in (2, 3, 8):
+            np.testing.assert_allclose(
+                np.load(f"size{size}/p{i}_gradcam.npy"), np.load(f"size1/p{i}_gradcam.npy"), atol=1e-5
+            )
+
+
+def test_the_same_run_gives_the_same_bytes(small, photo):
+    paths = [photo("a.png"), photo("b.png", seed=1)]
+    for folder in ("one", "two"):
+        small(*paths, "-o", folder, *(f"--save={kind}" for kind in ("figure", "overlay", "heatmap", "npy", "npz")))
+    assert files("one") == files("two")
+    for name in files("one"):
+        assert Path("one", name).read_bytes() == Path("two", name).read_bytes(), name
+
+
+def test_skip_existing(small, photo):
+    """What is there stays; the JSON says so; what is missing is made."""
+    a, b = photo("a.png"), photo("b.png")
+    small(a)
+    Path("a_gradcam.png").write_bytes(b"kept")
+    done = small(a, b, "--skip-existing", "--json")
+    assert [json.loads(line)["status"] for line in done.lines] == ["skipped", "ok"]
+    assert json.loads(done.lines[0])["outputs"] == {"figure": "a_gradcam.png"}
+    assert Path("a_gradcam.png").read_bytes() == b"kept"
+    assert small(a, "--skip-existing").status == 0
+
+
+def test_dry_run_writes_nothing(small, photo, tmp_path):
+    photo("in/a.png")
+    done = small(tmp_path / "in", "--dry-run")
+    assert done.lines == [f"{tmp_path}/in/a.png -> gradcam_out/a_gradcam.png"]
+    assert json.loads(small(tmp_path / "in", "--dry-run", "--json").stdout)["status"] == "planned"
+    assert files(small.here) == []
+
+
+def test_inputs_are_never_overwritten(small, photo):
+    path = photo("a.png")
+    before = path.read_bytes()
+    done = small(path, "-o", path)
+    assert done.status == 2
+    assert "it would be overwritten" in done.stderr
+    assert path.read_bytes() == before
+
+
+def test_outputs_that_cannot_be_written(small, photo):
+    """The other inputs are unharmed, and the JSON says what happened."""
+    a, b = photo("a.png"), photo("b.png")
+    Path("a_gradcam.png").mkdir()
+    done = small(a, b, "--json")
+    assert [json.loads(line)["status"] for line in done.lines] == ["failed", "ok"]
+    assert "a_gradcam.png cannot be written" in done.stderr
+    assert done.status == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["a.png", "--layer", "conv9"], "conv9"),
+        (["a.png", "--layer", "flat"], None),
+        (["a.png", "--class", "9"], "expected an index from 0 to 2"),
+        (["a.png", "--class", "cat"], "no class names"),
+        (["a.png", "--fit", "stretch"], "'squash', 'crop', 'pad'"),
+        (["a.png", "--cmap", "rainbows"], "rainbows"),
+        (["a.png", "--save", "gif"], "gif"),
+        (["a.png", "-o", "-", "--json"], "standard output"),
+        (["a.png", "-q", "-v"], "expected one of them"),
+        (["a.png", "--nonsense"], "--nonsense"),
+        (["a.png", "-0"], "--files-from"),
+        (["-", "-"], "only once"),
+        (["--files-from", "none.txt"], "none.txt"),
+        (["--json"], "got no input"),
+    ],
+)
+def test_wrong_usage_is_status_2(small, photo, arguments, words):
+    """One line of error, and the rest is left alone (a layer without a plane is the model's: status 3)."""
+    os.rename(photo("a.png"), "a.png")
+    done = small(*arguments)
+    assert done.status == (2 if words else 3)
+    assert done.stdout == ""
+    assert done.stderr.startswith("error: ")
+    assert (words or "no plane") in done.stderr
+    assert files(small.here) == ["a.png"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["missing.png"],
+        ["here.png", "--model", "vgg18"],
+        ["here.png", "--model", "none.keras"],
+        ["here.png", "--offline"],
+    ],
+)
+def test_nothing_could_be_done_is_status_3(run, photo, arguments):
+    """No readable input, no such model, no weights."""
+    os.rename(photo(), "here.png")
+    done = run(*arguments)
+    assert done.status == 3
+    assert done.stderr.startswith("error: ")
+
+
+def test_an_empty_directory_is_status_3(run, tmp_path):
+    (tmp_path / "empty").mkdir()
+    done = run(tmp_path / "empty")
+    assert done.status == 3
+    assert "no image found" in done.stderr
+
+
+def test_quiet_and_verbose(small, photo):
+    path = photo()
+    assert small(path, "-q").stderr == ""
+    assert "layer conv2" in small(path, "-v").stderr
+    assert small("missing.png", "-q").stderr.startswith("error:")
+
+
+def test_zero_maps_are_reported(run, photo, tmp_path):
+    """The reason is on stderr and in the JSON; the file is there."""
+    from conftest import small_network
+
+    model = small_network()
+    model.get_layer("conv2").bias.assign([-100] * 5)
+    model.save(tmp_path / "dead.keras")
+    done = run(photo(), "--model", tmp_path / "dead.keras", "--json")
+    assert done.status == 0
+    assert "dead activations" in done.stderr
+    assert json.loads(done.stdout)["map"]["zero"].startswith("dead activations")
+
+
+def test_hostile_names_stay_on_their_line(small, photo):
+    done = small(photo("a\n\x1b[31mred\u202e.png"))
+    assert len(done.lines) == 1
+    assert "\x1b" not in done.stdout
+    assert "\u202e" not in done.stdout
+
+
+def test_names_that_are_not_unicode(small, photo):
+    path = os.fsdecode(os.fsencode(photo("plain.png").parent) + b"/caf\xe9.png")
+    photo(os.path.basename(path))
+    done = small(path, "--json")
+    assert done.status == 0
+    assert json.loads(done.stdout)["input"] == path
+
+
+def test_layers(run, model_file):
+    """Every plane with its shape, kernel and parameters, the default marked; no weights are fetched."""
+    done = run("layers", model_file)
+    assert done.status == 0
+    assert done.lines[0].split() == ["path", "kind", "shape", "kernel", "strides", "padding", "parameters", "default"]
+    assert done.lines[1].split() == ["conv1", "Conv2D", "10x10x4", "3x3", "1x1", "valid", str(3 * 3 * 3 * 4 + 4)]
+    assert done.lines[2].split() == ["conv2", "Conv2D", "10x10x5", "3x3", "1x1", "same", "185", "<-", "auto"]
+    entries = [json.loads(line) for line in run("layers", model_file, "--json").lines]
+    assert [entry["default"] for entry in entries] == [False, True, False]
+    assert entries[2]["kind"] == "MaxPooling2D"
+
+
+def test_models(run, tmp_path, monkeypatch):
+    """Every application, and whether its weights are here."""
+    lines = run("models").lines
+    assert len(lines) == 41
+    assert next(line for line in lines if line.startswith("vgg19")).split() == [
+        "vgg19",
+        "224",
+        "block5_conv4",
+        "575",
+        "no",
+    ]
+    (tmp_path / "vgg19_weights_tf_dim_ordering_tf_kernels.h5").touch()
+    monkeypatch.setenv("GRADCAM_WEIGHTS", str(tmp_path))
+    here = [json.loads(line)["name"] for line in run("models", "--json").lines if json.loads(line)["here"]]
+    assert here == ["vgg19"]
+
+
+@pytest.mark.parametrize("command", [[], ["explain"], ["layers"], ["models"]])
+def test_help(run, command):
+    """Help goes to stdout with status 0; the main help has examples, exit statuses and the commands."""
+    done = run(*command, "--help")
+    assert done.status == 0
+    assert done.stderr == ""
+    if not command:
+        for word in ("Examples:", "Exit status:", "130  interrupted; 143 terminated", "layers ", "models "):
+            assert word in done.stdout
+        for status in range(4):
+            assert f"\n  {status}    " in done.stdout
+
+
+def test_no_arguments_show_the_help(run):
+    done = run()
+    assert done.status == 2
+    assert "Usage: gradcam" in done.stderr
+    assert done.stdout == ""

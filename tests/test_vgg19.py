@@ -1,0 +1,158 @@
+"""A real ImageNet VGG19 and a real MobileNet on real photos, against other tools and known truth."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+from gradcam_cli import explain, load_model
+from gradcam_cli.inputs import Source
+from gradcam_cli.photos import read_photo
+from gradcam_cli.pipeline import Request, explain_photos, prepare_run
+
+pytestmark = pytest.mark.slow
+
+LAYERS = {"block5_conv4": 1e-4, "block4_conv4": 1e-2, "block3_conv2": 1e-2}
+
+
+@pytest.fixture(scope="module")
+def vgg19(vgg19_weights):
+    return load_model("vgg19", weights=str(vgg19_weights))
+
+
+@pytest.fixture(scope="module")
+def golden(data):
+    """The golden images, and the maps that captum computed for them."""
+    images = sorted((data / "golden/images").glob("*.png"))
+    assert len(images) == 7
+    with np.load(data / "golden/vgg19_reference.npz") as reference:
+        return images, {name: reference[name] for name in reference.files}
+
+
+def distance(map_, reference):
+    return np.linalg.norm(map_ - reference) / np.linalg.norm(reference)
+
+
+@pytest.mark.parametrize("batch_size", [1, 7])
+def test_golden_maps(vgg19, golden, batch_size):
+    """Maps of the two largest classes at three depths, and the logits, are captum's."""
+    images, reference = golden
+    request = Request(layers=tuple(LAYERS), classes=("top2",), top=1000, batch_size=batch_size)
+    photos = (read_photo(Source(str(path))) for path in images)
+    for path, records in zip(images, explain_photos(prepare_run(vgg19, request), photos), strict=True):
+        for record in records:
+            name = "gradcam" if record.requested[2] == "top1" else "gradcam_second"
+            assert distance(record.raw, reference[f"{path.stem}/{record.layer}/{name}"]) < LAYERS[record.layer]
+        logits = np.empty(1000)
+        logits[[other.index for other in records[0].top]] = [other.logit for other in records[0].top]
+        np.testing.assert_allclose(logits, reference[f"{path.stem}/logits"], atol=1e-3)
+
+
+def test_golden_maps_through_the_command(process, vgg19_weights, golden, tmp_path):
+    """The main line as a user types it gives the same maps and logits."""
+    images, reference = golden
+    done = process(
+        *images, "--weights", vgg19_weights, "--layer", "block5_conv4", "--save", "npz", "--json", check=True
+    )
+    assert done.stderr == ""
+    for path, line in zip(images, done.stdout.splitlines(), strict=True):
+        entry = json.loads(line)
+        with np.load(tmp_path / entry["outputs"]["npz"]) as arrays:
+            assert distance(arrays["raw"], reference[f"{path.stem}/block5_conv4/gradcam"]) < 1e-4
+        assert entry["logit"] == pytest.approx(reference[f"{path.stem}/logits"].max(), abs=1e-3)
+        assert entry["class_index"] == reference[f"{path.stem}/logits"].argmax()
+
+
+@pytest.mark.parametrize(("fit", "least"), [("squash", 0.70), ("crop", 0.85)])
+def test_imagenet_photos(run, data, vgg19_weights, fit, least):
+    """Top-1 on 63 photos; every output is there, finite, of the photo's own size."""
+    truth = json.loads((data / "images/imagenet_labels.json").read_text())
+    done = run(
+        data / "images/imagenet",
+        "--weights",
+        vgg19_weights,
+        "--fit",
+        fit,
+        "--save",
+        "npy",
+        "--save",
+        "figure",
+        "--json",
+    )
+    assert (done.status, done.stderr) == (0, "")
+    entries = [json.loads(line) for line in done.lines]
+    assert len(entries) == len(truth) == 63
+    for entry in entries:
+        with Image.open(entry["input"]) as photo:
+            map_ = np.load(entry["outputs"]["npy"])
+            assert map_.shape == photo.size[::-1]
+        assert np.isfinite(map_).all()
+        assert map_.max() == 1
+        with Image.open(entry["outputs"]["figure"]) as figure:
+            figure.load()
+    right = [truth[entry["input"].rpartition("/")[2]] == entry["class_index"] for entry in entries]
+    print(f"top-1, {fit}: {np.mean(right):.3f}")
+    assert np.mean(right) >= least
+
+
+def test_pointing_at_pets(vgg19, data):
+    """Asked for the true class, the map's peak lies on the animal in nine of ten photos."""
+    pets = json.loads((data / "images/pets.json").read_text())
+    files = {image["id"]: image for image in pets["images"]}
+    hits = []
+    for animal in pets["annotations"]:
+        image = files[animal["image_id"]]
+        record = explain(data / "images/pets" / image["file_name"], vgg19, "block5_conv4", class_=animal["category_id"])
+        outline = outline_of(animal["segmentation"], image["width"], image["height"])
+        assert record.map.shape == outline.shape
+        x, y = record.peak
+        hits.append(outline[y, x])
+    print(f"pointing game on {len(hits)} pets: {np.mean(hits):.3f}")
+    assert len(hits) == 80
+    assert np.mean(hits) >= 0.9
+
+
+def outline_of(polygons, width, height):
+    canvas = Image.new("1", (width, height))
+    for polygon in polygons:
+        ImageDraw.Draw(canvas).polygon(list(zip(polygon[::2], polygon[1::2], strict=True)), fill=1)
+    return np.asarray(canvas)
+
+
+def test_mobilenet(run, data):
+    """A model file of another network: labels, preprocessing and layer are found out."""
+    truth = json.loads((data / "images/imagenet_labels.json").read_text())
+    done = run(
+        data / "images/imagenet",
+        "--model",
+        data / "models/mobilenet_0.75_224.keras",
+        "--json",
+        "--save",
+        "npy",
+        "--fit",
+        "crop",
+    )
+    assert (done.status, done.stderr) == (0, "")
+    entries = [json.loads(line) for line in done.lines]
+    assert {entry["layer"] for entry in entries} == {"conv_pw_13_relu"}
+    assert {entry["preprocessing"] for entry in entries} == {"tf"}
+    right = [truth[entry["input"].rpartition("/")[2]] == entry["class_index"] for entry in entries]
+    print(f"MobileNet top-1: {np.mean(right):.3f}")
+    assert np.mean(right) >= 0.7
+    assert entries[0]["class_name"]
+
+
+def test_one_batch_size_one_answer(run, data, vgg19_weights):
+    """The same photos twice give the same bytes."""
+    photos = sorted((data / "golden/images").glob("*.png"))[:3]
+    for folder in ("one", "two"):
+        run(*photos, "--weights", vgg19_weights, "--save", "npz", "-o", folder, "--batch-size", "2")
+    for path in (run.here / "one").iterdir():
+        assert path.read_bytes() == (run.here / "two" / path.name).read_bytes()
+
+
+def test_a_wrong_weight_file_for_vgg19(run, photo, vgg19_weights):
+    done = run(photo(), "--model", "vgg16", "--weights", vgg19_weights)
+    assert done.status == 3
+    assert "does not fit vgg16" in done.stderr
