@@ -13,18 +13,23 @@ import re
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from typing import IO
+from typing import IO, TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 log = logging.getLogger("gradcam_cli")
 log.addHandler(logging.NullHandler())
 
 _bars_wanted = False
+_bar: Progress | None = None
 
 
 class _Handler(logging.Handler):
     """Print a record as `note: ...`, or plainly when it only tells what is going on."""
 
     def emit(self, record: logging.LogRecord) -> None:
+        make_room()
         prefix = "note: " if record.levelno >= logging.WARNING else ""
         print(prefix + record.getMessage(), file=sys.stderr, flush=True)
 
@@ -47,6 +52,7 @@ def show_messages(*, quiet: bool = False, verbose: bool = False) -> None:
 
 def say_error(message: str, hint: str | None = None) -> None:
     """Write `error: ...` and `hint: ...`, one line each, whatever the text holds."""
+    make_room()
     print("error: " + one_line(message), file=sys.stderr)
     if hint:
         print("hint: " + one_line(hint), file=sys.stderr)
@@ -62,22 +68,42 @@ def one_line(text: str) -> str:
 
 
 @contextlib.contextmanager
-def progress(description: str, total: int | None) -> Iterator[Callable[[int], None]]:
+def progress(description: str, total: int | None, *, in_bytes: bool = False) -> Iterator[Callable[[int], None]]:
     """Draw a progress bar on a terminal; elsewhere do nothing.
 
     Yields:
         A function that moves the bar on by a number of steps.
     """
+    global _bar
     if not _bars_wanted or total == 1:
         yield lambda steps: None
         return
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+    count = DownloadColumn() if in_bytes else MofNCompleteColumn()
+    columns = (TextColumn("{task.description}"), BarColumn(), count, TimeRemainingColumn())
+    with Progress(
+        *columns,
+        console=Console(stderr=True),
+        transient=True,
+        auto_refresh=False,  # drawn between two lines of text, never within one
+        redirect_stdout=False,
+        redirect_stderr=False,
+    ) as bars:
         task = bars.add_task(description, total=total)
-        yield lambda steps: bars.advance(task, steps)
+        outer, _bar = _bar, bars
+        try:
+            yield lambda steps: bars.update(task, advance=steps, refresh=True)
+        finally:
+            _bar = outer
+
+
+def make_room() -> None:
+    """Wipe the progress bar, if there is one, so that a line of text can take its place."""
+    if _bar:
+        sys.stderr.write("\r\x1b[2K")
+        sys.stderr.flush()
 
 
 _NOISE = re.compile(

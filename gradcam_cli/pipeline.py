@@ -19,6 +19,8 @@ from gradcam_cli.photos import Photo
 from gradcam_cli.results import Explanation, Prediction, Setting, Unexplained
 from gradcam_cli.views import Box, view_of
 
+BESIDE = "its positive cells lie beside the photo, in the bars, or between the photo's few pixels"
+
 
 @dataclass(frozen=True)
 class Request:
@@ -152,7 +154,8 @@ def _explanation(
         raise InputError("the network's answer to this image is not finite: expected numbers, got NaN or infinity")
     map_ = maps.enlarge(computed.L, (view.y1 - view.y0, view.x1 - view.x0), run.request.zoom_order)
     map_ = maps.normalise(maps.place(map_, view, photo.pixels.shape[:2]))
-    ranked = np.argsort(-result.probabilities[i], kind="stable")[: run.request.top]
+    scores = result.probabilities if result.logits is None else result.logits
+    ranked = np.argsort(-scores[i], kind="stable")[: run.request.top]
     return Explanation(
         source=photo.name,
         sha256=photo.sha256,
@@ -166,7 +169,7 @@ def _explanation(
         layer=path,
         method=method,
         requested=(asked, method, run.classes[c].text),
-        zero=cam.why_zero(A, dA, computed),
+        zero=cam.why_zero(A, dA, computed) or (None if map_.any() else BESIDE),
         setting=run.setting,
         seconds={"decode": photo.seconds, "network": seconds, "map": time.perf_counter() - start},
     )

@@ -79,7 +79,7 @@ def _download(url: str, target: Path, expected_hash: str | None) -> None:
     digest = hashlib.new("sha256" if expected_hash and len(expected_hash) == 64 else "md5")
     with replacing(target) as file, urllib.request.urlopen(url, timeout=TIMEOUT) as response:
         length = int(response.headers.get("Content-Length") or 0)
-        with progress(target.name, length or None) as advance:
+        with progress(target.name, length or None, in_bytes=True) as advance:
             while block := response.read(1 << 20):
                 digest.update(block)
                 file.write(block)

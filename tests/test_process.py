@@ -153,3 +153,30 @@ def test_completion_scripts(shell):
     environment = {**os.environ, "_GRADCAM_COMPLETE": f"{shell}_source"}
     done = subprocess.run([sys.executable, "-c", STARTED_AS_GRADCAM], env=environment, capture_output=True, text=True)
     assert "_GRADCAM_COMPLETE" in done.stdout
+
+
+@pytest.mark.parametrize(("terminal", "drawn"), [("xterm", True), ("dumb", False)])
+def test_progress_only_on_a_terminal(photo, model_file, tmp_path, terminal, drawn):
+    """A bar and "loading ..." where a person watches, on stderr; the results stay clean."""
+    ours, theirs = os.openpty()
+    command = [sys.executable, "-m", "gradcam_cli", *[str(photo())] * 3, "--model", str(model_file), *MODEL]
+    environment = {**os.environ, "TERM": terminal}
+    with subprocess.Popen(
+        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=theirs, env=environment, text=True
+    ) as started:
+        os.close(theirs)
+        shown = b""
+        while chunk := _read(ours):
+            shown += chunk
+        lines = started.stdout.read().splitlines()
+    os.close(ours)
+    assert len(lines) == 3
+    assert all(line.startswith(str(tmp_path)) for line in lines)
+    assert (b"explaining" in shown, b"loading" in shown) == (drawn, drawn)
+
+
+def _read(terminal):
+    try:
+        return os.read(terminal, 4096)
+    except OSError:  # the other end is closed
+        return b""

@@ -3,6 +3,7 @@
 import io
 import json
 
+import keras
 import matplotlib.figure
 import numpy as np
 import pytest
@@ -116,3 +117,35 @@ def test_zero_maps_are_drawn_and_explained():
     with np.load(io.BytesIO(dead.encode("npz"))) as arrays:
         assert np.isfinite(arrays["map"]).all()
     assert dead.encode("figure").startswith(b"\x89PNG")
+
+
+def test_evidence_beside_the_photo():
+    """A padded photo whose map is positive in the bars only: a map of zeros, with that reason."""
+    model = keras.Sequential(
+        [
+            keras.Input((12, 12, 3)),
+            keras.layers.Conv2D(1, 1, activation="relu", name="conv"),
+            keras.layers.Flatten(),
+            keras.layers.Dense(2),
+        ]
+    )
+    # Bars have ImageNet's mean colour; the photo is black, where this layer is silent.
+    weights = np.zeros((144, 2))
+    weights[:, 0] = 1
+    model.set_weights([np.ones((1, 1, 3, 1)), np.zeros(1), weights, np.zeros(2)])
+    record = explain(
+        np.zeros((4, 12, 3), np.uint8), model, "conv", fit="pad", preprocessing="0..1", class_=0, zoom_order=0
+    )
+    assert record.raw.any()
+    assert not record.map.any()
+    assert "beside the photo" in record.zero
+
+
+def test_saturated_predictions_keep_their_order():
+    """Sigmoids that round to 1 are still listed by their logits."""
+    model = small_network(activation="sigmoid")
+    kernel = model.layers[-1].get_weights()[0]
+    model.layers[-1].set_weights([kernel * 0, np.array([50.0, 70.0, 60.0])])
+    record = explain(PHOTO, model, "conv2", preprocessing="0..1")
+    assert [prediction.index for prediction in record.top] == [1, 2, 0]
+    assert {prediction.probability for prediction in record.top} == {1.0}

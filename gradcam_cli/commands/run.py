@@ -14,7 +14,7 @@ import click
 from gradcam_cli.commands.options import start_tensorflow
 from gradcam_cli.errors import OutputError
 from gradcam_cli.inputs import Source
-from gradcam_cli.messages import log, one_line, say_error
+from gradcam_cli.messages import log, make_room, one_line, say_error
 from gradcam_cli.outputs import Destination, Output
 from gradcam_cli.photos import Photo, read_photo
 from gradcam_cli.results import Explanation, Unexplained, to_json
@@ -142,6 +142,8 @@ class Writer:
             log.info("%s: skipped, its files are there already", one_line(result.source))
 
     def _line(self, text: str) -> None:
+        if self.stdout.isatty():
+            make_room()
         self.stdout.write(text.encode("utf-8", "backslashreplace").decode("utf-8") + "\n")
 
     def exit_status(self) -> int:
