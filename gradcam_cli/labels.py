@@ -12,6 +12,7 @@ from importlib import resources
 from pathlib import Path
 from typing import NamedTuple
 
+from gradcam_cli.applications import Application
 from gradcam_cli.errors import UsageError
 
 
@@ -35,6 +36,9 @@ class Labels(NamedTuple):
         return self.ids[index] if index < len(self.ids) else None
 
 
+CIFAR10 = Labels(tuple("airplane automobile bird cat deer dog frog horse ship truck".split()))
+
+
 class Requested(NamedTuple):
     """A class that was asked for.
 
@@ -53,6 +57,11 @@ def imagenet_labels() -> Labels:
     text = resources.files("gradcam_cli").joinpath("data/imagenet_classes.txt").read_text("utf-8")
     pairs = [line.split(" ", 1) for line in text.splitlines()]
     return Labels(tuple(name for _, name in pairs), tuple(wordnet for wordnet, _ in pairs))
+
+
+def labels_of(application: Application) -> Labels:
+    """Return the classes that a model known by name tells apart."""
+    return CIFAR10 if application.built_in else imagenet_labels()
 
 
 def read_labels(path: str | os.PathLike[str]) -> Labels:

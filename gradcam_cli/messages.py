@@ -108,9 +108,8 @@ def make_room() -> None:
 
 _NOISE = re.compile(
     rb"WARNING: All log messages before absl::InitializeLog"
-    rb"|[IW]\d{4} \d\d:\d\d:\d\d"  # absl, information and warnings
-    rb"|E\d{4} \d\d:\d\d:\d\d.*(cuda|cuInit|cuDNN|cuBLAS|cuFFT|computation_placer)"  # no GPU here
-    rb"|\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+: [IW] "  # older TensorFlow
+    rb"|([IW]\d{4}|\d{4}-\d\d-\d\d) \d\d:\d\d:\d\d\S* +(?!E |F )"  # absl; TensorFlow before 2.21
+    rb"|(E\d{4}|\d{4}-\d\d-\d\d) \d\d:\d\d:.*(cuda|cuInit|cuDNN|cuBLAS|cuFFT|computation_placer)"  # no GPU here
     rb"|To enable the following instructions:"
 )
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from gradcam_cli.applications import Application, applications, find_application, is_model_path
 from gradcam_cli.errors import ModelError, UsageError
-from gradcam_cli.labels import Labels, imagenet_labels, read_labels
+from gradcam_cli.labels import Labels, labels_of, read_labels
 from gradcam_cli.layers import output_shape, walk
 from gradcam_cli.messages import log
 from gradcam_cli.network import Network, compile_network
@@ -179,10 +179,10 @@ def _recognise(model: keras.Model) -> Application | None:
 
 
 def _guess_labels(model: keras.Model, application: Application | None) -> Labels:
-    """ImageNet's names, where the model is an application and has their number of classes."""
+    """The names of its application's classes, where the model has as many."""
     outputs = getattr(model, "outputs", None)
-    if application and outputs and outputs[0].shape[-1] == len(imagenet_labels().names):
-        return imagenet_labels()
+    if application and outputs and outputs[0].shape[-1] == len(labels_of(application).names):
+        return labels_of(application)
     return Labels(())
 
 

@@ -15,6 +15,7 @@ from keras.src.utils import file_utils
 
 from gradcam_cli.applications import Application
 from gradcam_cli.errors import ModelError, WeightsError
+from gradcam_cli.mini import build_mini
 
 
 def build_application(application: Application, file: Path | None) -> keras.Model:
@@ -30,6 +31,8 @@ def build_application(application: Application, file: Path | None) -> keras.Mode
     Raises:
         WeightsError: the file does not fit; the first layer that differs is named.
     """
+    if application.built_in:
+        return build_mini(file)
     build = getattr(keras.applications, application.function)
     if file is None:
         return build(weights=None)

@@ -6,9 +6,10 @@ import hashlib
 import os
 import urllib.error
 import urllib.request
+from importlib import resources
 from pathlib import Path
 
-from gradcam_cli.applications import Application
+from gradcam_cli.applications import MINI, Application
 from gradcam_cli.errors import WeightsError
 from gradcam_cli.files import replacing
 from gradcam_cli.messages import log, progress
@@ -25,12 +26,14 @@ def cache_directory() -> Path:
 def find_weights(application: Application, weights: str | None = None) -> Path | None:
     """Look for a weight file without fetching it.
 
-    The order: the file asked for; `GRADCAM_WEIGHTS`, a file or a folder of files under Keras's
-    names; Keras's own cache.
+    A built-in model has the package's own. Otherwise the order is: the file asked for;
+    `GRADCAM_WEIGHTS`, a file or a folder of files under Keras's names; Keras's own cache.
 
     Raises:
         WeightsError: a file was asked for and is not there.
     """
+    if application.built_in and weights in (None, "imagenet"):
+        return Path(str(resources.files("gradcam_cli").joinpath("data", application.file)))
     named = None if weights in (None, "imagenet") else weights
     for origin, name in (("--weights", named), ("GRADCAM_WEIGHTS", os.environ.get("GRADCAM_WEIGHTS"))):
         if not name:
@@ -55,7 +58,10 @@ def obtain_weights(application: Application, weights: str | None = None, *, offl
     if path := find_weights(application, weights):
         return path
     target = cache_directory() / application.file
-    by_hand = f"fetch {_url(application)} by hand and put it at {target}, or name it with --weights FILE"
+    by_hand = (
+        f"fetch {_url(application)} by hand and put it at {target}, or name it with --weights FILE; "
+        f"the built-in model needs neither: --model {MINI.name}"
+    )
     if offline:
         raise WeightsError(f"the weights of {application.name} are not here, and --offline forbids fetching", by_hand)
     log.warning("fetching %s, about %d MB, to %s", _url(application), application.megabytes, target)

@@ -13,8 +13,8 @@ PACKAGE = Path(__file__).parent.parent / "gradcam_cli"
 FLOORS = [
     {"errors", "messages", "files", "applications", "views"},
     {"cam", "maps", "images", "inputs", "labels", "preprocessing", "weights", "outputs"},
-    {"layers", "head", "render", "storage"},
-    {"network", "results"},
+    {"layers", "head", "render", "mini"},
+    {"network", "results", "storage"},
     {"models", "photos"},
     {"pipeline"},
     {"api"},

@@ -5,8 +5,11 @@ import json
 import os
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
+from conftest import small_network
+from keras import layers as L  # noqa: N812
 from PIL import Image
 
 from gradcam_cli.commands import gradcam
@@ -249,8 +252,6 @@ def test_quiet_and_verbose(small, photo):
 
 def test_zero_maps_are_reported(run, photo, tmp_path):
     """The reason is on stderr and in the JSON; the file is there."""
-    from conftest import small_network
-
     model = small_network()
     model.get_layer("conv2").bias.assign([-100] * 5)
     model.save(tmp_path / "dead.keras")
@@ -290,7 +291,8 @@ def test_layers(run, model_file):
 def test_models(run, tmp_path, monkeypatch):
     """Every application, and whether its weights are here."""
     lines = run("models").lines
-    assert len(lines) == 41
+    assert len(lines) == 42
+    assert lines[1].split() == ["mini", "32", "block5_conv4", "3", "yes"]
     assert next(line for line in lines if line.startswith("vgg19")).split() == [
         "vgg19",
         "224",
@@ -301,7 +303,7 @@ def test_models(run, tmp_path, monkeypatch):
     (tmp_path / "vgg19_weights_tf_dim_ordering_tf_kernels.h5").touch()
     monkeypatch.setenv("GRADCAM_WEIGHTS", str(tmp_path))
     here = [json.loads(line)["name"] for line in run("models", "--json").lines if json.loads(line)["here"]]
-    assert here == ["vgg19"]
+    assert here == ["mini", "vgg19"]
 
 
 @pytest.mark.parametrize("command", [[], ["explain"], ["layers"], ["models"]])
@@ -322,3 +324,52 @@ def test_no_arguments_show_the_help(run):
     assert done.status == 2
     assert "Usage: gradcam" in done.stderr
     assert done.stdout == ""
+
+
+def models_of_all_kinds():
+    """Classifiers that other tools stumble over, by name."""
+    inner = keras.applications.MobileNetV2(weights=None, include_top=False, input_shape=(96, 96, 3))
+    pooled = [L.GlobalAveragePooling2D(), L.Dense(3, activation="softmax")]
+    return {
+        "nested": keras.Sequential([keras.Input((96, 96, 3)), inner, *pooled]),
+        "sigmoid": small_network(classes=1, activation="sigmoid"),
+        "gray": small_network(channels=1),
+        "logits": small_network(activation=None),
+        "flat": keras.Sequential([keras.Input((12, 12, 3)), L.Flatten(), L.Dense(3)]),
+    }
+
+
+@pytest.mark.parametrize(
+    ("kind", "layer", "classes"),
+    [
+        ("nested", "mobilenetv2_1.00_96/out_relu", 3),
+        ("sigmoid", "conv2", 2),
+        ("gray", "conv2", 3),
+        ("logits", "conv2", 3),
+        ("flat", None, None),
+    ],
+)
+def test_models_of_all_kinds(run, photo, kind, layer, classes):
+    """From a file through the whole command: layer, classes and probabilities are right, or the error is clear."""
+    models_of_all_kinds()[kind].save("model.keras")
+    done = run(photo("a.png"), "--model", "model.keras", "--preprocess", "-1..1", "--json", "--class", "top2")
+    if layer is None:
+        assert done.status == 3
+        assert "no layer with a plane larger than 1x1" in done.stderr
+        return
+    first, second = map(json.loads, done.lines)
+    assert (done.status, first["layer"], len(first["top"])) == (0, layer, classes)
+    assert sum(one["probability"] for one in first["top"]) == pytest.approx(1, rel=1e-5)
+    assert first["logit"] >= second["logit"]
+    assert sorted(files(".")) == ["a_gradcam_top1.png", "a_gradcam_top2.png", "model.keras"]
+    if kind == "sigmoid":
+        assert first["logit"] == -second["logit"]
+
+
+def test_labels_and_softmax_score(run, photo, model_file):
+    """Class names come from the file, and the older article's score is recorded."""
+    Path("names.txt").write_text("ant\nbee\nwasp\n")
+    options = ["--model", model_file, "--preprocess", "none", "--labels", "names.txt", "--json"]
+    entry = json.loads(run(photo(), *options, "--class", "bee", "--score", "softmax").stdout)
+    assert (entry["class_index"], entry["class_name"], entry["score"]) == (1, "bee", "softmax")
+    assert run(photo(), *options, "--class", "fly").status == 2

@@ -8,15 +8,16 @@ from keras import layers as L  # noqa: N812
 from gradcam_cli.applications import applications
 from gradcam_cli.errors import ModelError, UsageError
 from gradcam_cli.layers import default_layer, find_layer, intercepted, plane_layers, walk
+from gradcam_cli.models import load_model
 
-QUICK = """vgg16 vgg19 resnet50 resnet50v2 mobilenet mobilenetv2 mobilenetv3small densenet121 efficientnetb0
+QUICK = """mini vgg16 vgg19 resnet50 resnet50v2 mobilenet mobilenetv2 mobilenetv3small densenet121 efficientnetb0
 convnexttiny nasnetmobile xception inceptionv3""".split()
 
 
 def chosen(name):
     application = applications()[name]
     keras.backend.clear_session()  # numbers in layer names start anew
-    model = getattr(keras.applications, application.function)(weights=None)
+    model = load_model(name, weights="none").model
     return default_layer(plane_layers(model, (application.size, application.size, 3)))
 
 

@@ -16,7 +16,7 @@ from gradcam_cli.errors import InputError, UsageError
 from gradcam_cli.images import MAX_PIXELS
 from gradcam_cli.inputs import SUFFIXES as IMAGE_SUFFIXES
 from gradcam_cli.inputs import Source, find_sources, read_list
-from gradcam_cli.labels import imagenet_labels, resolve_classes, split_ranks
+from gradcam_cli.labels import labels_of, resolve_classes, split_ranks
 from gradcam_cli.messages import one_line, progress
 from gradcam_cli.outputs import SUFFIXES, TREE, Destination, Output, plan_outputs, read_destination
 from gradcam_cli.preprocessing import canonical
@@ -27,6 +27,7 @@ _input, _what, _output = under("Input"), under("What to explain"), under("Output
 EPILOG = """\
 Examples:
   gradcam cat.jpg --layer block5_conv4         cat_gradcam.png beside you
+  gradcam cat.jpg --model mini                 the built-in network: no weights to fetch
   gradcam cat.jpg --class tabby --class top3   the classes asked for, one file each
   gradcam photos -o maps --skip-existing       a directory, resumed where it stopped
   gradcam cat.jpg --save npz --json            arrays, and a JSON line on stdout
@@ -215,6 +216,7 @@ def check_early(options: dict[str, Any]) -> None:
     colour_table(options["cmap"])
     if options["preprocess"]:
         canonical(options["preprocess"])
-    if find_application(options["model"]) and not options["labels"] and not is_model_path(options["model"]):
-        names = imagenet_labels()
+    application = find_application(options["model"])
+    if application and not options["labels"] and not is_model_path(options["model"]):
+        names = labels_of(application)
         resolve_classes(options["classes"], names, len(names.names))

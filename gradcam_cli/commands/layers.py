@@ -29,7 +29,7 @@ from gradcam_cli.messages import log
 def layers(ctx: click.Context, /, model: str, **options: Any) -> None:
     """List the layers of MODEL that can be used for a map.
 
-    MODEL is an application of Keras or a .keras or .h5 file; no weights are fetched. Layers come in
+    MODEL is mini, an application of Keras, or a .keras or .h5 file; no weights are fetched. Layers come in
     the order in which they are called, with their path for --layer, the shape (u, v, k) of their
     output and their number of parameters. The one that --layer auto chooses is marked.
     """

@@ -20,7 +20,7 @@ from gradcam_cli.weights import find_weights
 def models(ctx: click.Context, /, **options: Any) -> None:
     """List the models known by name, and whether their weights are here.
 
-    Input is the side of the square image in pixels; weights are in megabytes; here says whether
+    mini is built in. Input is the side of the square image in pixels; weights are in megabytes; here says whether
     Keras's cache or GRADCAM_WEIGHTS holds them already.
     """
     start(ctx, quiet=options["quiet"], verbose=options["verbose"], debug=options["debug"])

@@ -14,7 +14,7 @@ from click.shell_completion import CompletionItem
 
 from gradcam_cli.applications import applications
 from gradcam_cli.errors import UsageError
-from gradcam_cli.messages import show_messages, without_native_noise
+from gradcam_cli.messages import log, show_messages, without_native_noise
 from gradcam_cli.preprocessing import preprocessing_names
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -125,7 +125,7 @@ model_options = together(
         type=ModelType(),
         default="vgg19",
         show_default=True,
-        help="An application of Keras, or a .keras or .h5 file.",
+        help="mini (built in), an application of Keras, or a .keras or .h5 file.",
     ),
     _model(
         "--weights",
@@ -172,8 +172,6 @@ def start(ctx: click.Context, *, quiet: bool, verbose: bool, debug: bool) -> Non
 @contextlib.contextmanager
 def restored_messages() -> Any:
     """Take the command's handler away again at its end."""
-    from gradcam_cli.messages import log
-
     own, level = list(log.handlers), log.level
     try:
         yield
