@@ -58,7 +58,7 @@ def explain(
     classifier = model if isinstance(model, Classifier) else load_model(model, **loading)
     if isinstance(model, Classifier) and loading:
         raise UsageError(f"the model is loaded already: {', '.join(loading)} came too late")
-    request = Request((layer,), (class_,), (method,), score, fit, zoom_order, top, 1, max_pixels)
+    request = Request((layer,), (class_,), (method,), score, fit, zoom_order, top, 1)
     run = prepare_run(classifier, request)
     photo = _of_array(image) if isinstance(image, np.ndarray) else read_photo(Source(os.fspath(image)), max_pixels)
     (result,) = explain_photos(run, [photo])

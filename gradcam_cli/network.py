@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from gradcam_cli.errors import ModelError
-from gradcam_cli.head import answering_logits, find_head, probabilities, two_classes
+from gradcam_cli.head import Head, answering_logits, find_head, probabilities, two_classes
 from gradcam_cli.layers import find_layer, intercepted
 
 
@@ -83,13 +83,7 @@ def compile_network(model: keras.Model, layers: Sequence[str], score: str = "log
             with intercepted(operations, tap), answering_logits(head) if head else contextlib.nullcontext():
                 output = _only_output(model(x, training=False))
             _check_planes(activations)
-            if head:
-                kind = "sigmoid" if output.shape[-1] == 1 and head.kind == "linear" else head.kind
-                logits = two_classes(output, kind)
-                p = probabilities(logits, kind)
-            else:
-                logits = None
-                p = tf.concat([1 - output, output], axis=-1) if output.shape[-1] == 1 else output
+            logits, p = _scores(output, head)
             y = logits if score == "logit" else p
             classes = _class_indices(y, codes)
             y_c = [tf.gather(y, classes[:, c], batch_dims=1) for c in range(codes.shape[1])]
@@ -109,6 +103,15 @@ def compile_network(model: keras.Model, layers: Sequence[str], score: str = "log
         )
 
     return network
+
+
+def _scores(output: tf.Tensor, head: Head | None) -> tuple[tf.Tensor | None, tf.Tensor]:
+    """Return (n, classes) logits, None where they are hidden, and probabilities of a model's output."""
+    if head is None:
+        return None, tf.concat([1 - output, output], axis=-1) if output.shape[-1] == 1 else output
+    kind = "sigmoid" if output.shape[-1] == 1 and head.kind == "linear" else head.kind
+    logits = two_classes(output, kind)
+    return logits, probabilities(logits, kind)
 
 
 def _class_indices(y: tf.Tensor, codes: tf.Tensor) -> tf.Tensor:

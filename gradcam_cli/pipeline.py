@@ -35,7 +35,6 @@ class Request:
         zoom_order: 0..3.
         top: how many predictions to list.
         batch_size: images a pass.
-        max_pixels: limit for one photo.
     """
 
     layers: Sequence[str] = ("auto",)
@@ -46,7 +45,6 @@ class Request:
     zoom_order: int = 1
     top: int = 5
     batch_size: int = 8
-    max_pixels: int = images.MAX_PIXELS
 
 
 @dataclass(frozen=True)
