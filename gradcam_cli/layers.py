@@ -77,6 +77,20 @@ def walk(model: keras.Model, prefix: str = "") -> Iterator[tuple[str, Any]]:
             yield from walk(operation, path + "/")
 
 
+def refuse_channels_first(model: keras.Model) -> None:
+    """Check that planes come before channels everywhere in a model.
+
+    Raises:
+        ModelError: a layer is channels_first.
+    """
+    for path, operation in walk(model):
+        if getattr(operation, "data_format", None) == "channels_first":
+            raise ModelError(
+                f"layer {path} is channels_first: expected a channels_last model",
+                "rebuild the model with data_format='channels_last' and copy the weights",
+            )
+
+
 def plane_layers(model: keras.Model, input_shape: tuple[int, int, int]) -> list[LayerInfo]:
     """List the layers whose output is a plane with channels, in the order in which they are called.
 
@@ -84,16 +98,8 @@ def plane_layers(model: keras.Model, input_shape: tuple[int, int, int]) -> list[
         model: any Keras model of one image input.
         input_shape: (h, w, c).
 
-    Raises:
-        ModelError: the model cannot be run on such an input, or is channels_first.
     """
     operations = dict(walk(model))
-    for path, operation in operations.items():
-        if getattr(operation, "data_format", None) == "channels_first":
-            raise ModelError(
-                f"layer {path} is channels_first: expected a channels_last model",
-                "rebuild the model with data_format='channels_last' and copy the weights",
-            )
     shapes: dict[str, tuple[int | None, ...]] = {}
 
     def record(path: str, output: Any) -> Any:

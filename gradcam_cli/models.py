@@ -17,7 +17,7 @@ import numpy as np
 from gradcam_cli.applications import Application, applications, find_application, is_model_path
 from gradcam_cli.errors import ModelError, UsageError
 from gradcam_cli.labels import Labels, labels_of, read_labels
-from gradcam_cli.layers import output_shape, walk
+from gradcam_cli.layers import output_shape, refuse_channels_first, walk
 from gradcam_cli.messages import log
 from gradcam_cli.network import Network, compile_network
 from gradcam_cli.preprocessing import canonical, preprocess
@@ -119,6 +119,7 @@ def load_model(
         application = find_application(os.fspath(model)) or _unknown(os.fspath(model))
         file = None if weights == UNTRAINED else obtain_weights(application, weights, offline=offline)
         network, name = build_application(application, file), application.name
+    refuse_channels_first(network)
     application = application or _recognise(network)
     shape = _input_shape(network, input_size, application)
     classifier = Classifier(

@@ -102,7 +102,7 @@ def test_channels_first_is_refused():
         L.Conv2D(2, 3, data_format="channels_first", name="c")(y)
     )
     with pytest.raises(ModelError, match="c is channels_first") as caught:
-        plane_layers(keras.Model(x, y), (8, 8, 3))
+        load_model(keras.Model(x, y))
     assert "channels_last" in caught.value.hint
 
 

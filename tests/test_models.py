@@ -184,7 +184,7 @@ def test_input_sizes():
         load_model(convolutional(), input_size=(30, 30))
     with pytest.raises(ModelError, match="1 or 3 channels"):
         load_model(convolutional(size=(20, 20, 5)))
-    with pytest.raises(ModelError, match="1 or 3 channels") as caught:
+    with pytest.raises(ModelError, match="1 or 3 channels in its last place") as caught:
         load_model(keras.Sequential([keras.Input((3, 20, 20)), L.Flatten(), L.Dense(2)]))
     assert "channels_last" in caught.value.hint
     with pytest.raises(ModelError, match="does not say the size"):
