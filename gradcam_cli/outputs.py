@@ -34,6 +34,14 @@ class Output(NamedTuple):
     path: Path
 
 
+def paths_by_map(outputs: Sequence[Output]) -> list[dict[str, str]]:
+    """Return the paths of each map of an input, by kind."""
+    paths: dict[tuple[str, str, str], dict[str, str]] = {}
+    for output in outputs:
+        paths.setdefault(output.requested, {})[output.kind] = str(output.path)
+    return list(paths.values())
+
+
 @dataclass(frozen=True)
 class Destination:
     """What `-o` and `--save` mean together.

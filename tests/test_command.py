@@ -160,13 +160,19 @@ def test_skip_existing(small, photo):
     assert json.loads(done.lines[0])["outputs"] == {"figure": "a_gradcam.png"}
     assert Path("a_gradcam.png").read_bytes() == b"kept"
     assert small(a, "--skip-existing").status == 0
+    small(a, "--class", "top2")
+    entries = [json.loads(line) for line in small(a, "--class", "top2", "--skip-existing", "--json").lines]
+    assert [entry["outputs"] for entry in entries] == [{"figure": f"a_gradcam_top{rank}.png"} for rank in (1, 2)]
 
 
 def test_dry_run_writes_nothing(small, photo, tmp_path):
     photo("in/a.png")
     done = small(tmp_path / "in", "--dry-run")
     assert done.lines == [f"{tmp_path}/in/a.png -> gradcam_out/a_gradcam.png"]
-    assert json.loads(small(tmp_path / "in", "--dry-run", "--json").stdout)["status"] == "planned"
+    entries = [json.loads(line) for line in small(tmp_path / "in", "--dry-run", "--json", "--class", "top2").lines]
+    assert [list(entry) for entry in entries] == [KEYS, KEYS]
+    assert {entry["status"] for entry in entries} == {"planned"}
+    assert entries[1]["outputs"] == {"figure": "gradcam_out/a_gradcam_top2.png"}
     assert files(small.here) == []
 
 

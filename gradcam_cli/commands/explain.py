@@ -18,7 +18,7 @@ from gradcam_cli.inputs import SUFFIXES as IMAGE_SUFFIXES
 from gradcam_cli.inputs import Source, find_sources, read_list
 from gradcam_cli.labels import labels_of, resolve_classes, split_ranks
 from gradcam_cli.messages import one_line, progress
-from gradcam_cli.outputs import SUFFIXES, TREE, Destination, Output, plan_outputs, read_destination
+from gradcam_cli.outputs import SUFFIXES, TREE, Destination, Output, paths_by_map, plan_outputs, read_destination
 from gradcam_cli.preprocessing import canonical
 from gradcam_cli.views import FITS
 
@@ -200,12 +200,14 @@ def plan(options: dict[str, Any], destination: Destination) -> list[tuple[Source
 
 def dry_run(jobs: Sequence[tuple[Source, list[Output]]], *, as_json: bool) -> int:
     """Say for each input what would be written."""
+    from gradcam_cli.results import Unexplained, to_json
+
     for source, outputs in jobs:
-        paths = [str(output.path) for output in outputs]
         if as_json:
-            click.echo(json.dumps({"input": source.name, "status": "planned", "outputs": paths}))
+            for paths in paths_by_map(outputs):
+                click.echo(json.dumps({**to_json(Unexplained(source.name), paths), "status": "planned"}))
         else:
-            click.echo(f"{one_line(source.name)} -> {one_line(', '.join(paths))}")
+            click.echo(f"{one_line(source.name)} -> {one_line(', '.join(str(output.path) for output in outputs))}")
     return 0
 
 

@@ -15,7 +15,7 @@ from gradcam_cli.commands.options import start_tensorflow
 from gradcam_cli.errors import OutputError
 from gradcam_cli.inputs import Source
 from gradcam_cli.messages import log, make_room, one_line, say_error
-from gradcam_cli.outputs import Destination, Output
+from gradcam_cli.outputs import Destination, Output, paths_by_map
 from gradcam_cli.photos import Photo, read_photo
 from gradcam_cli.results import Explanation, Unexplained, to_json
 
@@ -134,8 +134,8 @@ class Writer:
     def _tell_unexplained(self, result: Unexplained, outputs: Sequence[Output]) -> None:
         self.counts[result.status] += 1
         if self.options["as_json"]:
-            there = {} if result.error else {output.kind: str(output.path) for output in outputs}
-            self._line(json.dumps(to_json(result, there), allow_nan=False))
+            for there in [{}] if result.error else paths_by_map(outputs):
+                self._line(json.dumps(to_json(result, there), allow_nan=False))
         if result.error:
             say_error(f"{result.source}: {result.error}", result.hint)
         else:
