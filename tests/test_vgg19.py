@@ -64,6 +64,13 @@ def test_golden_maps_through_the_command(process, vgg19_weights, golden, tmp_pat
         assert entry["class_index"] == reference[f"{path.stem}/logits"].argmax()
 
 
+def explain_imagenet(run, data, *options):
+    """Run the command on the ImageNet photos, without a word on stderr, and return its JSON lines."""
+    done = run(data / "images/imagenet", "--save", "npy", "--json", *options)
+    assert (done.status, done.stderr) == (0, "")
+    return [json.loads(line) for line in done.lines]
+
+
 def top1(entries, data):
     """Share of JSON lines whose class is that of the photo."""
     truth = json.loads((data / "images/imagenet_labels.json").read_text())
@@ -73,20 +80,7 @@ def top1(entries, data):
 @pytest.mark.parametrize(("fit", "least"), [("squash", 0.70), ("crop", 0.85)])
 def test_imagenet_photos(run, data, vgg19_weights, fit, least):
     """Top-1 on 63 photos; every output is there, finite, of the photo's own size."""
-    done = run(
-        data / "images/imagenet",
-        "--weights",
-        vgg19_weights,
-        "--fit",
-        fit,
-        "--save",
-        "npy",
-        "--save",
-        "figure",
-        "--json",
-    )
-    assert (done.status, done.stderr) == (0, "")
-    entries = [json.loads(line) for line in done.lines]
+    entries = explain_imagenet(run, data, "--weights", vgg19_weights, "--fit", fit, "--save", "figure")
     assert len(entries) == 63
     for entry in entries:
         with Image.open(entry["input"]) as photo:
@@ -125,18 +119,7 @@ def outline_of(polygons, width, height):
 
 def test_mobilenet(run, data):
     """A model file of another network: labels, preprocessing and layer are found out."""
-    done = run(
-        data / "images/imagenet",
-        "--model",
-        data / "models/mobilenet_0.75_224.keras",
-        "--json",
-        "--save",
-        "npy",
-        "--fit",
-        "crop",
-    )
-    assert (done.status, done.stderr) == (0, "")
-    entries = [json.loads(line) for line in done.lines]
+    entries = explain_imagenet(run, data, "--model", data / "models/mobilenet_0.75_224.keras", "--fit", "crop")
     assert {entry["layer"] for entry in entries} == {"conv_pw_13_relu"}
     assert {entry["preprocessing"] for entry in entries} == {"tf"}
     assert top1(entries, data) >= 0.7
