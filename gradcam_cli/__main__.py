@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import signal
-import sys
-
 
 def main() -> None:
     """Run the command line; SIGTERM ends it with status 143."""
     from gradcam_cli.commands import gradcam
+    from gradcam_cli.interrupts import heed_interrupts
 
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    heed_interrupts()
     gradcam.main()
 
 

@@ -28,6 +28,7 @@ def explain(
     fit: str = "squash",
     zoom_order: int = 1,
     top: int = 5,
+    precision: str = "float32",
     max_pixels: int = images.MAX_PIXELS,
     **loading: Any,
 ) -> Explanation:
@@ -44,6 +45,7 @@ def explain(
         fit: `squash`, `crop` or `pad`.
         zoom_order: degree of the spline that enlarges the map, 0..3.
         top: how many predictions to list.
+        precision: `float32`, `auto`, `bfloat16` or `float16`, for this call only.
         max_pixels: the largest photo to decode.
         loading: what `load_model` takes, such as `weights`, `labels`, `preprocessing`.
 
@@ -58,7 +60,7 @@ def explain(
     classifier = model if isinstance(model, Classifier) else load_model(model, **loading)
     if isinstance(model, Classifier) and loading:
         raise UsageError(f"the model is loaded already: {', '.join(loading)} came too late")
-    request = Request((layer,), (class_,), (method,), score, fit, zoom_order, top, 1)
+    request = Request((layer,), (class_,), (method,), score, fit, zoom_order, top, 1, precision)
     run = prepare_run(classifier, request)
     photo = _of_array(image) if isinstance(image, np.ndarray) else read_photo(Source(os.fspath(image)), max_pixels)
     (result,) = explain_photos(run, [photo])

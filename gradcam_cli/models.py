@@ -50,7 +50,7 @@ class Classifier:
     input_shape: tuple[int, int, int]
     weights: str | None = None
     weights_hash: Future[str] | None = None
-    compiled: dict[tuple[tuple[str, ...], str], Network] = field(default_factory=dict, repr=False, compare=False)
+    compiled: dict[tuple[tuple[str, ...], str, str], Network] = field(default_factory=dict, repr=False, compare=False)
 
     @cached_property
     def class_count(self) -> int:
@@ -64,11 +64,11 @@ class Classifier:
             raise ModelError(f"expected a classifier with one output of shape (n, classes), got {shape}")
         return max(shape[1], 2)
 
-    def network(self, layers: Sequence[str], score: str) -> Network:
-        """Return the compiled function for these layers and this score, built once a classifier."""
-        key = (tuple(layers), score)
+    def network(self, layers: Sequence[str], score: str, precision: str = "float32") -> Network:
+        """Return the compiled function for these layers, this score and precision, built once a classifier."""
+        key = (tuple(layers), score, precision)
         if key not in self.compiled:
-            self.compiled[key] = compile_network(self.model, layers, score)
+            self.compiled[key] = compile_network(self.model, layers, score, precision)
         return self.compiled[key]
 
     def prepare(self, pixels: np.ndarray) -> np.ndarray:

@@ -13,6 +13,7 @@ import tensorflow as tf
 from gradcam_cli.errors import ModelError
 from gradcam_cli.head import Head, answering_logits, find_head, probabilities, two_classes
 from gradcam_cli.layers import find_layer, intercepted
+from gradcam_cli.precision import computing_in
 
 
 class Pass(NamedTuple):
@@ -36,7 +37,9 @@ class Pass(NamedTuple):
 Network = Callable[[np.ndarray, np.ndarray], Pass]
 
 
-def compile_network(model: keras.Model, layers: Sequence[str], score: str = "logit") -> Network:
+def compile_network(
+    model: keras.Model, layers: Sequence[str], score: str = "logit", precision: str = "float32"
+) -> Network:
     """Compile a model into a function of (x, codes) that makes one forward pass.
 
     Only the part of the network behind the layers is differentiated: a zero is added to each A, and
@@ -48,6 +51,7 @@ def compile_network(model: keras.Model, layers: Sequence[str], score: str = "log
             each shape of x.
         layers: paths of layers whose output is (n, u, v, k).
         score: `logit` (y_c before softmax, as in the paper) or `softmax` (the probability).
+        precision: what `precision.choose_precision` returned; results are float32 in any case.
 
     Returns:
         A function of x (n, h, w, c) float32, preprocessed, and codes (n, C) int32: a class index, or
@@ -93,7 +97,8 @@ def compile_network(model: keras.Model, layers: Sequence[str], score: str = "log
         return logits, p, classes, A, [tf.cast(tf.stack([d[path] for d in dA]), tf.float32) for path in operations]
 
     def network(x: np.ndarray, codes: np.ndarray) -> Pass:
-        logits, p, classes, A, dA = run(tf.constant(x, tf.float32), tf.constant(codes, tf.int32))
+        with computing_in(precision):
+            logits, p, classes, A, dA = run(tf.constant(x, tf.float32), tf.constant(codes, tf.int32))
         return Pass(
             None if logits is None else logits.numpy(),
             p.numpy(),

@@ -16,8 +16,12 @@ from gradcam_cli.inputs import Source
 TREE = Path("gradcam_out")
 """Where a directory's results go unless another place is named."""
 
-SUFFIXES = {"figure": ".png", "overlay": ".png", "heatmap": ".png", "npy": ".npy", "npz": ".npz"}
-"""What can be saved of an explanation, with the suffix of its file; the first of a suffix is meant by it."""
+FORMATS = {"png": (".png",), "jpg": (".jpg", ".jpeg")}
+"""Formats of pictures, with the suffixes of their files; the first is given to names."""
+
+PICTURES = tuple(suffix for suffixes in FORMATS.values() for suffix in suffixes)
+SUFFIXES = {"figure": PICTURES, "overlay": PICTURES, "heatmap": PICTURES, "npy": (".npy",), "npz": (".npz",)}
+"""What can be saved of an explanation, with the suffixes of its file; the first of a suffix is meant by it."""
 
 
 class Output(NamedTuple):
@@ -51,12 +55,14 @@ class Destination:
         directory: where results go, or None for the usual places.
         file: the one file that is asked for by name, or None.
         stdout: whether the bytes go to standard output instead.
+        format: of pictures, a name in `FORMATS`.
     """
 
     kinds: tuple[str, ...]
     directory: Path | None = None
     file: Path | None = None
     stdout: bool = False
+    format: str = "png"
 
 
 def kind_of(path: Path) -> str:
@@ -65,33 +71,44 @@ def kind_of(path: Path) -> str:
     Raises:
         UsageError: none has this suffix.
     """
-    for kind, suffix in SUFFIXES.items():
-        if path.suffix.lower() == suffix:
+    for kind, suffixes in SUFFIXES.items():
+        if path.suffix.lower() in suffixes:
             return kind
-    raise UsageError(f"{path}: expected a name ending in {', '.join(sorted(set(SUFFIXES.values())))}")
+    raise UsageError(f"{path}: expected a name ending in {', '.join(_all_suffixes())}")
 
 
-def read_destination(output: str | None, kinds: Sequence[str]) -> Destination:
+def format_of(path: Path) -> str:
+    """Return the format that a picture's suffix stands for; `png` for every other file."""
+    return next((name for name, suffixes in FORMATS.items() if path.suffix.lower() in suffixes), "png")
+
+
+def _all_suffixes() -> list[str]:
+    return sorted({suffix for suffixes in SUFFIXES.values() for suffix in suffixes})
+
+
+def read_destination(output: str | None, kinds: Sequence[str], picture_format: str | None = None) -> Destination:
     """Understand `-o`: `-` is standard output, a name with an output's suffix a file, anything else a directory.
 
     Raises:
-        UsageError: the file's suffix belongs to another kind than is saved, or several kinds are.
+        UsageError: the file's suffix belongs to another kind or format than is saved, or several kinds are.
     """
     chosen = tuple(dict.fromkeys(kinds))
     if output == "-":
         if len(chosen) > 1:
             raise UsageError(f"-o -: expected one kind of output, got {', '.join(chosen)}")
-        return Destination(chosen or ("figure",), stdout=True)
+        return Destination(chosen or ("figure",), stdout=True, format=picture_format or "png")
     path = Path(output) if output is not None else None
-    if path is None or path.suffix.lower() not in SUFFIXES.values() or path.is_dir():
-        return Destination(chosen or ("figure",), directory=path)
+    if path is None or path.suffix.lower() not in _all_suffixes() or path.is_dir():
+        return Destination(chosen or ("figure",), directory=path, format=picture_format or "png")
     chosen = chosen or (kind_of(path),)
-    if len(chosen) > 1 or SUFFIXES[chosen[0]] != path.suffix.lower():
+    if picture_format and path.suffix.lower() in PICTURES and format_of(path) != picture_format:
+        raise UsageError(f"-o {output}: --save-format {picture_format} expects another suffix")
+    if len(chosen) > 1 or path.suffix.lower() not in SUFFIXES[chosen[0]]:
         raise UsageError(
             f"-o {output}: expected a name for {', '.join(chosen)}, got a {path.suffix} file",
             "name a directory to save several kinds",
         )
-    return Destination(chosen, file=path)
+    return Destination(chosen, file=path, format=format_of(path))
 
 
 def plan_outputs(
@@ -120,7 +137,7 @@ def plan_outputs(
     if destination.stdout or destination.file:
         yield from _single(sources, destination, maps, taken)
         return
-    names = list(_name_parts(maps, destination.kinds))
+    names = list(_name_parts(maps, destination.kinds, destination.format))
     for source in sources:
         folder, stem = _place(source, destination.directory)
         for candidate in _candidates(stem, Path(source.name).name):
@@ -163,14 +180,15 @@ def _candidates(stem: str, full_name: str) -> Iterator[str]:
 
 
 def _name_parts(
-    maps: Sequence[tuple[str, str, str]], kinds: Sequence[str]
+    maps: Sequence[tuple[str, str, str]], kinds: Sequence[str], picture_format: str
 ) -> Iterator[tuple[tuple[str, str, str], str, str]]:
     several = [len({which[place] for which in maps}) > 1 for place in range(3)]
     for which in maps:
         parts = [_plain(part) for part, wanted in zip(which, several, strict=True) if wanted]
         for kind in kinds:
             shown = [kind] if kind in ("overlay", "heatmap") else []
-            yield which, kind, "_".join(["_gradcam", *parts, *shown]) + SUFFIXES[kind]
+            suffix = (FORMATS[picture_format] if SUFFIXES[kind] is PICTURES else SUFFIXES[kind])[0]
+            yield which, kind, "_".join(["_gradcam", *parts, *shown]) + suffix
 
 
 def _plain(text: str) -> str:

@@ -1,4 +1,8 @@
-"""The straight line over many images: sources, photos, one pass a batch, maps, explanations."""
+"""The straight line over many images: photos, what the network sees of them, one pass a batch, maps, explanations.
+
+The stages are apart so that they may overlap: `see` and `explain` are for any thread, `score` is
+for the one that drives the network.
+"""
 
 from __future__ import annotations
 
@@ -6,16 +10,19 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
 from gradcam_cli import cam, images, maps
+from gradcam_cli.batches import default_batch_size
 from gradcam_cli.errors import InputError
 from gradcam_cli.labels import Requested, resolve_classes
 from gradcam_cli.layers import default_layer, find_layer, plane_layers
 from gradcam_cli.models import Classifier
 from gradcam_cli.network import Network, Pass
 from gradcam_cli.photos import Photo
+from gradcam_cli.precision import choose_precision
 from gradcam_cli.results import Explanation, Prediction, Setting, Unexplained
 from gradcam_cli.views import Box, view_of
 
@@ -34,7 +41,8 @@ class Request:
         fit: `squash`, `crop` or `pad`.
         zoom_order: 0..3.
         top: how many predictions to list.
-        batch_size: images a pass.
+        batch_size: images a pass; None chooses by the model's size and the memory that is free.
+        precision: a name in `precision.PRECISIONS`.
     """
 
     layers: Sequence[str] = ("auto",)
@@ -44,7 +52,8 @@ class Request:
     fit: str = "squash"
     zoom_order: int = 1
     top: int = 5
-    batch_size: int = 8
+    batch_size: int | None = None
+    precision: str = "float32"
 
 
 @dataclass(frozen=True)
@@ -55,6 +64,8 @@ class Run:
     request: Request
     layers: dict[str, str]  # path -> as asked
     classes: list[Requested]
+    batch_size: int
+    precision: str
     network: Network
 
     @cached_property
@@ -68,7 +79,8 @@ class Run:
             score=request.score,
             fit=request.fit,
             preprocessing=classifier.preprocessing,
-            precision="float32",
+            precision=self.precision,
+            batch_size=self.batch_size,
             zoom_order=request.zoom_order,
         )
 
@@ -77,7 +89,7 @@ def prepare_run(classifier: Classifier, request: Request) -> Run:
     """Check a request against a classifier, before the first image is read.
 
     Raises:
-        UsageError: a layer or a class that the model does not have.
+        UsageError: a layer or a class that the model does not have, or a precision that the machine has not.
         ModelError: no layer has a plane, or the logit cannot be reached.
     """
     layers: dict[str, str] = {}
@@ -85,66 +97,117 @@ def prepare_run(classifier: Classifier, request: Request) -> Run:
         path = _default(classifier) if asked == "auto" else find_layer(classifier.model, asked)[0]
         layers.setdefault(path, asked)
     classes = resolve_classes(request.classes, classifier.labels, classifier.class_count)
-    return Run(classifier, request, layers, classes, classifier.network(tuple(layers), request.score))
+    precision = choose_precision(request.precision)
+    batch_size = request.batch_size or default_batch_size(classifier.model, classifier.input_shape)
+    network = classifier.network(tuple(layers), request.score, precision)
+    return Run(classifier, request, layers, classes, batch_size, precision, network)
 
 
 def _default(classifier: Classifier) -> str:
     return default_layer(plane_layers(classifier.model, classifier.input_shape))
 
 
-def explain_photos(run: Run, photos: Iterable[Photo | Unexplained]) -> Iterator[list[Explanation] | Unexplained]:
-    """Explain photos batch by batch, in their order; failures pass through at their place.
+class Seen(NamedTuple):
+    """A photo and what the network sees of it.
 
-    Each image gives a list: for every layer, method and class one explanation. All batches have the
-    size of the first, the last one is padded, so that nothing is compiled twice.
+    Attributes:
+        photo: as it was decoded.
+        view: the part of it that is seen.
+        pixels: (h, w, c) uint8, the network's input before preprocessing.
+    """
+
+    photo: Photo
+    view: Box
+    pixels: np.ndarray
+
+
+class Scored(NamedTuple):
+    """A photo after its pass: all that its maps are made of.
+
+    Attributes:
+        photo: as it was decoded.
+        view: the part of it that the network saw.
+        result: of the whole batch.
+        i: the photo's place in the batch.
+        seconds: its share of the time that the pass took.
+    """
+
+    photo: Photo
+    view: Box
+    result: Pass
+    i: int
+    seconds: float
+
+
+def explain_photos(run: Run, photos: Iterable[Photo | Unexplained]) -> Iterator[list[Explanation] | Unexplained]:
+    """Explain photos batch by batch, one stage after the other; failures pass through at their place."""
+    for scored in score(run, (see(run, photo) for photo in photos)):
+        yield explain(run, scored)
+
+
+def see(run: Run, photo: Photo | Unexplained) -> Seen | Unexplained:
+    """Bring a photo to the network's input; a failure passes through."""
+    if isinstance(photo, Unexplained):
+        return photo
+    h, w, channels = run.classifier.input_shape
+    view = view_of(photo.pixels.shape[:2], (h, w), run.request.fit)
+    return Seen(photo, view, images.see(photo.pixels, view, (h, w), channels))
+
+
+def score(run: Run, photos: Iterable[Seen | Unexplained]) -> Iterator[Scored | Unexplained]:
+    """Pass photos through the network batch by batch, in their order; failures pass through at their place.
+
+    All batches have the size of the first, the last one is padded, so that nothing is compiled twice.
     """
     size = 0
-    for batch in _batches(photos, run.request.batch_size):
-        good = [photo for photo in batch if isinstance(photo, Photo)]
+    for batch in _batches(photos, run.batch_size):
+        good = [seen for seen in batch if isinstance(seen, Seen)]
         size = size or len(good)
-        explained = iter(_explain_batch(run, good, size)) if good else iter(())
-        for photo in batch:
-            yield next(explained) if isinstance(photo, Photo) else photo
+        scored = iter(_score_batch(run, good, size) if good else ())
+        for seen in batch:
+            yield next(scored) if isinstance(seen, Seen) else seen
 
 
-def _batches(photos: Iterable[Photo | Unexplained], size: int) -> Iterator[list[Photo | Unexplained]]:
+def _batches(photos: Iterable[Seen | Unexplained], size: int) -> Iterator[list[Seen | Unexplained]]:
     """Yield runs of photos that hold `size` good ones, the last one fewer."""
-    batch: list[Photo | Unexplained] = []
-    for photo in photos:
-        batch.append(photo)
-        if sum(isinstance(other, Photo) for other in batch) == size:
+    batch: list[Seen | Unexplained] = []
+    for seen in photos:
+        batch.append(seen)
+        if sum(isinstance(other, Seen) for other in batch) == size:
             yield batch
             batch = []
     if batch:
         yield batch
 
 
-def _explain_batch(run: Run, photos: list[Photo], size: int) -> Iterator[list[Explanation] | Unexplained]:
-    h, w, channels = run.classifier.input_shape
+def _score_batch(run: Run, photos: list[Seen], size: int) -> list[Scored]:
     start = time.perf_counter()
-    views = [view_of(photo.pixels.shape[:2], (h, w), run.request.fit) for photo in photos]
-    seen = [images.see(photo.pixels, view, (h, w), channels) for photo, view in zip(photos, views, strict=True)]
-    x = run.classifier.prepare(np.stack(seen + [seen[-1]] * (size - len(seen))))
+    pixels = [seen.pixels for seen in photos]
+    x = run.classifier.prepare(np.stack(pixels + [pixels[-1]] * (size - len(pixels))))
     codes = np.tile(np.array([requested.code for requested in run.classes], np.int32), (size, 1))
     result = run.network(x, codes)
     seconds = (time.perf_counter() - start) / len(photos)
-    for i, (photo, view) in enumerate(zip(photos, views, strict=True)):
-        try:
-            yield [
-                _explanation(run, photo, view, result, (i, layer, c), method, seconds)
-                for layer in range(len(run.layers))
-                for method in run.request.methods
-                for c in range(len(run.classes))
-            ]
-        except InputError as error:
-            yield Unexplained(photo.name, error.message, error.hint)
+    return [Scored(seen.photo, seen.view, result, i, seconds) for i, seen in enumerate(photos)]
 
 
-def _explanation(
-    run: Run, photo: Photo, view: Box, result: Pass, place: tuple[int, int, int], method: str, seconds: float
-) -> Explanation:
+def explain(run: Run, scored: Scored | Unexplained) -> list[Explanation] | Unexplained:
+    """Make the maps of a photo: for every layer, method and class one explanation; a failure passes through."""
+    if isinstance(scored, Unexplained):
+        return scored
+    try:
+        return [
+            _explanation(run, scored, layer, method, c)
+            for layer in range(len(run.layers))
+            for method in run.request.methods
+            for c in range(len(run.classes))
+        ]
+    except InputError as error:
+        return Unexplained(scored.photo.name, error.message, error.hint)
+
+
+def _explanation(run: Run, scored: Scored, layer: int, method: str, c: int) -> Explanation:
     start = time.perf_counter()
-    i, layer, c = place
+    photo, view, result, i, seconds = scored
     path, asked = list(run.layers.items())[layer]
     A, dA = result.A[layer][i], result.dA[layer][c, i]
     computed = cam.METHODS[method](A, dA)

@@ -5,14 +5,13 @@ from __future__ import annotations
 import functools
 import io
 import textwrap
-import warnings
 from typing import TYPE_CHECKING
 
-import matplotlib
 import numpy as np
 from PIL import Image
 
 from gradcam_cli.errors import UsageError
+from gradcam_cli.images import ENCODING
 from gradcam_cli.views import Box, within
 
 if TYPE_CHECKING:
@@ -29,6 +28,8 @@ def colour_table(cmap: str) -> np.ndarray:
     Raises:
         UsageError: matplotlib knows no such map.
     """
+    import matplotlib
+
     if cmap not in matplotlib.colormaps:
         raise UsageError(
             f"--cmap {cmap}: expected the name of a matplotlib colour map, got {cmap!r}",
@@ -123,10 +124,9 @@ def _shrink(pixels: np.ndarray, limit: int) -> np.ndarray:
     return np.asarray(image)
 
 
-def figure_png(drawing: Figure) -> bytes:
-    """Return a figure's PNG bytes, always the same for the same figure."""
+def encode_figure(drawing: Figure, picture_format: str = "png") -> bytes:
+    """Return a figure's file, `png` or `jpg`, always the same for the same figure."""
     buffer = io.BytesIO()
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing")  # class names may be in any script
-        drawing.savefig(buffer, format="png", metadata={"Software": None})
+    metadata = {"Software": None} if picture_format == "png" else None
+    drawing.savefig(buffer, format=picture_format, metadata=metadata, pil_kwargs=ENCODING[picture_format])
     return buffer.getvalue()

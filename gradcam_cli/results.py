@@ -17,7 +17,7 @@ import numpy as np
 from gradcam_cli import images, maps, render
 from gradcam_cli.errors import OutputError, UsageError
 from gradcam_cli.files import replacing
-from gradcam_cli.outputs import SUFFIXES, kind_of
+from gradcam_cli.outputs import SUFFIXES, format_of, kind_of
 from gradcam_cli.views import Box
 
 if TYPE_CHECKING:
@@ -59,6 +59,7 @@ class Setting:
     fit: str
     preprocessing: str
     precision: str
+    batch_size: int
     zoom_order: int
 
 
@@ -124,14 +125,24 @@ class Explanation:
         """Return a matplotlib figure of the photo beside the photo with the map over it."""
         return render.figure(self.photo, self.overlay(cmap, alpha), self.title, dpi)
 
-    def encode(self, kind: str, *, cmap: str = "jet", alpha: float = 0.5, dpi: int = 150) -> bytes:
-        """Return the bytes of a file of one of `outputs.SUFFIXES`; the same explanation gives the same bytes."""
+    def encode(
+        self, kind: str, picture_format: str = "png", *, cmap: str = "jet", alpha: float = 0.5, dpi: int = 150
+    ) -> bytes:
+        """Return the bytes of a file; the same explanation gives the same bytes.
+
+        Args:
+            kind: one of `outputs.SUFFIXES`.
+            picture_format: one of `outputs.FORMATS`, for pictures.
+            cmap: name of a matplotlib colour map.
+            alpha: how strongly the map covers the photo, 0..1.
+            dpi: dots an inch of the figure.
+        """
         if kind == "figure":
-            return render.figure_png(self.figure(cmap, alpha, dpi))
+            return render.encode_figure(self.figure(cmap, alpha, dpi), picture_format)
         if kind == "overlay":
-            return images.encode_png(self.overlay(cmap, alpha))
+            return images.encode(self.overlay(cmap, alpha), picture_format)
         if kind == "heatmap":
-            return images.encode_png(render.heatmap(self.map, self.view, cmap))
+            return images.encode(render.heatmap(self.map, self.view, cmap), picture_format)
         buffer = io.BytesIO()
         if kind == "npy":
             np.save(buffer, self.map)
@@ -146,7 +157,7 @@ class Explanation:
 
         Args:
             path: where to.
-            kind: one of `outputs.SUFFIXES`; without it, `.npy` and `.npz` say themselves and `.png` is the figure.
+            kind: one of `outputs.SUFFIXES`; without it, `.npy` and `.npz` say themselves and a picture is the figure.
             look: `cmap`, `alpha` (0..1) and `dpi`.
 
         Raises:
@@ -155,9 +166,9 @@ class Explanation:
         """
         target = Path(path)
         kind = kind or kind_of(target)
-        if SUFFIXES.get(kind) != target.suffix.lower():
-            raise UsageError(f"{target}: expected a name ending in {SUFFIXES.get(kind)} for {kind}")
-        data = self.encode(kind, **look)
+        if target.suffix.lower() not in SUFFIXES.get(kind, ()):
+            raise UsageError(f"{target}: expected a name ending in {', '.join(SUFFIXES.get(kind, ()))} for {kind}")
+        data = self.encode(kind, format_of(target), **look)
         try:
             with replacing(target) as file:
                 file.write(data)
@@ -228,6 +239,7 @@ def to_json(result: Explanation | Unexplained, outputs: dict[str, str] | None = 
         view=result.view,
         preprocessing=setting.preprocessing,
         precision=setting.precision,
+        batch_size=setting.batch_size,
         zoom_order=setting.zoom_order,
         seconds={stage: round(spent, 4) for stage, spent in result.seconds.items()},
     )
@@ -237,7 +249,7 @@ def to_json(result: Explanation | Unexplained, outputs: dict[str, str] | None = 
 _KEYS = (
     *("schema_version", "input", "sha256", "status", "error", "hint", "model", "weights", "layer", "method", "score"),
     *("class_index", "class_name", "class_id", "logit", "probability", "top", "map", "fit", "view", "preprocessing"),
-    *("precision", "zoom_order", "outputs", "seconds", "versions"),
+    *("precision", "batch_size", "zoom_order", "outputs", "seconds", "versions"),
 )
 
 

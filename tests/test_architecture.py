@@ -11,10 +11,10 @@ PACKAGE = Path(__file__).parent.parent / "gradcam_cli"
 
 # From the ground up: a module imports from floors below its own, or beside it, never from above.
 FLOORS = [
-    {"errors", "messages", "files", "applications", "views"},
-    {"cam", "maps", "images", "inputs", "labels", "preprocessing", "weights", "outputs"},
+    {"errors", "messages", "files", "applications", "views", "ordered", "interrupts"},
+    {"cam", "maps", "images", "inputs", "labels", "preprocessing", "weights", "outputs", "precision"},
     {"layers", "head", "render", "mini"},
-    {"network", "results", "storage"},
+    {"network", "results", "storage", "batches"},
     {"models", "photos"},
     {"pipeline"},
     {"api"},
@@ -79,6 +79,7 @@ def test_click_stays_in_the_commands():
         "from gradcam_cli.commands import gradcam; gradcam.main(['x.jpg', '--fit', 'wrong'])",
         "from gradcam_cli.commands import gradcam; gradcam.main(['x.jpg', '--class', 'no such class'])",
         "from gradcam_cli.commands import gradcam; gradcam.main(['missing.jpg'])",
+        "from gradcam_cli.commands import gradcam; gradcam.main(['x.jpg', '--cmap', 'no such map'])",
         "import gradcam_cli",
         "import gradcam_cli.cam, gradcam_cli.maps, gradcam_cli.render, gradcam_cli.results",
     ],
@@ -96,6 +97,16 @@ assert not loaded, loaded
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_arrays_need_no_matplotlib():
+    """What a run of --save npz imports before TensorFlow, which itself brings matplotlib, rich and more."""
+    script = """
+import sys
+import gradcam_cli.commands.run
+assert not {"matplotlib", "rich", "tensorflow"} & set(sys.modules)
+"""
+    assert subprocess.run([sys.executable, "-c", script], capture_output=True).returncode == 0
 
 
 def test_help_imports_little():

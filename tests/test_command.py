@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import threading
 from pathlib import Path
 
 import keras
@@ -12,10 +13,14 @@ from conftest import small_network
 from keras import layers as L  # noqa: N812
 from PIL import Image
 
+from gradcam_cli import pipeline
 from gradcam_cli.commands import gradcam
+from gradcam_cli.commands import run as commands_run
+from gradcam_cli.precision import has_bfloat16
 
 KEYS = """schema_version input sha256 status error hint model weights layer method score class_index class_name
-class_id logit probability top map fit view preprocessing precision zoom_order outputs seconds versions""".split()
+class_id logit probability top map fit view preprocessing precision batch_size zoom_order outputs seconds
+versions""".split()
 
 
 @pytest.fixture
@@ -41,6 +46,76 @@ def test_one_image(small, photo):
     assert len(done.lines) == 1
     assert done.lines[0].endswith("-> cat_gradcam.png")
     assert done.stderr == ""
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_workers_read_and_draw(small, photo, monkeypatch, workers):
+    """Photos are prepared and maps drawn outside the thread that drives the network, by no more threads than asked."""
+    threads = {"see": set(), "score": set(), "explain": set()}
+
+    def watched(stage, own):
+        def call(*arguments):
+            threads[stage].add(threading.current_thread())
+            return own(*arguments)
+
+        return call
+
+    for stage in ("see", "explain"):
+        monkeypatch.setattr(pipeline, stage, watched(stage, getattr(pipeline, stage)))
+    monkeypatch.setattr(pipeline, "_score_batch", watched("score", pipeline._score_batch))
+    done = small(*[photo(f"{number}.png", seed=number) for number in range(9)], "--workers", workers, "--batch-size", 2)
+    assert done.status == 0
+    assert [line.split("/")[-1].split(":")[0] for line in done.lines] == [f"{number}.png" for number in range(9)]
+    assert threads["score"] == {threading.current_thread()}
+    assert not threads["score"] & (threads["see"] | threads["explain"])
+    assert len(threads["see"] | threads["explain"]) <= workers
+
+
+def test_a_map_does_not_depend_on_workers(small, photo):
+    """One worker or four: the same bytes."""
+    paths = [photo(f"{number}.png", seed=number) for number in range(5)]
+    for workers in (1, 4):
+        small(*paths, "-o", f"with{workers}", "--workers", workers, "--save", "figure", "--save", "overlay")
+    for path in (small.here / "with1").iterdir():
+        assert path.read_bytes() == (small.here / "with4" / path.name).read_bytes()
+
+
+def test_photos_wait_in_small_numbers(small, photo, monkeypatch):
+    """Memory does not grow with the number of inputs: few photos are read before the first is done."""
+    read, finished = [], []
+    own_read, own_explain = commands_run.read_photo, pipeline.explain
+    monkeypatch.setattr(commands_run, "read_photo", lambda *a: read.append(1) or own_read(*a))
+    monkeypatch.setattr(pipeline, "explain", lambda *a: finished.append(len(read)) or own_explain(*a))
+    assert small(*[photo()] * 60, "--workers", 2, "--batch-size", 4).status == 0
+    most_waiting = max(count - place for place, count in enumerate(finished))
+    assert most_waiting <= 3 * (4 + 2)
+
+
+def test_pictures_as_jpeg(small, photo):
+    """--save-format, or the name of the file, or both where they agree."""
+    path = photo("cat.png", size=(60, 40))
+    assert small(path, "--save-format", "jpg", "--save", "overlay", "--save", "npz").status == 0
+    assert files(small.here) == ["cat_gradcam.npz", "cat_gradcam_overlay.jpg"]
+    with Image.open(small.here / "cat_gradcam_overlay.jpg") as picture:
+        assert (picture.format, picture.size) == ("JPEG", (60, 40))
+    assert small(path, "-o", "x.jpeg").status == 0
+    assert Image.open(small.here / "x.jpeg").format == "JPEG"
+    assert small(path, "-o", "x.png", "--save-format", "jpg").status == 2
+
+
+@pytest.mark.skipif(not has_bfloat16(), reason="the processor has no bfloat16")
+def test_precision_is_said(small, photo):
+    """--precision auto says in the JSON what it took, and computes in it."""
+    lines = [small(photo(), "--precision", name, "--json").lines[0] for name in ("float32", "auto")]
+    exact, lower = map(json.loads, lines)
+    assert (exact["precision"], lower["precision"]) == ("float32", "bfloat16")
+    assert 0 < abs(exact["logit"] - lower["logit"]) < 0.05 * max(1, abs(exact["logit"]))
+
+
+def test_a_precision_that_is_not_there(small, photo):
+    done = small(photo(), "--precision", "float16")
+    assert done.status == 2
+    assert "expected a GPU" in done.stderr
 
 
 def test_explain_is_the_default_command(small, photo):

@@ -63,6 +63,50 @@ def test_an_application_with_a_weight_file(mobilenet):
     assert len(classifier.weights_hash.result()) == 64
 
 
+class Refusing(keras.initializers.Initializer):
+    """Stands for a random initialiser that must not be asked."""
+
+    def __call__(self, shape, dtype=None, **options):
+        raise AssertionError("random weights were drawn to be thrown away")
+
+
+def test_no_weights_are_drawn_to_be_replaced(mobilenet, model_file, monkeypatch):
+    """Applications and model files: no initialiser is asked, neither Glorot's nor that of a normalization."""
+    _, path = mobilenet
+    for initialiser in (keras.initializers.GlorotUniform, keras.initializers.VarianceScaling, keras.initializers.Ones):
+        monkeypatch.setattr(initialiser, "__call__", Refusing.__call__)
+    load_model("mobilenetv2", weights=str(path))
+    load_model(model_file, preprocessing="none")
+    with pytest.raises(AssertionError):
+        keras.layers.Dense(3).build((None, 2))
+
+
+@keras.saving.register_keras_serializable("tests")
+class Forgetful(L.Layer):
+    """A layer that keeps a weight out of its file, and starts with it at two."""
+
+    def build(self, shape):
+        self.scale = self.add_weight(shape=(), initializer=keras.initializers.Constant(2.0), trainable=False)
+
+    def call(self, x):
+        return x * self.scale
+
+    def save_own_variables(self, store):
+        pass
+
+    def load_own_variables(self, store):
+        pass
+
+
+def test_layers_of_other_makers_are_initialised(tmp_path):
+    """What such a layer does not read from the file has its own initial value, not what lay in memory."""
+    model = keras.Sequential([keras.Input((4, 4, 3)), L.Conv2D(2, 3), Forgetful(), L.Flatten(), L.Dense(2)])
+    model.save(tmp_path / "forgetful.keras")
+    loaded = load_model(tmp_path / "forgetful.keras", preprocessing="none").model
+    x = np.random.default_rng(0).uniform(-1, 1, (2, 4, 4, 3)).astype(np.float32)
+    np.testing.assert_array_equal(loaded(x), model(x))
+
+
 def test_efficientnet_is_built_as_for_imagenet(tmp_path, monkeypatch):
     """Keras adds a scaling layer for `imagenet` only; a file of those weights needs it as well."""
     built = []

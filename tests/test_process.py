@@ -88,6 +88,24 @@ def test_signals(photo, model_file, tmp_path, number, status):
         Image.open(path).load()
 
 
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_swallowed_signals(number, status):
+    """A library that drops the exception does not make the run deaf to the signal."""
+    script = f"""
+import os
+from gradcam_cli.interrupts import check_interrupts, heed_interrupts
+heed_interrupts()
+check_interrupts()
+try:
+    os.kill(os.getpid(), {int(number)})
+except BaseException:
+    pass
+check_interrupts()
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True)
+    assert done.returncode in (status, -number)
+
+
 def test_a_reader_that_has_seen_enough(photo, model_file, tmp_path):
     """A closed pipe ends the run without a traceback."""
     paths = [photo()] * 60

@@ -53,8 +53,8 @@ def test_figure_shows_photo_and_overlay(shape):
     assert (left.images[0].get_array() == (250, 0, 0)).all()
     assert (right.images[0].get_array() == (0, 0, 250)).all()
     assert "281 tabby" in " ".join(text.get_text().replace("\n", " ") for text in drawing.texts)
-    png = render.figure_png(drawing)
-    assert png == render.figure_png(drawing)
+    png = render.encode_figure(drawing)
+    assert png == render.encode_figure(drawing)
     assert png.startswith(b"\x89PNG")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 from collections.abc import Sequence
@@ -16,13 +17,25 @@ from gradcam_cli.errors import InputError, UsageError
 from gradcam_cli.images import MAX_PIXELS
 from gradcam_cli.inputs import SUFFIXES as IMAGE_SUFFIXES
 from gradcam_cli.inputs import Source, find_sources, read_list
+from gradcam_cli.interrupts import check_interrupts
 from gradcam_cli.labels import labels_of, resolve_classes, split_ranks
 from gradcam_cli.messages import one_line, progress
-from gradcam_cli.outputs import SUFFIXES, TREE, Destination, Output, paths_by_map, plan_outputs, read_destination
+from gradcam_cli.outputs import (
+    FORMATS,
+    PICTURES,
+    SUFFIXES,
+    TREE,
+    Destination,
+    Output,
+    paths_by_map,
+    plan_outputs,
+    read_destination,
+)
+from gradcam_cli.precision import PRECISIONS
 from gradcam_cli.preprocessing import canonical
 from gradcam_cli.views import FITS
 
-_input, _what, _output = under("Input"), under("What to explain"), under("Output")
+_input, _what, _output, _speed = under("Input"), under("What to explain"), under("Output"), under("Speed")
 
 EPILOG = """\
 Examples:
@@ -30,6 +43,7 @@ Examples:
   gradcam cat.jpg --model mini                 the built-in network: no weights to fetch
   gradcam cat.jpg --class tabby --class top3   the classes asked for, one file each
   gradcam photos -o maps --skip-existing       a directory, resumed where it stopped
+  gradcam photos --save overlay --precision auto   a large one, several times faster
   gradcam cat.jpg --save npz --json            arrays, and a JSON line on stdout
   cat cat.jpg | gradcam - -o - > map.png       in a pipe
 
@@ -103,7 +117,6 @@ Exit status:
     show_default=True,
     help="Spline that enlarges the map: 0 cells, 1 linear, 3 cubic.",
 )
-@_what("--batch-size", type=click.IntRange(1), default=8, show_default=True, metavar="N", help="Images in one pass.")
 @_what(
     "--top",
     type=click.IntRange(1),
@@ -141,8 +154,22 @@ Exit status:
     show_default=True,
     help="Dots an inch of the figure.",
 )
+@_output(
+    "--save-format", type=click.Choice(list(FORMATS)), help="Format of pictures. [default: png, or as -o FILE says]"
+)
 @_output("--skip-existing", is_flag=True, help="Leave out inputs whose files are all there.")
 @_output("--dry-run", is_flag=True, help="Say what would be written, and do nothing.")
+@_speed(
+    "--precision",
+    type=click.Choice(PRECISIONS),
+    default="float32",
+    show_default=True,
+    help="Numbers of the network; auto takes bfloat16 where the hardware has it.",
+)
+@_speed(
+    "--batch-size", type=click.IntRange(1), metavar="N", help="Images in one pass. [default: by model and free memory]"
+)
+@_speed("--workers", type=click.IntRange(1), metavar="N", help="Threads that read and draw. [default: one a core]")
 @message_options
 @click.pass_context
 def explain(ctx: click.Context, /, **options: Any) -> int:
@@ -153,20 +180,24 @@ def explain(ctx: click.Context, /, **options: Any) -> int:
     keras.applications, or a Keras model of your own.
     """
     start(ctx, quiet=options["quiet"], verbose=options["verbose"], debug=options["debug"])
-    destination = read_destination(options["output"], options["kinds"])
+    destination = read_destination(options["output"], options["kinds"], options["save_format"])
     if destination.stdout and options["as_json"]:
         raise UsageError("-o - and --json: both would write to standard output")
     jobs = plan(options, destination)
     if options["dry_run"]:
         return dry_run(jobs, as_json=options["as_json"])
-    check_early(options)
-    from gradcam_cli.commands.run import Writer, results
+    check_early(options, destination)
+    from gradcam_cli.commands.run import Writer, finished_jobs
 
     writer = Writer(sys.stdout, options, destination)
-    with progress("explaining", len(jobs)) as advance:
-        for (source, outputs), result in zip(jobs, results(ctx, options, jobs), strict=True):
-            writer.write(source, outputs, result)
+    with (
+        progress("explaining", len(jobs)) as advance,
+        contextlib.closing(finished_jobs(ctx, options, jobs, writer.finish)) as finished,
+    ):
+        for one in finished:
+            writer.tell(one)
             advance(1)
+            check_interrupts()
     return writer.exit_status()
 
 
@@ -211,11 +242,12 @@ def dry_run(jobs: Sequence[tuple[Source, list[Output]]], *, as_json: bool) -> in
     return 0
 
 
-def check_early(options: dict[str, Any]) -> None:
+def check_early(options: dict[str, Any], destination: Destination) -> None:
     """Find mistakes that need no TensorFlow before it is loaded."""
-    from gradcam_cli.render import colour_table
+    if any(SUFFIXES[kind] is PICTURES for kind in destination.kinds):
+        from gradcam_cli.render import colour_table
 
-    colour_table(options["cmap"])
+        colour_table(options["cmap"])
     if options["preprocess"]:
         canonical(options["preprocess"])
     application = find_application(options["model"])

@@ -166,6 +166,11 @@ def start(ctx: click.Context, *, quiet: bool, verbose: bool, debug: bool) -> Non
     if quiet and verbose:
         raise UsageError("--quiet and --verbose: expected one of them, got both")
     ctx.with_resource(restored_messages())
+    ctx.with_resource(warnings.catch_warnings())
+    if not (verbose or debug):
+        warnings.simplefilter(
+            "ignore"
+        )  # remarks of Pillow on metadata, of matplotlib on glyphs, of Keras on its own past
     show_messages(quiet=quiet, verbose=verbose or debug)
 
 
@@ -182,9 +187,6 @@ def restored_messages() -> Any:
 
 def start_tensorflow(ctx: click.Context, *, verbose: bool) -> None:
     """Before TensorFlow is imported: keep its messages and Keras's prints away from the results."""
-    if not verbose:
-        if "tensorflow" not in sys.modules:
-            ctx.with_resource(without_native_noise())
-        ctx.with_resource(warnings.catch_warnings())
-        warnings.simplefilter("ignore")
+    if not verbose and "tensorflow" not in sys.modules:
+        ctx.with_resource(without_native_noise())
     ctx.with_resource(contextlib.redirect_stdout(sys.stderr))

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import itertools
 import json
+import logging
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from typing import Any, TextIO
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple, TextIO
 
 import click
 
@@ -15,28 +17,84 @@ from gradcam_cli.commands.options import start_tensorflow
 from gradcam_cli.errors import OutputError
 from gradcam_cli.inputs import Source
 from gradcam_cli.messages import log, make_room, one_line, say_error
+from gradcam_cli.ordered import cores, in_order
 from gradcam_cli.outputs import Destination, Output, paths_by_map
 from gradcam_cli.photos import Photo, read_photo
 from gradcam_cli.results import Explanation, Unexplained, to_json
 
+Job = tuple[Source, list[Output]]
 
-def results(
-    ctx: click.Context, options: dict[str, Any], jobs: Sequence[tuple[Source, list[Output]]]
-) -> Iterator[list[Explanation] | Unexplained]:
-    """Yield the result of each job; the model is loaded only when a first photo needs it."""
-    photos = read_jobs(jobs, options["max_pixels"], options["skip_existing"])
-    waiting: list[Photo | Unexplained] = []
-    for photo in photos:
-        waiting.append(photo)
-        if isinstance(photo, Photo):
-            break
-    else:
-        yield from (photo for photo in waiting if isinstance(photo, Unexplained))
+
+class Finished(NamedTuple):
+    """What is left of an input when its files are written: the lines to print, and nothing large.
+
+    Attributes:
+        status: `ok`, `failed` or `skipped`.
+        lines: for standard output.
+        remarks: for standard error, each with its level.
+        error: what went wrong and what to do about it, or None.
+        data: bytes for standard output, where `-o -` wants them there.
+    """
+
+    status: str
+    lines: list[str]
+    remarks: Sequence[tuple[int, str]] = ()
+    error: tuple[str, str | None] | None = None
+    data: bytes = b""
+
+
+def finished_jobs(
+    ctx: click.Context,
+    options: dict[str, Any],
+    jobs: Sequence[Job],
+    finish: Callable[[Job, list[Explanation] | Unexplained], Finished],
+) -> Generator[Finished]:
+    """Explain and finish each job, in their order; the model is loaded only when a first photo needs it.
+
+    Reading and finishing are done by workers while this thread drives the network.
+    """
+    waiting = list(_until_first_photo(jobs, options))
+    if not waiting or not isinstance(waiting[-1], Photo):
+        yield from (finish(job, photo) for job, photo in zip(jobs, waiting, strict=True))  # type: ignore[arg-type]
         return
     log.info("loading %s", options["model"])
     start_tensorflow(ctx, verbose=options["verbose"] or options["debug"])
+    from gradcam_cli import pipeline
+
+    run = _prepare(options)
+    workers = options["workers"] or cores()
+    ahead = run.batch_size + workers
+
+    def read_and_see(job: Job | Photo | Unexplained) -> Any:
+        return pipeline.see(run, job if isinstance(job, (Photo, Unexplained)) else read_job(job, options))
+
+    def explain_and_finish(scored: tuple[Job, Any]) -> Finished:
+        return finish(scored[0], pipeline.explain(run, scored[1]))
+
+    with ThreadPoolExecutor(workers) as pool:
+        seen = in_order(pool, read_and_see, itertools.chain(waiting, jobs[len(waiting) :]), ahead)
+        yield from in_order(pool, explain_and_finish, zip(jobs, pipeline.score(run, seen), strict=True), ahead)
+
+
+def _until_first_photo(jobs: Sequence[Job], options: dict[str, Any]) -> Iterator[Photo | Unexplained]:
+    for job in jobs:
+        photo = read_job(job, options)
+        yield photo
+        if isinstance(photo, Photo):
+            return
+
+
+def read_job(job: Job, options: dict[str, Any]) -> Photo | Unexplained:
+    """Read the photo of a job, unless its files are there and may stay."""
+    source, outputs = job
+    if options["skip_existing"] and all(output.path.exists() for output in outputs):
+        return Unexplained(source.name)
+    return read_photo(source, options["max_pixels"])
+
+
+def _prepare(options: dict[str, Any]) -> Any:
     from gradcam_cli.models import load_model
-    from gradcam_cli.pipeline import Request, explain_photos, prepare_run
+    from gradcam_cli.pipeline import Request, prepare_run
 
     classifier = load_model(
         options["model"],
@@ -56,23 +114,13 @@ def results(
         zoom_order=options["zoom_order"],
         top=options["top"] or 5,
         batch_size=options["batch_size"],
+        precision=options["precision"],
     )
-    yield from explain_photos(prepare_run(classifier, request), itertools.chain(waiting, photos))
-
-
-def read_jobs(
-    jobs: Sequence[tuple[Source, list[Output]]], max_pixels: int, skip_existing: bool
-) -> Iterator[Photo | Unexplained]:
-    """Read the photo of each job, unless its files are there and may stay."""
-    for source, outputs in jobs:
-        if skip_existing and all(output.path.exists() for output in outputs):
-            yield Unexplained(source.name)
-        else:
-            yield read_photo(source, max_pixels)
+    return prepare_run(classifier, request)
 
 
 class Writer:
-    """Write each result's files and its line on standard output, and count."""
+    """Write each result's files, in any thread; print its lines and count it, in one."""
 
     def __init__(self, stdout: TextIO, options: dict[str, Any], destination: Destination) -> None:
         self.stdout = stdout
@@ -81,65 +129,65 @@ class Writer:
         self.look = {name: options[name] for name in ("cmap", "alpha", "dpi")}
         self.counts: Counter[str] = Counter()
 
-    def write(self, source: Source, outputs: Sequence[Output], result: list[Explanation] | Unexplained) -> None:
-        """Write one input's result; what cannot be written becomes a failure of this input."""
-        lines: list[tuple[Explanation, dict[str, str]]] = []
-        if not isinstance(result, Unexplained):
-            try:
-                lines = [(explanation, self._save(explanation, outputs)) for explanation in result]
-            except OutputError as error:
-                result = Unexplained(source.name, error.message, error.hint)
+    def finish(self, job: Job, result: list[Explanation] | Unexplained) -> Finished:
+        """Write one input's files; what cannot be written becomes a failure of this input."""
+        source, outputs = job
         if isinstance(result, Unexplained):
-            self._tell_unexplained(result, outputs)
-        else:
-            self.counts["ok"] += 1
-            self._tell(lines)
-        self.stdout.flush()
+            return self._unexplained(result, outputs)
+        if self.destination.stdout:
+            (explanation,) = result
+            data = explanation.encode(outputs[0].kind, self.destination.format, **self.look)
+            return Finished("ok", [], _remarks(result), data=data)
+        try:
+            written = [self._save(explanation, outputs) for explanation in result]
+        except OutputError as error:
+            return self._unexplained(Unexplained(source.name, error.message, error.hint), outputs)
+        return Finished("ok", self._lines(result, written), _remarks(result))
 
     def _save(self, explanation: Explanation, outputs: Sequence[Output]) -> dict[str, str]:
         """Write the files of one map and return their paths by kind."""
         start = time.perf_counter()
         written: dict[str, str] = {}
         for output in outputs:
-            if output.requested != explanation.requested:
-                continue
-            if self.destination.stdout:
-                self.stdout.buffer.write(explanation.encode(output.kind, **self.look))
-            else:
+            if output.requested == explanation.requested:
                 explanation.save(output.path, output.kind, **self.look)
-            written[output.kind] = str(output.path)
+                written[output.kind] = str(output.path)
         explanation.seconds["write"] = time.perf_counter() - start
         return written
 
-    def _tell(self, lines: Sequence[tuple[Explanation, dict[str, str]]]) -> None:
-        if self.destination.stdout:
-            return
+    def _lines(self, result: Sequence[Explanation], written: Sequence[dict[str, str]]) -> list[str]:
         if self.options["as_json"]:
-            for explanation, written in lines:
-                self._line(json.dumps(to_json(explanation, written), allow_nan=False))
-        else:
-            maps = "; ".join(
-                f"{explanation.prediction} ({explanation.prediction.probability:.3f}) -> {', '.join(written.values())}"
-                for explanation, written in lines
-            )
-            first = lines[0][0]
-            top = "".join(f" | {other} ({other.probability:.3f})" for other in first.top) if self.options["top"] else ""
-            self._line(f"{one_line(first.source)}: {one_line(maps)}{one_line(top)}")
-        for explanation, _ in lines:
-            if explanation.zero:
-                log.warning("%s: the map is zero everywhere: %s", one_line(explanation.source), explanation.zero)
-            spent = ", ".join(f"{stage} {seconds:.3f} s" for stage, seconds in explanation.seconds.items())
-            log.debug("%s: layer %s, %s", one_line(explanation.source), explanation.layer, spent)
+            return [json.dumps(to_json(*one), allow_nan=False) for one in zip(result, written, strict=True)]
+        maps = "; ".join(
+            f"{explanation.prediction} ({explanation.prediction.probability:.3f}) -> {', '.join(paths.values())}"
+            for explanation, paths in zip(result, written, strict=True)
+        )
+        first = result[0]
+        top = "".join(f" | {other} ({other.probability:.3f})" for other in first.top) if self.options["top"] else ""
+        return [f"{one_line(first.source)}: {one_line(maps)}{one_line(top)}"]
 
-    def _tell_unexplained(self, result: Unexplained, outputs: Sequence[Output]) -> None:
-        self.counts[result.status] += 1
+    def _unexplained(self, result: Unexplained, outputs: Sequence[Output]) -> Finished:
+        lines = []
         if self.options["as_json"]:
-            for there in [{}] if result.error else paths_by_map(outputs):
-                self._line(json.dumps(to_json(result, there), allow_nan=False))
+            there = [{}] if result.error else paths_by_map(outputs)
+            lines = [json.dumps(to_json(result, paths), allow_nan=False) for paths in there]
         if result.error:
-            say_error(f"{result.source}: {result.error}", result.hint)
-        else:
-            log.info("%s: skipped, its files are there already", one_line(result.source))
+            return Finished("failed", lines, error=(f"{result.source}: {result.error}", result.hint))
+        remark = f"{one_line(result.source)}: skipped, its files are there already"
+        return Finished("skipped", lines, [(logging.INFO, remark)])
+
+    def tell(self, finished: Finished) -> None:
+        """Print what is to be said of an input, and count it."""
+        self.counts[finished.status] += 1
+        if finished.data:
+            self.stdout.buffer.write(finished.data)
+        for line in finished.lines:
+            self._line(line)
+        self.stdout.flush()
+        if finished.error:
+            say_error(*finished.error)
+        for level, remark in finished.remarks:
+            log.log(level, "%s", remark)
 
     def _line(self, text: str) -> None:
         if self.stdout.isatty():
@@ -152,3 +200,14 @@ class Writer:
         if self.counts.total() > 1:
             log.info(", ".join(f"{count} {status}" for status, count in self.counts.items()))
         return 0 if not self.counts["failed"] else 1 if done else 3
+
+
+def _remarks(result: Sequence[Explanation]) -> list[tuple[int, str]]:
+    remarks = []
+    for explanation in result:
+        name = one_line(explanation.source)
+        if explanation.zero:
+            remarks.append((logging.WARNING, f"{name}: the map is zero everywhere: {explanation.zero}"))
+        spent = ", ".join(f"{stage} {seconds:.3f} s" for stage, seconds in explanation.seconds.items())
+        remarks.append((logging.DEBUG, f"{name}: layer {explanation.layer}, {spent}"))
+    return remarks
