@@ -13,8 +13,9 @@ from gradcam_cli.errors import GradcamError, InputError, UsageError
 from gradcam_cli.inputs import Source
 from gradcam_cli.models import Classifier, load_model
 from gradcam_cli.photos import Photo, read_photo
-from gradcam_cli.pipeline import Request, explain_photos, prepare_run
+from gradcam_cli.pipeline import explain_photos
 from gradcam_cli.results import Explanation, Unexplained
+from gradcam_cli.runs import Request, prepare_run
 
 
 def explain(

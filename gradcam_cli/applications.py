@@ -51,7 +51,7 @@ class Application(NamedTuple):
 MODEL_SUFFIXES = (".keras", ".h5", ".hdf5")
 
 
-MINI = Application("mini", "", 32, 1_254_170, "block5_conv4", "-1..1", "mini.npz", "", bytes_a_weight=2)
+MINI = Application("mini", "", 32, 2_382_186, "block5_conv4", "-1..1", "mini.npz", "", bytes_a_weight=2)
 """VGG19 made slim, trained on CIFAR-10 by `tools/train_mini.py`."""
 
 

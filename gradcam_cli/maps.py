@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import ndimage
 
 from gradcam_cli.views import Box, within
 
@@ -21,6 +20,8 @@ def enlarge(L: np.ndarray, shape: tuple[int, int], order: int = 1) -> np.ndarray
     Returns:
         (H, W) float32, not negative. A constant map stays constant up to its border.
     """
+    from scipy import ndimage  # here, so that the help does not wait for it
+
     factors = (shape[0] / L.shape[0], shape[1] / L.shape[1])
     enlarged: np.ndarray = ndimage.zoom(L.astype(np.float32), factors, order=order, mode="nearest", grid_mode=True)
     return enlarged.clip(min=0)
@@ -68,6 +69,8 @@ def box(map_: np.ndarray, threshold: float = BOX_THRESHOLD) -> Box | None:
     """
     if not map_.any():
         return None
+    from scipy import ndimage
+
     regions, _ = ndimage.label(map_ > threshold * map_.max())
     sizes = np.bincount(regions.ravel())[1:]
     rows, columns = ndimage.find_objects(regions)[np.argmax(sizes)]

@@ -11,7 +11,7 @@ from keras import layers
 
 from gradcam_cli.errors import WeightsError
 
-BLOCKS = ((16, 2), (32, 2), (64, 4), (128, 4), (128, 4))
+BLOCKS = ((32, 2), (64, 2), (128, 4), (160, 4), (160, 4))
 """Channels and number of the convolutions of each block; VGG19 has (64, 2) to (512, 4)."""
 
 POOLED = (1, 2)

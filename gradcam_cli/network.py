@@ -63,12 +63,7 @@ def compile_network(
             first call: a layer without a plane.)
     """
     operations = dict(find_layer(model, path) for path in layers)
-    head = find_head(model)
-    if head is None and score == "logit":
-        raise ModelError(
-            "the logit before the last activation cannot be reached in this model",
-            "--score softmax explains the model's own output instead",
-        )
+    head = find_scored_head(model, score)
 
     @tf.function(autograph=False)  # type: ignore[untyped-decorator]
     def run(x: tf.Tensor, codes: tf.Tensor) -> tuple[Any, ...]:
@@ -85,9 +80,9 @@ def compile_network(
 
         with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
             with intercepted(operations, tap), answering_logits(head) if head else contextlib.nullcontext():
-                output = _only_output(model(x, training=False))
+                output = only_output(model(x, training=False))
             _check_planes(activations)
-            logits, p = _scores(output, head)
+            logits, p = scores_of(output, head)
             y = logits if score == "logit" else p
             classes = _class_indices(y, codes)
             y_c = [tf.gather(y, classes[:, c], batch_dims=1) for c in range(codes.shape[1])]
@@ -110,7 +105,22 @@ def compile_network(
     return network
 
 
-def _scores(output: tf.Tensor, head: Head | None) -> tuple[tf.Tensor | None, tf.Tensor]:
+def find_scored_head(model: keras.Model, score: str) -> Head | None:
+    """Return the end of a model that `answering_logits` needs, or None where its own output is explained.
+
+    Raises:
+        ModelError: the logit is wanted and cannot be reached.
+    """
+    head = find_head(model)
+    if head is None and score == "logit":
+        raise ModelError(
+            "the logit before the last activation cannot be reached in this model",
+            "--score softmax explains the model's own output instead",
+        )
+    return head
+
+
+def scores_of(output: tf.Tensor, head: Head | None) -> tuple[tf.Tensor | None, tf.Tensor]:
     """Return (n, classes) logits, None where they are hidden, and probabilities of a model's output."""
     if head is None:
         return None, tf.concat([1 - output, output], axis=-1) if output.shape[-1] == 1 else output
@@ -126,7 +136,12 @@ def _class_indices(y: tf.Tensor, codes: tf.Tensor) -> tf.Tensor:
     return tf.where(codes < 0, by_rank, codes)
 
 
-def _only_output(output: Any) -> tf.Tensor:
+def only_output(output: Any) -> tf.Tensor:
+    """Return a model's output in float32.
+
+    Raises:
+        ModelError: it is not one tensor (n, classes).
+    """
     if not tf.is_tensor(output) or output.shape.rank != 2:
         shapes = keras.tree.map_structure(lambda part: tuple(part.shape), output)
         raise ModelError(f"expected a classifier with one output of shape (n, classes), got {shapes}")

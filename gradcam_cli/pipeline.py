@@ -8,103 +8,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 
-from gradcam_cli import cam, images, maps
-from gradcam_cli.batches import default_batch_size
+from gradcam_cli import attribution, cam, images, maps, methods
 from gradcam_cli.errors import InputError
-from gradcam_cli.labels import Requested, resolve_classes
-from gradcam_cli.layers import default_layer, find_layer, plane_layers
-from gradcam_cli.models import Classifier
-from gradcam_cli.network import Network, Pass
+from gradcam_cli.network import Pass
 from gradcam_cli.photos import Photo
-from gradcam_cli.precision import choose_precision
-from gradcam_cli.results import Explanation, Prediction, Setting, Unexplained
+from gradcam_cli.results import Explanation, Prediction, Unexplained
+from gradcam_cli.runs import Run
 from gradcam_cli.views import Box, view_of
 
 BESIDE = "its positive cells lie beside the photo, in the bars, or between the photo's few pixels"
-
-
-@dataclass(frozen=True)
-class Request:
-    """What is asked of a run; the options of `gradcam explain` of the same names.
-
-    Attributes:
-        layers: paths, or `auto`.
-        classes: indices, names, `top`, `topN`.
-        methods: names in `cam.METHODS`.
-        score: `logit` or `softmax`.
-        fit: `squash`, `crop` or `pad`.
-        zoom_order: 0..3.
-        top: how many predictions to list.
-        batch_size: images a pass; None chooses by the model's size and the memory that is free.
-        precision: a name in `precision.PRECISIONS`.
-    """
-
-    layers: Sequence[str] = ("auto",)
-    classes: Sequence[str | int] = ("top",)
-    methods: Sequence[str] = ("gradcam",)
-    score: str = "logit"
-    fit: str = "squash"
-    zoom_order: int = 1
-    top: int = 5
-    batch_size: int | None = None
-    precision: str = "float32"
-
-
-@dataclass(frozen=True)
-class Run:
-    """A classifier and a request made ready: layers found, classes resolved, network compiled."""
-
-    classifier: Classifier
-    request: Request
-    layers: dict[str, str]  # path -> as asked
-    classes: list[Requested]
-    batch_size: int
-    precision: str
-    network: Network
-
-    @cached_property
-    def setting(self) -> Setting:
-        """What holds for every map of the run; waits for the hash of the weights."""
-        classifier, request = self.classifier, self.request
-        return Setting(
-            model=classifier.name,
-            weights=classifier.weights,
-            weights_sha256=classifier.weights_hash.result() if classifier.weights_hash else None,
-            score=request.score,
-            fit=request.fit,
-            preprocessing=classifier.preprocessing,
-            precision=self.precision,
-            batch_size=self.batch_size,
-            zoom_order=request.zoom_order,
-        )
-
-
-def prepare_run(classifier: Classifier, request: Request) -> Run:
-    """Check a request against a classifier, before the first image is read.
-
-    Raises:
-        UsageError: a layer or a class that the model does not have, or a precision that the machine has not.
-        ModelError: no layer has a plane, or the logit cannot be reached.
-    """
-    layers: dict[str, str] = {}
-    for asked in request.layers:
-        path = _default(classifier) if asked == "auto" else find_layer(classifier.model, asked)[0]
-        layers.setdefault(path, asked)
-    classes = resolve_classes(request.classes, classifier.labels, classifier.class_count)
-    precision = choose_precision(request.precision)
-    batch_size = request.batch_size or default_batch_size(classifier.model, classifier.input_shape)
-    network = classifier.network(tuple(layers), request.score, precision)
-    return Run(classifier, request, layers, classes, batch_size, precision, network)
-
-
-def _default(classifier: Classifier) -> str:
-    return default_layer(plane_layers(classifier.model, classifier.input_shape))
 
 
 class Seen(NamedTuple):
@@ -129,6 +45,7 @@ class Scored(NamedTuple):
         view: the part of it that the network saw.
         result: of the whole batch.
         i: the photo's place in the batch.
+        computed: maps that took more than the one pass, by their place in `Run.maps`.
         seconds: its share of the time that the pass took.
     """
 
@@ -136,6 +53,7 @@ class Scored(NamedTuple):
     view: Box
     result: Pass
     i: int
+    computed: dict[tuple[int, str, int], cam.Cam]
     seconds: float
 
 
@@ -186,8 +104,47 @@ def _score_batch(run: Run, photos: list[Seen], size: int) -> list[Scored]:
     x = run.classifier.prepare(np.stack(pixels + [pixels[-1]] * (size - len(pixels))))
     codes = np.tile(np.array([requested.code for requested in run.classes], np.int32), (size, 1))
     result = run.network(x, codes)
+    results = [(result, False), *(_other_copies(run, np.stack(pixels), result) if run.request.smooth else ())]
+    computed = [_compute(run, x[i], results, i) for i in range(len(photos))]
     seconds = (time.perf_counter() - start) / len(photos)
-    return [Scored(seen.photo, seen.view, result, i, seconds) for i, seen in enumerate(photos)]
+    return [Scored(seen.photo, seen.view, result, i, computed[i], seconds) for i, seen in enumerate(photos)]
+
+
+def _other_copies(run: Run, pixels: np.ndarray, result: Pass) -> Iterator[tuple[Pass, bool]]:
+    """Pass copies of the photos for the same classes: mirrored or not, at 0.9, 1 and 1.1 of their brightness."""
+    codes = result.classes
+    padded = np.concatenate([pixels, np.repeat(pixels[-1:], len(codes) - len(pixels), 0)])
+    for mirrored in (False, True):
+        for light in (0.9, 1.0, 1.1):
+            if mirrored or light != 1:
+                copy = np.clip(padded[:, :, ::-1] if mirrored else padded, 0, 255 / light) * np.float32(light)
+                yield run.network(run.classifier.prepare(copy), codes), mirrored
+
+
+def _compute(
+    run: Run, x: np.ndarray, results: Sequence[tuple[Pass, bool]], i: int
+) -> dict[tuple[int, str, int], cam.Cam]:
+    """Compute the maps of a photo that need the network again, or several copies of the photo."""
+    first, computed = results[0][0], {}
+    for layer, method, c in run.maps:
+        if method in attribution.METHODS:
+            asked = attribution.Question(
+                x, run.black, first.A[layer][i], first.dA[layer][c, i], int(first.classes[i, c]), run.request.channels
+            )
+            computed[layer, method, c] = attribution.METHODS[method].function(run.probes[layer], asked)
+        elif len(results) > 1:
+            cams = [(_cam(run, method, result, (i, layer, c)), mirrored) for result, mirrored in results]
+            L = np.mean([one.L[:, ::-1] if mirrored else one.L for one, mirrored in cams], axis=0)
+            weights = [one.alpha for one, _ in cams if one.alpha is not None]
+            alpha = np.mean(weights, axis=0) if weights else None
+            computed[layer, method, c] = cam.Cam(alpha, L)
+    return computed
+
+
+def _cam(run: Run, method: str, result: Pass, place: tuple[int, int, int]) -> cam.Cam:
+    i, layer, c = place
+    dA = result.dA[layer][c, i]
+    return cam.METHODS[method](result.A[layer][i], -dA if run.request.counterfactual else dA)
 
 
 def explain(run: Run, scored: Scored | Unexplained) -> list[Explanation] | Unexplained:
@@ -195,25 +152,19 @@ def explain(run: Run, scored: Scored | Unexplained) -> list[Explanation] | Unexp
     if isinstance(scored, Unexplained):
         return scored
     try:
-        return [
-            _explanation(run, scored, layer, method, c)
-            for layer in range(len(run.layers))
-            for method in run.request.methods
-            for c in range(len(run.classes))
-        ]
+        return [_explanation(run, scored, *place) for place in run.maps]
     except InputError as error:
         return Unexplained(scored.photo.name, error.message, error.hint)
 
 
 def _explanation(run: Run, scored: Scored, layer: int, method: str, c: int) -> Explanation:
     start = time.perf_counter()
-    photo, view, result, i, seconds = scored
+    photo, view, result, i, computed, seconds = scored
     path, asked = list(run.layers.items())[layer]
-    A, dA = result.A[layer][i], result.dA[layer][c, i]
-    computed = cam.METHODS[method](A, dA)
-    if not np.isfinite(computed.L).all():
+    made = computed.get((layer, method, c)) or _cam(run, method, result, (i, layer, c))
+    if not np.isfinite(made.L).all():
         raise InputError("the network's answer to this image is not finite: expected numbers, got NaN or infinity")
-    map_ = maps.enlarge(computed.L, (view.y1 - view.y0, view.x1 - view.x0), run.request.zoom_order)
+    map_ = maps.enlarge(made.L, (view.y1 - view.y0, view.x1 - view.x0), run.request.zoom_order)
     map_ = maps.normalise(maps.place(map_, view, photo.pixels.shape[:2]))
     scores = result.probabilities if result.logits is None else result.logits
     ranked = np.argsort(-scores[i], kind="stable")[: run.request.top]
@@ -222,15 +173,15 @@ def _explanation(run: Run, scored: Scored, layer: int, method: str, c: int) -> E
         sha256=photo.sha256,
         photo=photo.pixels,
         map=map_,
-        raw=computed.L,
-        alpha=computed.alpha,
+        raw=made.L,
+        alpha=made.alpha,
         view=view,
         prediction=_prediction(run, result, i, int(result.classes[i, c])),
         top=tuple(_prediction(run, result, i, int(index)) for index in ranked),
-        layer=path,
+        layer=path if methods.has_plane(method) else methods.INPUT,
         method=method,
         requested=(asked, method, run.classes[c].text),
-        zero=cam.why_zero(A, dA, computed) or (None if map_.any() else BESIDE),
+        zero=cam.why_zero(result.A[layer][i], result.dA[layer][c, i], made) or (None if map_.any() else BESIDE),
         setting=run.setting,
         seconds={"decode": photo.seconds, "network": seconds, "map": time.perf_counter() - start},
     )

@@ -61,6 +61,8 @@ class Setting:
     precision: str
     batch_size: int
     zoom_order: int
+    counterfactual: bool = False
+    smooth: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +75,7 @@ class Explanation:
         photo: (H, W, 3) uint8 RGB.
         map: (H, W) float32 in 0..1, the enlarged map divided by its maximum.
         raw: (u, v) float32, the map L_c before enlarging, in units of the score.
-        alpha: (k,) float32, the weights of the channels.
+        alpha: (k,) float32, the weights of the channels, or None for methods that weigh cells.
         view: the part of the photo that the network saw.
         prediction: the class that is explained.
         top: the model's largest predictions.
@@ -90,7 +92,7 @@ class Explanation:
     photo: np.ndarray = field(repr=False)
     map: np.ndarray = field(repr=False)
     raw: np.ndarray = field(repr=False)
-    alpha: np.ndarray = field(repr=False)
+    alpha: np.ndarray | None = field(repr=False)
     view: Box
     prediction: Prediction
     top: tuple[Prediction, ...] = field(repr=False)
@@ -149,7 +151,9 @@ class Explanation:
         else:
             texts = {"class": str(self.prediction), "layer": self.layer, "score": self.setting.score}
             arrays = {name: np.array(text) for name, text in texts.items()}
-            np.savez(buffer, allow_pickle=False, map=self.map, raw=self.raw, alpha=self.alpha, **arrays)
+            if self.alpha is not None:
+                arrays["alpha"] = self.alpha
+            np.savez(buffer, allow_pickle=False, map=self.map, raw=self.raw, **arrays)
         return buffer.getvalue()
 
     def save(self, path: str | os.PathLike[str], kind: str | None = None, **look: Any) -> Path:
@@ -230,7 +234,7 @@ def to_json(result: Explanation | Unexplained, outputs: dict[str, str] | None = 
         map={
             "raw_max": _finite(float(result.raw.max())),
             "mean": _finite(float(result.map.mean())),
-            "positive_weights": float((result.alpha > 0).mean()),
+            "positive_weights": None if result.alpha is None else float((result.alpha > 0).mean()),
             "peak": result.peak,
             "box": result.box,
             "zero": result.zero,
@@ -241,6 +245,8 @@ def to_json(result: Explanation | Unexplained, outputs: dict[str, str] | None = 
         precision=setting.precision,
         batch_size=setting.batch_size,
         zoom_order=setting.zoom_order,
+        counterfactual=setting.counterfactual,
+        smooth=setting.smooth,
         seconds={stage: round(spent, 4) for stage, spent in result.seconds.items()},
     )
     return record
@@ -249,7 +255,7 @@ def to_json(result: Explanation | Unexplained, outputs: dict[str, str] | None = 
 _KEYS = (
     *("schema_version", "input", "sha256", "status", "error", "hint", "model", "weights", "layer", "method", "score"),
     *("class_index", "class_name", "class_id", "logit", "probability", "top", "map", "fit", "view", "preprocessing"),
-    *("precision", "batch_size", "zoom_order", "outputs", "seconds", "versions"),
+    *("precision", "batch_size", "zoom_order", "counterfactual", "smooth", "outputs", "seconds", "versions"),
 )
 
 

@@ -13,9 +13,10 @@ PACKAGE = Path(__file__).parent.parent / "gradcam_cli"
 FLOORS = [
     {"errors", "messages", "files", "applications", "views", "ordered", "interrupts"},
     {"cam", "maps", "images", "inputs", "labels", "preprocessing", "weights", "outputs", "precision"},
-    {"layers", "head", "render", "mini"},
+    {"layers", "head", "render", "mini", "attribution", "methods"},
     {"network", "results", "storage", "batches"},
-    {"models", "photos"},
+    {"models", "photos", "probe"},
+    {"runs"},
     {"pipeline"},
     {"api"},
     {"commands"},

@@ -19,8 +19,8 @@ from gradcam_cli.commands import run as commands_run
 from gradcam_cli.precision import has_bfloat16
 
 KEYS = """schema_version input sha256 status error hint model weights layer method score class_index class_name
-class_id logit probability top map fit view preprocessing precision batch_size zoom_order outputs seconds
-versions""".split()
+class_id logit probability top map fit view preprocessing precision batch_size zoom_order counterfactual smooth outputs
+seconds versions""".split()
 
 
 @pytest.fixture
@@ -373,7 +373,7 @@ def test_models(run, tmp_path, monkeypatch):
     """Every application, and whether its weights are here."""
     lines = run("models").lines
     assert len(lines) == 42
-    assert lines[1].split() == ["mini", "32", "block5_conv4", "3", "yes"]
+    assert lines[1].split() == ["mini", "32", "block5_conv4", "5", "yes"]
     assert next(line for line in lines if line.startswith("vgg19")).split() == [
         "vgg19",
         "224",

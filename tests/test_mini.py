@@ -119,7 +119,7 @@ def objects(data):
 def test_accuracy(mini, objects, measured):
     """The card's share of CIFAR-10's test images is classified rightly; 0.88 is the aim of a longer training."""
     accuracy = measure_mini.accuracy(mini, *objects)
-    assert accuracy >= 0.84
+    assert accuracy >= 0.87
     assert accuracy == pytest.approx(measured["test_accuracy"], abs=0.001)
 
 
@@ -128,7 +128,7 @@ def test_cats_and_dogs(mini, data, measured):
     """Cat against dog is right on the card's share of the pets; 0.8 is the aim of a longer training."""
     right = measure_mini.cats_and_dogs(mini, data / "images/pets")
     assert len(right) == 80
-    assert np.mean(right) >= 0.65
+    assert np.mean(right) >= 0.75
     assert np.mean(right) == pytest.approx(measured["cat_against_dog_on_80_pets"], abs=0.03)
 
 

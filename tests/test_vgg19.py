@@ -9,7 +9,8 @@ from PIL import Image, ImageDraw
 from gradcam_cli import explain, load_model
 from gradcam_cli.inputs import Source
 from gradcam_cli.photos import read_photo
-from gradcam_cli.pipeline import Request, explain_photos, prepare_run
+from gradcam_cli.pipeline import explain_photos
+from gradcam_cli.runs import Request, prepare_run
 
 pytestmark = pytest.mark.slow
 

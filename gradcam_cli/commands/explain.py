@@ -11,7 +11,6 @@ from typing import Any
 import click
 
 from gradcam_cli.applications import find_application, is_model_path
-from gradcam_cli.cam import METHODS
 from gradcam_cli.commands.options import GroupedCommand, message_options, model_options, start, under
 from gradcam_cli.errors import InputError, UsageError
 from gradcam_cli.images import MAX_PIXELS
@@ -20,6 +19,7 @@ from gradcam_cli.inputs import Source, find_sources, read_list
 from gradcam_cli.interrupts import check_interrupts
 from gradcam_cli.labels import labels_of, resolve_classes, split_ranks
 from gradcam_cli.messages import one_line, progress
+from gradcam_cli.methods import NAMES, check_counterfactual, combine
 from gradcam_cli.outputs import (
     FORMATS,
     PICTURES,
@@ -92,8 +92,14 @@ Exit status:
     "methods",
     multiple=True,
     default=["gradcam"],
-    type=click.Choice(list(METHODS)),
-    help="How the map is made, repeatable. [default: gradcam]",
+    type=click.Choice(NAMES),
+    metavar="NAME",
+    help="How the map is made, repeatable: " + ", ".join(NAMES) + ". [default: gradcam]",
+)
+@_what("--counterfactual", is_flag=True, help="Negate the gradients: what speaks against the class.")
+@_what("--smooth", is_flag=True, help="Average over mirrored, darker and brighter copies: six passes.")
+@_what(
+    "--channels", type=click.IntRange(1), metavar="N", help="scorecam: only the N channels of the largest deviation."
 )
 @_what(
     "--score",
@@ -217,12 +223,8 @@ def plan(options: dict[str, Any], destination: Destination) -> list[tuple[Source
         raise UsageError("expected an image, a directory or -, got no input", "gradcam --help shows examples")
     if inputs.count("-") + (options["files_from"] == "-") > 1:
         raise UsageError("standard input can be read only once")
-    maps = [
-        (layer, method, class_)
-        for layer in dict.fromkeys(options["layers"])
-        for method in dict.fromkeys(options["methods"])
-        for class_ in split_ranks(options["classes"])
-    ]
+    layers, methods = list(dict.fromkeys(options["layers"])), list(dict.fromkeys(options["methods"]))
+    maps = combine(layers, methods, split_ranks(options["classes"]))
     jobs = list(plan_outputs(find_sources(inputs, skip=destination.directory or TREE), destination, maps, inputs))
     if not jobs:
         raise InputError(f"no image found in {', '.join(inputs)}", f"looked for {' '.join(sorted(IMAGE_SUFFIXES))}")
@@ -248,6 +250,8 @@ def check_early(options: dict[str, Any], destination: Destination) -> None:
         from gradcam_cli.render import colour_table
 
         colour_table(options["cmap"])
+    if options["counterfactual"]:
+        check_counterfactual(options["methods"])
     if options["preprocess"]:
         canonical(options["preprocess"])
     application = find_application(options["model"])

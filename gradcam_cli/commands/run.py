@@ -94,7 +94,7 @@ def read_job(job: Job, options: dict[str, Any]) -> Photo | Unexplained:
 
 def _prepare(options: dict[str, Any]) -> Any:
     from gradcam_cli.models import load_model
-    from gradcam_cli.pipeline import Request, prepare_run
+    from gradcam_cli.runs import Request, prepare_run
 
     classifier = load_model(
         options["model"],
@@ -115,6 +115,9 @@ def _prepare(options: dict[str, Any]) -> Any:
         top=options["top"] or 5,
         batch_size=options["batch_size"],
         precision=options["precision"],
+        counterfactual=options["counterfactual"],
+        smooth=options["smooth"],
+        channels=options["channels"],
     )
     return prepare_run(classifier, request)
 

@@ -1,0 +1,239 @@
+"""The methods that ask a network many times about one image, each beside its equation.
+
+They know arrays and the questions of a `Network`; TensorFlow stays out of here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from gradcam_cli.cam import Cam, gradcam, weighted
+from gradcam_cli.maps import enlarge
+
+SAMPLES, NOISE = 25, 0.15
+"""SmoothGrad: how many noisy inputs, and their deviation as a share of the input's range."""
+
+STEPS = 32
+"""Integrated gradients: points on the path."""
+
+PORTION = 64
+"""How many changed inputs or activations are in memory at once."""
+
+PATCH = 7
+"""Occlusion: how many patches fit along the input's shorter side; each step is half a patch."""
+
+
+class Network(Protocol):
+    """What a method may ask; answers are of the class scores y, before softmax unless asked otherwise."""
+
+    def scores(self, x: np.ndarray) -> np.ndarray:
+        """Return y, (n, classes), of inputs (n, h, w, c)."""
+
+    def scores_behind(self, x: np.ndarray, A: np.ndarray) -> np.ndarray:
+        """Return y, (n, classes), of one input (h, w, c) whose layer answers A, (n, u, v, k)."""
+
+    def gradients(self, x: np.ndarray, c: int) -> np.ndarray:
+        """Return dy_c/dx of inputs (n, h, w, c), of their shape."""
+
+    def guided_gradients(self, x: np.ndarray, c: int) -> np.ndarray:
+        """Return dy_c/dx with guided ReLUs, of the shape of x."""
+
+
+class Question(NamedTuple):
+    """One image, one layer, one class.
+
+    Attributes:
+        x: (h, w, c) float32, the network's input, preprocessed.
+        black: (h, w, c) float32, a black image, preprocessed.
+        A: (u, v, k), activations of the layer.
+        dA: (u, v, k), dy_c/dA.
+        c: index of the class.
+        most: Score-CAM masks with no more channels than this, those of the largest deviation; None takes all.
+    """
+
+    x: np.ndarray
+    black: np.ndarray
+    A: np.ndarray
+    dA: np.ndarray
+    c: int
+    most: int | None = None
+
+
+def scorecam(network: Network, q: Question) -> Cam:
+    """Score-CAM: each channel, as a mask over the input, is weighed by the score that it leaves.
+
+        H_k     = s(Up(A_k)),  s(M) = (M - min M) / (max M - min M)
+        C_k     = f_c(X * H_k) - f_c(0)
+        alpha_k = exp(C_k) / sum_k exp(C_k)
+        L^c     = relu(sum_k alpha_k A_k)
+
+    The masks are enlarged like maps, cell centre to cell centre; some programs align corners. A
+    channel without contrast masks everything: C_k = 0, computed once for all of them. With `most`,
+    only that many channels take part.
+
+    Source:
+        Wang et al. 2020, Score-CAM, section 3 and algorithm 1.
+    """
+    shape = (q.x.shape[0], q.x.shape[1])
+    taking_part = np.argsort(-q.A.std(axis=(0, 1)), kind="stable")[: q.most]
+    nothing = network.scores(np.zeros_like(q.x)[None])[0, q.c]
+    C = np.full(q.A.shape[2], -np.inf)
+    C[taking_part] = 0
+    for some in _portions(taking_part[np.ptp(q.A, axis=(0, 1))[taking_part] > 0]):
+        masked = np.stack([q.x * _mask(q.A[:, :, k], shape) for k in some])
+        C[some] = network.scores(masked)[:, q.c] - nothing
+    weights = np.exp(C - C.max())
+    return weighted(q.A, weights / weights.sum())
+
+
+def _mask(A_k: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """Return H_k, (h, w, 1), of one channel (u, v) with contrast."""
+    mask = enlarge(A_k - A_k.min(), shape)[:, :, None]
+    return np.asarray((mask - mask.min()) / (mask.max() - mask.min()))
+
+
+def ablationcam(network: Network, q: Question) -> Cam:
+    """Ablation-CAM: each channel is weighed by the share of the score that is lost without it.
+
+        alpha_k = (y_c - y_c^k) / y_c,  y_c^k the score with A_k set to zero
+        L^c     = relu(sum_k alpha_k A_k)
+
+    Only what lies behind the layer is computed anew; channels that are zero lose nothing.
+
+    Source:
+        Desai and Ramaswamy 2020, Ablation-CAM, section 3.
+    """
+    lively = np.flatnonzero(q.A.any(axis=(0, 1)))
+    alpha = np.zeros(q.A.shape[2])
+    y_c = network.scores_behind(q.x, q.A[None])[0, q.c]
+    for some in _portions(lively):
+        ablated = np.repeat(q.A[None], len(some), axis=0)
+        ablated[np.arange(len(some)), :, :, some] = 0
+        alpha[some] = (y_c - network.scores_behind(q.x, ablated)[:, q.c]) / y_c
+    return weighted(q.A, alpha)
+
+
+def saliency(network: Network, q: Question) -> Cam:
+    """Gradient of the score with respect to the pixels: M = max over channels of |dy_c/dx|.
+
+    Source:
+        Simonyan et al. 2014, Deep Inside Convolutional Networks, section 3.1.
+    """
+    return _pixels(network.gradients(q.x[None], q.c)[0])
+
+
+def smoothgrad(network: Network, q: Question) -> Cam:
+    """SmoothGrad: the gradient averaged over noisy copies of the input, then as in `saliency`.
+
+        M = 1/n sum_1^n dy_c/dx (x + N(0, sigma^2)),  n = 25, sigma = 0.15 (max x - min x)
+
+    Source:
+        Smilkov et al. 2017, SmoothGrad, section 3.
+    """
+    noise = np.random.default_rng(0).normal(0, NOISE * np.ptp(q.x), (SAMPLES, *q.x.shape)).astype(np.float32)
+    return _pixels(network.gradients(q.x + noise, q.c).mean(axis=0))
+
+
+def integrated_gradients(network: Network, q: Question) -> Cam:
+    """Integrated gradients, from a black image: what adds to the score, summed over colours.
+
+        IG = (x - x') * integral_0^1 dy_c/dx (x' + a (x - x')) da,  L = relu(sum over channels of IG)
+
+    The integral is a sum over the midpoints of 32 steps.
+
+    Source:
+        Sundararajan et al. 2017, Axiomatic Attribution for Deep Networks, equation 1.
+    """
+    a = ((np.arange(STEPS) + 0.5) / STEPS).astype(np.float32)[:, None, None, None]
+    difference = q.x - q.black
+    IG = difference * network.gradients(q.black + a * difference, q.c).mean(axis=0)
+    return Cam(None, np.maximum(IG.sum(axis=2), 0))
+
+
+def guided_backprop(network: Network, q: Question) -> Cam:
+    """Guided backpropagation: as `saliency`, with only positive gradients let back through each ReLU.
+
+    Source:
+        Springenberg et al. 2015, Striving for Simplicity, section 3.4.
+    """
+    return _pixels(network.guided_gradients(q.x[None], q.c)[0])
+
+
+def guided_gradcam(network: Network, q: Question) -> Cam:
+    """Guided Grad-CAM: guided backpropagation, times the Grad-CAM map enlarged to the input.
+
+    Source:
+        Selvaraju et al. 2017, Grad-CAM, section 3.2.
+    """
+    shape = (q.x.shape[0], q.x.shape[1])
+    return Cam(None, guided_backprop(network, q).L * enlarge(gradcam(q.A, q.dA).L, shape))
+
+
+def occlusion(network: Network, q: Question) -> Cam:
+    """Occlusion: the mean loss of score over all places of a black patch that cover a pixel.
+
+        L = relu(mean of y_c(x) - y_c(x under the patch))
+
+    The patch is a seventh of the shorter side, its step half of that.
+
+    Source:
+        Zeiler and Fergus 2014, Visualizing and Understanding Convolutional Networks, section 4.2.
+    """
+    h, w, _ = q.x.shape
+    side = max(min(h, w) // PATCH, 1)
+    places = np.array([(i, j) for i in _starts(h, side) for j in _starts(w, side)])
+    lost, covered = np.zeros((h, w)), np.zeros((h, w))
+    y_c = network.scores(q.x[None])[0, q.c]
+    for some in _portions(places):
+        hidden = np.repeat(q.x[None], len(some), axis=0)
+        for picture, (i, j) in zip(hidden, some, strict=True):
+            picture[i : i + side, j : j + side] = q.black[i : i + side, j : j + side]
+        for y, (i, j) in zip(network.scores(hidden)[:, q.c], some, strict=True):
+            lost[i : i + side, j : j + side] += y_c - y
+            covered[i : i + side, j : j + side] += 1
+    return Cam(None, np.maximum(lost / covered, 0).astype(np.float32))
+
+
+def _starts(length: int, side: int) -> list[int]:
+    """Return where patches begin along a side: every half patch, the last one at the border."""
+    return sorted({*range(0, length - side + 1, max(side // 2, 1)), length - side})
+
+
+def _pixels(gradient: np.ndarray) -> Cam:
+    """Return the largest absolute value over the channels of a gradient (h, w, c)."""
+    return Cam(None, np.abs(gradient).max(axis=2))
+
+
+def _portions(items: np.ndarray) -> Iterator[np.ndarray]:
+    """Cut items so that what is made of each portion fits the memory."""
+    yield from (items[start : start + PORTION] for start in range(0, len(items), PORTION))
+
+
+class Method(NamedTuple):
+    """A method of this module.
+
+    Attributes:
+        function: what computes it.
+        cost: what it asks of the network an image, in words.
+        of_layer: whether its map depends on the layer, and has its plane.
+    """
+
+    function: Callable[[Network, Question], Cam]
+    cost: str
+    of_layer: bool = False
+
+
+METHODS = {
+    "scorecam": Method(scorecam, "a forward pass a channel", of_layer=True),
+    "ablationcam": Method(ablationcam, "a pass behind the layer a channel", of_layer=True),
+    "saliency": Method(saliency, "a backward pass to the pixels"),
+    "smoothgrad": Method(smoothgrad, f"{SAMPLES} backward passes to the pixels"),
+    "integrated-gradients": Method(integrated_gradients, f"{STEPS} backward passes to the pixels"),
+    "guided-backprop": Method(guided_backprop, "a backward pass to the pixels"),
+    "guided-gradcam": Method(guided_gradcam, "a backward pass to the pixels"),
+    "occlusion": Method(occlusion, f"about {(2 * PATCH - 1) ** 2} forward passes"),
+}
+"""What `--method` takes beside `cam.METHODS`."""

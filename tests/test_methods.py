@@ -1,0 +1,145 @@
+"""The methods through the straight line: in one run, negated, smoothed."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+from conftest import small_network
+
+from gradcam_cli import cam, load_model, methods
+from gradcam_cli.errors import UsageError
+from gradcam_cli.photos import Photo
+from gradcam_cli.pipeline import explain_photos
+from gradcam_cli.runs import Request, prepare_run
+
+PIXELS = np.random.default_rng(1).integers(0, 256, (12, 12, 3), np.uint8)
+
+
+@pytest.fixture(scope="module")
+def classifier():
+    return load_model(small_network(), preprocessing="-1..1")
+
+
+def explained(classifier, **request):
+    run = prepare_run(classifier, Request(layers=("conv2",), classes=(1,), zoom_order=0, **request))
+    (records,) = explain_photos(run, [Photo("photo", PIXELS)])
+    return records
+
+
+def test_all_methods_in_one_run(run, photo, model_file):
+    """A line and a file for every method; those of pixels once for two layers, under the layer `input`."""
+    words = [word for name in methods.NAMES for word in ("--method", name)]
+    done = run(
+        *[photo(size=(20, 16)), "--model", model_file, "--preprocess", "-1..1", "--json", "--save", "npz"],
+        *["--layer", "conv1", "--layer", "conv2", *words],
+    )
+    assert done.status == 0, done.stderr
+    entries = [json.loads(line) for line in done.lines]
+    assert len({entry["outputs"]["npz"] for entry in entries}) == len(entries)
+    by_layer = {}
+    for entry in entries:
+        by_layer.setdefault(entry["layer"], []).append(entry["method"])
+        with np.load(run.here / entry["outputs"]["npz"]) as arrays:
+            assert arrays["map"].shape == (16, 20)
+            assert np.isfinite(arrays["raw"]).all()
+            assert ("alpha" in arrays) == (entry["map"]["positive_weights"] is not None)
+    with_plane = [name for name in methods.NAMES if methods.has_plane(name)]
+    assert by_layer == {
+        "conv1": with_plane,
+        "conv2": with_plane,
+        "input": [name for name in methods.NAMES if not methods.has_plane(name)],
+    }
+
+
+def test_methods_of_the_gradient_share_one_pass(classifier):
+    """Seven methods, one forward pass; the network is not asked again."""
+    prepared = prepare_run(classifier, Request(layers=("conv2",), methods=tuple(cam.METHODS)))
+    passes, own = [], prepared.network
+    object.__setattr__(prepared, "network", lambda *given: passes.append(1) or own(*given))
+    (records,) = explain_photos(prepared, [Photo("photo", PIXELS)])
+    assert [record.method for record in records] == list(cam.METHODS)
+    assert len(passes) == 1
+
+
+def test_counterfactual_negates_the_gradient(classifier):
+    """What is left of the map is what was cut off: L - L' = sum_k alpha_k A_k, and alpha' = -alpha."""
+    (plain,) = explained(classifier)
+    (negated,) = explained(classifier, counterfactual=True)
+    np.testing.assert_array_equal(negated.alpha, -plain.alpha)
+    assert not (plain.raw * negated.raw).any()
+    assert plain.raw.any() or negated.raw.any()
+    assert negated.setting.counterfactual
+
+
+def test_counterfactuals_are_of_gradients(run, photo):
+    with pytest.raises(UsageError, match="got eigencam"):
+        methods.check_counterfactual(["gradcam", "eigencam"])
+    done = run(photo(), "--method", "scorecam", "--counterfactual", "--model", "mini")
+    assert done.status == 2
+    assert "expected methods that use the gradient" in done.stderr
+
+
+def test_smooth_by_hand(classifier):
+    """The mean of six Grad-CAMs: upright and mirrored (and mirrored back), at 0.9, 1 and 1.1 of the brightness."""
+    (smooth,) = explained(classifier, smooth=True)
+    network = classifier.network(("conv2",), "logit")
+    L, alpha = [], []
+    for mirrored in (False, True):
+        for light in (0.9, 1, 1.1):
+            pixels = np.minimum(PIXELS.astype(np.float32) * light, 255)
+            x = classifier.prepare((pixels[:, ::-1] if mirrored else pixels)[None])
+            passed = network(x, np.array([[1]], np.int32))
+            weights = passed.dA[0][0, 0].mean((0, 1))
+            made = np.maximum(passed.A[0][0] @ weights, 0)
+            L.append(made[:, ::-1] if mirrored else made)
+            alpha.append(weights)
+    np.testing.assert_allclose(smooth.raw, np.mean(L, 0), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(smooth.alpha, np.mean(alpha, 0), rtol=1e-4, atol=1e-7)
+
+
+def oracle(model, x, c):
+    """Score-CAM and Ablation-CAM in float64, written apart from the program: layer conv2 of the small network."""
+    W = [[np.float64(weight.numpy()) for weight in layer.weights] for layer in model.layers]
+    conv1, conv2, hidden, out = (pair for pair in W if pair)
+
+    def convolve(x, kernel, bias):
+        rows, columns = x.shape[0] - 2, x.shape[1] - 2
+        patches = np.stack([x[i : i + rows, j : j + columns] for i in range(3) for j in range(3)])  # (9, r, c, k)
+        return np.maximum(np.einsum("prck,pkf->rcf", patches, kernel.reshape(9, *kernel.shape[2:])) + bias, 0)
+
+    def front(x):
+        return convolve(np.pad(convolve(x, *conv1), ((1, 1), (1, 1), (0, 0))), *conv2)
+
+    def back(A):
+        pooled = A.reshape(5, 2, 5, 2, -1).max((1, 3)).ravel()
+        return (np.maximum(pooled @ hidden[0] + hidden[1], 0) @ out[0] + out[1])[c]
+
+    A = front(x)
+    y = back(A)
+    ablated = []
+    for k in range(A.shape[2]):
+        without = A.copy()
+        without[:, :, k] = 0
+        ablated.append((y - back(without)) / y)
+    masked = []
+    for k in range(A.shape[2]):
+        grid = np.clip((np.arange(12) + 0.5) * 10 / 12 - 0.5, 0, 9)
+        low = np.minimum(grid.astype(int), 8)
+        rows = A[low, :, k] * (1 - (grid - low))[:, None] + A[low + 1, :, k] * (grid - low)[:, None]
+        H = rows[:, low] * (1 - (grid - low)) + rows[:, low + 1] * (grid - low)
+        H = (H - H.min()) / np.ptp(H) if np.ptp(H) else H * 0
+        masked.append(back(front(x * H[:, :, None])) - back(front(x * 0)))
+    weights = np.exp(masked) / np.exp(masked).sum()
+    return {"ablationcam": np.maximum(A @ np.array(ablated), 0), "scorecam": A @ weights}
+
+
+@pytest.mark.parametrize("method", ["scorecam", "ablationcam"])
+def test_against_an_independent_program(classifier, method):
+    """The two that mask and ablate, against float64 NumPy on a small network, to 1e-3 of the map's norm."""
+    model = classifier.model
+    keras.utils.set_random_seed(7)
+    x = np.float64(classifier.prepare(PIXELS[None])[0])
+    (record,) = explained(classifier, methods=(method,))
+    expected = oracle(model, x, 1)[method]
+    assert np.linalg.norm(record.raw - expected) < 1e-3 * np.linalg.norm(expected)
