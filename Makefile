@@ -6,7 +6,7 @@ GRADCAM_TEST_DATA ?=
 export GRADCAM_TEST_DATA
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fast lint type format wheel clean
+.PHONY: help demo test fast lint type format bench wheel clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +36,10 @@ type: $(VENV)/ready  ## check types
 format: $(VENV)/ready  ## bring the code into its form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+bench:  ## run gradcam beside its peers (an hour or two, 12 GB; GRADCAM_WEIGHTS and GRADCAM_TEST_DATA say with what)
+	$(PYTHON) benchmarks/scaling.py
+	$(PYTHON) benchmarks/bench.py
 
 wheel: $(VENV)/ready  ## build the wheel
 	$(BIN)/python -m build --wheel

@@ -20,8 +20,18 @@ FORMATS = {"png": (".png",), "jpg": (".jpg", ".jpeg")}
 """Formats of pictures, with the suffixes of their files; the first is given to names."""
 
 PICTURES = tuple(suffix for suffixes in FORMATS.values() for suffix in suffixes)
-SUFFIXES = {"figure": PICTURES, "overlay": PICTURES, "heatmap": PICTURES, "npy": (".npy",), "npz": (".npz",)}
-"""What can be saved of an explanation, with the suffixes of its file; the first of a suffix is meant by it."""
+SUFFIXES = {
+    "figure": PICTURES,
+    "overlay": PICTURES,
+    "heatmap": PICTURES,
+    "panel": PICTURES,
+    "npy": (".npy",),
+    "npz": (".npz",),
+}
+"""What can be saved, with the suffixes of its file; the first of a suffix is meant by it."""
+
+SHEET = "panel"
+"""The one kind that shows all maps of an input together: its file belongs to each of them."""
 
 
 class Output(NamedTuple):
@@ -152,7 +162,7 @@ def _single(
     sources: Iterable[Source], destination: Destination, maps: Sequence[tuple[str, str, str]], taken: set[str]
 ) -> Iterator[tuple[Source, list[Output]]]:
     option = f"-o {destination.file or '-'}"
-    if len(maps) > 1:
+    if len(maps) > 1 and destination.kinds[0] != SHEET:
         raise UsageError(f"{option}: expected one map, got {len(maps)}", "name a directory instead")
     if destination.file and _key(destination.file) in taken:
         raise UsageError(f"{option} is an input: it would be overwritten")
@@ -160,7 +170,7 @@ def _single(
     if len(found) > 1:
         raise UsageError(f"{option}: expected one input, got several", "name a directory instead")
     for source in found:
-        yield source, [Output(maps[0], destination.kinds[0], destination.file or Path("-"))]
+        yield source, [Output(which, destination.kinds[0], destination.file or Path("-")) for which in maps]
 
 
 def _key(path: Path) -> str:
@@ -184,9 +194,10 @@ def _name_parts(
 ) -> Iterator[tuple[tuple[str, str, str], str, str]]:
     several = [len({which[place] for which in maps}) > 1 for place in range(3)]
     for which in maps:
-        parts = [_plain(part) for part, wanted in zip(which, several, strict=True) if wanted]
+        own = [_plain(part) for part, wanted in zip(which, several, strict=True) if wanted]
         for kind in kinds:
-            shown = [kind] if kind in ("overlay", "heatmap") else []
+            parts = [] if kind == SHEET else own
+            shown = [kind] if kind in ("overlay", "heatmap", SHEET) else []
             suffix = (FORMATS[picture_format] if SUFFIXES[kind] is PICTURES else SUFFIXES[kind])[0]
             yield which, kind, "_".join(["_gradcam", *parts, *shown]) + suffix
 

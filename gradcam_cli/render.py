@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import io
 import textwrap
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
 PANEL = 4.5
 """Longer side of a figure's panel, in inches."""
+
+CELL = 2.5
+"""Longer side of a sheet's cell, in inches."""
 
 
 @functools.cache
@@ -114,6 +118,38 @@ def figure(photo: np.ndarray, overlaid: np.ndarray, title: str, dpi: int = 150) 
     drawing.text(
         0.5, 1 - 0.06 / total[1], "\n".join(lines), ha="center", va="top", fontsize=11, parse_math=False, wrap=False
     )
+    return drawing
+
+
+def sheet(photo: np.ndarray, rows: Sequence[tuple[str, Sequence[tuple[str, np.ndarray]]]], dpi: int = 150) -> Figure:
+    """Draw the photo's maps as one sheet: a row a class, a column a method and layer, the photo in front.
+
+    Args:
+        photo: (H, W, 3) uint8.
+        rows: for each row its label, and its cells: a label and a picture (H, W, 3) uint8.
+        dpi: dots an inch; the cells' longer side is 2.5 inches.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    H, W = photo.shape[:2]
+    width, height = max(CELL * min(1, W / H), 1.4), max(CELL * min(1, H / W), 0.6)
+    cells = [[(label, photo), *pictures] for label, pictures in rows]
+    head, gap = 0.45, 0.1
+    columns = max(len(row) for row in cells)
+    total = np.array([columns * (width + gap) + gap, len(cells) * (height + head) + gap])
+    drawing = Figure(figsize=tuple(total), dpi=dpi)
+    FigureCanvasAgg(drawing)
+    for i, row in enumerate(cells):
+        bottom = total[1] - (i + 1) * (height + head)
+        for j, (label, pixels) in enumerate(row):
+            left = gap + j * (width + gap)
+            axes = drawing.add_axes((left / total[0], bottom / total[1], width / total[0], height / total[1]))
+            axes.imshow(_shrink(pixels, int(CELL * dpi)))
+            axes.axis("off")
+            text = "\n".join(textwrap.wrap(label, int(16 * width))[:2])
+            place = ((left + width / 2) / total[0], (bottom + height + 0.04) / total[1])
+            drawing.text(*place, text, ha="center", va="bottom", fontsize=8, parse_math=False)
     return drawing
 
 

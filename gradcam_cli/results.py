@@ -6,6 +6,7 @@ import io
 import math
 import os
 import platform
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from importlib import metadata
@@ -17,7 +18,7 @@ import numpy as np
 from gradcam_cli import images, maps, render
 from gradcam_cli.errors import OutputError, UsageError
 from gradcam_cli.files import replacing
-from gradcam_cli.outputs import SUFFIXES, format_of, kind_of
+from gradcam_cli.outputs import SHEET, SUFFIXES, format_of, kind_of
 from gradcam_cli.views import Box
 
 if TYPE_CHECKING:
@@ -170,15 +171,41 @@ class Explanation:
         """
         target = Path(path)
         kind = kind or kind_of(target)
+        if kind == SHEET:
+            return write(target, encode_sheet([self], format_of(target), **look))
         if target.suffix.lower() not in SUFFIXES.get(kind, ()):
             raise UsageError(f"{target}: expected a name ending in {', '.join(SUFFIXES.get(kind, ()))} for {kind}")
-        data = self.encode(kind, format_of(target), **look)
-        try:
-            with replacing(target) as file:
-                file.write(data)
-        except OSError as error:
-            raise OutputError(f"{target} cannot be written: {error.strerror or error}") from error
-        return target
+        return write(target, self.encode(kind, format_of(target), **look))
+
+
+def encode_sheet(
+    explanations: Sequence[Explanation],
+    picture_format: str = "png",
+    *,
+    cmap: str = "jet",
+    alpha: float = 0.5,
+    dpi: int = 150,
+) -> bytes:
+    """Return the file of one sheet with all maps of a photo: a row a class, a column a method and layer."""
+    rows: dict[str, list[Explanation]] = {}
+    for one in explanations:
+        rows.setdefault(f"{one.prediction} · p = {one.prediction.probability:.3f}", []).append(one)
+    cells = [(label, [(f"{e.method} · {e.layer}", e.overlay(cmap, alpha)) for e in row]) for label, row in rows.items()]
+    return render.encode_figure(render.sheet(explanations[0].photo, cells, dpi), picture_format)
+
+
+def write(target: Path, data: bytes) -> Path:
+    """Write a file, replacing an older one at once.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    try:
+        with replacing(target) as file:
+            file.write(data)
+    except OSError as error:
+        raise OutputError(f"{target} cannot be written: {error.strerror or error}") from error
+    return target
 
 
 @dataclass(frozen=True)

@@ -103,6 +103,22 @@ def test_pictures_as_jpeg(small, photo):
     assert small(path, "-o", "x.png", "--save-format", "jpg").status == 2
 
 
+def test_a_sheet_of_all_maps(small, photo):
+    """Two classes in rows, the photo and two methods in columns; every line names the file, which is written once."""
+    done = small(
+        *[photo("cat.png", size=(60, 40)), "--class", "top2", "--method", "gradcam", "--method", "layercam"],
+        *["--save", "panel", "--json", "--dpi", 100],
+    )
+    entries = [json.loads(line) for line in done.lines]
+    assert [entry["outputs"] for entry in entries] == [{"panel": "cat_gradcam_panel.png"}] * 4
+    assert files(small.here) == ["cat_gradcam_panel.png"]
+    with Image.open(small.here / "cat_gradcam_panel.png") as sheet:
+        width, height = sheet.size
+    # cells of 2.5 by 1.67 inches with gaps of 0.1 and 0.45 for the label above
+    assert (width, height) == (int(100 * (3 * 2.6 + 0.1)), int(100 * (2 * (2.5 * 2 / 3 + 0.45) + 0.1)))
+    assert small(photo("cat.png"), "--save", "panel", "-o", "-", "--class", "top2").status == 0
+
+
 @pytest.mark.skipif(not has_bfloat16(), reason="the processor has no bfloat16")
 def test_precision_is_said(small, photo):
     """--precision auto says in the JSON what it took, and computes in it."""

@@ -1,5 +1,7 @@
 """What is drawn: colours, blending, unseen parts, and the figure."""
 
+import io
+
 import matplotlib
 import numpy as np
 import pytest
@@ -75,3 +77,17 @@ def test_shrinking_keeps_small_pictures():
     pixels = np.zeros((3, 4, 3), np.uint8)
     assert render._shrink(pixels, 10).shape == (3, 4, 3)
     assert Image.fromarray(render._shrink(np.zeros((30, 40, 3), np.uint8), 10)).size == (10, 8)
+
+
+def test_a_sheet_shows_each_map_in_its_place():
+    """Row by row and column by column: the photo in front, then the pictures, each in a cell of its own."""
+    colours = {"photo": (200, 200, 200), "a": (255, 0, 0), "b": (0, 255, 0), "c": (0, 0, 255), "d": (255, 255, 0)}
+    flat = {name: np.full((40, 40, 3), colour, np.uint8) for name, colour in colours.items()}
+    rows = [("cat", [("one", flat["a"]), ("two", flat["b"])]), ("dog", [("one", flat["c"]), ("two", flat["d"])])]
+    drawing = render.sheet(flat["photo"], rows, dpi=100)
+    picture = np.asarray(Image.open(io.BytesIO(render.encode_figure(drawing))).convert("RGB"))
+    for i, names in enumerate((("photo", "a", "b"), ("photo", "c", "d"))):
+        for j, name in enumerate(names):
+            y, x = int(100 * (0.45 + 1.25 + i * 2.95)), int(100 * (0.1 + 1.25 + j * 2.6))
+            assert tuple(picture[y, x]) == colours[name], (i, j)
+    assert [text.get_text() for text in drawing.texts] == ["cat", "one", "two", "dog", "one", "two"]

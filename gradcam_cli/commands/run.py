@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, NamedTuple, TextIO
 
 import click
@@ -18,9 +19,9 @@ from gradcam_cli.errors import OutputError
 from gradcam_cli.inputs import Source
 from gradcam_cli.messages import log, make_room, one_line, say_error
 from gradcam_cli.ordered import cores, in_order
-from gradcam_cli.outputs import Destination, Output, paths_by_map
+from gradcam_cli.outputs import SHEET, Destination, Output, paths_by_map
 from gradcam_cli.photos import Photo, read_photo
-from gradcam_cli.results import Explanation, Unexplained, to_json
+from gradcam_cli.results import Explanation, Unexplained, encode_sheet, to_json, write
 
 Job = tuple[Source, list[Output]]
 
@@ -138,10 +139,12 @@ class Writer:
         if isinstance(result, Unexplained):
             return self._unexplained(result, outputs)
         if self.destination.stdout:
-            (explanation,) = result
-            data = explanation.encode(outputs[0].kind, self.destination.format, **self.look)
-            return Finished("ok", [], _remarks(result), data=data)
+            sheet = outputs[0].kind == SHEET
+            make = partial(encode_sheet, result) if sheet else partial(result[0].encode, outputs[0].kind)
+            return Finished("ok", [], _remarks(result), data=make(self.destination.format, **self.look))
         try:
+            for path in {output.path for output in outputs if output.kind == SHEET}:
+                write(path, encode_sheet(result, self.destination.format, **self.look))
             written = [self._save(explanation, outputs) for explanation in result]
         except OutputError as error:
             return self._unexplained(Unexplained(source.name, error.message, error.hint), outputs)
@@ -153,7 +156,8 @@ class Writer:
         written: dict[str, str] = {}
         for output in outputs:
             if output.requested == explanation.requested:
-                explanation.save(output.path, output.kind, **self.look)
+                if output.kind != SHEET:
+                    explanation.save(output.path, output.kind, **self.look)
                 written[output.kind] = str(output.path)
         explanation.seconds["write"] = time.perf_counter() - start
         return written
@@ -161,10 +165,11 @@ class Writer:
     def _lines(self, result: Sequence[Explanation], written: Sequence[dict[str, str]]) -> list[str]:
         if self.options["as_json"]:
             return [json.dumps(to_json(*one), allow_nan=False) for one in zip(result, written, strict=True)]
-        maps = "; ".join(
+        parts = (
             f"{explanation.prediction} ({explanation.prediction.probability:.3f}) -> {', '.join(paths.values())}"
             for explanation, paths in zip(result, written, strict=True)
         )
+        maps = "; ".join(dict.fromkeys(parts))  # the maps of a class on one sheet are said once
         first = result[0]
         top = "".join(f" | {other} ({other.probability:.3f})" for other in first.top) if self.options["top"] else ""
         return [f"{one_line(first.source)}: {one_line(maps)}{one_line(top)}"]
