@@ -121,26 +121,25 @@ def figure(photo: np.ndarray, overlaid: np.ndarray, title: str, dpi: int = 150) 
     return drawing
 
 
-def sheet(photo: np.ndarray, rows: Sequence[tuple[str, Sequence[tuple[str, np.ndarray]]]], dpi: int = 150) -> Figure:
-    """Draw the photo's maps as one sheet: a row a class, a column a method and layer, the photo in front.
+def sheet(rows: Sequence[Sequence[tuple[str, np.ndarray]]], dpi: int = 150) -> Figure:
+    """Draw pictures in rows and columns, each under its label.
 
     Args:
-        photo: (H, W, 3) uint8.
-        rows: for each row its label, and its cells: a label and a picture (H, W, 3) uint8.
+        rows: the cells of each row: a label and a picture (H, W, 3) uint8.
         dpi: dots an inch; the cells' longer side is 2.5 inches.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    H, W = photo.shape[:2]
-    width, height = max(CELL * min(1, W / H), 1.4), max(CELL * min(1, H / W), 0.6)
-    cells = [[(label, photo), *pictures] for label, pictures in rows]
+    shapes = [pixels.shape[:2] for row in rows for _, pixels in row]
+    width = max(CELL * max(min(1, W / H) for H, W in shapes), 1.4)
+    height = max(CELL * max(min(1, H / W) for H, W in shapes), 0.6)
     head, gap = 0.45, 0.1
-    columns = max(len(row) for row in cells)
-    total = np.array([columns * (width + gap) + gap, len(cells) * (height + head) + gap])
+    columns = max(len(row) for row in rows)
+    total = np.array([columns * (width + gap) + gap, len(rows) * (height + head) + gap])
     drawing = Figure(figsize=tuple(total), dpi=dpi)
     FigureCanvasAgg(drawing)
-    for i, row in enumerate(cells):
+    for i, row in enumerate(rows):
         bottom = total[1] - (i + 1) * (height + head)
         for j, (label, pixels) in enumerate(row):
             left = gap + j * (width + gap)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import math
 import os
 import platform
@@ -114,6 +115,25 @@ class Explanation:
         """The box around the largest connected region above 15 % of the maximum."""
         return maps.box(self.map)
 
+    def identity(self) -> dict[str, Any]:
+        """Return what the map is of and how it was made, under the keys of the JSON lines."""
+        chosen = self.prediction
+        return {
+            "input": self.source,
+            "sha256": self.sha256,
+            "model": self.setting.model,
+            "layer": self.layer,
+            "method": self.method,
+            "score": self.setting.score,
+            "class_index": chosen.index,
+            "class_name": chosen.name,
+            "probability": _finite(chosen.probability),
+            "fit": self.setting.fit,
+            "precision": self.setting.precision,
+            "counterfactual": self.setting.counterfactual,
+            "smooth": self.setting.smooth,
+        }
+
     @property
     def title(self) -> str:
         """Class number, class name, probability and layer, as the figure shows them."""
@@ -152,6 +172,7 @@ class Explanation:
         else:
             texts = {"class": str(self.prediction), "layer": self.layer, "score": self.setting.score}
             arrays = {name: np.array(text) for name, text in texts.items()}
+            arrays["record"] = np.array(json.dumps(self.identity()))
             if self.alpha is not None:
                 arrays["alpha"] = self.alpha
             np.savez(buffer, allow_pickle=False, map=self.map, raw=self.raw, **arrays)
@@ -187,11 +208,12 @@ def encode_sheet(
     dpi: int = 150,
 ) -> bytes:
     """Return the file of one sheet with all maps of a photo: a row a class, a column a method and layer."""
-    rows: dict[str, list[Explanation]] = {}
+    rows: dict[str, list[tuple[str, np.ndarray]]] = {}
     for one in explanations:
-        rows.setdefault(f"{one.prediction} · p = {one.prediction.probability:.3f}", []).append(one)
-    cells = [(label, [(f"{e.method} · {e.layer}", e.overlay(cmap, alpha)) for e in row]) for label, row in rows.items()]
-    return render.encode_figure(render.sheet(explanations[0].photo, cells, dpi), picture_format)
+        label = f"{one.prediction} · p = {one.prediction.probability:.3f}"
+        row = rows.setdefault(label, [(label, one.photo)])
+        row.append((f"{one.method} · {one.layer}", one.overlay(cmap, alpha)))
+    return render.encode_figure(render.sheet(list(rows.values()), dpi), picture_format)
 
 
 def write(target: Path, data: bytes) -> Path:

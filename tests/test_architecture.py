@@ -11,10 +11,10 @@ PACKAGE = Path(__file__).parent.parent / "gradcam_cli"
 
 # From the ground up: a module imports from floors below its own, or beside it, never from above.
 FLOORS = [
-    {"errors", "messages", "files", "applications", "views", "ordered", "interrupts"},
+    {"errors", "messages", "files", "applications", "views", "ordered", "interrupts", "metrics"},
     {"cam", "maps", "images", "inputs", "labels", "preprocessing", "weights", "outputs", "precision"},
     {"layers", "head", "render", "mini", "attribution", "methods"},
-    {"network", "results", "storage", "batches"},
+    {"network", "results", "storage", "batches", "drift"},
     {"models", "photos", "probe"},
     {"runs"},
     {"pipeline"},

@@ -83,8 +83,11 @@ def test_a_sheet_shows_each_map_in_its_place():
     """Row by row and column by column: the photo in front, then the pictures, each in a cell of its own."""
     colours = {"photo": (200, 200, 200), "a": (255, 0, 0), "b": (0, 255, 0), "c": (0, 0, 255), "d": (255, 255, 0)}
     flat = {name: np.full((40, 40, 3), colour, np.uint8) for name, colour in colours.items()}
-    rows = [("cat", [("one", flat["a"]), ("two", flat["b"])]), ("dog", [("one", flat["c"]), ("two", flat["d"])])]
-    drawing = render.sheet(flat["photo"], rows, dpi=100)
+    rows = [
+        [("cat", flat["photo"]), ("one", flat["a"]), ("two", flat["b"])],
+        [("dog", flat["photo"]), ("one", flat["c"]), ("two", flat["d"])],
+    ]
+    drawing = render.sheet(rows, dpi=100)
     picture = np.asarray(Image.open(io.BytesIO(render.encode_figure(drawing))).convert("RGB"))
     for i, names in enumerate((("photo", "a", "b"), ("photo", "c", "d"))):
         for j, name in enumerate(names):

@@ -43,7 +43,7 @@ Examples:
   gradcam cat.jpg --model mini                 the built-in network: no weights to fetch
   gradcam cat.jpg --class tabby --class top3   the classes asked for, one file each
   gradcam photos -o maps --skip-existing       a directory, resumed where it stopped
-  gradcam photos --save overlay --precision auto   a large one, several times faster
+  gradcam photos --save overlay --precision auto  the same, several times faster
   gradcam cat.jpg --save npz --json            arrays, and a JSON line on stdout
   cat cat.jpg | gradcam - -o - > map.png       in a pipe
 

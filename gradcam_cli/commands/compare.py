@@ -1,0 +1,141 @@
+"""`gradcam compare BASELINE NEW`: has the network's attention moved?"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+import click
+
+from gradcam_cli.commands.options import GroupedCommand, message_options, start, under
+from gradcam_cli.commands.tables import write_table
+from gradcam_cli.errors import UsageError
+from gradcam_cli.messages import log, one_line
+
+DRIFT_NAMES = ("class", "rank", "ssim", "iou", "peak")
+
+EPILOG = """\
+Examples:
+  gradcam photos --save npz -o before               with the network as it is
+  gradcam photos --save npz -o after --model new.keras
+  gradcam compare before after --sheet moved.png
+  gradcam compare before after --max-drift rank=0.1 --max-drift class=0 || echo moved
+
+Exit status:
+  0    compared, and within the limits
+  1    compared, but some results are in one run only
+  2    wrong usage, or maps of different layers, methods or scores
+  3    nothing to compare
+  4    a limit of --max-drift is exceeded
+"""
+
+_option = under("Options")
+
+
+class DriftType(click.ParamType):
+    """A limit: `rank=0.1`."""
+
+    name = "metric=value"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, float]:
+        """Return the metric and its limit."""
+        metric, _, limit = str(value).partition("=")
+        try:
+            number = float(limit)
+        except ValueError:
+            number = -1
+        if metric not in DRIFT_NAMES or not number >= 0:
+            raise UsageError(f"--max-drift {value}: expected one of {', '.join(DRIFT_NAMES)}, and a limit: rank=0.1")
+        return metric, number
+
+
+@click.command(cls=GroupedCommand, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("baseline", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("new", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@_option(
+    "--max-drift",
+    "limits",
+    type=DriftType(),
+    multiple=True,
+    help="Exit 4 where the mean over all maps is larger, repeatable: "
+    "class (share of changed classes), rank, ssim, iou (1 less the measure), peak (share of the diagonal).",
+)
+@_option(
+    "--sheet", type=click.Path(dir_okay=False, path_type=Path), help="Draw the maps that moved most, as PNG or JPEG."
+)
+@_option("--most", type=click.IntRange(1), default=8, show_default=True, metavar="N", help="How many on the sheet.")
+@message_options
+@click.pass_context
+def compare(ctx: click.Context, /, baseline: Path, new: Path, **options: Any) -> int:
+    """Compare the maps of two runs over the same photos.
+
+    BASELINE and NEW are directories that gradcam filled with --save npz. Reported are the maps
+    whose class changed, and how far each map moved: rank correlation, structural similarity, the
+    intersection over union of the largest fifth, and the shift of the peak.
+    """
+    start(ctx, quiet=options["quiet"], verbose=options["verbose"], debug=options["debug"])
+    from gradcam_cli.drift import DRIFTS, Change, compare_all
+
+    found = list(compare_all(baseline, new))
+    changes = [change for change in found if isinstance(change, Change)]
+    alone = [name for name in found if isinstance(name, str)]
+    drifts = {name: mean(map(drift, changes)) for name, drift in DRIFTS.items()}
+    if options["as_json"]:
+        lines = [{"name": name, "status": "alone"} for name in alone]
+        lines += [{**change._asdict(), "status": "ok"} for change in changes]
+        summary = {"status": "summary", "maps": len(changes), "alone": len(alone), "drift": drifts}
+        sys.stdout.writelines(json.dumps(line) + "\n" for line in [*lines, summary])
+    else:
+        _tell(changes, drifts)
+    for name in alone:
+        log.warning("%s: in one run only", one_line(name))
+    if options["sheet"]:
+        _draw(sorted(changes, key=lambda change: change.rank)[: options["most"]], baseline, new, options["sheet"])
+    missed = [(name, limit) for name, limit in options["limits"] if drifts[name] > limit]
+    for name, limit in missed:
+        log.error("drift of %s: expected at most %g, got %.4f", name, limit, drifts[name])
+    return 4 if missed else 1 if alone else 0
+
+
+def _tell(changes: Sequence[Any], drifts: dict[str, float]) -> None:
+    for change in changes:
+        if change.before[0] != change.after[0]:
+            before, after = (f"{index} {name}" if name else str(index) for index, name in (change.before, change.after))
+            click.echo(f"{one_line(change.input)}: class {one_line(before)} -> {one_line(after)}")
+    from gradcam_cli.drift import DRIFTS
+
+    rows = []
+    for name, drift in DRIFTS.items():
+        worst = max(changes, key=drift)
+        rows.append(
+            {
+                "drift": name,
+                "mean": f"{drifts[name]:.4f}",
+                "largest": f"{drift(worst):.4f}",
+                "of": one_line(worst.name) if drift(worst) else "",
+            }
+        )
+    write_table(rows, sys.stdout, as_json=False)
+
+
+def _draw(changes: Sequence[Any], baseline: Path, new: Path, target: Path) -> None:
+    """Draw a row a map: the baseline's and the new one, over the photo where it is still there."""
+    from gradcam_cli.drift import picture, read_result
+    from gradcam_cli.outputs import format_of
+    from gradcam_cli.render import encode_figure, sheet
+    from gradcam_cli.results import write
+
+    rows = []
+    for change in changes:
+        row = []
+        for run, folder, (index, name) in (("before", baseline, change.before), ("after", new, change.after)):
+            saved = read_result(folder / change.name)
+            class_ = f"{index} {name}" if name else str(index)
+            label = f"{Path(change.input).name}, {run}: {class_} · p = {saved.record['probability']:.3f}"
+            row.append((label, picture(saved)))
+        rows.append(row)
+    write(target, encode_figure(sheet(rows), format_of(target)))

@@ -1,0 +1,150 @@
+"""Two runs over the same photos, map by map: what changed, and by how much."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from gradcam_cli.errors import InputError, UsageError
+from gradcam_cli.images import decode
+from gradcam_cli.metrics.comparison import peak_shift, rank_correlation, ssim, top_iou
+from gradcam_cli.render import heatmap, overlay
+from gradcam_cli.views import Box
+
+SAME = ("layer", "method", "score", "counterfactual")
+"""What two maps must have in common to be compared."""
+
+
+class Saved(NamedTuple):
+    """A map as `--save npz` keeps it.
+
+    Attributes:
+        record: what it is of: input, layer, method, score, class and its probability.
+        map: (H, W) in 0..1.
+        raw: (u, v).
+    """
+
+    record: dict[str, Any]
+    map: np.ndarray
+    raw: np.ndarray
+
+
+class Change(NamedTuple):
+    """How a map of one photo differs between two runs.
+
+    Attributes:
+        name: of the file that both runs wrote.
+        input: the photo.
+        before: the class explained in the first run, as (index, name).
+        after: the one of the second run.
+        rank: rank correlation of the two maps L_c, on the layer's plane.
+        ssim: structural similarity of the maps at the photo's size.
+        iou: of the fifths with the largest values.
+        peak: how far the peak moved, as a share of the diagonal.
+    """
+
+    name: str
+    input: str
+    before: tuple[int, str | None]
+    after: tuple[int, str | None]
+    rank: float
+    ssim: float
+    iou: float
+    peak: float
+
+
+DRIFTS: dict[str, Callable[[Change], float]] = {
+    "class": lambda change: float(change.before[0] != change.after[0]),
+    "rank": lambda change: 1 - change.rank,
+    "ssim": lambda change: 1 - change.ssim,
+    "iou": lambda change: 1 - change.iou,
+    "peak": lambda change: change.peak,
+}
+"""What `--max-drift` takes: 0 where nothing changed. `class` is 1 where the class changed."""
+
+
+def find_results(directory: Path) -> dict[str, Path]:
+    """Return the arrays of a directory of results, by their names within it.
+
+    Raises:
+        InputError: it holds none.
+    """
+    found = {str(path.relative_to(directory)): path for path in sorted(directory.rglob("*.npz"))}
+    if not found:
+        raise InputError(f"{directory} holds no results: expected .npz files, found none", "write them with --save npz")
+    return found
+
+
+def read_result(path: Path) -> Saved:
+    """Read one map.
+
+    Raises:
+        InputError: the file is damaged, or was not written by gradcam.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return Saved(json.loads(str(arrays["record"])), arrays["map"], arrays["raw"])
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise InputError(f"{path} cannot be read: {error}", "expected what --save npz writes") from error
+
+
+def compare(name: str, before: Saved, after: Saved) -> Change:
+    """Measure how far a map has moved.
+
+    Raises:
+        UsageError: the two maps are of different layers, methods, kinds of score, or photos of different sizes.
+    """
+    for key in SAME:
+        if before.record[key] != after.record[key]:
+            raise UsageError(
+                f"{name}: expected the same {key} in both runs, got {before.record[key]} and {after.record[key]}",
+                "maps of different kinds say nothing of each other's drift",
+            )
+    if before.map.shape != after.map.shape:
+        raise UsageError(f"{name}: expected the same photo, got maps of {before.map.shape} and {after.map.shape}")
+    planes = (before.raw, after.raw) if before.raw.shape == after.raw.shape else (before.map, after.map)
+    return Change(
+        name,
+        after.record["input"],
+        (before.record["class_index"], before.record["class_name"]),
+        (after.record["class_index"], after.record["class_name"]),
+        rank_correlation(*planes),
+        ssim(before.map, after.map),
+        top_iou(before.map, after.map),
+        peak_shift(before.map, after.map),
+    )
+
+
+def compare_all(before: Path, after: Path) -> Iterator[Change | str]:
+    """Compare what two directories share, in order; a name that only one of them holds is yielded as it is.
+
+    Raises:
+        InputError: a directory holds no results, or the two have none in common.
+        UsageError: their maps cannot be compared.
+    """
+    first, second = find_results(before), find_results(after)
+    if not first.keys() & second.keys():
+        raise InputError(
+            f"{before} and {after} have no result in common: expected files of the same names",
+            f"such as {next(iter(first))} and {next(iter(second))}",
+        )
+    for name in sorted(first.keys() | second.keys()):
+        if name in first and name in second:
+            yield compare(name, read_result(first[name]), read_result(second[name]))
+        else:
+            yield name
+
+
+def picture(saved: Saved) -> np.ndarray:
+    """Return the map over its photo, (H, W, 3) uint8, or alone where the photo is no more what it was."""
+    view = Box(0, 0, saved.map.shape[1], saved.map.shape[0])
+    try:
+        photo = decode(Path(saved.record["input"]).read_bytes())
+    except (OSError, InputError):
+        return heatmap(saved.map, view)
+    return overlay(photo, saved.map, view) if photo.shape[:2] == saved.map.shape else heatmap(saved.map, view)

@@ -1,0 +1,1 @@
+"""Measures of maps; they know arrays only."""
