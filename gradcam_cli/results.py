@@ -8,6 +8,7 @@ import math
 import os
 import platform
 from collections.abc import Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from importlib import metadata
@@ -56,7 +57,7 @@ class Setting:
 
     model: str
     weights: str | None
-    weights_sha256: str | None
+    weights_hash: Future[str] | None
     score: str
     fit: str
     preprocessing: str
@@ -65,6 +66,11 @@ class Setting:
     zoom_order: int
     counterfactual: bool = False
     smooth: bool = False
+
+    @property
+    def weights_sha256(self) -> str | None:
+        """The hash of the weights' file; waits for it, where nothing else does."""
+        return self.weights_hash.result() if self.weights_hash else None
 
 
 @dataclass(frozen=True, eq=False)

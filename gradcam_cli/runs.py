@@ -85,12 +85,12 @@ class Run:
 
     @cached_property
     def setting(self) -> Setting:
-        """What holds for every map of the run; waits for the hash of the weights."""
+        """What holds for every map of the run."""
         classifier, request = self.classifier, self.request
         return Setting(
             model=classifier.name,
             weights=classifier.weights,
-            weights_sha256=classifier.weights_hash.result() if classifier.weights_hash else None,
+            weights_hash=classifier.weights_hash,
             score=request.score,
             fit=request.fit,
             preprocessing=classifier.preprocessing,

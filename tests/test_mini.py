@@ -117,19 +117,20 @@ def objects(data):
 
 @pytest.mark.slow
 def test_accuracy(mini, objects, measured):
-    """The card's share of CIFAR-10's test images is classified rightly; 0.88 is the aim of a longer training."""
+    """The card's share of CIFAR-10's test images is classified rightly."""
     accuracy = measure_mini.accuracy(mini, *objects)
-    assert accuracy >= 0.87
+    assert accuracy >= 0.88
     assert accuracy == pytest.approx(measured["test_accuracy"], abs=0.001)
 
 
 @pytest.mark.slow
-def test_cats_and_dogs(mini, data, measured):
-    """Cat against dog is right on the card's share of the pets; 0.8 is the aim of a longer training."""
-    right = measure_mini.cats_and_dogs(mini, data / "images/pets")
+@pytest.mark.parametrize(("fit", "least"), [("pad", 0.8), ("squash", 0.75)])
+def test_cats_and_dogs(mini, data, measured, fit, least):
+    """Cat against dog is right on the card's share of the pets, more often where their shape is kept."""
+    right = measure_mini.cats_and_dogs(mini, data / "images/pets", fit)
     assert len(right) == 80
-    assert np.mean(right) >= 0.75
-    assert np.mean(right) == pytest.approx(measured["cat_against_dog_on_80_pets"], abs=0.03)
+    assert np.mean(right) >= least
+    assert np.mean(right) == pytest.approx(measured["cat_against_dog_on_80_pets"][fit], abs=0.03)
 
 
 @pytest.mark.slow

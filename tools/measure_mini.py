@@ -16,6 +16,7 @@ from scipy import ndimage
 from train_mini import read_images
 
 from gradcam_cli import Classifier, explain, load_model
+from gradcam_cli.views import FITS
 
 ROOT = Path(__file__).parent.parent
 CARD = ROOT / "gradcam_cli/data/mini.json"
@@ -29,11 +30,11 @@ def accuracy(mini: Classifier, images: np.ndarray, classes: np.ndarray) -> float
     return float((found == classes).mean())
 
 
-def cats_and_dogs(mini: Classifier, folder: Path) -> list[bool]:
+def cats_and_dogs(mini: Classifier, folder: Path, fit: str) -> list[bool]:
     """Return for each photo of a pet whether cat and dog, the others left aside, are told apart rightly."""
     right = []
     for path in sorted(folder.glob("*.jpg")):
-        scores = {one.name: one.logit or 0.0 for one in explain(path, mini, "block5_conv4", top=10).top}
+        scores = {one.name: one.logit or 0.0 for one in explain(path, mini, "block5_conv4", top=10, fit=fit).top}
         right.append((scores["cat"] > scores["dog"]) == path.name.startswith(CATS))
     return right
 
@@ -77,7 +78,9 @@ def main(data: Path) -> None:
     chelsea = explain(ROOT / "sample_images/chelsea.png", mini)
     measured = {
         "test_accuracy": accuracy(mini, images, classes),
-        "cat_against_dog_on_80_pets": float(np.mean(cats_and_dogs(mini, data / "images/pets"))),
+        "cat_against_dog_on_80_pets": {
+            fit: float(np.mean(cats_and_dogs(mini, data / "images/pets", fit))) for fit in FITS
+        },
         "peak_on_pasted_object": float(np.mean(pointing(mini, images, classes))),
         "chelsea": {str(one.name): round(one.probability, 4) for one in chelsea.top[:3]},
     }
