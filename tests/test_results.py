@@ -39,7 +39,8 @@ def test_arrays_in_files(record, tmp_path):
     """The file npy holds the map, npz the map, the raw map, alpha, and what they are of; both read without pickle."""
     np.testing.assert_array_equal(np.load(record.save(tmp_path / "map.npy")), record.map)
     with np.load(record.save(tmp_path / "map.npz"), allow_pickle=False) as arrays:
-        assert sorted(arrays) == ["alpha", "class", "layer", "map", "raw", "score"]
+        assert sorted(arrays) == ["alpha", "class", "layer", "map", "raw", "record", "score"]
+        assert json.loads(str(arrays["record"])) == record.identity()
         for name in ("map", "raw", "alpha"):
             np.testing.assert_array_equal(arrays[name], getattr(record, name))
         assert (str(arrays["layer"]), str(arrays["score"])) == ("conv2", "logit")
