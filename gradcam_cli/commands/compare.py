@@ -13,10 +13,9 @@ import click
 
 from gradcam_cli.commands.options import GroupedCommand, message_options, start, under
 from gradcam_cli.commands.tables import write_table
+from gradcam_cli.drift import DRIFTS, Change, compare_all, picture, read_result
 from gradcam_cli.errors import UsageError
 from gradcam_cli.messages import log, one_line
-
-DRIFT_NAMES = ("class", "rank", "ssim", "iou", "peak")
 
 EPILOG = """\
 Examples:
@@ -48,8 +47,8 @@ class DriftType(click.ParamType):
             number = float(limit)
         except ValueError:
             number = -1
-        if metric not in DRIFT_NAMES or not number >= 0:
-            raise UsageError(f"--max-drift {value}: expected one of {', '.join(DRIFT_NAMES)}, and a limit: rank=0.1")
+        if metric not in DRIFTS or not number >= 0:
+            raise UsageError(f"--max-drift {value}: expected one of {', '.join(DRIFTS)}, and a limit: rank=0.1")
         return metric, number
 
 
@@ -78,8 +77,6 @@ def compare(ctx: click.Context, /, baseline: Path, new: Path, **options: Any) ->
     intersection over union of the largest fifth, and the shift of the peak.
     """
     start(ctx, quiet=options["quiet"], verbose=options["verbose"], debug=options["debug"])
-    from gradcam_cli.drift import DRIFTS, Change, compare_all
-
     found = list(compare_all(baseline, new))
     changes = [change for change in found if isinstance(change, Change)]
     alone = [name for name in found if isinstance(name, str)]
@@ -101,13 +98,11 @@ def compare(ctx: click.Context, /, baseline: Path, new: Path, **options: Any) ->
     return 4 if missed else 1 if alone else 0
 
 
-def _tell(changes: Sequence[Any], drifts: dict[str, float]) -> None:
+def _tell(changes: Sequence[Change], drifts: dict[str, float]) -> None:
     for change in changes:
         if change.before[0] != change.after[0]:
             before, after = (f"{index} {name}" if name else str(index) for index, name in (change.before, change.after))
             click.echo(f"{one_line(change.input)}: class {one_line(before)} -> {one_line(after)}")
-    from gradcam_cli.drift import DRIFTS
-
     rows = []
     for name, drift in DRIFTS.items():
         worst = max(changes, key=drift)
@@ -122,9 +117,8 @@ def _tell(changes: Sequence[Any], drifts: dict[str, float]) -> None:
     write_table(rows, sys.stdout, as_json=False)
 
 
-def _draw(changes: Sequence[Any], baseline: Path, new: Path, target: Path) -> None:
+def _draw(changes: Sequence[Change], baseline: Path, new: Path, target: Path) -> None:
     """Draw a row a map: the baseline's and the new one, over the photo where it is still there."""
-    from gradcam_cli.drift import picture, read_result
     from gradcam_cli.outputs import format_of
     from gradcam_cli.render import encode_figure, sheet
     from gradcam_cli.results import write
