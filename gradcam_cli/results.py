@@ -1,4 +1,4 @@
-"""What a run gives: explanations of an input, or the reason why there is none, and their JSON form."""
+"""What a run gives: explanations of an input, or the reason why there is none."""
 
 from __future__ import annotations
 
@@ -6,12 +6,10 @@ import io
 import json
 import math
 import os
-import platform
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from functools import cache, cached_property
-from importlib import metadata
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,8 +23,6 @@ from gradcam_cli.views import Box
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-SCHEMA_VERSION = 1
 
 
 @dataclass(frozen=True)
@@ -133,7 +129,7 @@ class Explanation:
             "score": self.setting.score,
             "class_index": chosen.index,
             "class_name": chosen.name,
-            "probability": _finite(chosen.probability),
+            "probability": finite(chosen.probability),
             "fit": self.setting.fit,
             "precision": self.setting.precision,
             "counterfactual": self.setting.counterfactual,
@@ -256,70 +252,6 @@ class Unexplained:
         return "failed" if self.error else "skipped"
 
 
-def to_json(result: Explanation | Unexplained, outputs: dict[str, str] | None = None) -> dict[str, Any]:
-    """Return the JSON object of a result: the same keys always, null where there is nothing, no NaN.
-
-    Args:
-        result: what is written down.
-        outputs: paths of the files written, by kind.
-    """
-    record: dict[str, Any] = dict.fromkeys(_KEYS)
-    record.update(schema_version=SCHEMA_VERSION, input=result.source, outputs=outputs or {}, versions=versions())
-    if isinstance(result, Unexplained):
-        record.update(status=result.status, error=result.error, hint=result.hint)
-        return record
-    setting, chosen = result.setting, result.prediction
-    record.update(
-        status="ok",
-        sha256=result.sha256,
-        model=setting.model,
-        weights={"name": setting.weights, "sha256": setting.weights_sha256},
-        layer=result.layer,
-        method=result.method,
-        score=setting.score,
-        class_index=chosen.index,
-        class_name=chosen.name,
-        class_id=chosen.id,
-        logit=_finite(chosen.logit),
-        probability=_finite(chosen.probability),
-        top=[
-            {"index": p.index, "name": p.name, "logit": _finite(p.logit), "probability": _finite(p.probability)}
-            for p in result.top
-        ],
-        map={
-            "raw_max": _finite(float(result.raw.max())),
-            "mean": _finite(float(result.map.mean())),
-            "positive_weights": None if result.alpha is None else float((result.alpha > 0).mean()),
-            "peak": result.peak,
-            "box": result.box,
-            "zero": result.zero,
-        },
-        fit=setting.fit,
-        view=result.view,
-        preprocessing=setting.preprocessing,
-        precision=setting.precision,
-        batch_size=setting.batch_size,
-        zoom_order=setting.zoom_order,
-        counterfactual=setting.counterfactual,
-        smooth=setting.smooth,
-        seconds={stage: round(spent, 4) for stage, spent in result.seconds.items()},
-    )
-    return record
-
-
-_KEYS = (
-    *("schema_version", "input", "sha256", "status", "error", "hint", "model", "weights", "layer", "method", "score"),
-    *("class_index", "class_name", "class_id", "logit", "probability", "top", "map", "fit", "view", "preprocessing"),
-    *("precision", "batch_size", "zoom_order", "counterfactual", "smooth", "outputs", "seconds", "versions"),
-)
-
-
-def _finite(value: float | None) -> float | None:
+def finite(value: float | None) -> float | None:
+    """Return a number as JSON can hold it: None for NaN and infinity."""
     return value if value is not None and math.isfinite(value) else None
-
-
-@cache
-def versions() -> dict[str, str]:
-    """Return the versions of what made a map; those of the packages are read without importing them."""
-    packages = {name: metadata.version(name) for name in ("tensorflow", "keras", "numpy", "scipy", "pillow")}
-    return {"gradcam": metadata.version("gradcam-cli"), "python": platform.python_version(), **packages}

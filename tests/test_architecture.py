@@ -15,7 +15,7 @@ FLOORS = [
     {"cam", "maps", "images", "inputs", "labels", "preprocessing", "weights", "outputs", "precision"},
     {"layers", "head", "render", "mini", "attribution", "methods"},
     {"network", "results", "storage", "batches", "drift"},
-    {"models", "photos", "probe"},
+    {"models", "photos", "probe", "records"},
     {"runs"},
     {"pipeline"},
     {"api"},

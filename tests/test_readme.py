@@ -10,7 +10,7 @@ import pytest
 from conftest import small_network
 
 from gradcam_cli.commands.explain import explain
-from gradcam_cli.results import _KEYS
+from gradcam_cli.records import _KEYS
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()

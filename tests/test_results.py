@@ -12,7 +12,8 @@ from PIL import Image
 
 from gradcam_cli import explain
 from gradcam_cli.errors import OutputError, UsageError
-from gradcam_cli.results import SCHEMA_VERSION, Unexplained, to_json
+from gradcam_cli.records import SCHEMA_VERSION, to_json
+from gradcam_cli.results import Unexplained
 
 PHOTO = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
 

@@ -233,7 +233,8 @@ def plan(options: dict[str, Any], destination: Destination) -> list[tuple[Source
 
 def dry_run(jobs: Sequence[tuple[Source, list[Output]]], *, as_json: bool) -> int:
     """Say for each input what would be written."""
-    from gradcam_cli.results import Unexplained, to_json
+    from gradcam_cli.records import to_json
+    from gradcam_cli.results import Unexplained
 
     for source, outputs in jobs:
         if as_json:

@@ -21,7 +21,8 @@ from gradcam_cli.messages import log, make_room, one_line, say_error
 from gradcam_cli.ordered import cores, in_order
 from gradcam_cli.outputs import SHEET, Destination, Output, paths_by_map
 from gradcam_cli.photos import Photo, read_photo
-from gradcam_cli.results import Explanation, Unexplained, encode_sheet, to_json, write
+from gradcam_cli.records import to_json
+from gradcam_cli.results import Explanation, Unexplained, encode_sheet, write
 
 Job = tuple[Source, list[Output]]
 
