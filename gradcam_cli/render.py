@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import io
 import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -12,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from gradcam_cli.errors import UsageError
-from gradcam_cli.images import ENCODING
+from gradcam_cli.images import encode
 from gradcam_cli.views import Box, within
 
 if TYPE_CHECKING:
@@ -54,7 +53,7 @@ def heatmap(map_: np.ndarray, view: Box, cmap: str = "jet") -> np.ndarray:
     Returns:
         (H, W, 3) uint8.
     """
-    coloured = colour_table(cmap)[np.round(map_ * 255).astype(np.uint8)]
+    coloured = colour_table(cmap)[_levels(map_)]
     return _mark_unseen(coloured, np.full_like(coloured, 128), view)
 
 
@@ -71,9 +70,16 @@ def overlay(photo: np.ndarray, map_: np.ndarray, view: Box, cmap: str = "jet", a
     Returns:
         (H, W, 3) uint8.
     """
-    coloured = colour_table(cmap)[np.round(map_ * 255).astype(np.uint8)]
-    blended = np.round(photo * np.float32(1 - alpha) + coloured * np.float32(alpha)).astype(np.uint8)
-    return _mark_unseen(blended, photo, view)
+    share = round(alpha * 2**16)  # whole numbers with 16 binary places: twice as fast as floats
+    blended = photo * np.uint32(2**16 - share)
+    blended += np.take(colour_table(cmap) * np.uint32(share) + np.uint32(2**15), _levels(map_), axis=0)
+    blended >>= np.uint32(16)
+    return _mark_unseen(blended.astype(np.uint8), photo, view)
+
+
+def _levels(map_: np.ndarray) -> np.ndarray:
+    """Return the places in a colour table, 0..255, of values in 0..1."""
+    return (map_ * 255 + 0.5).astype(np.uint8)
 
 
 def _mark_unseen(drawn: np.ndarray, ground: np.ndarray, view: Box) -> np.ndarray:
@@ -99,7 +105,6 @@ def figure(photo: np.ndarray, overlaid: np.ndarray, title: str, dpi: int = 150) 
         title: one line above both; it is wrapped where the figure is narrow.
         dpi: dots an inch; the panels' longer side is 4.5 inches.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     H, W = photo.shape[:2]
@@ -108,7 +113,6 @@ def figure(photo: np.ndarray, overlaid: np.ndarray, title: str, dpi: int = 150) 
     lines = textwrap.wrap(title, int(22 * width)) or [""]
     head = 0.12 + 0.22 * len(lines)
     drawing = Figure(figsize=(2 * width + 0.24, height + head + 0.08), dpi=dpi)
-    FigureCanvasAgg(drawing)
     total = drawing.get_size_inches()
     for place, pixels in enumerate((photo, overlaid)):
         left = 0.08 + place * (width + 0.08)
@@ -128,7 +132,6 @@ def sheet(rows: Sequence[Sequence[tuple[str, np.ndarray]]], dpi: int = 150) -> F
         rows: the cells of each row: a label and a picture (H, W, 3) uint8.
         dpi: dots an inch; the cells' longer side is 2.5 inches.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     shapes = [pixels.shape[:2] for row in rows for _, pixels in row]
@@ -138,7 +141,6 @@ def sheet(rows: Sequence[Sequence[tuple[str, np.ndarray]]], dpi: int = 150) -> F
     columns = max(len(row) for row in rows)
     total = np.array([columns * (width + gap) + gap, len(rows) * (height + head) + gap])
     drawing = Figure(figsize=tuple(total), dpi=dpi)
-    FigureCanvasAgg(drawing)
     for i, row in enumerate(rows):
         bottom = total[1] - (i + 1) * (height + head)
         for j, (label, pixels) in enumerate(row):
@@ -161,7 +163,9 @@ def _shrink(pixels: np.ndarray, limit: int) -> np.ndarray:
 
 def encode_figure(drawing: Figure, picture_format: str = "png") -> bytes:
     """Return a figure's file, `png` or `jpg`, always the same for the same figure."""
-    buffer = io.BytesIO()
-    metadata = {"Software": None} if picture_format == "png" else None
-    drawing.savefig(buffer, format=picture_format, metadata=metadata, pil_kwargs=ENCODING[picture_format])
-    return buffer.getvalue()
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    canvas = FigureCanvasAgg(drawing)
+    canvas.draw()  # type: ignore[no-untyped-call]
+    pixels: np.ndarray = np.asarray(canvas.buffer_rgba())  # type: ignore[no-untyped-call]
+    return encode(pixels[:, :, :3].copy(), picture_format)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from gradcam_cli import maps
 from gradcam_cli.views import Box
@@ -34,6 +35,16 @@ def test_cell_centres_land_where_they_belong():
 def test_enlarging_by_hand():
     """[0, 4] doubled linearly is 0, 1, 3, 4: pixel centres at -1/4, 1/4, 3/4, 5/4 of the cells."""
     np.testing.assert_allclose(maps.enlarge(np.array([[0, 4]], np.float32), (1, 4)), [[0, 1, 3, 4]], atol=1e-6)
+
+
+@pytest.mark.parametrize("order", [0, 1, 2, 3])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_enlarging_is_scipys_zoom(shape, order):
+    """The two products are what one call of zoom on the whole map gives."""
+    L = np.random.default_rng(0).random((14, 9), np.float32)
+    factors = (shape[0] / 14, shape[1] / 9)
+    zoomed = ndimage.zoom(L, factors, order=order, mode="nearest", grid_mode=True)
+    np.testing.assert_allclose(maps.enlarge(L, shape, order), zoomed.clip(min=0), atol=2e-6)
 
 
 def test_order_zero_repeats_cells():
