@@ -47,10 +47,10 @@ for the logit of the class with the highest score.
   an overlay. `bare oneshot` imports TensorFlow, reads the weights and makes one forward pass, no map.
 
 The tools take turns, each in a fresh process. But for `oneshot`, start-up, loading and the first batch are
-not counted. gradcam works on several batches at once, so that the time of its first lines says little:
-it is run on all photos and on the first batch alone, and the difference counts. bfloat16 is measured
-where a tool's framework offers it: in torch the whole network is cast, in TensorFlow its graph
-optimizer casts the convolutions and products. xplique does not allow the newest TensorFlow and has 2.20.
+not counted. gradcam works on several batches at once, so that its first lines come late and its last ones
+early: the time between the lines of a quarter of the photos and of all but the last two batches counts.
+bfloat16 is measured where a tool's framework offers it: in torch the whole network is cast, in TensorFlow
+its graph optimizer casts the convolutions and products. xplique does not allow the newest TensorFlow and has 2.20.
 
 The peers are libraries; the loop around them is [tools/harness.py](tools/harness.py), which decodes and
 writes in threads while the network computes. Each peer is used in the quickest way that we know: whole

@@ -96,7 +96,9 @@ def draw() -> None:
     axes[0].set_title("overlays, float32, block5_conv4")
     axes[1].set_title(f"{results['photos_of_layers']} photos at layers of growing distance to the end")
     for (name, _, _), (cost, seconds) in zip(results["seconds_of_layers"], by_depth, strict=True):
-        axes[1].annotate(name, (cost, seconds), (0, -12), textcoords="offset points", fontsize=7, ha="center")
+        axes[1].annotate(
+            name, (cost, seconds), (3, -8), textcoords="offset points", fontsize=7, rotation=70, ha="right", va="top"
+        )
     figure.savefig(HERE / "scaling.png", dpi=130)
 
 

@@ -100,6 +100,27 @@ assert not loaded, loaded
     assert done.returncode == 0, done.stderr
 
 
+def test_numpy_leaves_the_cores_to_the_network():
+    """NumPy starts no threads of its own: when it is imported, the command has told it so."""
+    script = """
+import os, sys
+import gradcam_cli.__main__
+assert "numpy" not in sys.modules
+sys.argv = ["gradcam", "--version"]
+try:
+    gradcam_cli.__main__.main()
+except SystemExit:
+    pass
+import numpy
+numpy.ones((999, 999)) @ numpy.ones((999, 999))
+if os.path.exists("/proc/self/task"):
+    assert len(os.listdir("/proc/self/task")) == 1
+assert os.environ["OPENBLAS_NUM_THREADS"] == "1"
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
 def test_arrays_need_no_matplotlib():
     """What a run of --save npz imports before TensorFlow, which itself brings matplotlib, rich and more."""
     script = """
