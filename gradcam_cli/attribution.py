@@ -150,7 +150,7 @@ def integrated_gradients(network: Network, q: Question) -> Cam:
     a = ((np.arange(STEPS) + 0.5) / STEPS).astype(np.float32)[:, None, None, None]
     difference = q.x - q.black
     IG = difference * network.gradients(q.black + a * difference, q.c).mean(axis=0)
-    return Cam(None, np.maximum(IG.sum(axis=2), 0))
+    return Cam(None, IG.sum(axis=2))
 
 
 def guided_backprop(network: Network, q: Question) -> Cam:
@@ -194,7 +194,7 @@ def occlusion(network: Network, q: Question) -> Cam:
         for y, (i, j) in zip(network.scores(hidden)[:, q.c], some, strict=True):
             lost[i : i + side, j : j + side] += y_c - y
             covered[i : i + side, j : j + side] += 1
-    return Cam(None, np.maximum(lost / covered, 0).astype(np.float32))
+    return Cam(None, (lost / covered).astype(np.float32))
 
 
 def _starts(length: int, side: int) -> list[int]:

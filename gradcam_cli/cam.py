@@ -12,17 +12,25 @@ from typing import NamedTuple
 
 import numpy as np
 
+CENTRE_SIGMA = 0.5
+
 
 class Cam(NamedTuple):
     """A class activation map before enlarging.
 
     Attributes:
         alpha: (k,) float32, the weight of each channel; None where a method weighs cells, not channels.
-        L: (u, v) float32, not negative.
+        S: (u, v) float32, the sum before the ReLU: negative where the layer speaks against the class.
     """
 
     alpha: np.ndarray | None
-    L: np.ndarray
+    S: np.ndarray
+
+    @property
+    def L(self) -> np.ndarray:  # noqa: N802
+        """The map, L = relu(S), (u, v) float32."""
+        L: np.ndarray = np.maximum(self.S, 0)
+        return L
 
 
 def gradcam(A: np.ndarray, dA: np.ndarray) -> Cam:
@@ -67,7 +75,7 @@ def hirescam(A: np.ndarray, dA: np.ndarray) -> Cam:
     Source:
         Draelos and Carin 2020, Use HiResCAM instead of Grad-CAM.
     """
-    return Cam(None, np.maximum((A * dA).sum(axis=2), 0))
+    return Cam(None, (A * dA).sum(axis=2))
 
 
 def layercam(A: np.ndarray, dA: np.ndarray) -> Cam:
@@ -79,7 +87,7 @@ def layercam(A: np.ndarray, dA: np.ndarray) -> Cam:
     Source:
         Jiang et al. 2021, LayerCAM.
     """
-    return Cam(None, np.maximum((A * np.maximum(dA, 0)).sum(axis=2), 0))
+    return Cam(None, (A * np.maximum(dA, 0)).sum(axis=2))
 
 
 def xgradcam(A: np.ndarray, dA: np.ndarray) -> Cam:
@@ -120,10 +128,24 @@ def random(A: np.ndarray, dA: np.ndarray) -> Cam:
     return Cam(None, np.random.default_rng(seed).uniform(size=A.shape[:2]).astype(np.float32))
 
 
+def centre(A: np.ndarray, dA: np.ndarray) -> Cam:
+    """A baseline that bets on the middle of the picture, where photographers put things.
+
+    L = exp(-(x^2 + y^2) / (2 sigma^2)),  x and y from -1 to 1 over the plane, sigma = 1/2
+    """
+    y, x = (np.abs((np.arange(side) + 0.5) / side * 2 - 1) for side in A.shape[:2])
+    return Cam(None, np.exp(-(y[:, None] ** 2 + x**2) / (2 * CENTRE_SIGMA**2)).astype(np.float32))
+
+
+def whole(A: np.ndarray, dA: np.ndarray) -> Cam:
+    """A baseline that points everywhere: 1 in every cell."""
+    return Cam(None, np.ones(A.shape[:2], np.float32))
+
+
 def weighted(A: np.ndarray, alpha: np.ndarray) -> Cam:
-    """Return relu(sum_k alpha_k A^k)."""
+    """Return the map of sum_k alpha_k A^k."""
     alpha = alpha.astype(np.float32, copy=False)
-    return Cam(alpha, np.maximum(A @ alpha, 0))
+    return Cam(alpha, A @ alpha)
 
 
 METHODS: dict[str, Callable[[np.ndarray, np.ndarray], Cam]] = {
@@ -133,9 +155,13 @@ METHODS: dict[str, Callable[[np.ndarray, np.ndarray], Cam]] = {
     "layercam": layercam,
     "xgradcam": xgradcam,
     "eigencam": eigencam,
-    "random": random,
 }
 """What `--method` takes; each needs nothing but A and dA."""
+
+BASELINES = {"random": random, "centre": centre, "whole": whole}
+"""Maps that know nothing of the class: what a method has to beat."""
+
+METHODS.update(BASELINES)
 
 
 def why_zero(A: np.ndarray, dA: np.ndarray, cam: Cam) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import zipfile
 from collections.abc import Callable, Iterator
@@ -86,9 +87,26 @@ def read_result(path: Path) -> Saved:
     Raises:
         InputError: the file is damaged, or was not written by gradcam.
     """
+    with _opened(path) as arrays:
+        return Saved(json.loads(str(arrays["record"])), arrays["map"], arrays["raw"])
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """Read what a map is of, without the map.
+
+    Raises:
+        InputError: the file is damaged, or was not written by gradcam.
+    """
+    with _opened(path) as arrays:
+        record: dict[str, Any] = json.loads(str(arrays["record"]))
+        return record
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[Any]:
     try:
         with np.load(path, allow_pickle=False) as arrays:
-            return Saved(json.loads(str(arrays["record"])), arrays["map"], arrays["raw"])
+            yield arrays
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise InputError(f"{path} cannot be read: {error}", "expected what --save npz writes") from error
 

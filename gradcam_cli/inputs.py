@@ -55,6 +55,29 @@ def natural_key(text: str) -> list[tuple[int, int, str]]:
     return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in re.split(r"(\d+)", text) if part]
 
 
+def gather(inputs: Sequence[str], files_from: str | None, *, nul: bool = False) -> list[str]:
+    """Return the paths asked for, those of a list after those of the command line.
+
+    Raises:
+        UsageError: there is none, the list cannot be read, or standard input would be read twice.
+    """
+    paths = list(inputs)
+    if files_from is not None:
+        paths += read_list(files_from, nul=nul)
+    elif nul:
+        raise UsageError("--null belongs to --files-from, which is missing")
+    if not paths:
+        raise UsageError("expected an image, a directory or -, got no input", "gradcam --help shows examples")
+    if paths.count("-") + (files_from == "-") > 1:
+        raise UsageError("standard input can be read only once")
+    return paths
+
+
+def no_image(inputs: Sequence[str]) -> InputError:
+    """Return the error for inputs that hold no image."""
+    return InputError(f"no image found in {', '.join(inputs)}", f"looked for {' '.join(sorted(SUFFIXES))}")
+
+
 def find_sources(inputs: Sequence[str], *, skip: Path | None = None) -> Iterator[Source]:
     """Yield the images behind files, directories (recursive, natural order) and `-`.
 

@@ -130,17 +130,18 @@ def resolve_classes(requests: Sequence[str | int], labels: Labels, count: int) -
     return list(resolved.values())
 
 
-def _plain(name: str) -> str:
+def plain(name: str) -> str:
+    """Return a name without case, and with single spaces for spaces, underscores and hyphens."""
     return re.sub(r"[\s_-]+", " ", name).strip().casefold()
 
 
 def _find(text: str, labels: Labels, count: int) -> int:
     if re.fullmatch(r"\d+", text):
-        return int(text)
+        return int(text.lstrip("0")[:9] or "0")  # no model has as many classes as nine digits count
     if text in labels.ids:
         return labels.ids.index(text)
-    names = [_plain(name) for name in labels.names[:count]]
-    wanted = _plain(text)
+    names = [plain(name) for name in labels.names[:count]]
+    wanted = plain(text)
     found = [index for index, name in enumerate(names) if name == wanted]
     found = found or [index for index, name in enumerate(names) if wanted and wanted in name]
     if len(found) == 1:

@@ -30,11 +30,13 @@ class Seen(NamedTuple):
         photo: as it was decoded.
         view: the part of it that is seen.
         pixels: (h, w, c) uint8, the network's input before preprocessing.
+        classes: to explain in place of those of the run, as many; None for those of the run.
     """
 
     photo: Photo
     view: Box
     pixels: np.ndarray
+    classes: tuple[int, ...] | None = None
 
 
 class Scored(NamedTuple):
@@ -102,7 +104,8 @@ def _score_batch(run: Run, photos: list[Seen], size: int) -> list[Scored]:
     start = time.perf_counter()
     pixels = [seen.pixels for seen in photos]
     x = run.classifier.prepare(np.stack(pixels + [pixels[-1]] * (size - len(pixels))))
-    codes = np.tile(np.array([requested.code for requested in run.classes], np.int32), (size, 1))
+    usual = tuple(requested.code for requested in run.classes)
+    codes = np.array([seen.classes or usual for seen in photos] + [usual] * (size - len(photos)), np.int32)
     result = run.network(x, codes)
     results = [(result, False), *(_other_copies(run, np.stack(pixels), result) if run.request.smooth else ())]
     computed = [_compute(run, x[i], results, i) for i in range(len(photos))]
@@ -174,6 +177,7 @@ def _explanation(run: Run, scored: Scored, layer: int, method: str, c: int) -> E
         photo=photo.pixels,
         map=map_,
         raw=made.L,
+        signed=made.S,
         alpha=made.alpha,
         view=view,
         prediction=_prediction(run, result, i, int(result.classes[i, c])),

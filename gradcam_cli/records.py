@@ -36,6 +36,7 @@ def to_json(result: Explanation | Unexplained, outputs: dict[str, str] | None = 
         class_index=chosen.index,
         class_name=chosen.name,
         class_id=chosen.id,
+        class_asked=result.requested[2],
         logit=finite(chosen.logit),
         probability=finite(chosen.probability),
         top=[
@@ -65,8 +66,18 @@ def to_json(result: Explanation | Unexplained, outputs: dict[str, str] | None = 
 
 _KEYS = (
     *("schema_version", "input", "sha256", "status", "error", "hint", "model", "weights", "layer", "method", "score"),
-    *("class_index", "class_name", "class_id", "logit", "probability", "top", "map", "fit", "view", "preprocessing"),
-    *("precision", "batch_size", "zoom_order", "counterfactual", "smooth", "outputs", "seconds", "versions"),
+    *("class_index", "class_name", "class_id", "class_asked", "logit", "probability", "top", "map", "fit", "view"),
+    *(
+        "preprocessing",
+        "precision",
+        "batch_size",
+        "zoom_order",
+        "counterfactual",
+        "smooth",
+        "outputs",
+        "seconds",
+        "versions",
+    ),
 )
 
 

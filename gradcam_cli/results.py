@@ -79,6 +79,7 @@ class Explanation:
         photo: (H, W, 3) uint8 RGB.
         map: (H, W) float32 in 0..1, the enlarged map divided by its maximum.
         raw: (u, v) float32, the map L_c before enlarging, in units of the score.
+        signed: (u, v) float32, what `raw` is the ReLU of.
         alpha: (k,) float32, the weights of the channels, or None for methods that weigh cells.
         view: the part of the photo that the network saw.
         prediction: the class that is explained.
@@ -96,6 +97,7 @@ class Explanation:
     photo: np.ndarray = field(repr=False)
     map: np.ndarray = field(repr=False)
     raw: np.ndarray = field(repr=False)
+    signed: np.ndarray = field(repr=False)
     alpha: np.ndarray | None = field(repr=False)
     view: Box
     prediction: Prediction
@@ -130,8 +132,10 @@ class Explanation:
             "class_index": chosen.index,
             "class_name": chosen.name,
             "probability": finite(chosen.probability),
+            "class_asked": self.requested[2],
             "fit": self.setting.fit,
             "precision": self.setting.precision,
+            "zoom_order": self.setting.zoom_order,
             "counterfactual": self.setting.counterfactual,
             "smooth": self.setting.smooth,
         }

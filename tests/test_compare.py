@@ -120,3 +120,43 @@ def test_the_photo_is_under_the_map_while_it_is_there(runs, tmp_path):
     shutil.rmtree(tmp_path / "in")
     assert runs("compare", "before", "changed", "--sheet", "without.png", "--most", "1").status == 0
     assert (runs.here / "with.png").read_bytes() != (runs.here / "without.png").read_bytes()
+
+
+def test_a_model_to_run_now(runs, tmp_path):
+    """The same network gives zero drift and status 0; a changed one what its directory of results gave."""
+    assert runs("compare", "before", runs.model_file, "--preprocess", "-1..1", "--max-drift", "rank=1e-9").status == 0
+    by_directory = runs("compare", "before", "changed", "--json")
+    now = runs("compare", "before", tmp_path / "changed.keras", "--preprocess", "-1..1", "--json", "--sheet", "s.png")
+    assert now.lines == by_directory.lines
+    assert (runs.here / "s.png").exists()
+    assert not list(tmp_path.glob("gradcam-*"))
+
+
+def test_several_maps_of_each_photo_again(runs):
+    """Layers, methods, classes and settings are those of the baseline."""
+    options = ["--layer", "conv1", "--layer", "conv2", "--method", "layercam", "--method", "saliency"]
+    runs.make(
+        "many", runs.model_file, *options, "--class", "1", "--class", "top2", "--fit", "crop", "--zoom-order", "0"
+    )
+    done = runs("compare", "many", runs.model_file, "--preprocess", "-1..1", "--json")
+    assert (done.status, done.stderr) == (0, "")
+    summary = json.loads(done.lines[-1])
+    assert summary["maps"] == 4 * 3 * 3
+    assert summary["drift"] == pytest.approx(dict.fromkeys(KINDS, 0), abs=1e-9)
+
+
+def test_photos_that_changed_since(runs, photo, tmp_path):
+    """A photo that is gone, or another one of its name, is said to be so; the rest is compared."""
+    (tmp_path / "in/0.png").unlink()
+    photo("in/1.png", seed=99, size=(30, 24))
+    done = runs("compare", "before", runs.model_file, "--preprocess", "-1..1", "--json")
+    assert done.status == 1
+    assert "0.png: cannot be read" in done.stderr
+    assert "1.png: expected the photo of the earlier run" in done.stderr
+    assert json.loads(done.lines[-1])["maps"] == 2
+
+
+def test_new_is_neither(runs):
+    done = runs("compare", "before", "nothing")
+    assert done.status == 2
+    assert "expected a directory of results or a model" in done.stderr

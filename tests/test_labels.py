@@ -81,3 +81,10 @@ def test_broken_labels_files(tmp_path, content):
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(UsageError, match="labels"):
         read_labels(path)
+
+
+def test_numbers_of_any_length():
+    """An index of thousands of digits is refused like any other that is too large; zeros in front do not count."""
+    assert resolve_classes(["0" * 5000 + "1"], Labels(("a", "b")), 2)[0].code == 1
+    with pytest.raises(UsageError, match="expected an index from 0 to 1"):
+        resolve_classes(["9" * 5000], Labels(("a", "b")), 2)

@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 import click
 
 from gradcam_cli.commands.compare import compare
+from gradcam_cli.commands.evaluate import evaluate
 from gradcam_cli.commands.explain import explain
 from gradcam_cli.commands.layers import layers
 from gradcam_cli.commands.models import models
@@ -84,6 +85,7 @@ def gradcam() -> None:
 
 
 gradcam.add_command(explain)
+gradcam.add_command(evaluate)
 gradcam.add_command(compare)
 gradcam.add_command(layers)
 gradcam.add_command(models)

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import json
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import mean
-from typing import Any
+from typing import Any, TextIO
 
 import click
 
-from gradcam_cli.commands.options import GroupedCommand, message_options, start, under
+from gradcam_cli.applications import find_application, is_model_path
+from gradcam_cli.commands.grouping import GroupedCommand, ModelType, ThresholdType, under
+from gradcam_cli.commands.options import loading_options, message_options, start, start_tensorflow
 from gradcam_cli.commands.tables import write_table
 from gradcam_cli.drift import DRIFTS, Change, compare_all, picture, read_result
 from gradcam_cli.errors import UsageError
-from gradcam_cli.messages import log, one_line
+from gradcam_cli.interrupts import check_interrupts
+from gradcam_cli.messages import log, one_line, progress, say_error
 
 EPILOG = """\
 Examples:
@@ -23,10 +27,11 @@ Examples:
   gradcam photos --save npz -o after --model new.keras
   gradcam compare before after --sheet moved.png
   gradcam compare before after --max-drift rank=0.1 --max-drift class=0 || echo moved
+  gradcam compare before new.keras             explain the photos of before now, with the new network
 
 Exit status:
   0    compared, and within the limits
-  1    compared, but some results are in one run only
+  1    compared, but some results are in one run only, or could not be made again
   2    wrong usage, or maps of different layers, methods or scores
   3    nothing to compare
   4    a limit of --max-drift is exceeded
@@ -35,30 +40,13 @@ Exit status:
 _option = under("Options")
 
 
-class DriftType(click.ParamType):
-    """A limit: `rank=0.1`."""
-
-    name = "metric=value"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, float]:
-        """Return the metric and its limit."""
-        metric, _, limit = str(value).partition("=")
-        try:
-            number = float(limit)
-        except ValueError:
-            number = -1
-        if metric not in DRIFTS or not number >= 0:
-            raise UsageError(f"--max-drift {value}: expected one of {', '.join(DRIFTS)}, and a limit: rank=0.1")
-        return metric, number
-
-
 @click.command(cls=GroupedCommand, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("baseline", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.argument("new", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("new", type=ModelType())
 @_option(
     "--max-drift",
     "limits",
-    type=DriftType(),
+    type=ThresholdType(DRIFTS),
     multiple=True,
     help="Exit 4 where the mean over all maps is larger, repeatable: "
     "class (share of changed classes), rank, ssim, iou (1 less the measure), peak (share of the diagonal).",
@@ -67,16 +55,48 @@ class DriftType(click.ParamType):
     "--sheet", type=click.Path(dir_okay=False, path_type=Path), help="Draw the maps that moved most, as PNG or JPEG."
 )
 @_option("--most", type=click.IntRange(1), default=8, show_default=True, metavar="N", help="How many on the sheet.")
+@loading_options
 @message_options
 @click.pass_context
-def compare(ctx: click.Context, /, baseline: Path, new: Path, **options: Any) -> int:
+def compare(ctx: click.Context, /, baseline: Path, new: str, **options: Any) -> int:
     """Compare the maps of two runs over the same photos.
 
-    BASELINE and NEW are directories that gradcam filled with --save npz. Reported are the maps
+    BASELINE and NEW are directories that gradcam filled with --save npz; NEW may also be a model,
+    which then explains the photos of BASELINE in the same way. Reported are the maps
     whose class changed, and how far each map moved: rank correlation, structural similarity, the
     intersection over union of the largest fifth, and the shift of the peak.
     """
     start(ctx, quiet=options["quiet"], verbose=options["verbose"], debug=options["debug"])
+    stdout = sys.stdout
+    if Path(new).is_dir():
+        return _compare(baseline, Path(new), options, stdout)
+    if not (is_model_path(new) or find_application(new)):
+        raise UsageError(f"NEW {new}: expected a directory of results or a model, got neither", "gradcam models")
+    with tempfile.TemporaryDirectory(prefix="gradcam-") as folder:
+        _explain_again(ctx, baseline, Path(folder), {**options, "model": new})
+        return _compare(baseline, Path(folder), options, stdout)
+
+
+def _explain_again(ctx: click.Context, baseline: Path, folder: Path, options: dict[str, Any]) -> None:
+    """Fill a folder with the maps of the baseline, made by another model."""
+    log.info("loading %s", options["model"])
+    start_tensorflow(ctx, verbose=options["verbose"] or options["debug"])
+    from gradcam_cli.again import explain_again, read_records
+    from gradcam_cli.commands.loading import load_classifier
+    from gradcam_cli.results import Unexplained
+
+    records = read_records(baseline)
+    photos = len({record["input"] for record in records.values()})
+    with progress("explaining", photos) as advance:
+        for done in explain_again(load_classifier(options), records, folder):
+            if isinstance(done, Unexplained):
+                say_error(f"{done.source}: {done.error}", done.hint)
+            advance(1)
+            check_interrupts()
+
+
+def _compare(baseline: Path, new: Path, options: dict[str, Any], stdout: TextIO) -> int:
+    """Compare two directories, tell, draw, and return the exit status."""
     found = list(compare_all(baseline, new))
     changes = [change for change in found if isinstance(change, Change)]
     alone = [name for name in found if isinstance(name, str)]
@@ -85,9 +105,9 @@ def compare(ctx: click.Context, /, baseline: Path, new: Path, **options: Any) ->
         lines = [{"name": name, "status": "alone"} for name in alone]
         lines += [{**change._asdict(), "status": "ok"} for change in changes]
         summary = {"status": "summary", "maps": len(changes), "alone": len(alone), "drift": drifts}
-        sys.stdout.writelines(json.dumps(line) + "\n" for line in [*lines, summary])
+        stdout.writelines(json.dumps(line) + "\n" for line in [*lines, summary])
     else:
-        _tell(changes, drifts)
+        _tell(changes, drifts, stdout)
     for name in alone:
         log.warning("%s: in one run only", one_line(name))
     if options["sheet"]:
@@ -98,11 +118,11 @@ def compare(ctx: click.Context, /, baseline: Path, new: Path, **options: Any) ->
     return 4 if missed else 1 if alone else 0
 
 
-def _tell(changes: Sequence[Change], drifts: dict[str, float]) -> None:
+def _tell(changes: Sequence[Change], drifts: dict[str, float], stdout: TextIO) -> None:
     for change in changes:
         if change.before[0] != change.after[0]:
             before, after = (f"{index} {name}" if name else str(index) for index, name in (change.before, change.after))
-            click.echo(f"{one_line(change.input)}: class {one_line(before)} -> {one_line(after)}")
+            stdout.write(f"{one_line(change.input)}: class {one_line(before)} -> {one_line(after)}\n")
     rows = []
     for name, drift in DRIFTS.items():
         worst = max(changes, key=drift)
@@ -114,7 +134,7 @@ def _tell(changes: Sequence[Change], drifts: dict[str, float]) -> None:
                 "of": one_line(worst.name) if drift(worst) else "",
             }
         )
-    write_table(rows, sys.stdout, as_json=False)
+    write_table(rows, stdout, as_json=False)
 
 
 def _draw(changes: Sequence[Change], baseline: Path, new: Path, target: Path) -> None:

@@ -11,15 +11,22 @@ from typing import Any
 import click
 
 from gradcam_cli.applications import find_application, is_model_path
-from gradcam_cli.commands.options import GroupedCommand, message_options, model_options, start, under
-from gradcam_cli.errors import InputError, UsageError
-from gradcam_cli.images import MAX_PIXELS
-from gradcam_cli.inputs import SUFFIXES as IMAGE_SUFFIXES
-from gradcam_cli.inputs import Source, find_sources, read_list
+from gradcam_cli.commands.grouping import GroupedCommand, under
+from gradcam_cli.commands.options import (
+    input_options,
+    layer_and_method_options,
+    map_options,
+    message_options,
+    model_options,
+    speed_options,
+    start,
+)
+from gradcam_cli.errors import UsageError
+from gradcam_cli.inputs import Source, find_sources, gather, no_image
 from gradcam_cli.interrupts import check_interrupts
 from gradcam_cli.labels import labels_of, resolve_classes, split_ranks
 from gradcam_cli.messages import one_line, progress
-from gradcam_cli.methods import NAMES, check_counterfactual, combine
+from gradcam_cli.methods import check_counterfactual, combine
 from gradcam_cli.outputs import (
     FORMATS,
     PICTURES,
@@ -31,11 +38,9 @@ from gradcam_cli.outputs import (
     plan_outputs,
     read_destination,
 )
-from gradcam_cli.precision import PRECISIONS
 from gradcam_cli.preprocessing import canonical
-from gradcam_cli.views import FITS
 
-_input, _what, _output, _speed = under("Input"), under("What to explain"), under("Output"), under("Speed")
+_what, _output = under("What to explain"), under("Output")
 
 EPILOG = """\
 Examples:
@@ -58,26 +63,8 @@ Exit status:
 
 @click.command(cls=GroupedCommand, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("inputs", metavar="INPUT...", nargs=-1, type=click.Path())
-@_input(
-    "--files-from", metavar="FILE", type=click.Path(), help="Read paths from a file, one a line; - is standard input."
-)
-@_input("-0", "--null", is_flag=True, help="The paths of --files-from are separated by NUL bytes.")
-@_input(
-    "--max-pixels",
-    type=click.IntRange(1),
-    default=MAX_PIXELS,
-    metavar="N",
-    help="Refuse photos of more pixels. [default: 89,478,485, Pillow's limit]",
-)
-@_what(
-    "-l",
-    "--layer",
-    "layers",
-    multiple=True,
-    default=["auto"],
-    metavar="PATH",
-    help="Layer of the map, repeatable; auto is the last with a plane. [default: auto]",
-)
+@input_options
+@layer_and_method_options
 @_what(
     "-c",
     "--class",
@@ -87,42 +74,8 @@ Exit status:
     metavar="CLASS",
     help="Index, name, top or topN, repeatable. [default: top]",
 )
-@_what(
-    "--method",
-    "methods",
-    multiple=True,
-    default=["gradcam"],
-    type=click.Choice(NAMES),
-    metavar="NAME",
-    help="How the map is made, repeatable: " + ", ".join(NAMES) + ". [default: gradcam]",
-)
 @_what("--counterfactual", is_flag=True, help="Negate the gradients: what speaks against the class.")
-@_what("--smooth", is_flag=True, help="Average over mirrored, darker and brighter copies: six passes.")
-@_what(
-    "--channels", type=click.IntRange(1), metavar="N", help="scorecam: only the N channels of the largest deviation."
-)
-@_what(
-    "--score",
-    type=click.Choice(["logit", "softmax"]),
-    default="logit",
-    show_default=True,
-    help="What is differentiated: y_c before softmax, or the probability.",
-)
-@_what(
-    "--fit",
-    type=click.Choice(FITS),
-    default="squash",
-    show_default=True,
-    help="How the photo is brought to the model's input.",
-)
-@_what(
-    "--zoom-order",
-    metavar="N",
-    type=click.IntRange(0, 3),
-    default=1,
-    show_default=True,
-    help="Spline that enlarges the map: 0 cells, 1 linear, 3 cubic.",
-)
+@map_options
 @_what(
     "--top",
     type=click.IntRange(1),
@@ -165,17 +118,7 @@ Exit status:
 )
 @_output("--skip-existing", is_flag=True, help="Leave out inputs whose files are all there.")
 @_output("--dry-run", is_flag=True, help="Say what would be written, and do nothing.")
-@_speed(
-    "--precision",
-    type=click.Choice(PRECISIONS),
-    default="float32",
-    show_default=True,
-    help="Numbers of the network; auto takes bfloat16 where the hardware has it.",
-)
-@_speed(
-    "--batch-size", type=click.IntRange(1), metavar="N", help="Images in one pass. [default: by model and free memory]"
-)
-@_speed("--workers", type=click.IntRange(1), metavar="N", help="Threads that read and draw. [default: one a core]")
+@speed_options
 @message_options
 @click.pass_context
 def explain(ctx: click.Context, /, **options: Any) -> int:
@@ -214,20 +157,12 @@ def plan(options: dict[str, Any], destination: Destination) -> list[tuple[Source
         UsageError: there is no input, or the outputs cannot be named so.
         InputError: the directories hold no image.
     """
-    inputs = list(options["inputs"])
-    if options["files_from"] is not None:
-        inputs += read_list(options["files_from"], nul=options["null"])
-    elif options["null"]:
-        raise UsageError("--null belongs to --files-from, which is missing")
-    if not inputs:
-        raise UsageError("expected an image, a directory or -, got no input", "gradcam --help shows examples")
-    if inputs.count("-") + (options["files_from"] == "-") > 1:
-        raise UsageError("standard input can be read only once")
+    inputs = gather(options["inputs"], options["files_from"], nul=options["null"])
     layers, methods = list(dict.fromkeys(options["layers"])), list(dict.fromkeys(options["methods"]))
     maps = combine(layers, methods, split_ranks(options["classes"]))
     jobs = list(plan_outputs(find_sources(inputs, skip=destination.directory or TREE), destination, maps, inputs))
     if not jobs:
-        raise InputError(f"no image found in {', '.join(inputs)}", f"looked for {' '.join(sorted(IMAGE_SUFFIXES))}")
+        raise no_image(inputs)
     return jobs
 
 

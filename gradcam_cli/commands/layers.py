@@ -7,9 +7,8 @@ from typing import Any
 
 import click
 
+from gradcam_cli.commands.grouping import GroupedCommand, ModelType
 from gradcam_cli.commands.options import (
-    GroupedCommand,
-    ModelType,
     allow_unsafe_option,
     input_size_option,
     message_options,

@@ -8,7 +8,8 @@ from typing import Any
 import click
 
 from gradcam_cli.applications import Application, applications
-from gradcam_cli.commands.options import GroupedCommand, message_options, start
+from gradcam_cli.commands.grouping import GroupedCommand
+from gradcam_cli.commands.options import message_options, start
 from gradcam_cli.commands.tables import write_table
 from gradcam_cli.errors import WeightsError
 from gradcam_cli.weights import find_weights

@@ -1,116 +1,106 @@
-"""What the commands share: options, grouped in the help, and the start of TensorFlow."""
+"""What the commands share: options, and the start of TensorFlow."""
 
 from __future__ import annotations
 
 import contextlib
-import re
 import sys
 import warnings
-from collections.abc import Callable
 from typing import Any
 
 import click
-from click.shell_completion import CompletionItem
 
-from gradcam_cli.applications import applications
+from gradcam_cli.commands.grouping import LAST_HEADING, ModelType, PreprocessType, SizeType, together, under
 from gradcam_cli.errors import UsageError
+from gradcam_cli.images import MAX_PIXELS
 from gradcam_cli.messages import log, show_messages, without_native_noise
-from gradcam_cli.preprocessing import preprocessing_names
+from gradcam_cli.methods import NAMES
+from gradcam_cli.precision import PRECISIONS
+from gradcam_cli.views import FITS
 
-Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
-
-
-LAST_HEADING = "Messages"
-
-
-class GroupedOption(click.Option):
-    """An option that is listed under a heading in the help; what its text says of ranges is enough."""
-
-    def __init__(self, *args: Any, heading: str = "Options", **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.heading = heading
-
-    def get_help_extra(self, ctx: click.Context) -> click.types.OptionHelpExtra:
-        """Leave the range out."""
-        extra = super().get_help_extra(ctx)
-        extra.pop("range", None)
-        return extra
-
-
-class GroupedCommand(click.Command):
-    """A command whose help lists its options under headings, and keeps its epilog as it is written."""
-
-    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """List the options under their headings, in order of appearance."""
-        headings: dict[str, list[tuple[str, str]]] = {}
-        for parameter in self.get_params(ctx):
-            if isinstance(parameter, click.Option) and (row := parameter.get_help_record(ctx)):
-                headings.setdefault(getattr(parameter, "heading", LAST_HEADING), []).append(row)
-        headings[LAST_HEADING] = headings.pop(LAST_HEADING)
-        for heading, rows in headings.items():
-            with formatter.section(heading):
-                formatter.write_dl(rows)
-
-    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the epilog line by line."""
-        if self.epilog:
-            formatter.write("\n" + self.epilog.strip("\n") + "\n")
-
-
-def under(heading: str) -> Callable[..., Decorator]:
-    """Return `click.option` for options of one heading."""
-
-    def option(*declarations: str, **attributes: Any) -> Decorator:
-        return click.option(*declarations, cls=GroupedOption, heading=heading, **attributes)
-
-    return option
-
-
-class ModelType(click.ParamType):
-    """The name of an application or the path of a model file."""
-
-    name = "name|file"
-
-    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        """Complete names; where none fits, files."""
-        found = [CompletionItem(name) for name in applications() if name.startswith(incomplete)]
-        return found or [CompletionItem(incomplete, type="file")]
-
-
-class PreprocessType(click.ParamType):
-    """The name of a preprocessing."""
-
-    name = "name"
-
-    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        """Complete names."""
-        return [CompletionItem(name) for name in preprocessing_names() if name.startswith(incomplete)]
-
-
-class SizeType(click.ParamType):
-    """A size in pixels: `224`, or `HEIGHTxWIDTH`."""
-
-    name = "size"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
-        """Return (h, w)."""
-        sizes = re.fullmatch(r"([1-9]\d*)(?:x([1-9]\d*))?", str(value))
-        if not sizes:
-            raise UsageError(f"--input-size {value}: expected a size such as 224 or 480x640")
-        return int(sizes[1]), int(sizes[2] or sizes[1])
-
-
-def together(*options: Decorator) -> Decorator:
-    """Make one decorator of several options, listed in their order."""
-
-    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
-        for option in reversed(options):
-            function = option(function)
-        return function
-
-    return decorate
-
-
+_input, _what, _speed = under("Input"), under("What to explain"), under("Speed")
+input_options = together(
+    _input(
+        "--files-from",
+        metavar="FILE",
+        type=click.Path(),
+        help="Read paths from a file, one a line; - is standard input.",
+    ),
+    _input("-0", "--null", is_flag=True, help="The paths of --files-from are separated by NUL bytes."),
+    _input(
+        "--max-pixels",
+        type=click.IntRange(1),
+        default=MAX_PIXELS,
+        metavar="N",
+        help="Refuse photos of more pixels. [default: 89,478,485, Pillow's limit]",
+    ),
+)
+layer_and_method_options = together(
+    _what(
+        "-l",
+        "--layer",
+        "layers",
+        multiple=True,
+        default=["auto"],
+        metavar="PATH",
+        help="Layer of the map, repeatable; auto is the last with a plane. [default: auto]",
+    ),
+    _what(
+        "--method",
+        "methods",
+        multiple=True,
+        default=["gradcam"],
+        type=click.Choice(NAMES),
+        metavar="NAME",
+        help="How the map is made, repeatable: " + ", ".join(NAMES) + ". [default: gradcam]",
+    ),
+)
+map_options = together(
+    _what("--smooth", is_flag=True, help="Average over mirrored, darker and brighter copies: six passes."),
+    _what(
+        "--channels",
+        type=click.IntRange(1),
+        metavar="N",
+        help="scorecam: only the N channels of the largest deviation.",
+    ),
+    _what(
+        "--score",
+        type=click.Choice(["logit", "softmax"]),
+        default="logit",
+        show_default=True,
+        help="What is differentiated: y_c before softmax, or the probability.",
+    ),
+    _what(
+        "--fit",
+        type=click.Choice(FITS),
+        default="squash",
+        show_default=True,
+        help="How the photo is brought to the model's input.",
+    ),
+    _what(
+        "--zoom-order",
+        metavar="N",
+        type=click.IntRange(0, 3),
+        default=1,
+        show_default=True,
+        help="Spline that enlarges the map: 0 cells, 1 linear, 3 cubic.",
+    ),
+)
+speed_options = together(
+    _speed(
+        "--precision",
+        type=click.Choice(PRECISIONS),
+        default="float32",
+        show_default=True,
+        help="Numbers of the network; auto takes bfloat16 where the hardware has it.",
+    ),
+    _speed(
+        "--batch-size",
+        type=click.IntRange(1),
+        metavar="N",
+        help="Images in one pass. [default: by model and free memory]",
+    ),
+    _speed("--workers", type=click.IntRange(1), metavar="N", help="Threads that read and draw. [default: one a core]"),
+)
 _model = under("Model")
 allow_unsafe_option = _model(
     "--allow-unsafe-model", is_flag=True, help="Run the code that a model file carries (Lambda layers)."
@@ -118,15 +108,7 @@ allow_unsafe_option = _model(
 input_size_option = _model(
     "--input-size", type=SizeType(), help="Input of a model that leaves it open: 224, or HEIGHTxWIDTH."
 )
-model_options = together(
-    _model(
-        "-m",
-        "--model",
-        type=ModelType(),
-        default="vgg19",
-        show_default=True,
-        help="mini (built in), an application of Keras, or a .keras or .h5 file.",
-    ),
+loading_options = together(
     _model(
         "--weights",
         metavar="imagenet|FILE",
@@ -149,6 +131,17 @@ model_options = together(
     input_size_option,
     allow_unsafe_option,
     _model("--offline", is_flag=True, help="Never use the network."),
+)
+model_options = together(
+    _model(
+        "-m",
+        "--model",
+        type=ModelType(),
+        default="vgg19",
+        show_default=True,
+        help="mini (built in), an application of Keras, or a .keras or .h5 file.",
+    ),
+    loading_options,
 )
 _message = under(LAST_HEADING)
 json_option = _message("--json", "as_json", is_flag=True, help="Write one JSON object a line instead of text.")

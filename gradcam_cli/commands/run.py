@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, TextIO
 
 import click
 
+from gradcam_cli.commands.loading import load_classifier, request_of
 from gradcam_cli.commands.options import start_tensorflow
 from gradcam_cli.errors import OutputError
 from gradcam_cli.inputs import Source
@@ -62,8 +63,9 @@ def finished_jobs(
     log.info("loading %s", options["model"])
     start_tensorflow(ctx, verbose=options["verbose"] or options["debug"])
     from gradcam_cli import pipeline
+    from gradcam_cli.runs import prepare_run
 
-    run = _prepare(options)
+    run = prepare_run(load_classifier(options), request_of(options))
     workers = options["workers"] or cores()
     ahead = run.batch_size + workers
 
@@ -92,36 +94,6 @@ def read_job(job: Job, options: dict[str, Any]) -> Photo | Unexplained:
     if options["skip_existing"] and all(output.path.exists() for output in outputs):
         return Unexplained(source.name)
     return read_photo(source, options["max_pixels"])
-
-
-def _prepare(options: dict[str, Any]) -> Any:
-    from gradcam_cli.models import load_model
-    from gradcam_cli.runs import Request, prepare_run
-
-    classifier = load_model(
-        options["model"],
-        weights=options["weights"],
-        labels=options["labels"],
-        preprocessing=options["preprocess"],
-        input_size=options["input_size"],
-        allow_unsafe=options["allow_unsafe_model"],
-        offline=options["offline"],
-    )
-    request = Request(
-        layers=options["layers"],
-        classes=options["classes"],
-        methods=list(dict.fromkeys(options["methods"])),
-        score=options["score"],
-        fit=options["fit"],
-        zoom_order=options["zoom_order"],
-        top=options["top"] or 5,
-        batch_size=options["batch_size"],
-        precision=options["precision"],
-        counterfactual=options["counterfactual"],
-        smooth=options["smooth"],
-        channels=options["channels"],
-    )
-    return prepare_run(classifier, request)
 
 
 class Writer:

@@ -1,0 +1,263 @@
+"""One run of `gradcam evaluate`: photos in, measurements out. Importing it imports TensorFlow."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, TextIO
+
+from gradcam_cli import sanity
+from gradcam_cli.annotated_classes import by_photo, classes_of, read_class_map
+from gradcam_cli.annotations import Annotation
+from gradcam_cli.cam import BASELINES
+from gradcam_cli.commands.evaluation_files import write_csv, write_junit, write_plots
+from gradcam_cli.commands.loading import load_classifier, request_of
+from gradcam_cli.commands.tables import write_table
+from gradcam_cli.errors import InputError, UsageError
+from gradcam_cli.evaluation import WITHOUT_RELU, Evaluation, Item, Protocol, Row, summarise
+from gradcam_cli.inputs import Source
+from gradcam_cli.interrupts import check_interrupts
+from gradcam_cli.labels import resolve_classes
+from gradcam_cli.messages import log, one_line, progress, say_error
+from gradcam_cli.methods import INPUT
+from gradcam_cli.models import Classifier
+from gradcam_cli.ordered import cores
+from gradcam_cli.photos import read_photo
+from gradcam_cli.pipeline import Seen, see
+from gradcam_cli.records import SCHEMA_VERSION
+from gradcam_cli.results import Unexplained
+from gradcam_cli.runs import Run, prepare_run
+
+
+class Job(NamedTuple):
+    """A photo to read and what to evaluate on it; see `evaluation.Item`."""
+
+    source: Source
+    classes: tuple[int, ...] | None = None
+    annotations: tuple[Annotation, ...] = ()
+
+
+@dataclass
+class Findings:
+    """All that is known at the end of a run.
+
+    Attributes:
+        metrics: that were measured.
+        rows: of all photos.
+        failed: inputs that could not be measured.
+        steps: of the sanity check.
+        missed: sentences, one a limit.
+    """
+
+    metrics: Sequence[str]
+    rows: list[Row] = field(default_factory=list)
+    failed: list[Unexplained] = field(default_factory=list)
+    steps: list[sanity.Step] = field(default_factory=list)
+    missed: dict[str, str | None] = field(default_factory=dict)
+
+    @property
+    def means(self) -> list[dict[str, Any]]:
+        """The mean of each metric for every map."""
+        return summarise(self.rows, self.metrics)
+
+    @property
+    def insensitive(self) -> list[tuple[str, str]]:
+        """(layer, method) of maps that do not show what the network learnt."""
+        return sanity.insensitive(self.steps)
+
+
+def run_evaluation(
+    options: dict[str, Any], sources: Sequence[Source], annotations: Sequence[Annotation] | None, stdout: TextIO
+) -> int:
+    """Measure, tell, write, and return the exit status."""
+    classifier = load_classifier(options)
+    jobs = plan_jobs(options, sources, annotations, classifier)
+    baselines = [name for name in BASELINES if name != "whole" or annotations is not None]
+    methods = list(dict.fromkeys([*options["methods"], *baselines]))
+    asked = "top" if annotations is not None else options["class_"] or "top"
+    run = prepare_run(classifier, request_of(options, methods=methods, classes=(asked,), top=5))
+    if len(run.classes) > 1:
+        raise UsageError(f"--class {asked}: expected one class, got {len(run.classes)}", "name a class or an index")
+    findings = Findings(options["metrics"])
+    measure(run, options, jobs, findings, stdout)
+    if options["sanity"] and findings.rows:
+        check_sanity(prepare_run(classifier, request_of(options, classes=(asked,))), options, jobs, findings, stdout)
+    findings.missed = limits_missed(findings.means, options)
+    tell(findings, options, stdout)
+    write_files(findings, options)
+    for message in filter(None, findings.missed.values()):
+        log.error("%s", message)
+    return 3 if not findings.rows else 4 if any(findings.missed.values()) else 1 if findings.failed else 0
+
+
+def plan_jobs(
+    options: dict[str, Any],
+    sources: Sequence[Source],
+    annotations: Sequence[Annotation] | None,
+    classifier: Classifier,
+) -> list[Job]:
+    """Return a job for every photo and annotated class that the model knows.
+
+    Raises:
+        InputError: no photo has annotations of the model's classes.
+    """
+    if annotations is None:
+        return [Job(source) for source in sources]
+    class_map = read_class_map(options["class_map"]) if options["class_map"] else None
+    categories = {annotation.category: annotation.category_id for annotation in annotations}
+    meaning = classes_of(categories.items(), classifier.labels, classifier.class_count, class_map)
+    if options["class_"]:
+        wanted = resolve_classes([options["class_"]], classifier.labels, classifier.class_count)[0].code
+        if wanted < 0:
+            raise UsageError(
+                f"--class {options['class_']}: expected a class's index or name beside --annotations, got a rank"
+            )
+        meaning = {category: [wanted] for category, classes in meaning.items() if wanted in classes}
+    find, jobs = by_photo(annotations), []
+    for source in sources:
+        found: dict[str, list[Annotation]] = {}
+        for annotation in find(source.name):
+            if annotation.category in meaning:
+                found.setdefault(annotation.category, []).append(annotation)
+        jobs += [Job(source, tuple(meaning[category]), tuple(group)) for category, group in found.items()]
+    if unknown := [category for category in categories if category not in meaning]:
+        listed = one_line(", ".join(unknown[:5])) + (", ..." if len(unknown) > 5 else "")
+        log.warning("annotated classes that are not asked for or that the model lacks: %d (%s)", len(unknown), listed)
+    if not jobs:
+        raise InputError(
+            f"none of {len(sources)} photos has an annotation of a class of the model",
+            "--class-map FILE says which classes of the model the annotations mean",
+        )
+    if bare := len(sources) - len({job.source.name for job in jobs}):
+        log.warning("photos without an annotation of a class of the model, left out: %d", bare)
+    return jobs
+
+
+def measure(run: Run, options: dict[str, Any], jobs: Sequence[Job], findings: Findings, stdout: TextIO) -> None:
+    """Measure the maps of all jobs; what is found is printed line by line where JSON is wanted."""
+    names = {name for name in Protocol.__dataclass_fields__ if name in options}
+    protocol = Protocol(**{name: options[name] for name in names})
+    items = (Item(read_photo(job.source, options["max_pixels"]), job.classes, job.annotations) for job in jobs)
+    with progress("evaluating", len(jobs)) as advance:
+        for found in Evaluation(run, protocol).rows(items, options["workers"] or cores()):
+            if isinstance(found, Unexplained):
+                findings.failed.append(found)
+                say_error(f"{found.source}: {found.error}", found.hint)
+                lines = [{"status": "failed", "input": found.source, "error": found.error, "hint": found.hint}]
+            else:
+                findings.rows += found
+                lines = [line_of(row) for row in found]
+            if options["as_json"]:
+                print_json(lines, stdout)
+            advance(1)
+            check_interrupts()
+
+
+def check_sanity(run: Run, options: dict[str, Any], jobs: Sequence[Job], findings: Findings, stdout: TextIO) -> None:
+    """Make the network random on the first photos, and compare."""
+    steps = sanity.check_sanity(run, list(_first_seen(run, options, jobs)), options["seed"])
+    with progress("sanity check", None) as advance:
+        for step in steps:
+            findings.steps.append(step)
+            if options["as_json"]:
+                print_json([{"status": "sanity", **step._asdict()}], stdout)
+            advance(1)
+            check_interrupts()
+
+
+def _first_seen(run: Run, options: dict[str, Any], jobs: Sequence[Job]) -> Iterator[Seen]:
+    count = 0
+    for job in jobs:
+        seen = see(run, read_photo(job.source, options["max_pixels"]))
+        if isinstance(seen, Seen):
+            yield seen._replace(classes=job.classes[:1] if job.classes else None)
+            count += 1
+        if count == options["sanity_photos"]:
+            return
+
+
+def limits_missed(means: Sequence[dict[str, Any]], options: dict[str, Any]) -> dict[str, str | None]:
+    """Return for every limit what missed it, or None; baselines and maps without ReLU are not held to it."""
+    held = [mean for mean in means if not mean["baseline"] and not mean["method"].endswith(WITHOUT_RELU)]
+    missed: dict[str, str | None] = {}
+    for option, words, limits in (
+        ("--fail-under", "at least", options["least"]),
+        ("--fail-over", "at most", options["most"]),
+    ):
+        for name, limit in limits:
+            over = option == "--fail-over"
+            bad = [mean for mean in held if mean[name] is None or (mean[name] > limit if over else mean[name] < limit)]
+            got = ", ".join(f"{_shown(mean[name])} ({mean['method']} at {mean['layer']})" for mean in bad)
+            missed[f"{option} {name}={limit:g}"] = f"{name}: expected {words} {limit:g}, got {got}" if bad else None
+    return missed
+
+
+def line_of(row: Row) -> dict[str, Any]:
+    """Return the JSON object of a row."""
+    own = {"method": row.method, "baseline": row.baseline, "metrics": row.values, "curves": row.curves}
+    return {"status": "ok", **row.identity, **own}
+
+
+def print_json(lines: Sequence[dict[str, Any]], stdout: TextIO) -> None:
+    """Write JSON lines."""
+    for line in lines:
+        stdout.write(json.dumps({"schema_version": SCHEMA_VERSION, **line}, allow_nan=False) + "\n")
+    stdout.flush()
+
+
+def tell(findings: Findings, options: dict[str, Any], stdout: TextIO) -> None:
+    """Print the means, and what the sanity check found."""
+    if options["as_json"]:
+        summary = {
+            "status": "summary",
+            "photos": len({row.identity["input"] for row in findings.rows}),
+            "failed": len(findings.failed),
+            "means": findings.means,
+            "insensitive": [f"{method} at {layer}" for layer, method in findings.insensitive],
+            "missed": [message for message in findings.missed.values() if message],
+        }
+        print_json([summary], stdout)
+        return
+    if findings.rows:
+        write_table([_table_row(mean, findings) for mean in findings.means], stdout, as_json=False)
+    if findings.steps:
+        stdout.write("\n")
+        write_table(_sanity_rows(findings.steps), stdout, as_json=False)
+        for layer, method in findings.insensitive:
+            stdout.write(f"{method} at {layer} does not change: it does not show what the network learnt\n")
+
+
+def _table_row(mean: dict[str, Any], findings: Findings) -> dict[str, Any]:
+    several = len({row.identity["layer"] for row in findings.rows if not row.baseline}) > 1
+    name = mean["method"] + (" (baseline)" if mean["baseline"] else "")
+    layer = {"layer": mean["layer"]} if several else {}
+    return {"map": name, **layer, "maps": mean["maps"], **{name: _shown(mean[name]) for name in findings.metrics}}
+
+
+def _shown(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
+
+
+def _sanity_rows(steps: Sequence[sanity.Step]) -> list[dict[str, Any]]:
+    """Return a row a step: rank correlation and structural similarity of every map."""
+    several = len({step.layer for step in steps if step.layer != INPUT}) > 1
+    rows: dict[str, dict[str, Any]] = {}
+    for step in steps:
+        row = rows.setdefault(step.randomised, {"random down to": step.randomised})
+        name = f"{step.method} at {step.layer}" if several and step.layer != INPUT else step.method
+        row[f"{name} rank"], row[f"{name} ssim"] = f"{step.rank:.3f}", f"{step.ssim:.3f}"
+    return list(rows.values())
+
+
+def write_files(findings: Findings, options: dict[str, Any]) -> None:
+    """Write what the options ask for."""
+    if options["csv"]:
+        write_csv(options["csv"], findings.rows, findings.metrics)
+    if options["plots"] and findings.rows:
+        write_plots(options["plots"], findings.rows, findings.metrics, findings.steps)
+    if options["junit"]:
+        write_junit(options["junit"], findings.rows, findings.failed, findings.missed)
+    counts = Counter(ok=len({row.identity["input"] for row in findings.rows}), failed=len(findings.failed))
+    log.info(", ".join(f"{count} {status}" for status, count in counts.items() if count))

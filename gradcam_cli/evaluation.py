@@ -1,0 +1,236 @@
+"""Maps measured: for every photo and every map the values of the metrics, with those of maps that know nothing."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from gradcam_cli import cam, images, maps, pipeline
+from gradcam_cli.annotations import Annotation, region
+from gradcam_cli.errors import InputError
+from gradcam_cli.metrics import faithfulness, localisation
+from gradcam_cli.metrics.tables import FAITHFULNESS
+from gradcam_cli.ordered import in_order
+from gradcam_cli.photos import Photo
+from gradcam_cli.probe import Probe
+from gradcam_cli.results import Explanation, Unexplained
+from gradcam_cli.runs import Run
+
+WITHOUT_RELU = " without relu"
+
+
+class Item(NamedTuple):
+    """A photo and what to evaluate on it.
+
+    Attributes:
+        photo: decoded, or the reason why it is not.
+        classes: the classes that the annotations may mean; the most probable of them is explained. None for the
+            class of the run.
+        annotations: where the class is.
+    """
+
+    photo: Photo | Unexplained
+    classes: tuple[int, ...] | None = None
+    annotations: tuple[Annotation, ...] = ()
+
+
+class Row(NamedTuple):
+    """One map of one photo, measured.
+
+    Attributes:
+        identity: what the map is of, as `Explanation.identity` gives it.
+        method: its method, and `without relu` where the ReLU is left out.
+        baseline: whether it is a map that knows nothing.
+        values: by the metrics' names; None where one says nothing of this map.
+        curves: probabilities after each step of `deletion` and `insertion`.
+    """
+
+    identity: dict[str, Any]
+    method: str
+    baseline: bool
+    values: dict[str, float | None]
+    curves: dict[str, list[float]]
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How maps are measured.
+
+    Attributes:
+        metrics: names in `metrics.tables.METRICS`.
+        steps: of deletion and insertion.
+        base: what takes the place of deleted pixels, a name in `faithfulness.BASELINES`.
+        tolerance: of the pointing game, in pixels of the photo.
+        seed: of ROAD's noise.
+        without_relu: whether each method of the layer is measured without its ReLU, too.
+    """
+
+    metrics: Sequence[str]
+    steps: int = faithfulness.STEPS
+    base: str = "blur"
+    tolerance: int = 0
+    seed: int = 0
+    without_relu: bool = False
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A run and a protocol; the network is asked by one thread at a time, pictures are made by several."""
+
+    run: Run
+    protocol: Protocol
+
+    def rows(self, items: Iterable[Item], workers: int) -> Iterator[list[Row] | Unexplained]:
+        """Measure all maps of each photo, in order; failures pass through at their place."""
+        waiting: list[Item] = []
+
+        def seen() -> Iterator[pipeline.Seen | Unexplained]:
+            for item in items:
+                waiting.append(item)
+                yield self._see(item)
+
+        def scored() -> Iterator[tuple[Item, pipeline.Scored | Unexplained]]:
+            stream = pipeline.score(self.run, seen())
+            while True:
+                with self._network:
+                    one = next(stream, None)
+                if one is None:
+                    return
+                yield waiting.pop(0), one
+
+        with ThreadPoolExecutor(workers) as pool:
+            yield from in_order(pool, self._measure, scored(), workers + 1)
+
+    @cached_property
+    def _network(self) -> threading.Lock:
+        return threading.Lock()
+
+    @cached_property
+    def _probe(self) -> Probe:
+        path = next(iter(self.run.layers))
+        return Probe(self.run.classifier.model, path, "softmax", self.run.precision, self.run.batch_size)
+
+    def _see(self, item: Item) -> pipeline.Seen | Unexplained:
+        seen = pipeline.see(self.run, item.photo)
+        if isinstance(seen, Unexplained) or item.classes is None:
+            return seen
+        chosen = item.classes[0]
+        if len(item.classes) > 1:
+            p = self._probe.scores(self.run.classifier.prepare(seen.pixels[None]))[0]
+            chosen = max(item.classes, key=lambda class_: float(p[class_]))
+        return seen._replace(classes=(chosen,))
+
+    def _measure(self, pair: tuple[Item, pipeline.Scored | Unexplained]) -> list[Row] | Unexplained:
+        item, scored = pair
+        explained = pipeline.explain(self.run, scored)
+        if isinstance(explained, Unexplained):
+            return explained
+        try:
+            return [row for one in explained for row in self._rows(item, one)]
+        except InputError as error:  # an outline of another size than the photo
+            return Unexplained(explained[0].source, error.message, error.hint)
+
+    def _rows(self, item: Item, one: Explanation) -> Iterator[Row]:
+        baseline = one.method in cam.BASELINES
+        yield self._row(item, one, one.method, baseline, one.map, self._input_map(one.raw))
+        if self.protocol.without_relu and not baseline and one.method in cam.METHODS:
+            shape = one.view.y1 - one.view.y0, one.view.x1 - one.view.x0
+            on_photo = maps.place(self._signed_map(one.signed, shape), one.view, one.photo.shape[:2])
+            on_input = self._signed_map(one.signed, self._input_shape)
+            yield self._row(item, one, one.method + WITHOUT_RELU, False, on_photo, on_input)
+
+    def _row(
+        self, item: Item, one: Explanation, method: str, baseline: bool, on_photo: np.ndarray, on_input: np.ndarray
+    ) -> Row:
+        values: dict[str, float | None] = {}
+        curves: dict[str, list[float]] = {}
+        if one.method != "whole":
+            self._measure_faithfulness(one, on_input, values, curves)
+        if item.annotations:
+            self._measure_localisation(item, one, on_photo, values)
+        return Row(one.identity(), method, baseline, {name: values.get(name) for name in self.protocol.metrics}, curves)
+
+    @property
+    def _input_shape(self) -> tuple[int, int]:
+        h, w, _ = self.run.classifier.input_shape
+        return h, w
+
+    def _input_map(self, raw: np.ndarray) -> np.ndarray:
+        return maps.normalise(maps.enlarge(raw, self._input_shape, self.run.request.zoom_order))
+
+    def _signed_map(self, signed: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+        """Return a map from which nothing was cut off, brought to 0..1 by its least and its largest value."""
+        enlarged = maps.enlarge(signed - signed.min(), shape, self.run.request.zoom_order)
+        low, high = enlarged.min(), enlarged.max()
+        return (enlarged - low) / (high - low) if high > low else np.zeros_like(enlarged)
+
+    def _measure_faithfulness(
+        self, one: Explanation, L: np.ndarray, values: dict[str, float | None], curves: dict[str, list[float]]
+    ) -> None:
+        asked = set(self.protocol.metrics)
+        if not asked & set(FAITHFULNESS):
+            return
+        x = images.see(one.photo, one.view, self._input_shape, self.run.classifier.input_shape[2]).astype(np.float32)
+        p = partial(self._probability, one.prediction.index)
+        if asked & {"drop", "increase"}:
+            y, o = one.prediction.probability, float(p(faithfulness.masked(x, L)[None])[0])
+            values["drop"], values["increase"] = faithfulness.average_drop(y, o), faithfulness.increase(y, o)
+        base = faithfulness.BASELINES[self.protocol.base]
+        for name, curve in (("deletion", faithfulness.deletion), ("insertion", faithfulness.insertion)):
+            if name in asked:
+                found = curve(p, x, L, base(x), self.protocol.steps)
+                values[name], curves[name] = found.area, [round(value, 6) for value in found.p.tolist()]
+        if "road" in asked:
+            values["road"] = faithfulness.road(p, x, L, np.random.default_rng(self.protocol.seed))
+
+    def _probability(self, class_: int, pictures: np.ndarray) -> np.ndarray:
+        with self._network:
+            p: np.ndarray = self._probe.scores(self.run.classifier.prepare(pictures))[:, class_]
+        return p
+
+    def _measure_localisation(
+        self, item: Item, one: Explanation, map_: np.ndarray, values: dict[str, float | None]
+    ) -> None:
+        shape = one.photo.shape[:2]
+        inside = np.logical_or.reduce([region(annotation, shape) for annotation in item.annotations])
+        iou = localisation.best_iou(maps.box(map_), [annotation.box for annotation in item.annotations])
+        predicted = [prediction.index for prediction in one.top]
+        pointing = localisation.pointing(map_, inside, self.protocol.tolerance)
+        values.update(
+            pointing=None if one.method == "whole" else pointing,
+            energy=localisation.energy(map_, inside),
+            iou=iou,
+            error1=localisation.localisation_error(iou, one.prediction.index, predicted[:1]),
+            error5=localisation.localisation_error(iou, one.prediction.index, predicted[:5]),
+        )
+
+
+def summarise(rows: Sequence[Row], metrics: Sequence[str]) -> list[dict[str, Any]]:
+    """Return for every layer and method the mean of each metric over the photos, None where none has it.
+
+    Baselines stand last.
+    """
+    groups: dict[tuple[str, str], list[Row]] = {}
+    for row in sorted(rows, key=lambda row: row.baseline):
+        groups.setdefault((row.identity["layer"], row.method), []).append(row)
+    return [
+        {
+            "layer": layer,
+            "method": method,
+            "baseline": group[0].baseline,
+            "maps": len(group),
+            **{name: _mean([row.values[name] for row in group]) for name in metrics},
+        }
+        for (layer, method), group in groups.items()
+    ]
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None

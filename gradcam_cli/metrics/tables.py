@@ -1,0 +1,35 @@
+"""The metrics of `gradcam evaluate`, by name."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Metric(NamedTuple):
+    """What a metric says.
+
+    Attributes:
+        title: in words.
+        more_is_better: whether a large value is a good one.
+        annotated: whether it needs annotations.
+    """
+
+    title: str
+    more_is_better: bool
+    annotated: bool = False
+
+
+METRICS = {
+    "drop": Metric("average drop of the probability when only the map's part is left", False),
+    "increase": Metric("share of photos whose probability grows when only the map's part is left", True),
+    "deletion": Metric("area under the probability while the map's part is deleted", False),
+    "insertion": Metric("area under the probability while the map's part is put in", True),
+    "road": Metric("ROAD: the least relevant pixels removed, against the most relevant ones", True),
+    "pointing": Metric("pointing game: share of peaks inside the object", True, annotated=True),
+    "energy": Metric("share of the map inside the object", True, annotated=True),
+    "iou": Metric("intersection over union of the map's box and the annotated one", True, annotated=True),
+    "error1": Metric("localisation error, first prediction", False, annotated=True),
+    "error5": Metric("localisation error, first five predictions", False, annotated=True),
+}
+FAITHFULNESS = tuple(name for name, metric in METRICS.items() if not metric.annotated)
+LOCALISATION = tuple(name for name, metric in METRICS.items() if metric.annotated)

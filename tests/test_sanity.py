@@ -1,0 +1,81 @@
+"""Randomised networks: what is shuffled, what is put back, and which methods are named."""
+
+import numpy as np
+import pytest
+from conftest import small_network
+
+from gradcam_cli import load_model, sanity
+from gradcam_cli.photos import Photo
+from gradcam_cli.pipeline import see
+from gradcam_cli.runs import Request, prepare_run
+
+NAMES = ["predictions", "hidden", "conv2", "conv1"]
+
+
+@pytest.fixture(scope="module")
+def classifier():
+    return load_model(small_network(), preprocessing="-1..1")
+
+
+def checked(classifier, *methods, layers=("conv1",)):
+    rng = np.random.default_rng(3)
+    photos = [Photo(str(i), rng.integers(0, 256, (20, 16, 3), np.uint8)) for i in range(6)]
+    run = prepare_run(classifier, Request(layers=layers, methods=methods))
+    return list(sanity.check_sanity(run, [see(run, photo) for photo in photos], seed=1))
+
+
+def test_cascade_runs_from_the_output_back(classifier):
+    assert [path for path, _ in sanity.cascade(classifier.model)] == NAMES
+
+
+def test_shuffling_keeps_the_values_and_loses_their_places(classifier):
+    layer = classifier.model.get_layer("hidden")
+    with sanity.weights_kept(classifier.model):
+        before = [weight.copy() for weight in layer.get_weights()]
+        sanity.randomise(layer, np.random.default_rng(0))
+        for a, b in zip(before, layer.get_weights(), strict=True):
+            np.testing.assert_array_equal(np.sort(a.ravel()), np.sort(b.ravel()))
+        assert (before[0] != layer.get_weights()[0]).mean() > 0.9
+    for a, b in zip(before, layer.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_weights_come_back_after_an_error(classifier):
+    before = classifier.model.get_weights()
+
+    def fail():
+        with sanity.weights_kept(classifier.model):
+            sanity.randomise(classifier.model.get_layer("conv1"), np.random.default_rng(0))
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    for a, b in zip(before, classifier.model.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_a_step_a_layer_and_what_lies_behind(classifier):
+    """conv1 has three layers behind it, conv2 two; the model is as it was."""
+    before = classifier.model.get_weights()
+    steps = checked(classifier, "gradcam", layers=("conv1", "conv2"))
+    assert [(s.randomised, s.layer, s.behind) for s in steps] == [
+        (name, layer, place + 1 >= (3 if layer == "conv1" else 2))
+        for place, name in enumerate(NAMES)
+        for layer in ("conv1", "conv2")
+    ]
+    for a, b in zip(before, classifier.model.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_methods_that_see_nothing_of_the_network_are_named(classifier):
+    """Random cells and eigencam know nothing of what lies behind their layer: exactly like before, and named."""
+    steps = checked(classifier, "gradcam", "random", "eigencam")
+    behind = [step for step in steps if step.randomised in NAMES[:3] and step.method != "gradcam"]
+    assert all(step.rank == pytest.approx(1) and step.ssim == pytest.approx(1) for step in behind)
+    assert sanity.insensitive(steps) == [("conv1", "random"), ("conv1", "eigencam")]
+    gradcam = [step.rank for step in steps if step.method == "gradcam"]
+    assert min(gradcam) < 0.5
+
+
+def test_the_seed_decides(classifier):
+    assert checked(classifier, "gradcam") == checked(classifier, "gradcam")
