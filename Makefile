@@ -39,6 +39,7 @@ format: $(VENV)/ready  ## bring the code into its form
 
 bench:  ## run gradcam beside its peers (an hour or two, 12 GB; GRADCAM_WEIGHTS and GRADCAM_TEST_DATA say with what)
 	$(PYTHON) benchmarks/scaling.py
+	$(PYTHON) benchmarks/methods.py
 	$(PYTHON) benchmarks/bench.py
 
 wheel: $(VENV)/ready  ## build the wheel

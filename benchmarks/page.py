@@ -33,6 +33,8 @@ the correlation of the tool's maps with gradcam's float32 maps, the median over 
 
 {scaling}
 
+{methods}
+
 ## What is measured
 
 All tools explain the same photos with the same VGG19 and the same ImageNet weights (the torch tools get
@@ -77,6 +79,7 @@ def page(results: dict[str, Any]) -> str:
         machine=machine(results["setting"]),
         table="\n".join("| " + " | ".join(line) + " |" for line in lines),
         scaling=scaling(),
+        methods=methods(),
         not_run=not_run(results["not_run"]),
     )
 
@@ -121,6 +124,27 @@ def scaling() -> str:
         "![Seconds against photos, and against the depth of the layer](scaling.png)\n\n"
         f"`python benchmarks/scaling.py` ran whole processes on {found['machine']['date']}. {few} photos took "
         f"{less:,} MB at most, {many} photos {more:,} MB ({more / less:.2f} times)."
+    )
+
+
+def methods() -> str:
+    """Return the section on what methods.py measured, if it was run."""
+    path = HERE / "methods.json"
+    if not path.is_file():
+        return ""
+    found = json.loads(path.read_text())
+    theirs = {row["method"]: row["seconds"] for row in found["rows"] if row["tool"] != "gradcam"}
+    lines = ["| method | tool | precision | seconds a photo | times as fast |", "| --- | --- | --- | ---: | ---: |"]
+    lines += [
+        f"| {row['method']} | {row['tool']} | {row['precision']} | {row['seconds']:.2f} "
+        f"| {theirs[row['method']] / row['seconds']:.1f} |"
+        for row in found["rows"]
+    ]
+    return (
+        "## Methods that ask the network once a channel\n\n"
+        f"`python benchmarks/methods.py` on {found['machine']['date']}, beside pytorch-grad-cam with batches of 32, "
+        "both for the 512 channels of block5_conv4. gradcam computes Ablation-CAM behind the layer only, and channels "
+        "that are zero not at all.\n\n" + "\n".join(lines)
     )
 
 

@@ -33,6 +33,9 @@ SUFFIXES = {
 SHEET = "panel"
 """The one kind that shows all maps of an input together: its file belongs to each of them."""
 
+MOST_ROWS = 100
+"""Inputs on one sheet; a picture's height has its limits."""
+
 
 class Output(NamedTuple):
     """One file to write.
@@ -73,6 +76,11 @@ class Destination:
     file: Path | None = None
     stdout: bool = False
     format: str = "png"
+
+    @property
+    def joint(self) -> bool:
+        """Whether the maps of all inputs go onto one sheet."""
+        return self.file is not None and self.kinds == (SHEET,)
 
 
 def kind_of(path: Path) -> str:
@@ -166,9 +174,11 @@ def _single(
         raise UsageError(f"{option}: expected one map, got {len(maps)}", "name a directory instead")
     if destination.file and _key(destination.file) in taken:
         raise UsageError(f"{option} is an input: it would be overwritten")
-    found = list(itertools.islice(sources, 2))
-    if len(found) > 1:
-        raise UsageError(f"{option}: expected one input, got several", "name a directory instead")
+    most = MOST_ROWS if destination.joint else 1
+    found = list(itertools.islice(sources, most + 1))
+    if len(found) > most:
+        expected = f"at most {most} inputs, got more" if destination.joint else "one input, got several"
+        raise UsageError(f"{option}: expected {expected}", "name a directory instead")
     for source in found:
         yield source, [Output(which, destination.kinds[0], destination.file or Path("-")) for which in maps]
 

@@ -125,7 +125,11 @@ def figure(photo: np.ndarray, overlaid: np.ndarray, title: str, dpi: int = 150) 
     return drawing
 
 
-def sheet(rows: Sequence[Sequence[tuple[str, np.ndarray]]], dpi: int = 150) -> Figure:
+Cell = tuple[str, np.ndarray]
+"""A picture on a sheet, (H, W, 3) uint8, with its label."""
+
+
+def sheet(rows: Sequence[Sequence[Cell]], dpi: int = 150) -> Figure:
     """Draw pictures in rows and columns, each under its label.
 
     Args:
@@ -146,12 +150,17 @@ def sheet(rows: Sequence[Sequence[tuple[str, np.ndarray]]], dpi: int = 150) -> F
         for j, (label, pixels) in enumerate(row):
             left = gap + j * (width + gap)
             axes = drawing.add_axes((left / total[0], bottom / total[1], width / total[0], height / total[1]))
-            axes.imshow(_shrink(pixels, int(CELL * dpi)))
+            axes.imshow(shrink_to_cell(pixels, dpi))
             axes.axis("off")
             text = "\n".join(textwrap.wrap(label, int(16 * width))[:2])
             place = ((left + width / 2) / total[0], (bottom + height + 0.04) / total[1])
             drawing.text(*place, text, ha="center", va="bottom", fontsize=8, parse_math=False)
     return drawing
+
+
+def shrink_to_cell(pixels: np.ndarray, dpi: int = 150) -> np.ndarray:
+    """Bring a picture to the size at which a sheet draws it, if it is larger."""
+    return _shrink(pixels, int(CELL * dpi))
 
 
 def _shrink(pixels: np.ndarray, limit: int) -> np.ndarray:

@@ -214,12 +214,28 @@ def encode_sheet(
     dpi: int = 150,
 ) -> bytes:
     """Return the file of one sheet with all maps of a photo: a row a class, a column a method and layer."""
-    rows: dict[str, list[tuple[str, np.ndarray]]] = {}
+    rows: dict[str, list[render.Cell]] = {}
     for one in explanations:
-        label = f"{one.prediction} · p = {one.prediction.probability:.3f}"
-        row = rows.setdefault(label, [(label, one.photo)])
+        row = rows.setdefault(_label(one), [(_label(one), one.photo)])
         row.append((f"{one.method} · {one.layer}", one.overlay(cmap, alpha)))
     return render.encode_figure(render.sheet(list(rows.values()), dpi), picture_format)
+
+
+def sheet_row(
+    explanations: Sequence[Explanation], cmap: str = "jet", alpha: float = 0.5, dpi: int = 150
+) -> list[render.Cell]:
+    """Return one photo's row on a sheet of several: the photo, then its maps, small as they are drawn."""
+    first = explanations[0]
+    several = len({one.prediction.index for one in explanations}) > 1
+    row = [(f"{Path(first.source).name}: {_label(first)}", render.shrink_to_cell(first.photo, dpi))]
+    for one in explanations:
+        label = f"{one.method} · {one.layer}" + (f" · {_label(one)}" if several else "")
+        row.append((label, render.shrink_to_cell(one.overlay(cmap, alpha), dpi)))
+    return row
+
+
+def _label(one: Explanation) -> str:
+    return f"{one.prediction} · p = {one.prediction.probability:.3f}"
 
 
 def write(target: Path, data: bytes) -> Path:

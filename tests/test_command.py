@@ -119,6 +119,34 @@ def test_a_sheet_of_all_maps(small, photo):
     assert small(photo("cat.png"), "--save", "panel", "-o", "-", "--class", "top2").status == 0
 
 
+def test_a_sheet_of_several_photos(small, photo, tmp_path):
+    """A row a photo, a column a method; a photo that fails is left out, and so is one too many."""
+    paths = [photo(f"{name}.png", size=(60, 60), seed=seed) for seed, name in enumerate("abc")]
+    (tmp_path / "bad.png").write_bytes(b"no image")
+    options = [
+        "--method",
+        "gradcam",
+        "--method",
+        "layercam",
+        "--save",
+        "panel",
+        "--dpi",
+        100,
+        "-o",
+        "all.jpg",
+        "--json",
+    ]
+    done = small(*paths, tmp_path / "bad.png", *options)
+    assert done.status == 1
+    entries = [json.loads(line) for line in done.lines]
+    assert [entry["outputs"] for entry in entries] == [{"panel": "all.jpg"}] * 6 + [{}]
+    with Image.open(small.here / "all.jpg") as sheet:
+        assert sheet.size == (int(100 * (3 * 2.6 + 0.1)), int(100 * (3 * 2.95 + 0.1)))
+    done = small(*[photo("a.png")] * 101, "--save", "panel", "-o", "all.jpg")
+    assert done.status == 2
+    assert "expected at most 100 inputs" in done.stderr
+
+
 @pytest.mark.skipif(not has_bfloat16(), reason="the processor has no bfloat16")
 def test_precision_is_said(small, photo):
     """--precision auto says in the JSON what it took, and computes in it."""

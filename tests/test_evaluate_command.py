@@ -140,7 +140,7 @@ def test_sanity(evaluate):
     assert text[1].split()[1:3] == ["1.000", "1.000"]
     assert text[-1] == "eigencam at conv2 does not change: it does not show what the network learnt"
     lines = [json.loads(line) for line in evaluate("--metric", "drop", "--sanity", "--json").lines]
-    assert [line["randomised"] for line in lines if line["status"] == "sanity"][0] == "predictions"
+    assert next(line["randomised"] for line in lines if line["status"] == "sanity") == "predictions"
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """Maps measured through the straight line: values of an independent program, classes of annotations, baselines."""
 
+import itertools
+
 import numpy as np
 import pytest
 from conftest import small_network
@@ -58,7 +60,7 @@ def test_values_of_an_independent_program(classifier, base):
                 for row, column in ranked[: round(k * 144 / steps)]:
                     picture[row, column] = end[row, column]
                 curve.append(probability(classifier, [picture], c)[0])
-            area = sum((a + b) / 2 for a, b in zip(curve, curve[1:], strict=False)) / steps
+            area = sum((a + b) / 2 for a, b in itertools.pairwise(curve)) / steps
             assert gradcam.values[name] == pytest.approx(area, abs=1e-6)
             np.testing.assert_allclose(gradcam.curves[name], curve, atol=2e-6)
 

@@ -99,7 +99,7 @@ def test_smooth_by_hand(classifier):
 
 
 def oracle(model, x, c):
-    """Score-CAM and Ablation-CAM in float64, written apart from the program: layer conv2 of the small network."""
+    """The papers' formulas in float64, written apart from the program: layer conv2 of the small network."""
     W = [[np.float64(weight.numpy()) for weight in layer.weights] for layer in model.layers]
     conv1, conv2, hidden, out = (pair for pair in W if pair)
 
@@ -131,12 +131,32 @@ def oracle(model, x, c):
         H = (H - H.min()) / np.ptp(H) if np.ptp(H) else H * 0
         masked.append(back(front(x * H[:, :, None])) - back(front(x * 0)))
     weights = np.exp(masked) / np.exp(masked).sum()
-    return {"ablationcam": np.maximum(A @ np.array(ablated), 0), "scorecam": A @ weights}
+    dA = np.zeros_like(A)
+    for place in np.ndindex(*A.shape):
+        step = np.zeros_like(A)
+        step[place] = 1e-7
+        dA[place] = (back(A + step) - back(A - step)) / 2e-7
+    plus_plus, shares = np.zeros(A.shape[2]), np.zeros(A.shape[2])
+    for i, j, k in np.ndindex(*A.shape):
+        g, total = dA[i, j, k], A[:, :, k].sum()
+        if g > 0:
+            plus_plus[k] += g**2 / (2 * g**2 + total * g**3) * g
+        if total:
+            shares[k] += A[i, j, k] / total * g
+    first = np.linalg.eigh(A.reshape(-1, 5).T @ A.reshape(-1, 5))[1][:, -1]  # of A^T A the largest
+    return {
+        "gradcam": np.maximum(A @ dA.mean((0, 1)), 0),
+        "gradcam++": np.maximum(A @ plus_plus, 0),
+        "xgradcam": np.maximum(A @ shares, 0),
+        "eigencam": np.maximum(A @ first * np.sign((A @ first).sum()), 0),
+        "ablationcam": np.maximum(A @ np.array(ablated), 0),
+        "scorecam": A @ weights,
+    }
 
 
-@pytest.mark.parametrize("method", ["scorecam", "ablationcam"])
+@pytest.mark.parametrize("method", ["gradcam", "gradcam++", "xgradcam", "eigencam", "scorecam", "ablationcam"])
 def test_against_an_independent_program(classifier, method):
-    """The two that mask and ablate, against float64 NumPy on a small network, to 1e-3 of the map's norm."""
+    """Against float64 NumPy on a small network, with gradients by differences, to 1e-3 of the map's norm."""
     model = classifier.model
     keras.utils.set_random_seed(7)
     x = np.float64(classifier.prepare(PIXELS[None])[0])

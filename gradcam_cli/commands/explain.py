@@ -49,6 +49,7 @@ Examples:
   gradcam cat.jpg --class tabby --class top3   the classes asked for, one file each
   gradcam photos -o maps --skip-existing       a directory, resumed where it stopped
   gradcam photos --save overlay --precision auto  the same, several times faster
+  gradcam photos --method gradcam --method layercam -o sheet.png --save panel   one sheet, a row a photo
   gradcam cat.jpg --save npz --json            arrays, and a JSON line on stdout
   cat cat.jpg | gradcam - -o - > map.png       in a pipe
 
@@ -138,7 +139,7 @@ def explain(ctx: click.Context, /, **options: Any) -> int:
     check_early(options, destination)
     from gradcam_cli.commands.run import Writer, finished_jobs
 
-    writer = Writer(sys.stdout, options, destination)
+    writer = Writer(sys.stdout, options, destination, len(jobs))
     with (
         progress("explaining", len(jobs)) as advance,
         contextlib.closing(finished_jobs(ctx, options, jobs, writer.finish)) as finished,
@@ -147,6 +148,7 @@ def explain(ctx: click.Context, /, **options: Any) -> int:
             writer.tell(one)
             advance(1)
             check_interrupts()
+    writer.close()
     return writer.exit_status()
 
 

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, TextIO
 
 import click
 
+from gradcam_cli import render
 from gradcam_cli.commands.loading import load_classifier, request_of
 from gradcam_cli.commands.options import start_tensorflow
 from gradcam_cli.errors import OutputError
@@ -23,7 +24,8 @@ from gradcam_cli.ordered import cores, in_order
 from gradcam_cli.outputs import SHEET, Destination, Output, paths_by_map
 from gradcam_cli.photos import Photo, read_photo
 from gradcam_cli.records import to_json
-from gradcam_cli.results import Explanation, Unexplained, encode_sheet, write
+from gradcam_cli.render import Cell
+from gradcam_cli.results import Explanation, Unexplained, encode_sheet, sheet_row, write
 
 Job = tuple[Source, list[Output]]
 
@@ -37,6 +39,7 @@ class Finished(NamedTuple):
         remarks: for standard error, each with its level.
         error: what went wrong and what to do about it, or None.
         data: bytes for standard output, where `-o -` wants them there.
+        row: of the sheet that shows all inputs, where one is asked for.
     """
 
     status: str
@@ -44,6 +47,7 @@ class Finished(NamedTuple):
     remarks: Sequence[tuple[int, str]] = ()
     error: tuple[str, str | None] | None = None
     data: bytes = b""
+    row: Sequence[Cell] = ()
 
 
 def finished_jobs(
@@ -99,12 +103,14 @@ def read_job(job: Job, options: dict[str, Any]) -> Photo | Unexplained:
 class Writer:
     """Write each result's files, in any thread; print its lines and count it, in one."""
 
-    def __init__(self, stdout: TextIO, options: dict[str, Any], destination: Destination) -> None:
+    def __init__(self, stdout: TextIO, options: dict[str, Any], destination: Destination, inputs: int) -> None:
+        self.joint = destination.joint and inputs > 1
         self.stdout = stdout
         self.options = options
         self.destination = destination
         self.look = {name: options[name] for name in ("cmap", "alpha", "dpi")}
         self.counts: Counter[str] = Counter()
+        self.rows: list[Sequence[Cell]] = []
 
     def finish(self, job: Job, result: list[Explanation] | Unexplained) -> Finished:
         """Write one input's files; what cannot be written becomes a failure of this input."""
@@ -115,6 +121,9 @@ class Writer:
             sheet = outputs[0].kind == SHEET
             make = partial(encode_sheet, result) if sheet else partial(result[0].encode, outputs[0].kind)
             return Finished("ok", [], _remarks(result), data=make(self.destination.format, **self.look))
+        if self.joint:
+            written = [{SHEET: str(self.destination.file)}] * len(result)
+            return Finished("ok", self._lines(result, written), _remarks(result), row=sheet_row(result, **self.look))
         try:
             for path in {output.path for output in outputs if output.kind == SHEET}:
                 write(path, encode_sheet(result, self.destination.format, **self.look))
@@ -157,11 +166,23 @@ class Writer:
         remark = f"{one_line(result.source)}: skipped, its files are there already"
         return Finished("skipped", lines, [(logging.INFO, remark)])
 
+    def close(self) -> None:
+        """Write the sheet that shows all inputs, if one is asked for.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        if self.rows and self.destination.file:
+            drawing = render.sheet(self.rows, self.look["dpi"])
+            write(self.destination.file, render.encode_figure(drawing, self.destination.format))
+
     def tell(self, finished: Finished) -> None:
         """Print what is to be said of an input, and count it."""
         self.counts[finished.status] += 1
         if finished.data:
             self.stdout.buffer.write(finished.data)
+        if finished.row:
+            self.rows.append(finished.row)
         for line in finished.lines:
             self._line(line)
         self.stdout.flush()
