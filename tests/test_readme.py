@@ -1,5 +1,6 @@
 """Every line of the README that a reader may type is typed here."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -29,6 +30,13 @@ def newcomer(tmp_path, vgg19_weights, monkeypatch):
     for name in ("net", "old", "new"):
         small_network().save(tmp_path / f"{name}.keras")
     (tmp_path / "names.txt").write_text("one\ntwo\nthree\n")
+    annotation = {"image_id": 1, "category_id": 652, "bbox": [0, 0, 512, 600]}
+    boxes = {
+        "images": [{"id": 1, "file_name": "a.jpg"}],
+        "categories": [{"id": 652, "name": "military uniform"}],
+        "annotations": [annotation],
+    }
+    (tmp_path / "boxes.json").write_text(json.dumps(boxes))
     monkeypatch.setenv("GRADCAM_WEIGHTS", str(vgg19_weights))
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:/usr/bin:/bin")
     monkeypatch.chdir(tmp_path)

@@ -62,7 +62,11 @@ _what, _how, _output = under("What to explain"), under("How to measure"), under(
 @input_options
 @layer_and_method_options
 @_what(
-    "-c", "--class", "class_", metavar="CLASS", help="Index or name, or topN. [default: as annotated; otherwise top]"
+    "-c",
+    "--class",
+    "class_",
+    metavar="CLASS",
+    help="Index or name. [default: as annotated; otherwise the first prediction]",
 )
 @map_options
 @_how("--metric", "metrics", multiple=True, type=click.Choice(list(METRICS)), help="Repeatable. [default: all]")
