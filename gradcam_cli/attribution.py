@@ -19,8 +19,8 @@ SAMPLES, NOISE = 25, 0.15
 STEPS = 32
 """Integrated gradients: points on the path."""
 
-PORTION = 64
-"""How many changed inputs or activations are in memory at once."""
+PORTION, ABLATED = 64, 128
+"""How many changed inputs, and how many changed activations, are in memory at once."""
 
 PATCH = 7
 """Occlusion: how many patches fit along the input's shorter side; each step is half a patch."""
@@ -109,7 +109,7 @@ def ablationcam(network: Network, q: Question) -> Cam:
     lively = np.flatnonzero(q.A.any(axis=(0, 1)))
     alpha = np.zeros(q.A.shape[2])
     y_c = network.scores_behind(q.x, q.A[None])[0, q.c]
-    for some in _portions(lively):
+    for some in _portions(lively, ABLATED):
         ablated = np.repeat(q.A[None], len(some), axis=0)
         ablated[np.arange(len(some)), :, :, some] = 0
         alpha[some] = (y_c - network.scores_behind(q.x, ablated)[:, q.c]) / y_c
@@ -207,9 +207,9 @@ def _pixels(gradient: np.ndarray) -> Cam:
     return Cam(None, np.abs(gradient).max(axis=2))
 
 
-def _portions(items: np.ndarray) -> Iterator[np.ndarray]:
+def _portions(items: np.ndarray, size: int = PORTION) -> Iterator[np.ndarray]:
     """Cut items so that what is made of each portion fits the memory."""
-    yield from (items[start : start + PORTION] for start in range(0, len(items), PORTION))
+    yield from (items[start : start + size] for start in range(0, len(items), size))
 
 
 class Method(NamedTuple):

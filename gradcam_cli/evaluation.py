@@ -19,7 +19,7 @@ from gradcam_cli.metrics.tables import FAITHFULNESS
 from gradcam_cli.ordered import in_order
 from gradcam_cli.photos import Photo
 from gradcam_cli.probe import Probe
-from gradcam_cli.results import Explanation, Unexplained
+from gradcam_cli.results import Explanation, Unexplained, finite
 from gradcam_cli.runs import Run
 
 WITHOUT_RELU = " without relu"
@@ -148,13 +148,10 @@ class Evaluation:
     def _row(
         self, item: Item, one: Explanation, method: str, baseline: bool, on_photo: np.ndarray, on_input: np.ndarray
     ) -> Row:
-        values: dict[str, float | None] = {}
-        curves: dict[str, list[float]] = {}
-        if one.method != "whole":
-            self._measure_faithfulness(one, on_input, values, curves)
-        if item.annotations:
-            self._measure_localisation(item, one, on_photo, values)
-        return Row(one.identity(), method, baseline, {name: values.get(name) for name in self.protocol.metrics}, curves)
+        found, curves = self._faithfulness(one, on_input) if one.method != "whole" else ({}, {})
+        found.update(self._localisation(item, one, on_photo) if item.annotations else {})
+        values = {name: finite(found.get(name)) for name in self.protocol.metrics}
+        return Row(one.identity(), method, baseline, values, curves)
 
     @property
     def _input_shape(self) -> tuple[int, int]:
@@ -170,12 +167,13 @@ class Evaluation:
         low, high = enlarged.min(), enlarged.max()
         return (enlarged - low) / (high - low) if high > low else np.zeros_like(enlarged)
 
-    def _measure_faithfulness(
-        self, one: Explanation, L: np.ndarray, values: dict[str, float | None], curves: dict[str, list[float]]
-    ) -> None:
-        asked = set(self.protocol.metrics)
-        if not asked & set(FAITHFULNESS):
-            return
+    def _faithfulness(self, one: Explanation, L: np.ndarray) -> tuple[dict[str, float], dict[str, list[float]]]:
+        """Return the values of the metrics that ask the network again, and their curves."""
+        values: dict[str, float] = {}
+        curves: dict[str, list[float]] = {}
+        asked = set(self.protocol.metrics) & set(FAITHFULNESS)
+        if not asked:
+            return values, curves
         x = images.see(one.photo, one.view, self._input_shape, self.run.classifier.input_shape[2]).astype(np.float32)
         p = partial(self._probability, one.prediction.index)
         if asked & {"drop", "increase"}:
@@ -185,30 +183,33 @@ class Evaluation:
         for name, curve in (("deletion", faithfulness.deletion), ("insertion", faithfulness.insertion)):
             if name in asked:
                 found = curve(p, x, L, base(x), self.protocol.steps)
-                values[name], curves[name] = found.area, [round(value, 6) for value in found.p.tolist()]
+                values[name] = found.area
+                if np.isfinite(found.p).all():
+                    curves[name] = [round(value, 6) for value in found.p.tolist()]
         if "road" in asked:
             values["road"] = faithfulness.road(p, x, L, np.random.default_rng(self.protocol.seed))
+        return values, curves
 
     def _probability(self, class_: int, pictures: np.ndarray) -> np.ndarray:
         with self._network:
             p: np.ndarray = self._probe.scores(self.run.classifier.prepare(pictures))[:, class_]
         return p
 
-    def _measure_localisation(
-        self, item: Item, one: Explanation, map_: np.ndarray, values: dict[str, float | None]
-    ) -> None:
+    def _localisation(self, item: Item, one: Explanation, map_: np.ndarray) -> dict[str, float]:
+        """Return the values of the metrics that compare with annotations."""
         shape = one.photo.shape[:2]
         inside = np.logical_or.reduce([region(annotation, shape) for annotation in item.annotations])
         iou = localisation.best_iou(maps.box(map_), [annotation.box for annotation in item.annotations])
         predicted = [prediction.index for prediction in one.top]
-        pointing = localisation.pointing(map_, inside, self.protocol.tolerance)
-        values.update(
-            pointing=None if one.method == "whole" else pointing,
-            energy=localisation.energy(map_, inside),
-            iou=iou,
-            error1=localisation.localisation_error(iou, one.prediction.index, predicted[:1]),
-            error5=localisation.localisation_error(iou, one.prediction.index, predicted[:5]),
-        )
+        found = {
+            "energy": localisation.energy(map_, inside),
+            "iou": iou,
+            "error1": localisation.localisation_error(iou, one.prediction.index, predicted[:1]),
+            "error5": localisation.localisation_error(iou, one.prediction.index, predicted[:5]),
+        }
+        if one.method != "whole":  # it has no peak
+            found["pointing"] = localisation.pointing(map_, inside, self.protocol.tolerance)
+        return found
 
 
 def summarise(rows: Sequence[Row], metrics: Sequence[str]) -> list[dict[str, Any]]:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -22,7 +21,7 @@ from gradcam_cli.messages import log
 from gradcam_cli.network import Network, compile_network
 from gradcam_cli.preprocessing import canonical, preprocess
 from gradcam_cli.storage import build_application, load_weights_into, open_model_file
-from gradcam_cli.weights import obtain_weights, sha256
+from gradcam_cli.weights import Checksum, obtain_weights
 
 UNTRAINED = "none"
 FREE_SIZE = 224
@@ -40,7 +39,7 @@ class Classifier:
         preprocessing: a name that `preprocessing.canonical` returns.
         input_shape: (h, w, c) of its input.
         weights: the name of the weight file or model file, if it came from one.
-        weights_hash: SHA-256 of that file, read beside other work.
+        weights_hash: SHA-256 of that file.
     """
 
     model: keras.Model
@@ -49,7 +48,7 @@ class Classifier:
     preprocessing: str
     input_shape: tuple[int, int, int]
     weights: str | None = None
-    weights_hash: Future[str] | None = None
+    weights_hash: Checksum | None = None
     compiled: dict[tuple[tuple[str, ...], str, str], Network] = field(default_factory=dict, repr=False, compare=False)
 
     @cached_property
@@ -129,7 +128,7 @@ def load_model(
         preprocessing or _guess_preprocessing(network, application),
         shape,
         file.name if file else None,
-        _in_background(sha256, file) if file else None,
+        Checksum(file) if file else None,
     )
     if own_labels and len(own_labels.names) != classifier.class_count:
         raise UsageError(
@@ -199,10 +198,3 @@ def _guess_preprocessing(model: keras.Model, application: Application | None) ->
         return application.preprocessing
     log.warning("the model does not say how its input is scaled: taking 0..1 (--preprocess NAME says otherwise)")
     return "0..1"
-
-
-def _in_background(function: Callable[[Path], str], path: Path) -> Future[str]:
-    pool = ThreadPoolExecutor(1)
-    future = pool.submit(function, path)
-    pool.shutdown(wait=False)
-    return future

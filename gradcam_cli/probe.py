@@ -16,6 +16,9 @@ from gradcam_cli.layers import find_layer, intercepted, walk
 from gradcam_cli.network import find_scored_head, only_output, scores_of
 from gradcam_cli.precision import computing_in
 
+MOST_PLANES, PLANES = 128, 2**27
+"""Inputs of the part behind a layer in one pass, and their bytes; computing with them takes eight times as much."""
+
 
 class Probe:
     """The class scores of one model and one layer, for as many changed inputs as a method needs.
@@ -28,7 +31,8 @@ class Probe:
         layer: path of the layer whose activations are changed.
         score: `logit` or `softmax`.
         precision: what `precision.choose_precision` returned.
-        batch_size: inputs a pass.
+        batch_size: inputs a pass; behind a late layer, where most of the time goes into reading the
+            weights, more of them.
     """
 
     def __init__(self, model: keras.Model, layer: str, score: str, precision: str, batch_size: int) -> None:
@@ -38,7 +42,7 @@ class Probe:
 
     def scores(self, x: np.ndarray) -> np.ndarray:
         """Return y, (n, classes), of inputs (n, h, w, c)."""
-        return self._in_batches(self._scores, x)
+        return self._in_batches(self._scores, x, self.batch_size)
 
     def scores_behind(self, x: np.ndarray, A: np.ndarray) -> np.ndarray:
         """Return y, (n, classes), of one input (h, w, c) whose layer answers A, (n, u, v, k).
@@ -46,11 +50,12 @@ class Probe:
         Only what lies behind the layer is computed, with what reaches it around the layer.
         """
         first = tf.constant(x[None], tf.float32)
-        return self._in_batches(lambda A: self._scores_behind(first, A), A)
+        size = max(self.batch_size, min(MOST_PLANES, PLANES // A[0].nbytes))
+        return self._in_batches(lambda A: self._scores_behind(first, A), A, size)
 
     def gradients(self, x: np.ndarray, c: int) -> np.ndarray:
         """Return dy_c/dx, of the shape of x, (n, h, w, c), summed over nothing."""
-        return self._in_batches(lambda x: self._gradients(x, tf.constant(c)), x)
+        return self._in_batches(lambda x: self._gradients(x, tf.constant(c)), x, self.batch_size)
 
     def guided_gradients(self, x: np.ndarray, c: int) -> np.ndarray:
         """Return dy_c/dx where each ReLU lets back only what is positive there and was positive forward.
@@ -58,10 +63,10 @@ class Probe:
         Source:
             Springenberg et al. 2015, Striving for Simplicity, section 3.4.
         """
-        return self._in_batches(lambda x: self._guided_gradients(x, tf.constant(c)), x)
+        return self._in_batches(lambda x: self._guided_gradients(x, tf.constant(c)), x, self.batch_size)
 
-    def _in_batches(self, ask: Callable[[tf.Tensor], tf.Tensor], inputs: np.ndarray) -> np.ndarray:
-        size, answers = min(self.batch_size, len(inputs)), []
+    def _in_batches(self, ask: Callable[[tf.Tensor], tf.Tensor], inputs: np.ndarray, most: int) -> np.ndarray:
+        size, answers = min(most, len(inputs)), []
         with computing_in(self.precision):
             for start in range(0, len(inputs), size):
                 some = inputs[start : start + size]

@@ -7,7 +7,6 @@ import json
 import math
 import os
 from collections.abc import Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -23,6 +22,8 @@ from gradcam_cli.views import Box
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+    from gradcam_cli.weights import Checksum
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class Setting:
 
     model: str
     weights: str | None
-    weights_hash: Future[str] | None
+    weights_hash: Checksum | None
     score: str
     fit: str
     preprocessing: str
@@ -65,7 +66,7 @@ class Setting:
 
     @property
     def weights_sha256(self) -> str | None:
-        """The hash of the weights' file; waits for it, where nothing else does."""
+        """The hash of the weights' file, which is read for it."""
         return self.weights_hash.result() if self.weights_hash else None
 
 

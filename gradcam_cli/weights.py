@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
+import threading
 import urllib.error
 import urllib.request
+from concurrent.futures import Future, ThreadPoolExecutor
 from importlib import resources
 from pathlib import Path
 
@@ -94,6 +96,34 @@ def _download(url: str, target: Path, expected_hash: str | None) -> None:
             raise WeightsError(f"{url}: the download broke off: expected {length} bytes, got {file.tell()}")
         if expected_hash and digest.hexdigest() != expected_hash:
             raise WeightsError(f"{url}: wrong hash: expected {expected_hash}, got {digest.hexdigest()}")
+
+
+class Checksum:
+    """The SHA-256 of a file, read when it is first asked for, or from `start` on beside other work.
+
+    Half a gigabyte takes a core a second, which nobody should wait for who does not ask.
+
+    Args:
+        path: of the file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        self._future: Future[str] | None = None
+
+    def start(self) -> Future[str]:
+        """Begin to read, unless that is done already."""
+        with self._lock:
+            if self._future is None:
+                pool = ThreadPoolExecutor(1)
+                self._future = pool.submit(sha256, self._path)
+                pool.shutdown(wait=False)
+            return self._future
+
+    def result(self) -> str:
+        """Return the hash, in hexadecimal; wait for it if need be."""
+        return self.start().result()
 
 
 def sha256(path: str | Path) -> str:

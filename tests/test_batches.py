@@ -27,13 +27,13 @@ def free(monkeypatch):
 @pytest.mark.parametrize(
     ("side", "channels", "expected"),
     [
-        (256, 256, 8),  # 64 MB an image: half a gigabyte is eight
-        (256, 250, 8),  # nine would fit almost: a power of two
+        (256, 256, 16),  # 64 MB an image: a gigabyte is sixteen
+        (256, 250, 16),  # a little more would fit: a power of two
         (8, 4, 64),  # 1 kB an image: no more than 64
-        (2048, 64, 1),  # a gigabyte an image: one at least
+        (2048, 128, 1),  # two gigabytes an image: one at least
     ],
 )
-def test_activations_fill_half_a_gigabyte(free, side, channels, expected):
+def test_activations_fill_a_gigabyte(free, side, channels, expected):
     assert batches.default_batch_size(convolution(side, channels), (side, side, 3)) == expected
 
 
@@ -46,11 +46,11 @@ def test_little_memory_makes_small_batches(free):
 def test_open_sides_are_those_of_the_input(free):
     x = keras.Input((None, None, 3))
     model = keras.Model(x, keras.layers.Conv2D(256, 3, padding="same")(x))
-    assert batches.default_batch_size(model, (256, 256, 3)) == 8
+    assert batches.default_batch_size(model, (256, 256, 3)) == 16
 
 
-def test_vgg19_gets_eight(free):
-    assert batches.default_batch_size(keras.applications.VGG19(weights=None), (224, 224, 3)) == 8
+def test_vgg19_gets_sixteen(free):
+    assert batches.default_batch_size(keras.applications.VGG19(weights=None), (224, 224, 3)) == 16
 
 
 def test_an_unknown_graph_gets_eight(free):

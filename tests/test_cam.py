@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gradcam_cli.cam import METHODS, eigencam, gradcam, why_zero
+from gradcam_cli.cam import BASELINES, METHODS, Cam, eigencam, gradcam, why_zero
 
 # Two channels on a 2x2 plane, and the gradient of the score with respect to them.
 A = np.zeros((2, 2, 2), np.float32)
@@ -38,14 +38,15 @@ BY_HAND = {
 
 def check(name, method):
     expected_alpha, expected_L = BY_HAND[name]
-    alpha, L = method(A, dA)
+    made = method(A, dA)
+    alpha, L = (made.alpha, made.L) if isinstance(made, Cam) else made
     assert (alpha is None) == (expected_alpha is None)
     if alpha is not None:
         np.testing.assert_allclose(alpha, expected_alpha, rtol=1e-6)
     np.testing.assert_allclose(L, expected_L, rtol=1e-6)
 
 
-@pytest.mark.parametrize("name", set(METHODS) - {"random"})
+@pytest.mark.parametrize("name", set(METHODS) - set(BASELINES))
 def test_by_hand(name):
     """Weights and map as worked out by hand."""
     check(name, METHODS[name])
@@ -106,32 +107,31 @@ def test_wrong_formulas_fail(wrong):
 
 
 def test_every_method_has_a_wrong_formula():
-    assert {name.split()[0] for name in WRONG} == set(METHODS) - {"random"} == set(BY_HAND)
+    assert {name.split()[0] for name in WRONG} == set(METHODS) - set(BASELINES) == set(BY_HAND)
 
 
 def test_eigencam_is_positive_for_negative_activations():
     """The sign that the decomposition leaves open is chosen so that the sum of A V_1 is positive."""
     for sign in (1, -1):
-        _, L = eigencam(sign * A, dA)
-        np.testing.assert_allclose(L, BY_HAND["eigencam"][1], rtol=1e-6)
+        np.testing.assert_allclose(eigencam(sign * A, dA).L, BY_HAND["eigencam"][1], rtol=1e-6)
 
 
 def test_gradcam_plus_plus_takes_scores_of_any_size():
     """exp(S) would overflow for a logit of 1000; a gradient scaled by c gives weights of 1/(2/c + S g)."""
     for scale in (1e-20, 1e10):
-        alpha, L = METHODS["gradcam++"](A, scale * dA.astype(np.float64))
-        assert np.isfinite(alpha).all()
-        assert np.isfinite(L).all()
+        made = METHODS["gradcam++"](A, scale * dA.astype(np.float64))
+        assert np.isfinite(made.alpha).all()
+        assert np.isfinite(made.L).all()
 
 
 @pytest.mark.parametrize("name", METHODS)
 def test_nothing_in_nothing_out(name):
-    """No division by zero: dead activations and missing gradients give zeros, never NaN; random does not care."""
+    """No division by zero: dead activations and missing gradients give zeros, never NaN; baselines do not care."""
     zeros = np.zeros((2, 2, 3), np.float32)
     for A_, dA_ in ((zeros, zeros), (zeros, zeros + 1), (zeros + 1, zeros)):
         L = METHODS[name](A_, dA_).L
         assert np.isfinite(L).all()
-        if name != "random" and not (name == "eigencam" and A_.any()):
+        if name not in BASELINES and not (name == "eigencam" and A_.any()):
             assert not L.any()
 
 
@@ -143,6 +143,14 @@ def test_random_is_uniform_and_repeatable():
     assert L.var() == pytest.approx(1 / 12, abs=0.002)
     np.testing.assert_array_equal(L, METHODS["random"](plane, -plane).L)
     assert not np.allclose(L, METHODS["random"](2 * plane, plane).L)
+
+
+def test_centre_and_whole_by_hand():
+    """exp(-2 (x^2 + y^2)) of the cells' centres, -2/3, 0 and 2/3 of three and -1/2 and 1/2 of two; and ones."""
+    plane = np.zeros((3, 2, 1), np.float32)
+    edge, middle = np.exp(-2 * (4 / 9 + 1 / 4)), np.exp(-2 / 4)
+    np.testing.assert_allclose(METHODS["centre"](plane, plane).L, [[edge] * 2, [middle] * 2, [edge] * 2], rtol=1e-6)
+    np.testing.assert_array_equal(METHODS["whole"](plane, plane).L, np.ones((3, 2)))
 
 
 def test_arguments_are_left_alone():

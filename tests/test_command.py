@@ -19,8 +19,8 @@ from gradcam_cli.commands import run as commands_run
 from gradcam_cli.precision import has_bfloat16
 
 KEYS = """schema_version input sha256 status error hint model weights layer method score class_index class_name
-class_id logit probability top map fit view preprocessing precision batch_size zoom_order counterfactual smooth outputs
-seconds versions""".split()
+class_id class_asked logit probability top map fit view preprocessing precision batch_size zoom_order counterfactual
+smooth outputs seconds versions""".split()
 
 
 @pytest.fixture

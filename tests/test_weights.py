@@ -9,7 +9,7 @@ import pytest
 from gradcam_cli import weights
 from gradcam_cli.applications import applications
 from gradcam_cli.errors import WeightsError
-from gradcam_cli.weights import cache_directory, find_weights, obtain_weights, sha256
+from gradcam_cli.weights import Checksum, cache_directory, find_weights, obtain_weights, sha256
 
 CONTENT = b"weights" * 1000
 
@@ -141,6 +141,18 @@ def test_a_silent_server_is_given_up(application, monkeypatch):
     with silent, pytest.raises(WeightsError, match="timed out"):
         obtain_weights(application)
     assert left_behind() == []
+
+
+def test_a_checksum_is_read_when_it_is_asked_for(tmp_path):
+    """Not before; and only once, whoever asks."""
+    path = tmp_path / "abc"
+    path.write_bytes(b"before")
+    checksum = Checksum(path)
+    path.write_bytes(b"abc")
+    assert checksum.start() is checksum.start()
+    assert checksum.result() == sha256(path)
+    path.write_bytes(b"after")
+    assert checksum.result() != sha256(path)
 
 
 def test_sha256_of_a_file(tmp_path):

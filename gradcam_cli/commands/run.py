@@ -69,7 +69,10 @@ def finished_jobs(
     from gradcam_cli import pipeline
     from gradcam_cli.runs import prepare_run
 
-    run = prepare_run(load_classifier(options), request_of(options))
+    classifier = load_classifier(options)
+    if options["as_json"] and classifier.weights_hash:
+        classifier.weights_hash.start()  # every line names it
+    run = prepare_run(classifier, request_of(options))
     workers = options["workers"] or cores()
     ahead = run.batch_size + workers
 
