@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-CENTRE_SIGMA = 0.5
+CENTRE_SIGMA = 1 / 3
 
 
 class Cam(NamedTuple):
@@ -131,7 +131,7 @@ def random(A: np.ndarray, dA: np.ndarray) -> Cam:
 def centre(A: np.ndarray, dA: np.ndarray) -> Cam:
     """A baseline that bets on the middle of the picture, where photographers put things.
 
-    L = exp(-(x^2 + y^2) / (2 sigma^2)),  x and y from -1 to 1 over the plane, sigma = 1/2
+    L = exp(-(x^2 + y^2) / (2 sigma^2)),  x and y from -1 to 1 over the plane, sigma = 1/3
     """
     y, x = (np.abs((np.arange(side) + 0.5) / side * 2 - 1) for side in A.shape[:2])
     return Cam(None, np.exp(-(y[:, None] ** 2 + x**2) / (2 * CENTRE_SIGMA**2)).astype(np.float32))

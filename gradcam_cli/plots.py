@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _BASELINE = "0.6"
+_COLOURS = [f"C{number}" for number in (0, 1, 2, 3, 4, 5, 6, 8, 9)]  # without the gray one
 
 
 def plot_values(title: str, values: Mapping[str, Sequence[float]], baselines: Sequence[str]) -> Figure:
@@ -25,7 +26,7 @@ def plot_values(title: str, values: Mapping[str, Sequence[float]], baselines: Se
     figure, axes = _figure(title, 1.2 + 0.45 * len(values))
     rng = np.random.default_rng(0)  # spreads the dots within their row
     for place, (name, numbers) in enumerate(values.items()):
-        colour = _BASELINE if name in baselines else f"C{place % 10}"
+        colour = _BASELINE if name in baselines else _COLOURS[place % len(_COLOURS)]
         axes.plot(numbers, place + rng.uniform(-0.25, 0.25, len(numbers)), ".", color=colour, alpha=0.4, markersize=5)
         mean = float(np.mean(numbers))
         axes.plot([mean, mean], [place - 0.38, place + 0.38], color="black", linewidth=2)
@@ -49,7 +50,7 @@ def plot_curves(title: str, curves: Mapping[str, Sequence[Sequence[float]]], bas
     for place, (name, lines) in enumerate(curves.items()):
         mean = np.mean(lines, axis=0)
         gray = name in baselines
-        colour, style = (_BASELINE, next(styles, "--")) if gray else (f"C{place % 10}", "-")
+        colour, style = (_BASELINE, next(styles, "--")) if gray else (_COLOURS[place % len(_COLOURS)], "-")
         area = float(np.trapezoid(mean, dx=1 / (len(mean) - 1)))
         axes.plot(np.linspace(0, 1, len(mean)), mean, color=colour, linestyle=style, label=f"{name}: area {area:.3f}")
     axes.set(xlabel="share of the pixels exchanged", ylabel="mean probability of the class", xlim=(0, 1))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -54,10 +54,24 @@ def weights_kept(model: keras.Model) -> Iterator[None]:
 
 
 def randomise(layer: keras.Layer, rng: np.random.Generator) -> None:
-    """Shuffle the entries of each weight of a layer: what was learnt is gone, their scale stays."""
+    """Draw the weights of a layer anew, as they were before its training.
+
+    That is by the layer's own initialisers. A weight that has none under its name is drawn from a
+    normal distribution of its deviation, a vector shuffled.
+    """
     for variable in layer.variables:
-        value = variable.numpy()
-        variable.assign(rng.permutation(value.ravel()).reshape(value.shape))
+        variable.assign(_drawn_anew(layer, variable, rng))
+
+
+def _drawn_anew(layer: keras.Layer, variable: keras.Variable, rng: np.random.Generator) -> Any:
+    for name in (variable.name, variable.name.removesuffix("_kernel")):
+        if initialiser := getattr(layer, f"{name}_initializer", None):
+            config = initialiser.get_config()
+            if "seed" in config:
+                initialiser = type(initialiser).from_config({**config, "seed": int(rng.integers(2**31))})
+            return initialiser(variable.shape, dtype=variable.dtype)
+    value = variable.numpy()
+    return rng.permutation(value) if value.ndim < 2 else rng.normal(0, value.std(), value.shape)
 
 
 def cascade(model: keras.Model) -> list[tuple[str, keras.Layer]]:
@@ -76,7 +90,7 @@ def check_sanity(run: Run, photos: Sequence[Seen], seed: int) -> Iterator[Step]:
     Args:
         run: the maps that are checked.
         photos: seen by the network.
-        seed: of the shuffling.
+        seed: of the new weights.
 
     Source:
         Adebayo et al. 2018, Sanity Checks for Saliency Maps, section 4 (cascading randomization).

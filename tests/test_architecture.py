@@ -14,7 +14,10 @@ FLOORS = [
     {"errors", "messages", "files", "applications", "views", "png", "ordered", "interrupts", "metrics", "junit"},
     {"cam", "maps", "images", "inputs", "labels", "preprocessing", "weights", "outputs", "precision", "forms"},
     {"layers", "head", "render", "mini", "attribution", "methods", "annotations", "plots"},
-    {f"neuralode.{name}" for name in "__init__ trees tableaus batch failures control field steps integrate".split()},
+    {
+        f"neuralode.{name}"
+        for name in "__init__ trees tableaus arguments batch failures control field steps integrate".split()
+    },
     {f"neuralode.{name}" for name in "forward adjoint discrete solve layer".split()},
     {"network", "results", "storage", "batches", "drift", "annotated_classes"},
     {"models", "photos", "probe", "records"},

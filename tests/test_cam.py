@@ -146,9 +146,9 @@ def test_random_is_uniform_and_repeatable():
 
 
 def test_centre_and_whole_by_hand():
-    """exp(-2 (x^2 + y^2)) of the cells' centres, -2/3, 0 and 2/3 of three and -1/2 and 1/2 of two; and ones."""
+    """exp(-4.5 (x^2 + y^2)) of the cells' centres, -2/3, 0 and 2/3 of three and -1/2 and 1/2 of two; and ones."""
     plane = np.zeros((3, 2, 1), np.float32)
-    edge, middle = np.exp(-2 * (4 / 9 + 1 / 4)), np.exp(-2 / 4)
+    edge, middle = np.exp(-4.5 * (4 / 9 + 1 / 4)), np.exp(-4.5 / 4)
     np.testing.assert_allclose(METHODS["centre"](plane, plane).L, [[edge] * 2, [middle] * 2, [edge] * 2], rtol=1e-6)
     np.testing.assert_array_equal(METHODS["whole"](plane, plane).L, np.ones((3, 2)))
 

@@ -1,5 +1,6 @@
 """Randomised networks: what is shuffled, what is put back, and which methods are named."""
 
+import keras
 import numpy as np
 import pytest
 from conftest import small_network
@@ -28,16 +29,37 @@ def test_cascade_runs_from_the_output_back(classifier):
     assert [path for path, _ in sanity.cascade(classifier.model)] == NAMES
 
 
-def test_shuffling_keeps_the_values_and_loses_their_places(classifier):
+def test_weights_are_drawn_as_before_training(classifier):
+    """Glorot's limit is sqrt(6 / (fan in + fan out)), and biases are zero; afterwards all is as it was."""
     layer = classifier.model.get_layer("hidden")
+    trained = [layer.kernel.numpy(), np.ones(6, np.float32)]
+    layer.set_weights(trained)
     with sanity.weights_kept(classifier.model):
-        before = [weight.copy() for weight in layer.get_weights()]
         sanity.randomise(layer, np.random.default_rng(0))
-        for a, b in zip(before, layer.get_weights(), strict=True):
-            np.testing.assert_array_equal(np.sort(a.ravel()), np.sort(b.ravel()))
-        assert (before[0] != layer.get_weights()[0]).mean() > 0.9
-    for a, b in zip(before, layer.get_weights(), strict=True):
+        limit = np.sqrt(6 / (125 + 6))
+        assert 0.9 * limit < np.abs(layer.kernel.numpy()).max() <= limit
+        assert np.corrcoef(layer.kernel.numpy().ravel(), trained[0].ravel())[0, 1] < 0.1
+        assert not layer.bias.numpy().any()
+    for a, b in zip(trained, layer.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
+    layer.set_weights([trained[0], np.zeros(6, np.float32)])
+
+
+def test_weights_without_an_initialiser_keep_their_scale():
+    """A matrix of a layer of one's own is drawn with the deviation that it had, a vector shuffled."""
+
+    class Own(keras.Layer):
+        def build(self, shape):
+            self.W = self.add_weight(shape=(50, 60), initializer=keras.initializers.RandomNormal(3, 0.5), name="W")
+            self.v = self.add_weight(shape=(7,), initializer="uniform", name="v")
+
+    layer = Own()
+    layer.build(None)
+    before = layer.v.numpy()
+    sanity.randomise(layer, np.random.default_rng(0))
+    assert layer.W.numpy().mean() == pytest.approx(0, abs=0.05)
+    assert layer.W.numpy().std() == pytest.approx(0.5, rel=0.05)
+    np.testing.assert_array_equal(np.sort(layer.v.numpy()), np.sort(before))
 
 
 def test_weights_come_back_after_an_error(classifier):
