@@ -17,7 +17,7 @@ from contenders import LAYER
 from environments import HERE, OURS, PLACE, make_environment, python_of
 from machine import describe
 
-REPEATS = 3
+REPEATS = 1
 PHOTOS = {"ablationcam": 32, "scorecam": 1}
 """Two batches, so that the second finds everything compiled; where a photo takes a minute, that is of no account."""
 

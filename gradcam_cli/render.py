@@ -140,13 +140,14 @@ def sheet(rows: Sequence[Sequence[Cell]], dpi: int = 150) -> Figure:
 
     shapes = [pixels.shape[:2] for row in rows for _, pixels in row]
     width = max(CELL * max(min(1, W / H) for H, W in shapes), 1.4)
-    height = max(CELL * max(min(1, H / W) for H, W in shapes), 0.6)
+    heights = [max(CELL * max(min(1, pixels.shape[0] / pixels.shape[1]) for _, pixels in row), 0.6) for row in rows]
     head, gap = 0.45, 0.1
     columns = max(len(row) for row in rows)
-    total = np.array([columns * (width + gap) + gap, len(rows) * (height + head) + gap])
+    total = np.array([columns * (width + gap) + gap, sum(heights) + len(rows) * head + gap])
     drawing = Figure(figsize=tuple(total), dpi=dpi)
     for i, row in enumerate(rows):
-        bottom = total[1] - (i + 1) * (height + head)
+        height = heights[i]
+        bottom = total[1] - sum(heights[: i + 1]) - (i + 1) * head
         for j, (label, pixels) in enumerate(row):
             left = gap + j * (width + gap)
             axes = drawing.add_axes((left / total[0], bottom / total[1], width / total[0], height / total[1]))

@@ -23,7 +23,7 @@ FLOORS = [
     {"models", "photos", "probe", "records"},
     {"runs"},
     {"pipeline"},
-    {"api", "evaluation", "sanity", "again", "neuralode.check", "neuralode.spiral", "neuralode.flow"},
+    {"api", "evaluation", "sanity", "again", *(f"neuralode.{name}" for name in "check spiral flow portrait".split())},
     {"commands"},
     {"__init__", "__main__"},
 ]
@@ -51,7 +51,8 @@ def imported(path):
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "gradcam_cli":
             parts = node.module.split(".")[1:]
-            yield from [name_in(parts)] if parts else [name_in([alias.name]) for alias in node.names]
+            folder = not parts or (len(parts) == 1 and parts[0] in SPLIT)
+            yield from [name_in([*parts, alias.name]) for alias in node.names] if folder else [name_in(parts)]
 
 
 @pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))

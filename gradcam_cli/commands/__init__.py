@@ -15,6 +15,7 @@ from gradcam_cli.commands.evaluate import evaluate
 from gradcam_cli.commands.explain import explain
 from gradcam_cli.commands.layers import layers
 from gradcam_cli.commands.models import models
+from gradcam_cli.commands.neuralode import neuralode
 from gradcam_cli.errors import GradcamError
 from gradcam_cli.messages import say_error
 
@@ -89,3 +90,4 @@ gradcam.add_command(evaluate)
 gradcam.add_command(compare)
 gradcam.add_command(layers)
 gradcam.add_command(models)
+gradcam.add_command(neuralode)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import sys
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import click
@@ -180,6 +182,20 @@ def restored_messages() -> Any:
 
 def start_tensorflow(ctx: click.Context, *, verbose: bool) -> None:
     """Before TensorFlow is imported: keep its messages and Keras's prints away from the results."""
-    if not verbose and "tensorflow" not in sys.modules:
-        ctx.with_resource(without_native_noise())
+    if not verbose:
+        ctx.with_resource(_only_errors("tensorflow"))
+        if "tensorflow" not in sys.modules:
+            ctx.with_resource(without_native_noise())
     ctx.with_resource(contextlib.redirect_stdout(sys.stderr))
+
+
+@contextlib.contextmanager
+def _only_errors(name: str) -> Iterator[None]:
+    """Keep a logger's warnings, such as TensorFlow's on tracing, to itself."""
+    logger = logging.getLogger(name)
+    own = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(own)
