@@ -10,8 +10,8 @@ from gradcam_cli.errors import ModelError, UsageError
 from gradcam_cli.layers import default_layer, find_layer, intercepted, plane_layers, walk
 from gradcam_cli.models import load_model
 
-QUICK = """mini vgg16 vgg19 resnet50 resnet50v2 mobilenet mobilenetv2 mobilenetv3small densenet121 efficientnetb0
-convnexttiny nasnetmobile xception inceptionv3""".split()
+QUICK = """mini vgg16 vgg19 resnet50 resnet50v2 mobilenet mobilenetv2 mobilenetv3small efficientnetb0
+convnexttiny xception""".split()
 
 
 def chosen(name):

@@ -6,6 +6,7 @@ import pytest
 from PIL import Image
 
 
+@pytest.mark.slow
 def test_check_prints_errors_that_fall_with_the_tolerance(run):
     done = run("neuralode", "check", "linear", "--json")
     assert (done.status, done.stderr) == (0, "")
@@ -30,6 +31,7 @@ def test_flow_draws_figure_1(run):
         assert picture.format == "JPEG"
 
 
+@pytest.mark.slow
 def test_spiral_learns_and_draws(run):
     """The loss of a few iterations is a number, the picture and the frames are there."""
     done = run("neuralode", "spiral", "--iterations", "40", "--frames", "spiral.gif", "--json")

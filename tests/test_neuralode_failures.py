@@ -8,6 +8,8 @@ from gradcam_cli.errors import GradcamError
 from gradcam_cli.neuralode.failures import NotFiniteError, Status, StepUnderflowError, TooManyStepsError
 from gradcam_cli.neuralode.solve import odeint
 
+pytestmark = pytest.mark.slow
+
 ONE = tf.constant([1.0, 0.5], tf.float64)
 
 
@@ -88,7 +90,6 @@ def test_in_a_function_as_an_op_error():
             tf.function(lambda f=f, options=options: odeint(f, ONE, (0, 2), **options).z)()
 
 
-@pytest.mark.slow
 def test_xla_answers_nan_and_check_raises():
     """Under XLA values and gradients are NaN, and `check` raises what an eager run does."""
     w = tf.Variable(1.0, dtype=tf.float64)

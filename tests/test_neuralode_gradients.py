@@ -12,6 +12,8 @@ from scipy.integrate import solve_ivp
 from gradcam_cli.errors import UsageError
 from gradcam_cli.neuralode.solve import odeint
 
+pytestmark = pytest.mark.slow
+
 F64 = "float64"
 
 
@@ -59,7 +61,6 @@ def value_and_gradients(f, z0, t, **options):
 T = tf.constant([0.0, 0.4, 1.0], tf.float64)
 
 
-@pytest.mark.slow
 def test_finite_differences_discrete_adjoint():
     """The three agree, the closer the tighter the tolerance, for z0, inner and outer times, and each weight."""
     f, z0 = bent(), image()
@@ -121,7 +122,6 @@ def test_scipy_agrees(method):
         np.testing.assert_allclose(ours, other.reshape(3, *z0.shape), rtol=1e-7, atol=1e-8)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("dtype", "gradient", "solver"),
     [
@@ -152,7 +152,6 @@ def test_eager_graph_and_xla_agree(dtype, gradient, solver):
         np.testing.assert_allclose(x, y, rtol=tolerance, atol=tolerance)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("jit_compile", [False, True])
 def test_the_tape_may_stand_outside(jit_compile):
     """A compiled function differentiated from outside gives the gradients of the eager run."""
@@ -241,7 +240,6 @@ def test_weights_are_those_of_the_solve():
     np.testing.assert_allclose(tape.gradient(z, a), np.exp(0.5), rtol=1e-5)
 
 
-@pytest.mark.slow
 def test_own_tolerances_of_the_backward_solve():
     """A tight backward solve after a loose forward one, and another solver, change the gradient only."""
     f, z0 = bent(), image()
@@ -255,7 +253,6 @@ def test_own_tolerances_of_the_backward_solve():
     assert counts[2] != counts[0]
 
 
-@pytest.mark.slow
 def test_parameters_in_the_norm():
     """Asked for, the quadratures take part in the choice of steps: their stiff one needs more of them."""
     w, z0 = tf.Variable(1.0, dtype=tf.float64), tf.constant([1.0], tf.float64)
@@ -304,7 +301,6 @@ def test_traces_are_kept_and_let_go():
     assert gone() is None
 
 
-@pytest.mark.slow
 def test_torchdiffeq_agrees():
     """Values and gradients of a small convolutional f with copied weights."""
     torch = pytest.importorskip("torch")

@@ -8,6 +8,8 @@ from gradcam_cli.errors import UsageError
 from gradcam_cli.neuralode.solve import odeint
 from gradcam_cli.neuralode.tableaus import SOLVERS
 
+pytestmark = pytest.mark.slow
+
 T = 2.2
 
 
