@@ -17,7 +17,7 @@ from contenders import LAYER
 from environments import HERE, OURS, PLACE, make_environment, python_of
 from machine import describe
 
-REPEATS = 1
+REPEATS = 3
 PHOTOS = {"ablationcam": 32, "scorecam": 1}
 """Two batches, so that the second finds everything compiled; where a photo takes a minute, that is of no account."""
 
@@ -60,7 +60,7 @@ def main() -> None:
         for name, (tool, method, precision) in jobs.items()
     ]
     (HERE / "methods.json").write_text(
-        json.dumps({"machine": describe(RUNS / "photos"), "rows": rows}, indent=1) + "\n"
+        json.dumps({"machine": describe(RUNS / "photos"), "repeats": REPEATS, "rows": rows}, indent=1) + "\n"
     )
 
 
