@@ -142,8 +142,8 @@ def methods() -> str:
     ]
     return (
         "## Methods that ask the network once a channel\n\n"
-        f"`python benchmarks/methods.py` on {found['machine']['date']}, {found['repeats']} time(s), beside pytorch-grad-cam with batches of 32, "
-        "both for the 512 channels of block5_conv4. gradcam computes Ablation-CAM behind the layer only, and channels "
+        f"`python benchmarks/methods.py` on {found['machine']['date']}, repeats: {found['repeats']}; "
+        "pytorch-grad-cam with batches of 32, both for the 512 channels of block5_conv4. gradcam computes Ablation-CAM behind the layer only, and channels "
         "that are zero not at all.\n\n" + "\n".join(lines)
     )
 
