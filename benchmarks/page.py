@@ -143,8 +143,9 @@ def methods() -> str:
     return (
         "## Methods that ask the network once a channel\n\n"
         f"`python benchmarks/methods.py` on {found['machine']['date']}, repeats: {found['repeats']}; "
-        "pytorch-grad-cam with batches of 32, both for the 512 channels of block5_conv4. gradcam computes Ablation-CAM behind the layer only, and channels "
-        "that are zero not at all.\n\n" + "\n".join(lines)
+        "pytorch-grad-cam with batches of 32, both for the 512 channels of block5_conv4. "
+        "gradcam computes Ablation-CAM behind the layer only, and channels that are zero not at all.\n\n"
+        + "\n".join(lines)
     )
 
 
