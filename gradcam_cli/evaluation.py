@@ -65,7 +65,7 @@ class Protocol:
     Attributes:
         metrics: names in `metrics.tables.METRICS`.
         steps: of deletion and insertion.
-        base: what takes the place of deleted pixels, a name in `faithfulness.BASELINES`.
+        base: what takes the place of deleted pixels, a name in `faithfulness.BASES`.
         tolerance: of the pointing game, in pixels of the photo.
         seed: of ROAD's noise.
         without_relu: whether each method of the layer is measured without its ReLU, too.
@@ -179,7 +179,7 @@ class Evaluation:
         if asked & {"drop", "increase"}:
             y, o = one.prediction.probability, float(p(faithfulness.masked(x, L)[None])[0])
             values["drop"], values["increase"] = faithfulness.average_drop(y, o), faithfulness.increase(y, o)
-        base = faithfulness.BASELINES[self.protocol.base]
+        base = faithfulness.BASES[self.protocol.base]
         for name, curve in (("deletion", faithfulness.deletion), ("insertion", faithfulness.insertion)):
             if name in asked:
                 found = curve(p, x, L, base(x), self.protocol.steps)

@@ -63,10 +63,10 @@ def test_the_best_and_the_worst_map():
 def test_bases():
     """Mean keeps each colour's mean; blur keeps a flat picture, and nearly nothing of fine noise; black is zero."""
     x = np.random.default_rng(0).uniform(0, 255, (40, 60, 3)).astype(np.float32)
-    np.testing.assert_allclose(f.BASELINES["mean"](x)[7, 9], x.mean((0, 1)), rtol=1e-5)
-    assert f.BASELINES["blur"](x).std() < x.std() / 5
-    np.testing.assert_allclose(f.BASELINES["blur"](np.full_like(x, 77)), 77, rtol=1e-5)
-    assert not f.BASELINES["black"](x).any()
+    np.testing.assert_allclose(f.BASES["mean"](x)[7, 9], x.mean((0, 1)), rtol=1e-5)
+    assert f.BASES["blur"](x).std() < x.std() / 5
+    np.testing.assert_allclose(f.BASES["blur"](np.full_like(x, 77)), 77, rtol=1e-5)
+    assert not f.BASES["black"](x).any()
 
 
 class Silent:

@@ -5,6 +5,13 @@ import json
 import pytest
 from PIL import Image
 
+from gradcam_cli.commands.neuralode import EXAMPLES
+from gradcam_cli.neuralode import check as checking
+
+
+def test_every_example_can_be_checked():
+    assert tuple(checking.EXAMPLES) == EXAMPLES
+
 
 @pytest.mark.slow
 def test_check_prints_errors_that_fall_with_the_tolerance(run):

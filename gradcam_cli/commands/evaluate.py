@@ -23,22 +23,17 @@ from gradcam_cli.commands.options import (
 from gradcam_cli.errors import UsageError
 from gradcam_cli.inputs import find_sources, gather, no_image
 from gradcam_cli.messages import log
+from gradcam_cli.metrics.faithfulness import BASES
 from gradcam_cli.metrics.tables import FAITHFULNESS, LOCALISATION, METRICS
 from gradcam_cli.outputs import TREE
 
-EPILOG = """\
-Metrics (^ more is better, v less is better):
-  drop      v  average drop of the probability when only the map's part is left
-  increase  ^  share of photos whose probability grows when only the map's part is left
-  deletion  v  area under the probability while the map's part is deleted
-  insertion ^  area under the probability while the map's part is put in
-  road      ^  ROAD: the least relevant pixels removed, against the most relevant ones
-With --annotations:
-  pointing  ^  pointing game: share of peaks inside the object
-  energy    ^  share of the map inside the object
-  iou       ^  intersection over union of the map's box and the annotated one
-  error1    v  localisation error of the first prediction; error5: of the first five
-
+_METRICS = "".join(
+    f"  {name:9} {'^' if metric.more_is_better else 'v'}  {metric.title}{' *' if metric.annotated else ''}\n"
+    for name, metric in METRICS.items()
+)
+EPILOG = f"""\
+Metrics (^ more is better, v less is better, * with --annotations):
+{_METRICS}
 Examples:
   gradcam evaluate photos --method gradcam --method layercam --plots plots
   gradcam evaluate photos --annotations instances.json --metric pointing --metric energy
@@ -85,7 +80,7 @@ _what, _how, _output = under("What to explain"), under("How to measure"), under(
 @_how("--steps", type=click.IntRange(2, 1000), default=20, show_default=True, metavar="N", help="Of each curve.")
 @_how(
     "--base",
-    type=click.Choice(["blur", "mean", "black"]),
+    type=click.Choice(list(BASES)),
     default="blur",
     show_default=True,
     help="What takes the place of deleted pixels.",

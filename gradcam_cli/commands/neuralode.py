@@ -18,7 +18,7 @@ from gradcam_cli.errors import UsageError
 from gradcam_cli.interrupts import check_interrupts
 from gradcam_cli.messages import progress
 from gradcam_cli.neuralode.tableaus import SOLVERS
-from gradcam_cli.outputs import FORMATS, format_of
+from gradcam_cli.outputs import PICTURES, format_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 HELP = {"help_option_names": ["-h", "--help"]}
 _option = under("Options")
 EXAMPLES = ("linear", "logistic", "spiral", "network")
-PICTURES = tuple(suffix for suffixes in FORMATS.values() for suffix in suffixes)
 
 
 @click.group(context_settings=HELP)

@@ -89,7 +89,7 @@ def mean_colour(x: np.ndarray) -> np.ndarray:
     return np.full_like(x, x.mean(axis=(0, 1), dtype=np.float64))
 
 
-BASELINES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+BASES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "blur": blurred,
     "mean": mean_colour,
     "black": np.zeros_like,
