@@ -66,14 +66,17 @@ def intercepted(operations: Mapping[str, Any], through: Callable[[str, Any], Any
 
 
 def walk(model: keras.Model, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield (path, operation) of everything a model is made of, what it holds behind itself."""
+    """Yield (path, operation) of everything a model is made of, what it holds behind itself.
+
+    What lies in a layer that calls itself `opaque` is left out: it is called many times in one pass.
+    """
     inner = getattr(model, "operations", None) or model._flatten_layers(include_self=False, recursive=False)
     for operation in inner:
         if isinstance(operation, keras.layers.InputLayer):
             continue
         path = prefix + operation.name
         yield path, operation
-        if isinstance(operation, keras.Layer):
+        if isinstance(operation, keras.Layer) and not getattr(operation, "opaque", False):
             yield from walk(operation, path + "/")
 
 

@@ -179,7 +179,9 @@ def _recognise(model: keras.Model) -> Application | None:
 
 
 def _guess_labels(model: keras.Model, application: Application | None) -> Labels:
-    """The names of its application's classes, where the model has as many."""
+    """The names that the model's last layer holds, or those of its application's classes, where it has as many."""
+    if names := getattr(next(iter(reversed(getattr(model, "layers", []))), None), "labels", ()):
+        return Labels(tuple(names))
     outputs = getattr(model, "outputs", None)
     if application and outputs and outputs[0].shape[-1] == len(labels_of(application).names):
         return labels_of(application)

@@ -84,7 +84,7 @@ def compile_network(
             _check_planes(activations)
             logits, p = scores_of(output, head)
             y = logits if score == "logit" else p
-            classes = _class_indices(y, codes)
+            classes = class_indices(y, codes)
             y_c = [tf.gather(y, classes[:, c], batch_dims=1) for c in range(codes.shape[1])]
         dA = [tape.gradient(score_of_c, zeros) for score_of_c in y_c]
         _check_connected(dA[0])
@@ -129,7 +129,7 @@ def scores_of(output: tf.Tensor, head: Head | None) -> tuple[tf.Tensor | None, t
     return logits, probabilities(logits, kind)
 
 
-def _class_indices(y: tf.Tensor, codes: tf.Tensor) -> tf.Tensor:
+def class_indices(y: tf.Tensor, codes: tf.Tensor) -> tf.Tensor:
     """Return (n, C) class indices: a code as it is, and -r as the class of the r-th largest score."""
     ranked = tf.argsort(y, axis=-1, direction="DESCENDING", stable=True)  # (n, classes)
     by_rank = tf.gather(ranked, tf.maximum(-codes - 1, 0), batch_dims=1)

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+MOST_COUNTS = 20
+"""Classes of a confusion whose counts are written out."""
 _BASELINE = "0.6"
 _COLOURS = [f"C{number}" for number in (0, 1, 2, 3, 4, 5, 6, 8, 9)]  # without the gray one
 
@@ -78,10 +80,33 @@ def plot_sanity(ranks: Mapping[str, Sequence[float]], layers: Sequence[str], beh
     return figure
 
 
-def _figure(title: str, height: float) -> tuple[Figure, Axes]:
+def plot_confusion(confusion: np.ndarray, labels: Sequence[str]) -> Figure:
+    """Draw which class is taken for which: counts, coloured by their share of the row.
+
+    Args:
+        confusion: (classes, classes), rows the true class, columns the predicted one.
+        labels: their names.
+    """
+    side = max(4.5, 0.45 * len(labels) + 2)
+    figure, axes = _figure("what is taken for what", side, side + 0.2)
+    axes.grid(visible=False)
+    shares = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    if len(labels) <= MOST_COUNTS:
+        for (i, j), count in np.ndenumerate(confusion):
+            if count:
+                colour = "white" if shares[i, j] > 0.5 else "black"
+                axes.text(j, i, str(count), ha="center", va="center", fontsize=8, color=colour)
+    axes.set_xticks(range(len(labels)), list(labels), rotation=60 if max(map(len, labels)) > 2 else 0)
+    axes.set_yticks(range(len(labels)), list(labels))
+    axes.set(xlabel="predicted", ylabel="true")
+    return figure
+
+
+def _figure(title: str, height: float, width: float = 7.5) -> tuple[Figure, Axes]:
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(7.5, height), dpi=130, layout="constrained")
+    figure = Figure(figsize=(width, height), dpi=130, layout="constrained")
     axes = figure.add_subplot()
     axes.set_title(title, fontsize=10)
     axes.grid(axis="x", color="0.9")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import io
 import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -179,3 +180,20 @@ def encode_figure(drawing: Figure, picture_format: str = "png") -> bytes:
     canvas.draw()  # type: ignore[no-untyped-call]
     pixels: np.ndarray = np.asarray(canvas.buffer_rgba())  # type: ignore[no-untyped-call]
     return encode(pixels[:, :, :3].copy(), picture_format)
+
+
+def encode_animation(frames: Sequence[np.ndarray], picture_format: str = "gif", seconds: float = 0.2) -> bytes:
+    """Return the file of an animation that runs for ever.
+
+    Args:
+        frames: (H, W, 3) uint8 each, all of one size.
+        picture_format: `gif`, of 256 colours a frame, or `apng`.
+        seconds: that each is shown.
+    """
+    buffer = io.BytesIO()
+    images = [Image.fromarray(frame) for frame in frames]
+    if picture_format == "gif":
+        images = [image.convert("P", palette=Image.Palette.ADAPTIVE) for image in images]
+    kind = "GIF" if picture_format == "gif" else "PNG"
+    images[0].save(buffer, kind, save_all=True, append_images=images[1:], duration=round(1000 * seconds), loop=0)
+    return buffer.getvalue()

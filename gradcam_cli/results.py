@@ -45,7 +45,7 @@ class Prediction:
     probability: float
 
     def __str__(self) -> str:
-        return f"{self.index} {self.name}" if self.name else str(self.index)
+        return f"{self.index} {self.name}" if self.name not in (None, str(self.index)) else str(self.index)
 
 
 @dataclass(frozen=True)

@@ -138,6 +138,8 @@ def open_model_file(file: Path, allow_unsafe: bool) -> keras.Model:
         raise ModelError(f"model {file}: expected a .keras or .h5 file, found none there")
     if file.suffix == ".keras" and not zipfile.is_zipfile(file):
         raise ModelError(f"{file} is not a .keras file, or is damaged: expected a zip archive")
+    from gradcam_cli.neuralode import classifier, fields, layer  # noqa: F401  # Keras opens the classes that are registered
+
     try:
         with without_initialising():
             model = keras.saving.load_model(file, compile=False, safe_mode=not allow_unsafe)

@@ -11,19 +11,37 @@ PACKAGE = Path(__file__).parent.parent / "gradcam_cli"
 
 # From the ground up: a module imports from floors below its own, or beside it, never from above.
 FLOORS = [
-    {"errors", "messages", "files", "applications", "views", "png", "ordered", "interrupts", "metrics", "junit"},
+    {
+        "errors",
+        "messages",
+        "files",
+        "applications",
+        "views",
+        "png",
+        "ordered",
+        "interrupts",
+        "metrics",
+        "junit",
+        "digits",
+    },
     {"cam", "maps", "images", "inputs", "labels", "preprocessing", "weights", "outputs", "precision", "forms"},
     {"layers", "head", "render", "mini", "attribution", "methods", "annotations", "plots"},
     {
         f"neuralode.{name}"
         for name in "__init__ trees tableaus arguments batch failures control field steps integrate".split()
     },
-    {f"neuralode.{name}" for name in "forward adjoint discrete solve layer".split()},
+    {f"neuralode.{name}" for name in "forward adjoint discrete solve layer fields classifier".split()},
     {"network", "results", "storage", "batches", "drift", "annotated_classes"},
     {"models", "photos", "probe", "records"},
     {"runs"},
     {"pipeline"},
-    {"api", "evaluation", "sanity", "again", *(f"neuralode.{name}" for name in "check spiral flow portrait".split())},
+    {
+        "api",
+        "evaluation",
+        "sanity",
+        "again",
+        *(f"neuralode.{name}" for name in "check spiral flow portrait data training robustness depth strip".split()),
+    },
     {"commands"},
     {"__init__", "__main__"},
 ]

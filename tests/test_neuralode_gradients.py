@@ -301,6 +301,75 @@ def test_traces_are_kept_and_let_go():
     assert gone() is None
 
 
+def test_a_function_in_f_that_reads_variables_is_refused():
+    """The gradient of variables that f's own `tf.function` reads would be lost, in part or all: never silently."""
+    w, z0 = tf.Variable(0.7, dtype=F64), tf.constant([1.0], F64)
+    inner = tf.function(lambda z: w * z)
+
+    class Layer(keras.Layer):
+        def __init__(self):
+            super().__init__(dtype="float64")
+            self.w = self.add_weight(shape=(), initializer="ones", name="w")
+            self.inner = tf.function(lambda z: self.w * z)
+            self.built = True
+
+        def call(self, t, z):
+            return self.inner(z) + self.w * z
+
+    for f in (lambda t, z: inner(z), lambda t, z: inner(z) + w * z, Layer()):
+        with pytest.raises(UsageError, match=r"tf\.function of its own"):
+            odeint(f, z0, (0, 1))
+        with pytest.raises(Exception, match=r"tf\.function of its own"):
+            tf.function(lambda f=f: odeint(f, z0, (0, 1)).z, autograph=False)()
+    np.testing.assert_allclose(inner(z0), [0.7])
+
+
+@pytest.mark.parametrize("gradient", ["adjoint", "discrete"])
+@pytest.mark.parametrize("graph", [False, True])
+def test_a_function_in_f(gradient, graph):
+    """One that is given values is right; so are tf.recompute_grad, and an odeint within f, that read them.
+
+    z' = w z is e^w, with derivative e^w; within f, odeint makes it z' = (e^w - 1) z.
+    """
+    w, z0 = tf.Variable(0.7, dtype=F64), tf.constant([1.0], F64)
+    given = tf.function(lambda w, z: w * z)
+    e = np.exp(0.7)
+    cases = [
+        (lambda t, z: given(1.0 * w, z), e),
+        (lambda t, z: tf.recompute_grad(lambda z: w * z)(z), e),
+        (lambda t, z: odeint(lambda s, y: w * y, z, (0, 1)).z[-1] - z, np.exp(e - 1) * e),
+    ]
+    for f, expected in cases:
+
+        def run(f=f):
+            with tf.GradientTape() as tape:
+                z = odeint(f, z0, (0, 1), gradient=gradient).z[-1]
+            return tape.gradient(z, w)
+
+        np.testing.assert_allclose(tf.function(run)() if graph else run(), expected, rtol=1e-4)
+
+
+def test_nothing_is_traced_twice():
+    """Neither a list of times, nor numbers of equal value, nor a batch that came before are a reason to trace f."""
+    traces = []
+
+    def f(t, z):
+        traces.append(1)
+        return -z
+
+    def solve(n, t, rtol):
+        before = len(traces)
+        odeint(f, tf.ones([n, 2]), t, rtol=rtol, atol=rtol)
+        return len(traces) - before
+
+    solve(8, [0, 1], 1e-3)
+    assert solve(8, [0, 1], 1e-3) == 0
+    assert solve(8, (0.0, 2.0), float("1e-3")) == 0
+    assert solve(8, np.array([0, 3]), np.float64(1e-3)) == 0
+    assert solve(5, [0, 1], 1e-3) <= 1
+    assert solve(8, [0, 1], 1e-3) == solve(5, [0, 1], 1e-3) == 0
+
+
 def test_torchdiffeq_agrees():
     """Values and gradients of a small convolutional f with copied weights."""
     torch = pytest.importorskip("torch")

@@ -6,11 +6,11 @@ import pytest
 from scipy.integrate import solve_ivp
 
 from gradcam_cli.neuralode.failures import SolverError
+from gradcam_cli.neuralode.fields import SpiralNetwork
 from gradcam_cli.neuralode.portrait import draw_spiral
 from gradcam_cli.neuralode.spiral import (
     POINTS,
     A,
-    SpiralNetwork,
     draw_batches,
     field_of,
     fit_error,

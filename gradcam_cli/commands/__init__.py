@@ -16,6 +16,9 @@ from gradcam_cli.commands.explain import explain
 from gradcam_cli.commands.layers import layers
 from gradcam_cli.commands.models import models
 from gradcam_cli.commands.neuralode import neuralode
+from gradcam_cli.commands.neuralode_evaluate import evaluate as neuralode_evaluate
+from gradcam_cli.commands.neuralode_explain import explain as neuralode_explain
+from gradcam_cli.commands.neuralode_train import train
 from gradcam_cli.errors import GradcamError
 from gradcam_cli.messages import say_error
 
@@ -85,6 +88,8 @@ def gradcam() -> None:
     """Show which parts of an image made a convolutional network choose a class."""
 
 
+for command in (train, neuralode_evaluate, neuralode_explain):
+    neuralode.add_command(command)
 gradcam.add_command(explain)
 gradcam.add_command(evaluate)
 gradcam.add_command(compare)

@@ -5,14 +5,16 @@ from __future__ import annotations
 import io
 import math
 import sys
+import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from gradcam_cli.commands.grouping import GroupedCommand, under
-from gradcam_cli.commands.options import message_options, start, start_tensorflow
+from gradcam_cli.commands.grouping import GroupedCommand, PreprocessType, under
+from gradcam_cli.commands.options import allow_unsafe_option, message_options, start, start_tensorflow
 from gradcam_cli.commands.tables import write_table
 from gradcam_cli.errors import UsageError
 from gradcam_cli.interrupts import check_interrupts
@@ -21,9 +23,14 @@ from gradcam_cli.neuralode.tableaus import SOLVERS
 from gradcam_cli.outputs import PICTURES, format_of
 
 if TYPE_CHECKING:
+    import keras
+    import numpy as np
+    import tensorflow as tf
     from matplotlib.figure import Figure
 
-    from gradcam_cli.neuralode.spiral import SpiralNetwork, Trajectory
+    from gradcam_cli.neuralode.fields import SpiralNetwork
+    from gradcam_cli.neuralode.layer import ODEBlock
+    from gradcam_cli.neuralode.spiral import Trajectory
 
 HELP = {"help_option_names": ["-h", "--help"]}
 _option = under("Options")
@@ -86,6 +93,7 @@ def check(ctx: click.Context, /, f: str, **options: Any) -> None:
     show_default=True,
     help="The picture, PNG or JPEG.",
 )
+@_option("--save", metavar="FILE.keras", type=click.Path(dir_okay=False, path_type=Path), help="Keep what was learned.")
 @_option("--frames", metavar="FILE.gif", type=click.Path(dir_okay=False, path_type=Path), help="Animate the learning.")
 @message_options
 @click.pass_context
@@ -98,15 +106,18 @@ def spiral(ctx: click.Context, /, **options: Any) -> None:
     _picture(options["output"])
     if options["frames"] and options["frames"].suffix.lower() != ".gif":
         raise UsageError(f"--frames {options['frames']}: expected a name ending in .gif")
+    if options["save"] and options["save"].suffix != ".keras":
+        raise UsageError(f"--save {options['save']}: expected a name ending in .keras")
     stdout = _begin(ctx, options)
     import keras
 
     from gradcam_cli.neuralode import spiral as learning
+    from gradcam_cli.neuralode.fields import SpiralNetwork
     from gradcam_cli.render import encode_figure
     from gradcam_cli.results import write
 
     keras.utils.set_random_seed(options["seed"])
-    f, data = learning.SpiralNetwork(), learning.true_trajectory()
+    f, data = SpiralNetwork(), learning.true_trajectory()
     batches = learning.draw_batches(options["iterations"], options["seed"])
     done, frames, began = learning.Progress(0, math.nan), [], time.perf_counter()
     steps = learning.learn(f, data, batches, options["gradient"], jit_compile=not options["no_xla"])
@@ -125,6 +136,8 @@ def spiral(ctx: click.Context, /, **options: Any) -> None:
     )
     if frames:
         write(options["frames"], _animation(frames))
+    if options["save"]:
+        write(options["save"], _model_file(learning.as_model(f)))
     row = {
         "iterations": done.iteration,
         "loss": f"{done.loss:.4f}",
@@ -153,8 +166,20 @@ def _animation(frames: list[bytes]) -> bytes:
     return buffer.getvalue()
 
 
+def _model_file(model: keras.Model) -> bytes:
+    """Return the bytes of a `.keras` file; Keras writes by name only."""
+    with tempfile.TemporaryDirectory() as folder:
+        model.save(Path(folder) / "model.keras")
+        return (Path(folder) / "model.keras").read_bytes()
+
+
 @neuralode.command(cls=GroupedCommand, context_settings=HELP)
-@_option("--depth", type=click.IntRange(1, 50), default=5, show_default=True, metavar="N", help="Layers, and last t.")
+@_option("--model", metavar="FILE.keras", type=click.Path(path_type=Path), help="Draw its ODEBlock; else a toy field.")
+@_option("--input", "inputs", metavar="IMAGE", multiple=True, help="Begin at what the block gets of it; repeatable.")
+@_option("--seed", type=click.IntRange(0), default=0, show_default=True, metavar="N", help="Of random states without.")
+@_option("--preprocess", metavar="NAME", type=PreprocessType(), help="Of the images, where the model does not say.")
+@allow_unsafe_option
+@_option("--depth", type=click.IntRange(1, 50), default=5, show_default=True, metavar="N", help="Layers.")
 @_option(
     "-o",
     "--output",
@@ -168,22 +193,64 @@ def _animation(frames: list[bytes]) -> bytes:
 def flow(ctx: click.Context, /, **options: Any) -> None:
     """Draw a residual network's steps beside an equation's flow: Figure 1 of the paper.
 
-    Left Euler's steps of size 1, which are what a residual network does; right the solution of the same equation. Dots
-    are the points where each evaluates f, arrows the field.
+    Left a residual network of so many layers, which is Euler's method: steps of size 1 for the toy field, and of a
+    model's ODEBlock equal shares of its time. Right the solution of the same equation, as its solver finds it. Dots
+    are the points where each evaluates f, arrows the field. States of many numbers are seen along the direction in
+    which they differ most on their way; they begin at what the block is given for the images, or at five random ones.
     """
     _picture(options["output"])
+    if options["inputs"] and not options["model"]:
+        raise UsageError("--input: expected --model beside it, as the toy field takes no images")
     stdout = _begin(ctx, options)
-    import numpy as np
-    import tensorflow as tf
-
-    from gradcam_cli.neuralode.flow import draw_flow, ode_path, residual_path, toy
+    from gradcam_cli.neuralode import flow as flows
+    from gradcam_cli.neuralode.portrait import draw_flow
     from gradcam_cli.render import encode_figure
     from gradcam_cli.results import write
 
-    w, starts = np.ones(1), [tf.constant([x], tf.float64) for x in np.linspace(-3, 3, 5)]
-    residual = [residual_path(toy, z0, options["depth"], w) for z0 in starts]
-    ode = [ode_path(toy, z0, float(options["depth"]), w) for z0 in starts]
-    write(options["output"], encode_figure(draw_flow(residual, ode, toy), format_of(options["output"])))
+    block, starts = _block(options) if options["model"] else (None, _toy_starts())
+    f, span = (block.f, block.t) if block else (flows.toy, (0.0, float(options["depth"])))
+    w, share = flows.principal_direction(f, starts, span)
+    given = {name: block.options[name] for name in flows.FORWARD if name in block.options} if block else flows.LOOSE
+    residual = flows.residual_paths(f, starts, span, options["depth"], w)
+    ode = flows.ode_paths(f, starts, span, w, **given)
+    seen = f"state, along the direction of {share:.0%} of its variance" if w.size > 1 else "input / hidden / output"
+    figure = draw_flow(residual, ode, None if block else f, seen)
+    write(options["output"], encode_figure(figure, format_of(options["output"])))
     counts = [sum(len(path.at) for path in paths) for paths in (residual, ode)]
     row = {"residual evaluations": counts[0], "ODE evaluations": counts[1], "picture": str(options["output"])}
     write_table([row], stdout, as_json=options["as_json"])
+
+
+def _toy_starts() -> list[tf.Tensor]:
+    import numpy as np
+    import tensorflow as tf
+
+    return [tf.constant([x], tf.float64) for x in np.linspace(-3, 3, 5)]
+
+
+def _block(options: dict[str, Any]) -> tuple[ODEBlock, list[tf.Tensor]]:
+    """Return a model's block, and the states to begin at."""
+    from gradcam_cli.neuralode.flow import find_block, random_states, states_before
+    from gradcam_cli.storage import open_model_file
+
+    model = open_model_file(options["model"], options["allow_unsafe_model"])
+    block = find_block(model)
+    if not options["inputs"]:
+        return block, random_states(block, 5, options["seed"])
+    return block, states_before(model, block, _seen(model, options["inputs"], options["preprocess"]))
+
+
+def _seen(model: keras.Model, inputs: Sequence[str], preprocess: str | None) -> np.ndarray:
+    """Return what the network is given for images, (n, h, w, c)."""
+    import numpy as np
+
+    from gradcam_cli import images
+    from gradcam_cli.inputs import find_sources
+    from gradcam_cli.models import load_model
+    from gradcam_cli.views import view_of
+
+    classifier = load_model(model, preprocessing=preprocess)
+    h, w, channels = classifier.input_shape
+    photos = [images.decode(source.read()) for source in find_sources(inputs)]
+    views = [images.see(photo, view_of(photo.shape[:2], (h, w), "squash"), (h, w), channels) for photo in photos]
+    return classifier.prepare(np.stack(views))

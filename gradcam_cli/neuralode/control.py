@@ -85,11 +85,12 @@ class Control:
         ]
         return self.batch.rms(scaled)
 
-    def factor(self, error: tf.Tensor) -> tf.Tensor:
-        """Return what the step size is multiplied with after a step with this error; the least one for NaN."""
+    def factor(self, error: tf.Tensor, otherwise: tf.Tensor | None = None) -> tf.Tensor:
+        """Return what the step size is multiplied with after a step with this error, or where it is not finite."""
         ideal = self.safety * tf.maximum(error, LEAST_ERROR) ** -self.tableau.exponent
         bounded = tf.clip_by_value(ideal, self.least_factor, self.largest_factor)
-        return tf.where(tf.math.is_finite(error), bounded, tf.cast(self.least_factor, error.dtype))
+        least = tf.cast(self.least_factor, error.dtype) if otherwise is None else otherwise
+        return tf.where(tf.math.is_finite(error), bounded, least)
 
     def underflow(self, h: tf.Tensor, t: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
         """Return whether a step size is lost in the rounding of the times."""

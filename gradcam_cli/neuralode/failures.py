@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import IntEnum
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -85,19 +87,24 @@ def raise_for(status: Any, t: Any, dt: Any, steps: Any, which: str) -> None:
         return
     at, by, tried = (np.broadcast_to(value, statuses.shape)[worst].item() for value in (t, dt, steps))
     error, what, hint = ERRORS[Status(int(statuses[worst]))]
-    of = f" of sample {worst}" if len(statuses) > 1 else ""
-    raise error(
-        f"{which} solve{of}: {what}: t = {at:.9g}, dt = {by:.3g} ({direction(by)}), step {tried}", hint, at, by, tried
-    )
+    of = SAMPLE.format(worst) if len(statuses) > 1 else ""
+    told = SENTENCE.format(which, of, what, f"{at:.9g}", f"{by:.3g}", DIRECTIONS[by < 0], tried)
+    raise error(told, hint, at, by, tried)
 
 
-def direction(dt: float) -> str:
-    """Return the words for the sign of a step."""
-    return "time increasing" if dt >= 0 else "time decreasing"
+SAMPLE = " of sample {}"
+SENTENCE = "{} solve{}: {}: t = {}, dt = {} ({}), step {}"
+"""Which solve, of which sample, what happened, t, dt, direction, step."""
+
+DIRECTIONS = ("time increasing", "time decreasing")
 
 
-def assert_done(status: tf.Tensor, t: tf.Tensor, dt: tf.Tensor, steps: tf.Tensor, which: str) -> list[tf.Operation]:
-    """Return operations that fail with the text of the named error; XLA compiles them to nothing.
+def assert_done(status: tf.Tensor, t: tf.Tensor, dt: tf.Tensor, steps: tf.Tensor, which: str) -> list[tf.Tensor]:
+    """Return what fails, where a graph runs, with the sentence of the named error; XLA compiles it to nothing.
+
+    XLA knows no operations on strings, and whoever traces a graph cannot know whether it will be compiled. So the
+    graph gets an assertion of numbers, which XLA leaves out, and in its library the one that tells a sentence: where
+    TensorFlow runs the graph itself, its optimizer takes the second for the first, as both bear one name.
 
     Args:
         status: int32, () or (n,).
@@ -106,18 +113,72 @@ def assert_done(status: tf.Tensor, t: tf.Tensor, dt: tf.Tensor, steps: tf.Tensor
         steps: int32, likewise.
         which: of the solves, `forward` or `backward`.
     """
-    return [
-        tf.debugging.Assert(
-            tf.reduce_all(status != each),
-            [
-                f"{error.__name__}: {which} solve: {what}",
-                "t, dt (negative: time decreasing), step:",
-                t,
-                dt,
-                steps,
-                hint,
-            ],
-            summarize=4,
-        )
-        for each, (error, what, hint) in ERRORS.items()
-    ]
+    numbers, *sentences = _assertions(which, status.shape.rank)
+    graph = tf.compat.v1.get_default_graph()
+    for sentence in sentences:
+        sentence.get_concrete_function().add_to_graph(graph)
+    return [numbers(status, t, dt, steps)]
+
+
+@cache
+def _assertions(which: str, rank: int) -> list[Any]:
+    """Return the assertion of numbers, and that of the sentence for each device that may run it."""
+    specs = [tf.TensorSpec([None] * rank, dtype) for dtype in (tf.int32, tf.float64, tf.float64, tf.int32)]
+
+    def made(tell: Callable[..., Any], device: str) -> Any:
+        def check(status: tf.Tensor, *rest: tf.Tensor) -> tf.Tensor:
+            done = tf.reduce_all(status == int(Status.DONE))
+            return tf.cond(done, lambda: True, lambda: _fail(tell(which, status, *rest)))
+
+        attributes = {"api_implements": f"gradcam_{which}_{rank}", "api_preferred_device": device}
+        return tf.function(check, input_signature=specs, autograph=False, experimental_attributes=attributes)
+
+    return [made(_numbers, "none"), made(_sentence, "CPU"), made(_sentence, "GPU")]
+
+
+def _fail(data: list[Any]) -> tf.Tensor:
+    with tf.control_dependencies([tf.debugging.Assert(tf.constant(False), data, summarize=4)]):
+        return tf.constant(False)
+
+
+def _numbers(which: str, status: tf.Tensor, t: tf.Tensor, dt: tf.Tensor, steps: tf.Tensor) -> list[Any]:
+    names = ", ".join(f"{status:d} {error.__name__}" for status, (error, *_) in ERRORS.items())
+    return [f"{which} solve: status ({names}), t, dt, step:", status, t, dt, steps]
+
+
+def _sentence(which: str, status: tf.Tensor, t: tf.Tensor, dt: tf.Tensor, steps: tf.Tensor) -> list[Any]:
+    """Return what `raise_for` says, as one string of an error's name, message and hint."""
+    statuses = tf.reshape(status, [-1])
+    worst = tf.argmax(statuses)
+    at, by, tried = (tf.broadcast_to(x, tf.shape(statuses))[worst] for x in (t, dt, steps))
+    names, what, hints = (
+        tf.gather(["", *texts], statuses[worst])
+        for texts in zip(*((error.__name__, *texts) for error, *texts in ERRORS.values()), strict=True)
+    )
+    direction = tf.gather(DIRECTIONS, tf.cast(by < 0, tf.int32))
+    of = _filled(SAMPLE, worst) if status.shape.rank else ""
+    of = tf.where(tf.size(statuses) > 1, of, "")
+    told = _filled(SENTENCE, which, of, what, _general(at, 9), _general(by, 3), direction, tried)
+    return [tf.strings.join([names, ": ", told, "; hint: ", hints])]
+
+
+def _general(x: tf.Tensor, digits: int) -> tf.Tensor:
+    """Return a number as Python's format `.{digits}g` does."""
+    return tf.strings.as_string(x, precision=digits, shortest=True)
+
+
+def _filled(template: str, *values: Any) -> tf.Tensor:
+    """Return a template with values in its places, as `str.format` does."""
+    parts, texts = template.split("{}"), []
+    for part, value in zip(parts, [*values, ""], strict=True):
+        texts += [part, tf.as_string(value) if tf.is_tensor(value) and value.dtype != tf.string else value]
+    return tf.strings.join(texts)
+
+
+def reason(error: Exception) -> str:
+    """Return, of what TensorFlow raised in a graph, the sentence that says what happened."""
+    for line in str(error).splitlines():
+        for kind, *_ in ERRORS.values():
+            if (start := line.find(f"{kind.__name__}: ")) >= 0:
+                return line[start:].rstrip("] ").split("; hint: ")[0].removeprefix(f"{kind.__name__}: ")
+    return next(iter(str(error).splitlines()), type(error).__name__)

@@ -13,6 +13,7 @@ from typing import Any
 
 import keras
 import tensorflow as tf
+from tensorflow.python.ops.resource_variable_ops import variable_accessed
 
 from gradcam_cli.errors import UsageError
 
@@ -53,9 +54,8 @@ class Field:
             refuse_layers(f)
             if not f.built:
                 f(t, tf.nest.pack_sequence_as(structure, z))
-            self._variables: list[Any] = []
-        else:
-            self._variables = self._read_by_one_trace(t, z)
+        read = self._read_by_one_trace(t, z)
+        self._variables = [] if self._layer else read
         self.slope = tf.function(self._slope, autograph=False)
         self.slope_and_vjp = tf.function(self._slope_and_vjp, autograph=False)
 
@@ -70,8 +70,11 @@ class Field:
         return list(self._f().non_trainable_variables) if self._layer else []
 
     def _read_by_one_trace(self, t: tf.Tensor, z: Tensors) -> list[Any]:
+        """Return the variables that f reads; a `tf.function` in it is traced with them, as it is met outside."""
+
         def once(t: tf.Tensor, z: Tensors) -> Any:
-            return self._f()(t, tf.nest.pack_sequence_as(self._structure, z))
+            with keras.StatelessScope():
+                return self._f()(t, tf.nest.pack_sequence_as(self._structure, z))
 
         specs = [tf.TensorSpec(x.shape, x.dtype) for x in z]
         traced = tf.function(once, autograph=False).get_concrete_function(tf.TensorSpec(t.shape, t.dtype), specs)
@@ -80,12 +83,10 @@ class Field:
     def __call__(self, t: tf.Tensor, z: Tensors, theta: Tensors, fixed: Tensors) -> Tensors:
         """Return f(t, z), of the shapes and dtype of z."""
         state = tf.nest.pack_sequence_as(self._structure, z)
-        if self._layer:
-            with keras.StatelessScope(zip([*self.theta, *self.fixed], [*theta, *fixed], strict=True)):
-                dz = self._f()(t, state)
-        else:
-            with _reading(self._variables, theta):
-                dz = self._f()(t, state)
+        variables = [getattr(x, "_value", x) for x in self.theta]  # within those of Keras
+        with keras.StatelessScope(zip(self.fixed, fixed, strict=True)), _reading(variables, theta):
+            dz = self._f()(t, state)
+        _refuse_unseen(variables)
         return [_like(x, y) for x, y in zip(self._flat(dz), z, strict=True)]
 
     def _flat(self, dz: Any) -> Tensors:
@@ -159,18 +160,51 @@ def _like(dz: tf.Tensor, z: tf.Tensor) -> tf.Tensor:
 def _reading(variables: Sequence[Any], values: Sequence[tf.Tensor]) -> Iterator[None]:
     """Let whoever reads the variables while the block is traced read these tensors instead.
 
-    So a function that reads variables becomes one of tensors, with the values they had when the solve began.
+    So a function that reads variables becomes one of tensors, with the values they had when the solve began. They
+    count as read all the same: what looks for the variables of a function, as `odeint` itself does, finds them.
     """
+
+    def reader(variable: Any, value: tf.Tensor, read: Callable[..., tf.Tensor]) -> Callable[..., tf.Tensor]:
+        def reads(*arguments: Any, **options: Any) -> tf.Tensor:
+            variable_accessed(variable)
+            return read(value, *arguments, **options)
+
+        return reads
+
+    before = [
+        {name: x.__dict__[name] for name in _READS if name in x.__dict__} for x in variables
+    ]  # an odeint within f
     try:
         for variable, value in zip(variables, values, strict=True):
-            variable.__dict__.update(
-                value=lambda value=value: value,
-                read_value=lambda value=value: value,
-                sparse_read=lambda indices, name=None, value=value: tf.gather(value, indices, name=name),
-                gather_nd=lambda indices, name=None, value=value: tf.gather_nd(value, indices, name=name),
-            )
+            variable.__dict__.update({name: reader(variable, value, read) for name, read in _READS.items()})
         yield
     finally:
-        for variable in variables:
-            for name in ("value", "read_value", "sparse_read", "gather_nd"):
+        for variable, own in zip(variables, before, strict=True):
+            for name in _READS:
                 variable.__dict__.pop(name, None)
+            variable.__dict__.update(own)
+
+
+_READS: dict[str, Callable[..., tf.Tensor]] = {
+    "value": lambda value: value,
+    "read_value": lambda value: value,
+    "sparse_read": lambda value, indices, name=None: tf.gather(value, indices, name=name),
+    "gather_nd": lambda value, indices, name=None: tf.gather_nd(value, indices, name=name),
+}
+"""The methods by which a variable is read, of its value."""
+
+
+def _refuse_unseen(variables: Sequence[Any]) -> None:
+    """Refuse an f that has just read one of the variables itself, and not what it was given for it.
+
+    Raises:
+        UsageError: it has: its gradient would lack this part, and be zero or wrong.
+    """
+    captured = {id(tensor) for tensor, _ in tf.compat.v1.get_default_graph().captures}
+    for variable in variables:
+        if id(variable.handle) in captured:
+            name = variable.name.removesuffix(":0")
+            raise UsageError(
+                f"f reads the variable {name} in a tf.function of its own, where its gradient would be lost",
+                "leave @tf.function away inside f: odeint compiles all of f",
+            )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
 from gradcam_cli.neuralode.control import Control, guess_first_step, guess_probe, joined
@@ -13,7 +14,17 @@ from gradcam_cli.neuralode.steps import Step, System, gain, step
 Tensors = list[tf.Tensor]
 
 PATIENCE = 12
-"""Attempts in a row, each smaller, that may answer NaN or infinity."""
+"""Attempts that may answer NaN or infinity before the clock passes the place where one did."""
+
+BEYOND = 1.1
+"""Of the room before such a place, the longest step: a little more, lest it meet a lone gap of f again."""
+
+NEARER = np.float64(0.6)
+"""What the size of a step beyond such a place is multiplied with if it fails, near the golden section: a good step is
+followed by another attempt there, one that is not leaves less room.
+"""
+
+FREE, NOTHING = np.float64("inf"), np.float64(0)
 
 
 class Progress(NamedTuple):
@@ -28,7 +39,8 @@ class Progress(NamedTuple):
         dt: float64, a clock's: the step last tried, signed.
         evaluations: int32 (), of the system.
         accepted, rejected: int32, a clock's.
-        bad: int32, a clock's: attempts in a row that were not finite.
+        bad: int32, a clock's: attempts that were not finite since it last passed the nearest place where one was.
+        room: float64, a clock's: how far it is to that place; infinite where there is none.
         status: int32, a clock's.
         rows: int32 (), how many steps are recorded.
         times: the recorded t after each of them, a TensorArray, or () where nothing is recorded.
@@ -44,6 +56,7 @@ class Progress(NamedTuple):
     accepted: tf.Tensor
     rejected: tf.Tensor
     bad: tf.Tensor
+    room: tf.Tensor
     status: tf.Tensor
     rows: tf.Tensor
     times: Any = ()
@@ -67,7 +80,8 @@ def begin(control: Control, t: tf.Tensor, y: Tensors, q: Tensors, h: tf.Tensor |
     if recorded:
         times = tf.TensorArray(tf.float64, control.max_steps, element_shape=t.shape, clear_after_read=False)
     zero = tf.zeros([], tf.int32)
-    return Progress(t, y, q, ([], []), h, tf.zeros_like(t), zero, none, none, none, none, zero, times)
+    free = tf.fill(tf.shape(t), FREE)
+    return Progress(t, y, q, ([], []), h, tf.zeros_like(t), zero, none, none, none, free, none, zero, times)
 
 
 def evaluated(control: Control, system: System, p: Progress) -> Progress:
@@ -107,10 +121,11 @@ def advance(control: Control, system: System, p: Progress, target: tf.Tensor, q_
     def going(p: Progress) -> tf.Tensor:
         return (p.t != target) & (p.status == Status.DONE)
 
+    several = not control.batch_coupled  # a lone clock goes whenever there is an attempt
     p = p._replace(status=_limited(control, p, target, p.status))
     (p,) = tf.while_loop(
         lambda p: tf.reduce_any(going(p)),
-        lambda p: (_attempt(control, system, p, target, going(p), q_estimated),),
+        lambda p: (_attempt(control, system, p, target, going(p) if several else tf.constant(True), q_estimated),),
         (p,),
     )
     return p
@@ -119,23 +134,29 @@ def advance(control: Control, system: System, p: Progress, target: tf.Tensor, q_
 def _attempt(
     control: Control, system: System, p: Progress, target: tf.Tensor, going: tf.Tensor, q_estimated: bool
 ) -> Progress:
-    """Try one step; take it if its error is within the tolerance, and choose the next one's size."""
+    """Try one step; take it if its error is within the tolerance, and choose the next one's size.
+
+    Where f ends in the midst, steps that are good grow into its end again and again, ever nearer. So no step goes
+    far beyond a place where one was not finite, and those that are not count until one there is.
+    """
     batch, tableau = control.batch, control.tableau
-    remaining = target - p.t
-    landing = tf.abs(remaining) <= 1.01 * p.h
-    t1 = tf.where(landing, target, p.t + tf.sign(remaining) * p.h)
+    remaining, size = target - p.t, tf.minimum(p.h, BEYOND * p.room)
+    landing = tf.abs(remaining) <= 1.01 * size
+    t1 = tf.where(landing, target, p.t + tf.sign(remaining) * size)
     t1 = tf.where(going, t1, p.t)
     dt = t1 - p.t
     known = p.first if tableau.fsal else None
     taken = step(system, tableau, batch, (p.t, t1), p.y, known, q_estimated)
     q1 = [q + dq for q, dq in zip(p.q, taken.dq, strict=True)] if taken.dq else p.q
     error = joined(control, taken.error, p.y, taken.y, p.q, q1)
-    finite, good = tf.math.is_finite(error), going & (error <= 1)
+    finite, good = tf.math.is_finite(error) | ~going, going & (error <= 1)
     p = _commit(control, system, p, taken, q1, good, dt)
 
-    scaled = tf.abs(dt) * control.factor(error)
+    length, there = tf.abs(dt), size >= p.room
+    scaled = length * control.factor(error, tf.where(there, NEARER, np.float64(control.least_factor)))
     h = tf.where(going, tf.where(good & landing, tf.maximum(p.h, scaled), scaled), p.h)
-    bad = tf.where(finite | ~going, 0, p.bad + 1)
+    bad = tf.where(finite, tf.where(there, 0, p.bad), p.bad + 1)
+    room = tf.where(finite, tf.where(there, FREE, p.room - tf.where(good, length, NOTHING)), length)
     lost = going & ~good & control.underflow(h, p.t, target)
     status = tf.where(lost, int(Status.STEP_UNDERFLOW), p.status)
     status = tf.where((lost & ~finite) | (bad >= PATIENCE), int(Status.NOT_FINITE), status)
@@ -147,6 +168,7 @@ def _attempt(
         accepted=p.accepted + tf.cast(good, tf.int32),
         rejected=p.rejected + tf.cast(going & ~good, tf.int32),
         bad=bad,
+        room=room,
     )
     return _record(p, tf.reduce_any(good))._replace(status=_limited(control, p, target, status))
 

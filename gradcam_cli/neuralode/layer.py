@@ -34,6 +34,8 @@ class ODEBlock(keras.Layer):  # type: ignore[misc]
             each sample takes steps of its own, the time is (n, 1, ...).
         t: the first and the last time.
         batch_coupled: whether all samples take the same steps; "training": only where the network learns.
+        kinetic: weight of a loss, the integral of the mean of f^2 over depth, that is added where the network learns:
+            it makes paths straight, and steps long.
         **kwargs: the other options of `odeint`: solver, rtol, atol, gradient, step_size and so on; the rest
             goes to the Keras layer.
 
@@ -41,11 +43,20 @@ class ODEBlock(keras.Layer):  # type: ignore[misc]
         UsageError: f is no layer, or contains BatchNormalization or Dropout.
 
     Source:
-        Chen et al. 2018, Neural Ordinary Differential Equations, section 3.
+        Chen et al. 2018, Neural Ordinary Differential Equations, section 3; for the kinetic loss Finlay et al. 2020,
+        How to Train Your Neural ODE, equation 5.
     """
 
+    opaque = True
+    """f's layers are evaluated many times: `layers.walk` does not list them."""
+
     def __init__(
-        self, f: keras.Layer, t: Sequence[float] = (0.0, 1.0), batch_coupled: bool | str = True, **kwargs: Any
+        self,
+        f: keras.Layer,
+        t: Sequence[float] = (0.0, 1.0),
+        batch_coupled: bool | str = True,
+        kinetic: float = 0.0,
+        **kwargs: Any,
     ) -> None:
         self.options = {name: kwargs.pop(name) for name in OPTIONS if name in kwargs}
         super().__init__(**kwargs)
@@ -56,7 +67,8 @@ class ODEBlock(keras.Layer):  # type: ignore[misc]
             raise UsageError(f"t: expected the first and the last time, got {len(t)}", "odeint takes any number")
         if batch_coupled not in (True, False, "training"):
             raise UsageError(f"batch_coupled: expected True, False or 'training', got {batch_coupled}")
-        self.f, self.t, self.batch_coupled = f, (float(t[0]), float(t[1])), batch_coupled
+        self.f, self.t, self.batch_coupled, self.kinetic = f, (float(t[0]), float(t[1])), batch_coupled, kinetic
+        self._f_with_energy = lambda t, state: _with_energy(f(t, state[0]))  # one function, to be traced once
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Build f for states of this shape, and the counters."""
@@ -72,16 +84,22 @@ class ODEBlock(keras.Layer):  # type: ignore[misc]
     def call(self, z: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Return z(t_1), of the shape of z."""
         coupled = bool(training) if self.batch_coupled == "training" else bool(self.batch_coupled)
+        z0 = z if z.dtype in (tf.float32, tf.float64) else tf.cast(z, tf.float32)
+        costly = training and self.kinetic
         solution = odeint(
-            self.f,
-            z if z.dtype in (tf.float32, tf.float64) else tf.cast(z, tf.float32),
+            self._f_with_energy if costly else self.f,
+            (z0, tf.zeros_like(z0[..., 0])) if costly else z0,
             self.t,
             batch_coupled=coupled,
             on_backward=lambda evaluations: _add(self.backward_evaluations, evaluations),
             **self.options,
         )
         _add(self.forward_evaluations, solution.evaluations)
-        return tf.cast(solution.z[-1], z.dtype)
+        if not costly:
+            return tf.cast(solution.z[-1], z.dtype)
+        states, energy = solution.z
+        self.add_loss(self.kinetic * tf.reduce_mean(energy[-1]))
+        return tf.cast(states[-1], z.dtype)
 
     def reset_counts(self) -> None:
         """Let the counters begin anew."""
@@ -95,12 +113,17 @@ class ODEBlock(keras.Layer):  # type: ignore[misc]
     def get_config(self) -> dict[str, Any]:
         """Return what `from_config` makes the same block of."""
         own = {"f": keras.saving.serialize_keras_object(self.f), "t": self.t, "batch_coupled": self.batch_coupled}
-        return {**super().get_config(), **own, **self.options}
+        return {**super().get_config(), **own, "kinetic": self.kinetic, **self.options}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> ODEBlock:
         """Make a block of what `get_config` returned."""
         return cls(**{**config, "f": keras.saving.deserialize_keras_object(config["f"])})
+
+
+def _with_energy(dz: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Return f, and its square's mean over the channels, which is the energy's slope."""
+    return dz, tf.reduce_mean(tf.square(dz), axis=-1)
 
 
 def _add(counter: Any, evaluations: tf.Tensor) -> None:

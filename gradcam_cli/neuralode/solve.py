@@ -106,9 +106,9 @@ def odeint(
         The solution. Where TensorFlow runs eagerly or in a `tf.function`, it is one that succeeded.
 
     Raises:
-        UsageError: an argument that cannot be meant.
+        UsageError: an argument that cannot be meant, or an f whose own `tf.function` reads its parameters.
         SolverError: eagerly, forward or backward: NotFiniteError, StepUnderflowError or TooManyStepsError.
-        tf.errors.InvalidArgumentError: in a `tf.function`, with the text of these. XLA knows no errors: there z and
+        tf.errors.InvalidArgumentError: in a `tf.function`, with the sentence of these. XLA knows no errors: there z and
             the gradients are NaN, and `Solution.check` raises.
 
     Source:

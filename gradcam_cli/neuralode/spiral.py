@@ -18,14 +18,15 @@ import numpy as np
 import tensorflow as tf
 
 from gradcam_cli.errors import GradcamError
+from gradcam_cli.neuralode.fields import SpiralNetwork
+from gradcam_cli.neuralode.layer import ODEBlock
 from gradcam_cli.neuralode.solve import odeint
 
 A = np.array([[-0.1, 2.0], [-2.0, -0.1]], np.float32)
 Z0 = np.array([[2.0, 0.0]], np.float32)
-END = 25.0
+END, LATER = 25.0, 2.0
 POINTS = 1000
 PIECES, PIECE = 20, 10
-HIDDEN = 50
 LEARNING_RATE, MEMORY = 1e-3, 0.99
 RTOL, ATOL = 1e-7, 1e-9
 
@@ -52,23 +53,6 @@ class Progress(NamedTuple):
 
     iteration: int
     loss: float
-
-
-@keras.saving.register_keras_serializable("gradcam")
-class SpiralNetwork(keras.Layer):  # type: ignore[misc]
-    """f(t, z) = W2 tanh(W1 z^3 + b1) + b2, of 2, 50 and 2 values."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        small = keras.initializers.RandomNormal(stddev=0.1)
-        self.hidden = keras.layers.Dense(HIDDEN, activation="tanh", kernel_initializer=small)
-        self.out = keras.layers.Dense(2, kernel_initializer=keras.initializers.RandomNormal(stddev=0.1))
-        self.hidden.build((None, 2))
-        self.out.build((None, HIDDEN))
-
-    def call(self, t: tf.Tensor, z: tf.Tensor) -> tf.Tensor:
-        """Return dz/dt, (n, 2)."""
-        return self.out(self.hidden(z**3))
 
 
 def true_f(t: tf.Tensor, z: tf.Tensor) -> tf.Tensor:
@@ -182,6 +166,11 @@ def fit_error(f: SpiralNetwork, data: Trajectory) -> tuple[float, np.ndarray]:
     """Return the mean absolute difference of the fitted trajectory over all times, and it, (points, 2)."""
     z = odeint(f, tf.constant(Z0), data.t, rtol=1e-6, atol=1e-8).z[:, 0].numpy()
     return float(np.abs(z - data.z).mean()), z
+
+
+def as_model(f: SpiralNetwork) -> keras.Model:
+    """Return the Keras model (n, 2) -> (n, 2) that takes points of the plane to where they are two units later."""
+    return keras.Sequential([keras.Input((2,)), ODEBlock(f, t=(0.0, LATER), rtol=1e-3, atol=1e-3)], name="spiral")
 
 
 def field_of(f: Any, side: int = 21, reach: float = 2.2) -> tuple[np.ndarray, np.ndarray]:

@@ -1,0 +1,259 @@
+"""`gradcam neuralode train`: learn a classifier whose middle is an ordinary differential equation."""
+
+from __future__ import annotations
+
+import dataclasses
+import resource
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from gradcam_cli.commands.grouping import GroupedCommand, SizeType, together, under
+from gradcam_cli.commands.options import message_options, start, start_tensorflow
+from gradcam_cli.commands.tables import write_table
+from gradcam_cli.errors import UsageError
+from gradcam_cli.interrupts import check_interrupts
+from gradcam_cli.messages import log, make_room, progress
+from gradcam_cli.neuralode.tableaus import SOLVERS
+
+if TYPE_CHECKING:
+    from gradcam_cli.neuralode.data import Data
+    from gradcam_cli.neuralode.training import Epoch, Recipe, Trainer
+
+HELP = {"help_option_names": ["-h", "--help"]}
+_data, _network, _solver, _learning, _output = map(under, ("Data", "Network", "Solver", "Learning", "Output"))
+_positive = click.FloatRange(0, min_open=True)
+
+data_option = _data(
+    "--data",
+    required=True,
+    metavar="NAME|FILE|DIR",
+    help="digits (built in), mnist, fashion_mnist, cifar10, an .npz file (x_train, y_train, x_test, y_test), or a "
+    "directory with a folder a class.",
+)
+size_option = _data("--input-size", type=SizeType(), help="To which the images of a directory are scaled.")
+canvas_option = _data(
+    "--canvas", type=click.IntRange(2), metavar="N", help="Place images at random on black, N times as wide."
+)
+seed_option = _learning(
+    "--seed", type=click.IntRange(0), default=0, show_default=True, metavar="N", help="Of all that is random."
+)
+network_options = together(
+    _network(
+        "--arch",
+        type=click.Choice(["odenet", "odenet-thin", "resnet", "stem"]),
+        default="odenet",
+        show_default=True,
+        help="odenet-thin leaves the ODE more to do; resnet (six blocks) and stem (none) are the baselines.",
+    ),
+    _network("--stem", type=click.IntRange(0), metavar="N", help="Strided convolutions. [default: down to 6x6]"),
+    _network(
+        "--activation",
+        type=click.Choice(["softplus", "relu", "tanh", "silu"]),
+        default="softplus",
+        show_default=True,
+        help="Of f: a smooth one takes fewer steps.",
+    ),
+    _network("--kinetic", type=click.FloatRange(0), default=0, metavar="X", help="Weight of the integral of f^2."),
+)
+solver_options = together(
+    _solver(
+        "--gradient", type=click.Choice(["adjoint", "discrete"]), default="adjoint", show_default=True, help="How."
+    ),
+    _solver("--solver", type=click.Choice(list(SOLVERS)), default="dopri5", show_default=True, help="Of both solves."),
+    _solver("--rtol", type=_positive, default=1e-3, show_default=True, metavar="X", help="Relative tolerance."),
+    _solver("--atol", type=_positive, default=1e-3, show_default=True, metavar="X", help="Absolute tolerance."),
+    _solver("--adjoint-rtol", type=_positive, default=1e-2, show_default=True, metavar="X", help="Backward."),
+    _solver("--adjoint-atol", type=_positive, default=1e-2, show_default=True, metavar="X", help="Relative to dL/dz."),
+    _solver("--step-size", type=_positive, metavar="X", help="Fixed steps of this size."),
+    _solver("--first-step", type=_positive, metavar="X", help="[default: Hairer's rule]"),
+)
+learning_options = together(
+    _learning("--epochs", type=click.IntRange(1), metavar="N", help="Passes. [default: by the data]"),
+    _learning("--batch-size", type=click.IntRange(1), metavar="N", help="Images in a step. [default: by the data]"),
+    _learning(
+        "--optimizer", type=click.Choice(["sgd", "adam", "adamw"]), default="sgd", show_default=True, help="How."
+    ),
+    _learning("--learning-rate", type=_positive, metavar="X", help="The largest. [default: sgd 0.1, others 0.002]"),
+    _learning(
+        "--schedule",
+        type=click.Choice(["one-cycle", "cosine", "constant"]),
+        default="one-cycle",
+        show_default=True,
+        help="Of the learning rate.",
+    ),
+    _learning("--weight-decay", type=click.FloatRange(0), default=5e-4, show_default=True, metavar="X", help="A step."),
+    seed_option,
+    _learning(
+        "--crop", type=click.IntRange(0), metavar="N", help="Move images by up to N pixels. [default: by the data]"
+    ),
+    _learning("--flip/--no-flip", default=None, help="Mirror images at random. [default: by the data]"),
+    _learning(
+        "--validation",
+        type=click.FloatRange(0, 0.9),
+        default=0,
+        show_default=True,
+        metavar="X",
+        help="Share of the training images held out; the test images are never used to choose.",
+    ),
+    _learning("--early-stop", type=click.IntRange(1), metavar="N", help="End after N epochs without improvement."),
+    _learning("--xla", "jit_compile", is_flag=True, help="Compile by XLA: on a CPU slower, for its convolutions are."),
+)
+output_options = together(
+    _output(
+        "-o",
+        "--output",
+        type=click.Path(dir_okay=False, path_type=Path),
+        required=True,
+        metavar="FILE.keras",
+        help="The trained classifier.",
+    ),
+    _output(
+        "--log",
+        "log_file",
+        type=click.Path(dir_okay=False, path_type=Path),
+        metavar="FILE.csv",
+        help="A line an epoch.",
+    ),
+    _output(
+        "--tensorboard", type=click.Path(file_okay=False, path_type=Path), metavar="DIR", help="Curves for TensorBoard."
+    ),
+    _output("--resume", is_flag=True, help="Go on from the last checkpoint, if there is one."),
+)
+
+
+EPILOG = """\
+Examples:
+  gradcam neuralode train --data digits -o digits.keras          the built-in digits, a minute
+  gradcam neuralode train --data mnist --epochs 12 -o mnist.keras --log mnist.csv
+  gradcam neuralode train --data photos/ --input-size 64 -o photos.keras --resume
+"""
+
+
+@click.command(cls=GroupedCommand, epilog=EPILOG, context_settings=HELP)
+@data_option
+@size_option
+@canvas_option
+@network_options
+@solver_options
+@learning_options
+@output_options
+@message_options
+@click.pass_context
+def train(ctx: click.Context, /, **options: Any) -> None:
+    """Learn a classifier whose middle is an ordinary differential equation.
+
+    The gradients come from the adjoint method. The classifier is a .keras file that knows its classes, and that
+    `gradcam IMAGE --model FILE.keras` explains like any other. After each epoch a checkpoint is written beside it.
+    """
+    target, checkpoint = options["output"], options["output"].with_suffix(".checkpoint.npz")
+    if target.suffix != ".keras":
+        raise UsageError(f"-o {target}: expected a name ending in .keras")
+    start(ctx, quiet=options["quiet"], verbose=options["verbose"], debug=options["debug"])
+    stdout = sys.stdout
+    start_tensorflow(ctx, verbose=options["verbose"] or options["debug"])
+    if options["resume"] and target.exists() and not checkpoint.exists():
+        raise UsageError(f"--resume: {target} is trained to its end", "leave --resume out to train it anew")
+    from gradcam_cli.neuralode import training
+    from gradcam_cli.neuralode.data import load_data, on_canvas
+
+    data = load_data(options["data"], options["input_size"])
+    if options["canvas"]:
+        data, _ = on_canvas(data, options["canvas"], options["seed"])
+    trainer = _trainer(data, options)
+    if options["resume"] and checkpoint.exists():
+        trainer.resume(checkpoint)
+        log.info("resumed after epoch %d", len(trainer.history))
+    _learn(trainer, checkpoint, options)
+    score = training.evaluate(trainer.model, data.x_test, data.y_test)
+    training.save(trainer.model, target)
+    checkpoint.unlink(missing_ok=True)
+    write_table([_result(trainer, score.accuracy(data.y_test), target)], stdout, as_json=options["as_json"])
+
+
+def _trainer(data: Data, options: dict[str, Any]) -> Trainer:
+    """Build the network, seeded, and what trains it."""
+    import keras
+
+    from gradcam_cli.neuralode.classifier import build_classifier
+    from gradcam_cli.neuralode.data import NAMED
+    from gradcam_cli.neuralode.training import OPTIMIZERS, Recipe, Trainer
+
+    names = [field.name for field in dataclasses.fields(Recipe)]
+    asked = {name: options[name] for name in names if options[name] is not None}
+    usual = {"crop": data.crop, "flip": data.flip, "learning_rate": OPTIMIZERS[options["optimizer"]]}
+    if known := NAMED.get(options["data"]):
+        usual |= {"epochs": known.epochs, "batch_size": known.batch_size}
+    recipe: Recipe = Recipe(**{**usual, **asked})
+    network = {name: options[name] for name in ("arch", "stem", "activation", "kinetic")}
+    solving = ("gradient", "solver", "rtol", "atol", "adjoint_rtol", "adjoint_atol", "step_size", "first_step")
+    network |= {name: options[name] for name in solving if options[name] is not None}
+    keras.utils.set_random_seed(recipe.seed)
+    model = build_classifier(data.x_train.shape[1:], data.labels, **network)
+    same = {**network, "data": options["data"], "images": len(data.x_train), "canvas": options["canvas"]}
+    return Trainer(model, data, recipe, same)
+
+
+def _learn(trainer: Trainer, checkpoint: Path, options: dict[str, Any]) -> None:
+    from gradcam_cli.neuralode.training import write_log
+
+    board = _tensorboard(options["tensorboard"]) if options["tensorboard"] else None
+    left = trainer.recipe.epochs - len(trainer.history)
+    with progress("learning", left * trainer.steps) as advance:
+
+        def step(count: int) -> None:
+            advance(count)
+            check_interrupts()
+
+        for epoch in trainer.epochs(checkpoint, step):
+            if not options["quiet"]:
+                make_room()
+                print(_line(epoch, trainer.recipe.epochs), file=sys.stderr, flush=True)
+            if options["log_file"]:
+                write_log(options["log_file"], trainer.history)
+            if board:
+                board(epoch)
+
+
+def _line(epoch: Epoch, epochs: int) -> str:
+    """Return what an epoch showed, for a person."""
+    parts = [f"epoch {epoch.epoch}/{epochs}: loss {epoch.loss:.4f}, accuracy {epoch.accuracy:.4f}"]
+    if epoch.validation_loss == epoch.validation_loss:
+        parts.append(f"validation {epoch.validation_loss:.4f}, {epoch.validation_accuracy:.4f}")
+    if epoch.forward_evaluations == epoch.forward_evaluations:
+        parts.append(f"f {epoch.forward_evaluations:.1f} forward, {epoch.backward_evaluations:.1f} backward")
+    return "; ".join([*parts, f"{epoch.seconds:.1f} s"])
+
+
+def _tensorboard(directory: Path) -> Callable[[Epoch], None]:
+    import tensorflow as tf
+
+    writer = tf.summary.create_file_writer(str(directory))
+
+    def write(epoch: Epoch) -> None:
+        with writer.as_default(step=epoch.epoch):
+            for name, value in epoch._asdict().items():
+                if name != "epoch" and value == value:
+                    tf.summary.scalar(name, value)
+        writer.flush()
+
+    return write
+
+
+def _result(trainer: Trainer, accuracy: float, target: Path) -> dict[str, Any]:
+    last = trainer.history[-1]
+    missing = last.forward_evaluations != last.forward_evaluations
+    weights = sum(int(weight.shape.num_elements() or 1) for weight in trainer.model.trainable_variables)
+    return {
+        "model": str(target),
+        "test_accuracy": round(accuracy, 6),
+        "parameters": weights,
+        "epochs": len(trainer.history),
+        "forward": None if missing else round(last.forward_evaluations, 2),
+        "backward": None if missing else round(last.backward_evaluations, 2),
+        "seconds": round(sum(epoch.seconds for epoch in trainer.history), 1),
+        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+    }
