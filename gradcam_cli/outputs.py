@@ -204,7 +204,7 @@ def _name_parts(
 ) -> Iterator[tuple[tuple[str, str, str], str, str]]:
     several = [len({which[place] for which in maps}) > 1 for place in range(3)]
     for which in maps:
-        own = [_plain(part) for part, wanted in zip(which, several, strict=True) if wanted]
+        own = [plain_name(part) for part, wanted in zip(which, several, strict=True) if wanted]
         for kind in kinds:
             parts = [] if kind == SHEET else own
             shown = [kind] if kind in ("overlay", "heatmap", SHEET) else []
@@ -212,5 +212,6 @@ def _name_parts(
             yield which, kind, "_".join(["_gradcam", *parts, *shown]) + suffix
 
 
-def _plain(text: str) -> str:
+def plain_name(text: str) -> str:
+    """Return a text as part of a file's name: hyphens for what may not stand there."""
     return re.sub(r"[^\w.+-]+", "-", text)

@@ -16,8 +16,9 @@ from gradcam_cli.commands.options import message_options, start, start_tensorflo
 from gradcam_cli.commands.tables import write_table
 from gradcam_cli.errors import UsageError
 from gradcam_cli.interrupts import check_interrupts
-from gradcam_cli.messages import log, make_room, progress
+from gradcam_cli.messages import log, progress
 from gradcam_cli.neuralode.tableaus import SOLVERS
+from gradcam_cli.outputs import plain_name
 
 if TYPE_CHECKING:
     from gradcam_cli.neuralode.data import Data
@@ -121,6 +122,12 @@ output_options = together(
     _output(
         "--tensorboard", type=click.Path(file_okay=False, path_type=Path), metavar="DIR", help="Curves for TensorBoard."
     ),
+    _output(
+        "--samples",
+        type=click.Path(file_okay=False, path_type=Path),
+        metavar="DIR",
+        help="Write a test image of each class as PNG: something to explain.",
+    ),
     _output("--resume", is_flag=True, help="Go on from the last checkpoint, if there is one."),
 )
 
@@ -163,6 +170,8 @@ def train(ctx: click.Context, /, **options: Any) -> None:
     data = load_data(options["data"], options["input_size"])
     if options["canvas"]:
         data, _ = on_canvas(data, options["canvas"], options["seed"])
+    if options["samples"]:
+        _write_samples(data, options["samples"])
     trainer = _trainer(data, options)
     if options["resume"] and checkpoint.exists():
         trainer.resume(checkpoint)
@@ -172,6 +181,19 @@ def train(ctx: click.Context, /, **options: Any) -> None:
     training.save(trainer.model, target)
     checkpoint.unlink(missing_ok=True)
     write_table([_result(trainer, score.accuracy(data.y_test), target)], stdout, as_json=options["as_json"])
+
+
+def _write_samples(data: Data, directory: Path) -> None:
+    """Write the first test image of each class."""
+    import numpy as np
+
+    from gradcam_cli.images import encode
+    from gradcam_cli.results import write
+
+    for y, label in enumerate(data.labels):
+        for i in np.flatnonzero(data.y_test == y)[:1]:
+            rgb = np.broadcast_to(data.x_test[i], (*data.x_test.shape[1:3], 3))
+            write(directory / (plain_name(label) + ".png"), encode(np.ascontiguousarray(rgb)))
 
 
 def _trainer(data: Data, options: dict[str, Any]) -> Trainer:
@@ -209,9 +231,7 @@ def _learn(trainer: Trainer, checkpoint: Path, options: dict[str, Any]) -> None:
             check_interrupts()
 
         for epoch in trainer.epochs(checkpoint, step):
-            if not options["quiet"]:
-                make_room()
-                print(_line(epoch, trainer.recipe.epochs), file=sys.stderr, flush=True)
+            log.info(_line(epoch, trainer.recipe.epochs))
             if options["log_file"]:
                 write_log(options["log_file"], trainer.history)
             if board:
@@ -229,15 +249,17 @@ def _line(epoch: Epoch, epochs: int) -> str:
 
 
 def _tensorboard(directory: Path) -> Callable[[Epoch], None]:
+    """Return what writes an epoch's numbers for TensorBoard, which need not be installed for it."""
     import tensorflow as tf
 
-    writer = tf.summary.create_file_writer(str(directory))
+    writer, metadata = tf.summary.create_file_writer(str(directory)), tf.compat.v1.SummaryMetadata(data_class=1)
+    metadata.plugin_data.plugin_name = "scalars"
 
     def write(epoch: Epoch) -> None:
-        with writer.as_default(step=epoch.epoch):
+        with writer.as_default():
             for name, value in epoch._asdict().items():
                 if name != "epoch" and value == value:
-                    tf.summary.scalar(name, value)
+                    tf.summary.write(name, tf.constant(value, tf.float32), epoch.epoch, metadata)
         writer.flush()
 
     return write
