@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+TWO := --numprocesses 2 --dist loadfile
 GRADCAM_TEST_DATA ?=
 export GRADCAM_TEST_DATA
 
@@ -17,14 +18,14 @@ $(VENV)/ready: pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
-demo: $(VENV)/ready  ## explain the sample photos
+demo: $(VENV)/ready  ## explain the sample photos, and train and explain a Neural ODE
 	PATH="$(CURDIR)/$(BIN):$$PATH" sh tools/demo.sh
 
 test: $(VENV)/ready  ## run all tests (real weights and photos where GRADCAM_TEST_DATA names their folder)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(TWO)
 
 fast: $(VENV)/ready  ## run the tests that take less than two minutes together
-	$(BIN)/python -m pytest -m 'not slow'
+	$(BIN)/python -m pytest $(TWO) -m 'not slow'
 
 lint: $(VENV)/ready  ## check style
 	$(BIN)/ruff check .
@@ -37,9 +38,10 @@ format: $(VENV)/ready  ## bring the code into its form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench:  ## run gradcam beside its peers (an hour or two, 12 GB; GRADCAM_WEIGHTS and GRADCAM_TEST_DATA say with what)
+bench:  ## run gradcam beside its peers (an hour or two, 16 GB; GRADCAM_WEIGHTS and GRADCAM_TEST_DATA say with what)
 	$(PYTHON) benchmarks/scaling.py
 	$(PYTHON) benchmarks/methods.py
+	$(PYTHON) benchmarks/odes.py
 	$(PYTHON) benchmarks/bench.py
 
 wheel: $(VENV)/ready  ## build the wheel

@@ -47,7 +47,9 @@ def vgg19_weights(data):
     target = CACHE / "vgg19.h5"
     if not target.exists():
         CACHE.mkdir(exist_ok=True)
-        subprocess.run([sys.executable, data.parent / "tools/make_vgg19_h5.py", target], check=True)
+        own = CACHE / f"vgg19-{os.getpid()}.h5"  # tests run in several processes
+        subprocess.run([sys.executable, data.parent / "tools/make_vgg19_h5.py", own], check=True)
+        own.replace(target)
     return target
 
 

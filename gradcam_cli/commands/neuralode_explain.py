@@ -14,7 +14,15 @@ import click
 
 from gradcam_cli.cam import METHODS
 from gradcam_cli.commands.grouping import GroupedCommand, under
-from gradcam_cli.commands.options import input_options, loading_options, message_options, start, start_tensorflow
+from gradcam_cli.commands.options import (
+    allow_unsafe_option,
+    input_options,
+    labels_option,
+    message_options,
+    preprocess_option,
+    start,
+    start_tensorflow,
+)
 from gradcam_cli.errors import OutputError, UsageError
 from gradcam_cli.inputs import find_sources, gather, no_image
 from gradcam_cli.interrupts import check_interrupts
@@ -61,13 +69,13 @@ class DepthsType(click.ParamType):
 @click.argument("inputs", metavar="IMAGE...", nargs=-1, type=click.Path())
 @input_options
 @_what("-m", "--model", required=True, metavar="FILE", help="A .keras file that holds an ODEBlock.")
-@loading_options
+@labels_option
+@preprocess_option
+@allow_unsafe_option
 @_what("--at", type=DepthsType(), metavar="T,T,...", help="Depths. [default: five, evenly spaced]")
 @_what("--frames", type=click.IntRange(2), metavar="N", help="So many depths, evenly spaced.")
 @_what("--block", metavar="NAME", help="The ODEBlock, where the model has several.")
-@_what(
-    "-c", "--class", "asked", default="top", show_default=True, metavar="CLASS", help="Index, name, top or topN's N."
-)
+@_what("-c", "--class", "asked", default="top", show_default=True, metavar="CLASS", help="Index, name or top.")
 @_what("--method", type=click.Choice(list(METHODS)), default="gradcam", show_default=True, help="How a map is made.")
 @_what("--fit", type=click.Choice(FITS), default="squash", show_default=True, help="How a photo is made to fit.")
 @_what("--solver", type=click.Choice(list(SOLVERS)), help="Of both solves. [default: the model's]")
@@ -149,7 +157,7 @@ def _prepare(options: dict[str, Any]) -> tuple[Run, list[float]]:
     from gradcam_cli.neuralode.depth import find_block, prepare_depths, read_depths
     from gradcam_cli.runs import Request
 
-    classifier = load_classifier(options)
+    classifier = load_classifier({"weights": None, "input_size": None, "offline": True, **options})
     block = find_block(classifier.model, options["block"])
     depths = read_depths(block, options["at"], options["frames"])
     request = Request(classes=(options["asked"],), methods=(options["method"],), fit=options["fit"], batch_size=BATCH)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import resource
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -58,25 +57,48 @@ network_options = together(
         show_default=True,
         help="Of f: a smooth one takes fewer steps.",
     ),
-    _network("--kinetic", type=click.FloatRange(0), default=0, metavar="X", help="Weight of the integral of f^2."),
+    _network(
+        "--kinetic",
+        type=click.FloatRange(0),
+        default=0,
+        metavar="X",
+        help="Weight of a loss, the integral of f^2: larger means straighter paths and fewer steps.",
+    ),
 )
 solver_options = together(
     _solver(
-        "--gradient", type=click.Choice(["adjoint", "discrete"]), default="adjoint", show_default=True, help="How."
+        "--gradient",
+        type=click.Choice(["adjoint", "discrete"]),
+        default="adjoint",
+        show_default=True,
+        help="discrete is exact for the steps taken and keeps them all in memory.",
     ),
     _solver("--solver", type=click.Choice(list(SOLVERS)), default="dopri5", show_default=True, help="Of both solves."),
     _solver("--rtol", type=_positive, default=1e-3, show_default=True, metavar="X", help="Relative tolerance."),
     _solver("--atol", type=_positive, default=1e-3, show_default=True, metavar="X", help="Absolute tolerance."),
-    _solver("--adjoint-rtol", type=_positive, default=1e-2, show_default=True, metavar="X", help="Backward."),
-    _solver("--adjoint-atol", type=_positive, default=1e-2, show_default=True, metavar="X", help="Relative to dL/dz."),
+    _solver(
+        "--adjoint-rtol", type=_positive, default=1e-2, show_default=True, metavar="X", help="Of the backward solve."
+    ),
+    _solver(
+        "--adjoint-atol",
+        type=_positive,
+        default=1e-2,
+        show_default=True,
+        metavar="X",
+        help="Likewise, in units of dL/dz.",
+    ),
     _solver("--step-size", type=_positive, metavar="X", help="Fixed steps of this size."),
-    _solver("--first-step", type=_positive, metavar="X", help="[default: Hairer's rule]"),
+    _solver("--first-step", type=_positive, metavar="X", help="Size of the first step. [default: Hairer's rule]"),
 )
 learning_options = together(
     _learning("--epochs", type=click.IntRange(1), metavar="N", help="Passes. [default: by the data]"),
     _learning("--batch-size", type=click.IntRange(1), metavar="N", help="Images in a step. [default: by the data]"),
     _learning(
-        "--optimizer", type=click.Choice(["sgd", "adam", "adamw"]), default="sgd", show_default=True, help="How."
+        "--optimizer",
+        type=click.Choice(["sgd", "adam", "adamw"]),
+        default="sgd",
+        show_default=True,
+        help="sgd has momentum 0.9.",
     ),
     _learning("--learning-rate", type=_positive, metavar="X", help="The largest. [default: sgd 0.1, others 0.002]"),
     _learning(
@@ -86,7 +108,14 @@ learning_options = together(
         show_default=True,
         help="Of the learning rate.",
     ),
-    _learning("--weight-decay", type=click.FloatRange(0), default=5e-4, show_default=True, metavar="X", help="A step."),
+    _learning(
+        "--weight-decay",
+        type=click.FloatRange(0),
+        default=5e-4,
+        show_default=True,
+        metavar="X",
+        help="Share of a weight lost a step, per unit of the rate.",
+    ),
     seed_option,
     _learning(
         "--crop", type=click.IntRange(0), metavar="N", help="Move images by up to N pixels. [default: by the data]"
@@ -101,7 +130,12 @@ learning_options = together(
         help="Share of the training images held out; the test images are never used to choose.",
     ),
     _learning("--early-stop", type=click.IntRange(1), metavar="N", help="End after N epochs without improvement."),
-    _learning("--xla", "jit_compile", is_flag=True, help="Compile by XLA: on a CPU slower, for its convolutions are."),
+    _learning(
+        "--xla",
+        "jit_compile",
+        is_flag=True,
+        help="Compile by XLA: on a CPU slower, for its gradients of convolutions are.",
+    ),
 )
 output_options = together(
     _output(
@@ -176,7 +210,12 @@ def train(ctx: click.Context, /, **options: Any) -> None:
     if options["resume"] and checkpoint.exists():
         trainer.resume(checkpoint)
         log.info("resumed after epoch %d", len(trainer.history))
-    _learn(trainer, checkpoint, options)
+    try:
+        _learn(trainer, checkpoint, options)
+    except BaseException:
+        if checkpoint.exists():
+            log.warning("%s is kept: --resume goes on after epoch %d", checkpoint, len(trainer.history))
+        raise
     score = training.evaluate(trainer.model, data.x_test, data.y_test)
     training.save(trainer.model, target)
     checkpoint.unlink(missing_ok=True)
@@ -277,5 +316,15 @@ def _result(trainer: Trainer, accuracy: float, target: Path) -> dict[str, Any]:
         "forward": None if missing else round(last.forward_evaluations, 2),
         "backward": None if missing else round(last.backward_evaluations, 2),
         "seconds": round(sum(epoch.seconds for epoch in trainer.history), 1),
-        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+        "peak_mb": _peak_memory(),
     }
+
+
+def _peak_memory() -> int | None:
+    """Return the largest resident set of this process in MB, or None where the system does not tell."""
+    try:
+        import resource
+    except ImportError:  # not on Windows
+        return None
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit // 2**20

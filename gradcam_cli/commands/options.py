@@ -110,6 +110,15 @@ allow_unsafe_option = _model(
 input_size_option = _model(
     "--input-size", type=SizeType(), help="Input of a model that leaves it open: 224, or HEIGHTxWIDTH."
 )
+labels_option = _model(
+    "--labels", metavar="FILE", type=click.Path(), help="Class names: one a line, a JSON list, or a Keras class index."
+)
+preprocess_option = _model(
+    "--preprocess",
+    metavar="NAME",
+    type=PreprocessType(),
+    help="none, 0..1, -1..1, or as an application does; found out by default.",
+)
 loading_options = together(
     _model(
         "--weights",
@@ -118,18 +127,8 @@ loading_options = together(
         show_default=True,
         help="A weight file; imagenet looks in $GRADCAM_WEIGHTS and Keras's cache, then fetches.",
     ),
-    _model(
-        "--labels",
-        metavar="FILE",
-        type=click.Path(),
-        help="Class names: one a line, a JSON list, or a Keras class index.",
-    ),
-    _model(
-        "--preprocess",
-        metavar="NAME",
-        type=PreprocessType(),
-        help="none, 0..1, -1..1, or as an application does; found out by default.",
-    ),
+    labels_option,
+    preprocess_option,
     input_size_option,
     allow_unsafe_option,
     _model("--offline", is_flag=True, help="Never use the network."),
