@@ -174,12 +174,17 @@ def _shrink(pixels: np.ndarray, limit: int) -> np.ndarray:
 
 def encode_figure(drawing: Figure, picture_format: str = "png") -> bytes:
     """Return a figure's file, `png` or `jpg`, always the same for the same figure."""
+    return encode(figure_pixels(drawing), picture_format)
+
+
+def figure_pixels(drawing: Figure) -> np.ndarray:
+    """Return a figure as it is drawn, (H, W, 3) uint8."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     canvas = FigureCanvasAgg(drawing)
     canvas.draw()  # type: ignore[no-untyped-call]
     pixels: np.ndarray = np.asarray(canvas.buffer_rgba())  # type: ignore[no-untyped-call]
-    return encode(pixels[:, :, :3].copy(), picture_format)
+    return pixels[:, :, :3].copy()
 
 
 def encode_animation(frames: Sequence[np.ndarray], picture_format: str = "gif", seconds: float = 0.2) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import tempfile
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -161,6 +162,13 @@ def open_model_file(file: Path, allow_unsafe: bool) -> keras.Model:
     if not isinstance(model, keras.Model):
         raise ModelError(f"{file}: expected a Keras model, got {type(model).__name__}")
     return model
+
+
+def encode_model(model: keras.Model) -> bytes:
+    """Return the bytes of a `.keras` file, without the state of an optimizer; Keras writes by name only."""
+    with tempfile.TemporaryDirectory() as folder:
+        model.save(Path(folder) / "model.keras")
+        return (Path(folder) / "model.keras").read_bytes()
 
 
 def _first_line(error: Exception) -> str:

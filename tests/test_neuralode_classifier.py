@@ -8,9 +8,9 @@ import tensorflow as tf
 from gradcam_cli.errors import UsageError
 from gradcam_cli.models import load_model
 from gradcam_cli.neuralode import classifier
-from gradcam_cli.neuralode.classifier import ConvField, GroupNorm, TimeConv, build_classifier, ode_block
-from gradcam_cli.neuralode.layer import ODEBlock
-from gradcam_cli.neuralode.training import save
+from gradcam_cli.neuralode.classifier import ConvField, GroupNorm, TimeConv, build_classifier
+from gradcam_cli.neuralode.layer import ODEBlock, find_block
+from gradcam_cli.storage import encode_model
 
 DIGITS = tuple("0123456789")
 
@@ -71,13 +71,13 @@ def test_sizes_are_the_published_ones(arch, weights):
 def test_stem_leaves_a_plane_of_six(side, strided, plane):
     model = build_classifier((side, side, 1), DIGITS)
     assert classifier.strided_convolutions(side) == strided
-    assert ode_block(model).output.shape == (None, plane, plane, 64)
+    assert find_block(model).output.shape == (None, plane, plane, 64)
 
 
 def test_thin_stem_is_one_convolution():
     model = build_classifier((28, 28, 1), DIGITS, "odenet-thin")
     assert sum(isinstance(layer, keras.layers.Conv2D) for layer in model.layers) == 1
-    assert ode_block(model).output.shape == (None, 14, 14, 64)
+    assert find_block(model).output.shape == (None, 14, 14, 64)
 
 
 def test_errors_of_the_architecture():
@@ -97,12 +97,12 @@ def test_pixels_are_scaled_once():
 def test_saved_model_knows_all(tmp_path):
     """The file opens by itself, with labels and scaling, and answers as before."""
     model, x = small(activation="tanh", rtol=1e-4, atol=1e-4), 255 * np.abs(planes(3, 8, 8, 1)) / 9
-    save(model, tmp_path / "model.keras")
+    (tmp_path / "model.keras").write_bytes(encode_model(model))
     opened = load_model(tmp_path / "model.keras")
     assert opened.labels.names == ("no", "yes")
     assert opened.preprocessing == "none"
     assert opened.input_shape == (8, 8, 1)
-    block = ode_block(opened.model)
+    block = find_block(opened.model)
     assert (block.f.activation, block.options["rtol"], block.batch_coupled) == ("tanh", 1e-4, "training")
     np.testing.assert_allclose(opened.model(x), model(x), atol=1e-6)
 

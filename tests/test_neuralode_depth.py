@@ -12,8 +12,8 @@ from gradcam_cli.models import load_model
 from gradcam_cli.network import compile_network
 from gradcam_cli.neuralode.classifier import build_classifier
 from gradcam_cli.neuralode.data import load_data
-from gradcam_cli.neuralode.depth import compile_depths, find_block, prepare_depths, read_depths, sensitivity
-from gradcam_cli.neuralode.layer import ODEBlock
+from gradcam_cli.neuralode.depth import compile_depths, prepare_depths, read_depths, sensitivity
+from gradcam_cli.neuralode.layer import ODEBlock, find_block
 from gradcam_cli.neuralode.solve import odeint
 from gradcam_cli.neuralode.training import Recipe, Trainer
 from gradcam_cli.runs import Request
@@ -154,7 +154,7 @@ def test_depths_that_are_not_there():
 
 
 def test_blocks_that_are_not_there():
-    with pytest.raises(ModelError, match="got none in it"):
+    with pytest.raises(ModelError, match="got none in stem"):
         find_block(build_classifier((8, 8, 1), ("a", "b"), "stem"))
     image = keras.Input((4, 5, 3))
     two = keras.Model(image, ODEBlock(Linear(), name="second")(ODEBlock(Linear(), name="first")(image)))
@@ -165,4 +165,4 @@ def test_blocks_that_are_not_there():
         find_block(two, "third")
     inner = linear_classifier()
     with pytest.raises(ModelError, match="lies in a model within the model"):
-        find_block(keras.Sequential([keras.Input((4, 5, 3)), inner]))
+        compile_depths(keras.Sequential([keras.Input((4, 5, 3)), inner]), find_block(inner), [1.0])

@@ -9,7 +9,6 @@ from gradcam_cli.errors import ModelError
 from gradcam_cli.neuralode.fields import SpiralNetwork
 from gradcam_cli.neuralode.flow import (
     LOOSE,
-    find_block,
     ode_paths,
     principal_direction,
     random_states,
@@ -17,7 +16,7 @@ from gradcam_cli.neuralode.flow import (
     states_before,
     toy,
 )
-from gradcam_cli.neuralode.layer import ODEBlock
+from gradcam_cli.neuralode.layer import ODEBlock, find_block
 from gradcam_cli.neuralode.portrait import draw_flow
 
 Z0 = tf.constant([0.5], tf.float64)

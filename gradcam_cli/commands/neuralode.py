@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import math
 import sys
-import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -113,8 +111,9 @@ def spiral(ctx: click.Context, /, **options: Any) -> None:
 
     from gradcam_cli.neuralode import spiral as learning
     from gradcam_cli.neuralode.fields import SpiralNetwork
-    from gradcam_cli.render import encode_figure
+    from gradcam_cli.render import encode_animation, encode_figure, figure_pixels
     from gradcam_cli.results import write
+    from gradcam_cli.storage import encode_model
 
     keras.utils.set_random_seed(options["seed"])
     f, data = SpiralNetwork(), learning.true_trajectory()
@@ -126,7 +125,7 @@ def spiral(ctx: click.Context, /, **options: Any) -> None:
             advance(after.iteration - done.iteration)
             done = after
             if options["frames"]:
-                frames.append(encode_figure(_draw(f, data, f"iteration {done.iteration}")))
+                frames.append(figure_pixels(_draw(f, data, f"iteration {done.iteration}")))
             check_interrupts()
     seconds = time.perf_counter() - began
     error, _ = learning.fit_error(f, data)
@@ -135,9 +134,9 @@ def spiral(ctx: click.Context, /, **options: Any) -> None:
         encode_figure(_draw(f, data, f"after {done.iteration} iterations"), format_of(options["output"])),
     )
     if frames:
-        write(options["frames"], _animation(frames))
+        write(options["frames"], encode_animation(frames, seconds=0.12))
     if options["save"]:
-        write(options["save"], _model_file(learning.as_model(f)))
+        write(options["save"], encode_model(learning.as_model(f)))
     row = {
         "iterations": done.iteration,
         "loss": f"{done.loss:.4f}",
@@ -157,24 +156,9 @@ def _draw(f: SpiralNetwork, data: Trajectory, title: str) -> Figure:
     return draw_spiral(data.t, data.z, fitted, grid, slopes, f"{title}: mean difference {error:.3f}")
 
 
-def _animation(frames: list[bytes]) -> bytes:
-    from PIL import Image
-
-    first, *rest = (Image.open(io.BytesIO(frame)).convert("P", palette=Image.Palette.ADAPTIVE) for frame in frames)
-    buffer = io.BytesIO()
-    first.save(buffer, "GIF", save_all=True, append_images=rest, duration=120, loop=0)
-    return buffer.getvalue()
-
-
-def _model_file(model: keras.Model) -> bytes:
-    """Return the bytes of a `.keras` file; Keras writes by name only."""
-    with tempfile.TemporaryDirectory() as folder:
-        model.save(Path(folder) / "model.keras")
-        return (Path(folder) / "model.keras").read_bytes()
-
-
 @neuralode.command(cls=GroupedCommand, context_settings=HELP)
 @_option("--model", metavar="FILE.keras", type=click.Path(path_type=Path), help="Draw its ODEBlock; else a toy field.")
+@_option("--block", metavar="NAME", help="The ODEBlock, where the model has several.")
 @_option("--input", "inputs", metavar="IMAGE", multiple=True, help="Begin at what the block gets of it; repeatable.")
 @_option("--seed", type=click.IntRange(0), default=0, show_default=True, metavar="N", help="Of random states without.")
 @_option("--preprocess", metavar="NAME", type=PreprocessType(), help="Of the images, where the model does not say.")
@@ -230,11 +214,12 @@ def _toy_starts() -> list[tf.Tensor]:
 
 def _block(options: dict[str, Any]) -> tuple[ODEBlock, list[tf.Tensor]]:
     """Return a model's block, and the states to begin at."""
-    from gradcam_cli.neuralode.flow import find_block, random_states, states_before
+    from gradcam_cli.neuralode.flow import random_states, states_before
+    from gradcam_cli.neuralode.layer import find_block
     from gradcam_cli.storage import open_model_file
 
     model = open_model_file(options["model"], options["allow_unsafe_model"])
-    block = find_block(model)
+    block = find_block(model, options["block"])
     if not options["inputs"]:
         return block, random_states(block, 5, options["seed"])
     return block, states_before(model, block, _seen(model, options["inputs"], options["preprocess"]))

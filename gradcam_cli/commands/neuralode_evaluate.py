@@ -101,8 +101,9 @@ def evaluate(ctx: click.Context, /, **options: Any) -> None:
 
 def _measure(options: dict[str, Any]) -> tuple[tuple[str, ...], np.ndarray, Score, list[Way]]:
     """Load model and data, and return the classes, the truth, the scores, and how the other solvers do."""
-    from gradcam_cli.neuralode.classifier import Scores, ode_block
+    from gradcam_cli.neuralode.classifier import Scores
     from gradcam_cli.neuralode.data import load_data, on_canvas
+    from gradcam_cli.neuralode.layer import blocks_of
     from gradcam_cli.neuralode.robustness import under_solvers
     from gradcam_cli.neuralode.training import evaluate
     from gradcam_cli.storage import open_model_file
@@ -119,7 +120,7 @@ def _measure(options: dict[str, Any]) -> tuple[tuple[str, ...], np.ndarray, Scor
             f"--data {options['data']}: expected images {shape} of {len(labels)} classes, as the model was trained on, "
             f"got {data.x_test.shape[1:]} of {len(data.labels)}"
         )
-    block = ode_block(model)
+    block = next(iter(blocks_of(model).values()), None)
     x, y = data.x_test, data.y_test
     if block is None:
         return labels, y, evaluate(model, x, y), []

@@ -154,7 +154,8 @@ def _kind(path: Path) -> str:
 def _prepare(options: dict[str, Any]) -> tuple[Run, list[float]]:
     """Load the model and make the run along its depth ready."""
     from gradcam_cli.commands.loading import load_classifier
-    from gradcam_cli.neuralode.depth import find_block, prepare_depths, read_depths
+    from gradcam_cli.neuralode.depth import prepare_depths, read_depths
+    from gradcam_cli.neuralode.layer import find_block
     from gradcam_cli.runs import Request
 
     classifier = load_classifier({"weights": None, "input_size": None, "offline": True, **options})

@@ -200,6 +200,8 @@ def train(ctx: click.Context, /, **options: Any) -> None:
         raise UsageError(f"--resume: {target} is trained to its end", "leave --resume out to train it anew")
     from gradcam_cli.neuralode import training
     from gradcam_cli.neuralode.data import load_data, on_canvas
+    from gradcam_cli.results import write
+    from gradcam_cli.storage import encode_model
 
     data = load_data(options["data"], options["input_size"])
     if options["canvas"]:
@@ -217,7 +219,7 @@ def train(ctx: click.Context, /, **options: Any) -> None:
             log.warning("%s is kept: --resume goes on after epoch %d", checkpoint, len(trainer.history))
         raise
     score = training.evaluate(trainer.model, data.x_test, data.y_test)
-    training.save(trainer.model, target)
+    write(target, encode_model(trainer.model))
     checkpoint.unlink(missing_ok=True)
     write_table([_result(trainer, score.accuracy(data.y_test), target)], stdout, as_json=options["as_json"])
 

@@ -258,8 +258,3 @@ ARCHITECTURES: dict[str, Callable[[Any, str, dict[str, Any]], Any]] = {
     "stem": _nothing,
 }
 """What stands between stem and head of each architecture."""
-
-
-def ode_block(model: keras.Model) -> ODEBlock | None:
-    """Return the first ODEBlock of a model, or None."""
-    return next((layer for layer in model._flatten_layers() if isinstance(layer, ODEBlock)), None)

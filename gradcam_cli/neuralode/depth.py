@@ -22,7 +22,6 @@ import tensorflow as tf
 
 from gradcam_cli.errors import GradcamError, ModelError, UsageError
 from gradcam_cli.head import answering_logits
-from gradcam_cli.layers import walk
 from gradcam_cli.models import Classifier
 from gradcam_cli.network import Network, Pass, class_indices, find_scored_head, only_output, scores_of
 from gradcam_cli.neuralode.failures import reason
@@ -31,26 +30,6 @@ from gradcam_cli.neuralode.solve import odeint
 from gradcam_cli.runs import Request, Run, prepare_run
 
 TOLERANCE = 1e-5
-
-
-def find_block(model: keras.Model, name: str | None = None) -> ODEBlock:
-    """Return the ODEBlock of a model, by its name where there are several.
-
-    Raises:
-        ModelError: it has none.
-        UsageError: none has this name, or no name is given and there are several.
-    """
-    blocks = {layer.name: layer for _, layer in walk(model) if isinstance(layer, ODEBlock)}
-    if not blocks:
-        raise ModelError(
-            "expected a model with an ODEBlock, got none in it", "`gradcam neuralode train` makes one; others have no t"
-        )
-    if name not in blocks and not (name is None and len(blocks) == 1):
-        raise UsageError(f"--block: expected one of {', '.join(blocks)}, got {name or 'none'}")
-    block: ODEBlock = blocks[name] if name else next(iter(blocks.values()))
-    if block not in model.layers:
-        raise ModelError(f"ODEBlock {block.name} lies in a model within the model: expected it among the outer layers")
-    return block
 
 
 def read_depths(block: ODEBlock, at: Sequence[float] | None = None, frames: int | None = None) -> list[float]:
@@ -95,7 +74,12 @@ def compile_depths(
     Returns:
         As `network.compile_network`: in its passes A and dA have an entry a depth, of shape (n, u, v, k) and
         (C, n, u, v, k).
+
+    Raises:
+        ModelError: the block lies in a model within the model, or the logit cannot be reached.
     """
+    if block not in model.layers:
+        raise ModelError(f"ODEBlock {block.name} lies in a model within the model: expected it among the outer layers")
     before, behind = keras.Model(model.inputs, block.input), keras.Model(block.output, model.outputs)
     head = find_scored_head(model, score)
     start, end = block.t

@@ -72,7 +72,12 @@ class Replay:
             g_theta = [x + y for x, y in zip(g_theta, of_theta, strict=True)]
             return k - 1, a, g_theta, g_t + self.shared(i, self.span(k), of_span)
 
-        _, a, g_theta, g_t = tf.while_loop(lambda k, *_: k >= start, body, (end - 1, a, g_theta, g_t))
+        _, a, g_theta, g_t = tf.while_loop(
+            lambda k, *_: k >= start,
+            body,
+            (end - 1, a, g_theta, g_t),
+            parallel_iterations=1,  # or TensorFlow replays ten steps ahead, with all that their gradients need
+        )
         return a, g_theta, g_t
 
     def vjp(self, span: tuple[tf.Tensor, tf.Tensor], z: Tensors, a: Tensors) -> tuple[Tensors, Tensors, Tensors]:

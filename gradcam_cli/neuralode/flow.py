@@ -16,7 +16,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from gradcam_cli.errors import ModelError, UsageError
+from gradcam_cli.errors import UsageError
 from gradcam_cli.neuralode.failures import NotFiniteError
 from gradcam_cli.neuralode.layer import ODEBlock
 from gradcam_cli.neuralode.solve import odeint
@@ -158,21 +158,6 @@ def principal_direction(
         raise UsageError("expected states that differ, got several times the same one", "give other inputs")
     w *= np.sign(w[np.abs(w).argmax()]) / length
     return w, float(variances[-1] / variances.sum())
-
-
-def find_block(model: keras.Model) -> ODEBlock:
-    """Return the first `ODEBlock` of a model.
-
-    Raises:
-        ModelError: it has none.
-    """
-    for layer in model._flatten_layers():
-        if isinstance(layer, ODEBlock):
-            return layer
-    raise ModelError(
-        f"expected a model with an ODEBlock, got none in {model.name}",
-        "gradcam neuralode spiral --save FILE.keras makes one",
-    )
 
 
 def random_states(block: ODEBlock, count: int, seed: int) -> list[tf.Tensor]:

@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from gradcam_cli.errors import UsageError
+from gradcam_cli.errors import ModelError, UsageError
 from gradcam_cli.neuralode.field import refuse_layers
 from gradcam_cli.neuralode.solve import odeint
 
@@ -119,6 +119,29 @@ class ODEBlock(keras.Layer):  # type: ignore[misc]
     def from_config(cls, config: dict[str, Any]) -> ODEBlock:
         """Make a block of what `get_config` returned."""
         return cls(**{**config, "f": keras.saving.deserialize_keras_object(config["f"])})
+
+
+def blocks_of(model: keras.Model) -> dict[str, ODEBlock]:
+    """Return the ODEBlocks of a model, also of models within it, by their names."""
+    return {layer.name: layer for layer in model._flatten_layers() if isinstance(layer, ODEBlock)}
+
+
+def find_block(model: keras.Model, name: str | None = None) -> ODEBlock:
+    """Return the ODEBlock of a model, by its name where there are several.
+
+    Raises:
+        ModelError: it has none.
+        UsageError: none has this name, or no name is given and there are several.
+    """
+    blocks = blocks_of(model)
+    if not blocks:
+        raise ModelError(
+            f"expected a model with an ODEBlock, got none in {model.name}",
+            "`gradcam neuralode train` and `spiral --save` make such models",
+        )
+    if name not in blocks and not (name is None and len(blocks) == 1):
+        raise UsageError(f"--block: expected one of {', '.join(blocks)}, got {name or 'none'}")
+    return blocks[name] if name else next(iter(blocks.values()))
 
 
 def _with_energy(dz: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

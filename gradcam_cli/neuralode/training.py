@@ -10,7 +10,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -23,9 +22,9 @@ import tensorflow as tf
 
 from gradcam_cli.errors import GradcamError, UsageError
 from gradcam_cli.files import replacing
-from gradcam_cli.neuralode.classifier import ode_block
 from gradcam_cli.neuralode.data import Data, draw_batches, hold_out
 from gradcam_cli.neuralode.failures import reason
+from gradcam_cli.neuralode.layer import blocks_of
 
 OPTIMIZERS = {"sgd": 0.1, "adam": 2e-3, "adamw": 2e-3}
 """The optimizers, each with its learning rate where none is asked for."""
@@ -133,7 +132,8 @@ class Trainer:
             raise UsageError(
                 "early stop: expected images held out to judge by, got none", "add --validation 0.1, or another share"
             )
-        self.model, self.recipe, self.block = model, recipe, ode_block(model)
+        self.model, self.recipe = model, recipe
+        self.block = next(iter(blocks_of(model).values()), None)
         self.train, self.held = hold_out(data, recipe.validation, recipe.seed)
         self.steps = len(self.train[0]) // min(recipe.batch_size, len(self.train[0]))
         self.optimizer = make_optimizer(recipe, self.steps)
@@ -294,14 +294,6 @@ def evaluate(
     logits = np.concatenate(parts)
     loss = tf.nn.sparse_softmax_cross_entropy_with_logits(y, logits)
     return Score(float(tf.reduce_mean(loss)), logits)
-
-
-def save(model: keras.Model, path: Path) -> None:
-    """Write a `.keras` file, at once; the optimizer's state stays behind."""
-    with replacing(path) as file, tempfile.TemporaryDirectory() as folder:
-        whole = Path(folder, path.name)
-        model.save(whole)
-        file.write(whole.read_bytes())
 
 
 def write_log(path: Path, history: Sequence[Epoch]) -> None:
