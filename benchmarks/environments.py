@@ -16,6 +16,8 @@ PLACE = HERE / ".envs"
 CONSTRAINTS = ("--constraint", str(ROOT / "constraints.txt"))
 
 OURS = "ours"
+TORCHDIFFEQ = "torchdiffeq"
+DIFFRAX = "diffrax"
 ENVIRONMENTS: dict[str, list[list[str]]] = {
     OURS: [[str(ROOT), *CONSTRAINTS]],
     "torch": [
@@ -32,6 +34,12 @@ ENVIRONMENTS: dict[str, list[list[str]]] = {
         ["scikit-learn<=1.7.2", "scipy<=1.15.3", "einops", "deprecated", "opencv-python-headless", "matplotlib"],
         ["--no-deps", "xplique==2.0.2"],
     ],
+    TORCHDIFFEQ: [
+        ["torch==2.13.0", "torchdiffeq==0.2.5", *CONSTRAINTS],
+        # for the test that compares the two: what gradcam needs; gradcam itself comes from the repository
+        [str(ROOT), "pytest", *CONSTRAINTS],
+    ],
+    DIFFRAX: [["diffrax==0.7.2", "equinox==0.13.8", "jax==0.10.2", "jaxlib==0.10.2", *CONSTRAINTS]],
 }
 """For each environment what is given to `pip install`, one call after the other."""
 

@@ -20,16 +20,19 @@ print(statistics.mean(Image.open(path).width * Image.open(path).height for path 
 
 
 def describe(photos: Path) -> dict[str, Any]:
-    """Return what belongs to a result."""
+    """Return what belongs to a result with photos."""
     megapixels = subprocess.run([python_of(OURS), "-c", MEGAPIXELS, photos], capture_output=True, text=True, check=True)
+    return {**describe_machine(), "megapixels": round(float(megapixels.stdout), 2), "versions": versions()}
+
+
+def describe_machine() -> dict[str, Any]:
+    """Return when, of which commit and where."""
     return {
         "date": time.strftime("%Y-%m-%d"),
         "commit": commit(),
         "processor": cpuinfo("model name") or platform.processor(),
         "instructions": [name for name in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if name in cpuinfo("flags")],
         "cores": len(os.sched_getaffinity(0)),
-        "megapixels": round(float(megapixels.stdout), 2),
-        "versions": versions(),
     }
 
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from classifier_page import classifiers
 from environments import HERE
+from ode_page import odes
 from summary import Row, summarise
+from training_page import training
 
 PAGE = """\
 # Benchmarks
@@ -16,9 +19,10 @@ files on disk. `make bench` measures and writes this page; so does
 
     python benchmarks/bench.py --weights vgg19_weights_tf_dim_ordering_tf_kernels.h5 --photos DIR
 
-It installs the tools into environments of their own under `benchmarks/.envs` (about 12 GB) and needs
+It installs the tools into environments of their own under `benchmarks/.envs` (about 16 GB) and needs
 an hour or two on an idle machine. `--quick` only tries whether everything runs, `--help` lists the rest.
-The numbers of every single run are in [results.json](results.json).
+The numbers of every single run are in [results.json](results.json). At the end of this page, gradcam's
+solver of differential equations stands beside others.
 
 {machine}
 
@@ -65,6 +69,12 @@ another way (tf-keras-vis lays corner on corner, xplique is cubic) or leaves the
 ## Not run
 
 {not_run}
+
+{odes}
+
+{training}
+
+{classifiers}
 """
 
 HEADINGS = ("tool", "version", "precision", "output", "ms/image", "least-most", "ratio", "memory", "agreement")
@@ -80,6 +90,9 @@ def page(results: dict[str, Any]) -> str:
         table="\n".join("| " + " | ".join(line) + " |" for line in lines),
         scaling=scaling(),
         methods=methods(),
+        odes=odes(),
+        training=training(),
+        classifiers=classifiers(),
         not_run=not_run(results["not_run"]),
     )
 
