@@ -24,9 +24,10 @@ SECTION = """\
 `f alone` is an evaluation of the contender's own f (forward), or of f and its vector-Jacobian product for z and all
 parameters (adjoint), called again and again in the contender's own loop. `solver` is the time of a solve divided by the
 evaluations in it; for the adjoint, that of a solve forward and backward less that of a solve forward, divided by the
-evaluations backward. `ratio` is one by the other, the median over the processes ({rounds}), with the least and the most
-beside it. It is below 1 where the solver does not ask for all of the product at each stage. `evaluations` are calls of
-f, counted by a counter in f in a run that is not timed; `whole solve` is forward, or forward and backward.
+evaluations backward. Of a process the quickest of each counts. `ratio` is one by the other, the median over the
+processes ({rounds}), with the least and the most beside it. It is below 1 where the solver does not ask for all of the
+product at each stage. `evaluations` are calls of f, counted by a counter in f in a run that is not timed;
+`whole solve` is forward, or forward and backward.
 
 - Both problems are float32, solved by dopri5, with the same weights, states and tolerances, and, backward, an error
   norm without the parameters.
@@ -48,10 +49,10 @@ f, counted by a counter in f in a run that is not timed; `whole solve` is forwar
 
 Each way learns dz/dt = z³A with the same network from the same starting weights and batches, by RMSprop, from
 each of some seeds ({seeds}); {few}. `seconds` is all of it, with tracing and compiling, `ms` an iteration without;
-`evaluations` are torchdiffeq's calls of f in an iteration. `fit` is the mean absolute difference over the whole trajectory, by one solver for all: the median over the seeds and
-the last ten weights that were kept, after each 20 iterations, with the least and the most beside it. After 40
-iterations no weight is further from gradcam's than {apart} of the largest one. Then rounding parts them: the loss has
-kinks, so that the fits differ by chance.
+`evaluations` are torchdiffeq's calls of f in an iteration. `fit` is the mean absolute difference over the whole
+trajectory, by one solver for all: the median over the seeds and the last ten weights that were kept, after each 20
+iterations, with the least and the most beside it. After 40 iterations no weight is further from gradcam's than {apart}
+of the largest one. Then rounding parts them: the loss has kinks, so that the fits differ by chance.
 
 ### Agreement with torchdiffeq
 
