@@ -58,7 +58,7 @@ class NamedSet(NamedTuple):
 
 
 NAMED = {
-    "digits": NamedSet(DIGITS, 1, False, 14, 32),
+    "digits": NamedSet(DIGITS, 1, False, 20, 32),
     "mnist": NamedSet(DIGITS, 2, False, 12, 128),
     "fashion_mnist": NamedSet(FASHION, 2, True, 20, 128),
     "cifar10": NamedSet(CIFAR10.names, 4, True, 30, 128),
