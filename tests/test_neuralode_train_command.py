@@ -189,8 +189,8 @@ def test_models_that_are_not_there(run):
 
 
 @pytest.mark.slow
-def test_digits_in_two_minutes(process):
+def test_digits(run):
     """The built-in digits: 97 % of the test images, as `make demo` shows."""
-    done = process("neuralode", "train", "--data", "digits", "-o", "digits.keras", "--json")
+    done = run("neuralode", "train", "--data", "digits", "-o", "digits.keras", "--json")
     assert done.status == 0, done.stderr
     assert json.loads(done.stdout)["test_accuracy"] >= 0.97
