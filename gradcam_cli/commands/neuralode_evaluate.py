@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gradcam_cli.commands.grouping import GroupedCommand, under
-from gradcam_cli.commands.neuralode_train import canvas_option, data_option, seed_option, size_option
+from gradcam_cli.commands.neuralode_options import canvas_option, data_option, seed_option, size_option
 from gradcam_cli.commands.options import allow_unsafe_option, message_options, start, start_tensorflow
 from gradcam_cli.commands.tables import write_table
 from gradcam_cli.errors import ModelError, UsageError

@@ -51,6 +51,19 @@ def read_depths(block: ODEBlock, at: Sequence[float] | None = None, frames: int 
     return sorted({float(t) for t in depths}, reverse=end < start)
 
 
+def adjoint_of(f: Any) -> Any:
+    """Return the right-hand side of (z, a): (f, -a df/dz)."""
+
+    def backward(t: tf.Tensor, state: tuple[tf.Tensor, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
+        z, a = state
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(z)
+            dz = f(t, z)
+        return dz, tape.gradient(dz, z, -a, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+
+    return backward
+
+
 def compile_depths(
     model: keras.Model,
     block: ODEBlock,
@@ -91,13 +104,7 @@ def compile_depths(
         "atol": tolerance,
     }
 
-    def backward(t: tf.Tensor, state: tuple[tf.Tensor, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
-        """(f, -a df/dz)."""
-        z, a = state
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(z)
-            dz = block.f(t, z)
-        return dz, tape.gradient(dz, z, -a, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+    backward = adjoint_of(block.f)
 
     def solve(f: Any, state: Any, times: list[float]) -> Any:
         return odeint(f, state, times, batch_coupled=False, **options).z
