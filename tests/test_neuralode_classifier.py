@@ -43,6 +43,15 @@ def test_group_norm_is_that_of_keras(channels):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
 
 
+def test_group_norm_of_large_means():
+    """Of values near 10,000 the spread of 1 remains: the variance is not a difference of large squares."""
+    x = planes(2, 4, 4, 64) / 2 + 10_000
+    y = GroupNorm()(x).numpy().reshape(2, 16, 32, 2)
+    exact = x.numpy().astype(np.float64).reshape(2, 16, 32, 2)
+    mean, variance = exact.mean(axis=(1, 3), keepdims=True), exact.var(axis=(1, 3), keepdims=True)
+    np.testing.assert_allclose(y, (exact - mean) / np.sqrt(variance + 1e-5), atol=5e-3)
+
+
 def test_group_norm_refuses_unequal_groups():
     with pytest.raises(UsageError, match="equal groups, got 48"):
         GroupNorm()(planes(1, 2, 2, 48))

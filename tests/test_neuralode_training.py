@@ -16,16 +16,8 @@ import tensorflow as tf
 from gradcam_cli.errors import UsageError
 from gradcam_cli.neuralode.classifier import build_classifier
 from gradcam_cli.neuralode.data import Data
-from gradcam_cli.neuralode.training import (
-    DivergedError,
-    Epoch,
-    Recipe,
-    Score,
-    Trainer,
-    evaluate,
-    make_optimizer,
-    write_log,
-)
+from gradcam_cli.neuralode.scoring import Score, evaluate
+from gradcam_cli.neuralode.training import DivergedError, Epoch, Recipe, Trainer, make_optimizer, write_log
 
 
 def halves(n=48, side=8):

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from gradcam_cli.neuralode.robustness import Way
-    from gradcam_cli.neuralode.training import Score
+    from gradcam_cli.neuralode.scoring import Score
 
 _output = under("Output")
 
@@ -105,7 +105,7 @@ def _measure(options: dict[str, Any]) -> tuple[tuple[str, ...], np.ndarray, Scor
     from gradcam_cli.neuralode.data import load_data, on_canvas
     from gradcam_cli.neuralode.layer import blocks_of
     from gradcam_cli.neuralode.robustness import under_solvers
-    from gradcam_cli.neuralode.training import evaluate
+    from gradcam_cli.neuralode.scoring import evaluate
     from gradcam_cli.storage import open_model_file
 
     model = open_model_file(options["model"], options["allow_unsafe_model"])

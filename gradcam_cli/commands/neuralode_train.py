@@ -65,8 +65,8 @@ def train(ctx: click.Context, /, **options: Any) -> None:
     start_tensorflow(ctx, verbose=options["verbose"] or options["debug"])
     if options["resume"] and target.exists() and not checkpoint.exists():
         raise UsageError(f"--resume: {target} is trained to its end", "leave --resume out to train it anew")
-    from gradcam_cli.neuralode import training
     from gradcam_cli.neuralode.data import load_data, on_canvas
+    from gradcam_cli.neuralode.scoring import evaluate
     from gradcam_cli.results import write
     from gradcam_cli.storage import encode_model
 
@@ -85,7 +85,7 @@ def train(ctx: click.Context, /, **options: Any) -> None:
         if checkpoint.exists():
             log.warning("%s is kept: --resume goes on after epoch %d", checkpoint, len(trainer.history))
         raise
-    score = training.evaluate(trainer.model, data.x_test, data.y_test)
+    score = evaluate(trainer.model, data.x_test, data.y_test)
     write(target, encode_model(trainer.model))
     checkpoint.unlink(missing_ok=True)
     write_table([_result(trainer, score.accuracy(data.y_test), target)], stdout, as_json=options["as_json"])

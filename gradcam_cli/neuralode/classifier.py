@@ -35,7 +35,7 @@ class GroupNorm(keras.Layer):  # type: ignore[misc]
     """(x - mean) / sqrt(variance + epsilon) over each sample's plane and group of channels, times gamma, plus beta.
 
     What Keras's GroupNormalization does, in half its time on a CPU: sums over the plane alone, a small matrix for those
-    over a group, and one multiplication and addition for all the rest.
+    over a group.
 
     Args:
         groups: of channels; at most as many as there are.
@@ -62,10 +62,9 @@ class GroupNorm(keras.Layer):  # type: ignore[misc]
     def call(self, x: tf.Tensor) -> tf.Tensor:
         """Return the normalised x, (n, h, w, c)."""
         share = tf.cast(self.share / (x.shape[1] * x.shape[2]), x.dtype)
-        mean = tf.reduce_sum(x, axis=[1, 2]) @ share  # (n, c)
-        variance = tf.maximum(tf.reduce_sum(tf.square(x), axis=[1, 2]) @ share - tf.square(mean), 0.0)
-        scale = tf.math.rsqrt(variance + self.epsilon) * self.gamma
-        return x * _plane(scale) + _plane(self.beta - mean * scale)
+        centred = x - _plane(tf.reduce_sum(x, axis=[1, 2]) @ share)
+        variance = tf.reduce_sum(tf.square(centred), axis=[1, 2]) @ share  # (n, c)
+        return centred * _plane(tf.math.rsqrt(variance + self.epsilon) * self.gamma) + self.beta
 
     def get_config(self) -> dict[str, Any]:
         """Return what `from_config` makes the same layer of."""

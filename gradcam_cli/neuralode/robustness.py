@@ -17,7 +17,7 @@ import keras
 import numpy as np
 
 from gradcam_cli.neuralode.layer import ODEBlock
-from gradcam_cli.neuralode.training import CHUNK, Score, evaluate
+from gradcam_cli.neuralode.scoring import CHUNK, Score, evaluate
 
 LIMIT = 0.005
 """Share of right answers by which an ODE may differ under another solver."""

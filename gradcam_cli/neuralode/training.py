@@ -25,13 +25,13 @@ from gradcam_cli.files import replacing
 from gradcam_cli.neuralode.data import Data, draw_batches, hold_out
 from gradcam_cli.neuralode.failures import reason
 from gradcam_cli.neuralode.layer import blocks_of
+from gradcam_cli.neuralode.scoring import evaluate
 
 OPTIMIZERS = {"sgd": 0.1, "adam": 2e-3, "adamw": 2e-3}
 """The optimizers, each with its learning rate where none is asked for."""
 SCHEDULES = ("one-cycle", "cosine", "constant")
 WARM_UP = 0.25
 MOMENTUM = 0.9
-CHUNK = 500
 
 
 class DivergedError(GradcamError):
@@ -95,23 +95,6 @@ class Epoch(NamedTuple):
     backward_evaluations: float
     learning_rate: float
     seconds: float
-
-
-class Score(NamedTuple):
-    """How well a classifier does: mean cross-entropy, and the logits (n, classes)."""
-
-    loss: float
-    logits: np.ndarray
-
-    def accuracy(self, y: np.ndarray) -> float:
-        """Return the share of images whose class has the largest logit."""
-        return float((self.logits.argmax(axis=-1) == y).mean())
-
-    def confusion(self, y: np.ndarray) -> np.ndarray:
-        """Return how many images of each class (rows) are taken for each (columns), (classes, classes)."""
-        table = np.zeros((self.logits.shape[-1],) * 2, np.int64)
-        np.add.at(table, (y, self.logits.argmax(axis=-1)), 1)
-        return table
 
 
 class Trainer:
@@ -272,28 +255,6 @@ def make_optimizer(recipe: Recipe, steps: int) -> keras.optimizers.Optimizer:
     if recipe.optimizer == "adamw":
         return optimizers.AdamW(rate, weight_decay=recipe.weight_decay)
     raise UsageError(f"optimizer: expected one of {', '.join(OPTIMIZERS)}, got {recipe.optimizer}")
-
-
-def evaluate(
-    model: keras.Model, x: np.ndarray, y: np.ndarray, advance: Callable[[int], None] = lambda _: None
-) -> Score:
-    """Return how well a model of logits does on images (n, h, w, c) and their classes (n,).
-
-    Raises:
-        GradcamError: an equation cannot be solved.
-    """
-    answer = tf.function(lambda x: model(x, training=False), autograph=False)
-    parts = []
-    for start in range(0, len(x), CHUNK):
-        batch = tf.constant(x[start : start + CHUNK], tf.float32)
-        try:
-            parts.append(answer(batch).numpy())
-        except tf.errors.InvalidArgumentError as error:
-            raise GradcamError(reason(error), "a looser tolerance may help") from error
-        advance(len(batch))
-    logits = np.concatenate(parts)
-    loss = tf.nn.sparse_softmax_cross_entropy_with_logits(y, logits)
-    return Score(float(tf.reduce_mean(loss)), logits)
 
 
 def write_log(path: Path, history: Sequence[Epoch]) -> None:
