@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import zipfile
 from collections.abc import Callable, Iterator
@@ -59,14 +60,21 @@ class Change(NamedTuple):
     peak: float
 
 
-DRIFTS: dict[str, Callable[[Change], float]] = {
-    "class": lambda change: float(change.before[0] != change.after[0]),
-    "rank": lambda change: 1 - change.rank,
-    "ssim": lambda change: 1 - change.ssim,
-    "iou": lambda change: 1 - change.iou,
-    "peak": lambda change: change.peak,
+class Drift(NamedTuple):
+    """A measure of change, 0 where nothing changed: what it says, and how a change is measured."""
+
+    title: str
+    of: Callable[[Change], float]
+
+
+DRIFTS = {
+    "class": Drift("whether the class changed", lambda change: float(change.before[0] != change.after[0])),
+    "rank": Drift("1 less the rank correlation of the maps", lambda change: 1 - change.rank),
+    "ssim": Drift("1 less the structural similarity of the maps", lambda change: 1 - change.ssim),
+    "iou": Drift("1 less the intersection over union of the largest fifths", lambda change: 1 - change.iou),
+    "peak": Drift("shift of the peak, as a share of the diagonal", lambda change: change.peak),
 }
-"""What `--max-drift` takes: 0 where nothing changed. `class` is 1 where the class changed."""
+"""What `--max-drift` takes."""
 
 
 def find_results(directory: Path) -> dict[str, Path]:
@@ -160,9 +168,16 @@ def compare_all(before: Path, after: Path) -> Iterator[Change | str]:
 
 def picture(saved: Saved) -> np.ndarray:
     """Return the map over its photo, (H, W, 3) uint8, or alone where the photo is no more what it was."""
-    view = Box(0, 0, saved.map.shape[1], saved.map.shape[0])
+    view, photo = Box(0, 0, saved.map.shape[1], saved.map.shape[0]), photo_of(saved)
+    return heatmap(saved.map, view) if photo is None else overlay(photo, saved.map, view)
+
+
+def photo_of(saved: Saved) -> np.ndarray | None:
+    """Return the photo of a map, (H, W, 3) uint8, or None where it is no more, or is another one."""
     try:
-        photo = decode(Path(saved.record["input"]).read_bytes())
-    except (OSError, InputError):
-        return heatmap(saved.map, view)
-    return overlay(photo, saved.map, view) if photo.shape[:2] == saved.map.shape else heatmap(saved.map, view)
+        data = Path(saved.record["input"]).read_bytes()
+        photo = decode(data)
+    except (OSError, ValueError, InputError):
+        return None
+    same = saved.record.get("sha256") in (None, hashlib.sha256(data).hexdigest())
+    return photo if same and photo.shape[:2] == saved.map.shape else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -15,14 +15,13 @@ from gradcam_cli import cam, images, maps, pipeline
 from gradcam_cli.annotations import Annotation, region
 from gradcam_cli.errors import InputError
 from gradcam_cli.metrics import faithfulness, localisation
+from gradcam_cli.metrics.measured import WITHOUT_RELU, Row
 from gradcam_cli.metrics.tables import FAITHFULNESS
 from gradcam_cli.ordered import in_order
 from gradcam_cli.photos import Photo
 from gradcam_cli.probe import Probe
 from gradcam_cli.results import Explanation, Unexplained, finite
 from gradcam_cli.runs import Run
-
-WITHOUT_RELU = " without relu"
 
 
 class Item(NamedTuple):
@@ -38,24 +37,6 @@ class Item(NamedTuple):
     photo: Photo | Unexplained
     classes: tuple[int, ...] | None = None
     annotations: tuple[Annotation, ...] = ()
-
-
-class Row(NamedTuple):
-    """One map of one photo, measured.
-
-    Attributes:
-        identity: what the map is of, as `Explanation.identity` gives it.
-        method: its method, and `without relu` where the ReLU is left out.
-        baseline: whether it is a map that knows nothing.
-        values: by the metrics' names; None where one says nothing of this map.
-        curves: probabilities after each step of `deletion` and `insertion`.
-    """
-
-    identity: dict[str, Any]
-    method: str
-    baseline: bool
-    values: dict[str, float | None]
-    curves: dict[str, list[float]]
 
 
 @dataclass(frozen=True)
@@ -81,10 +62,17 @@ class Protocol:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A run and a protocol; the network is asked by one thread at a time, pictures are made by several."""
+    """A run and a protocol; the network is asked by one thread at a time, pictures are made by several.
+
+    Attributes:
+        run: made ready, with the maps that are measured.
+        protocol: how they are measured.
+        draw: makes pictures of a photo's maps and returns what a report says of each; None makes none.
+    """
 
     run: Run
     protocol: Protocol
+    draw: Callable[[Sequence[Explanation]], list[dict[str, Any]]] | None = None
 
     def rows(self, items: Iterable[Item], workers: int) -> Iterator[list[Row] | Unexplained]:
         """Measure all maps of each photo, in order; failures pass through at their place."""
@@ -132,13 +120,20 @@ class Evaluation:
         if isinstance(explained, Unexplained):
             return explained
         try:
-            return [row for one in explained for row in self._rows(item, one)]
+            drawn = self._drawn(explained)
+            return [row for one in explained for row in self._rows(item, one, drawn.get(id(one)))]
         except InputError as error:  # an outline of another size than the photo
             return Unexplained(explained[0].source, error.message, error.hint)
 
-    def _rows(self, item: Item, one: Explanation) -> Iterator[Row]:
+    def _drawn(self, explained: Sequence[Explanation]) -> dict[int, dict[str, Any]]:
+        """Draw the maps that know something, if they are to be drawn; return what there is to say of each."""
+        shown = [one for one in explained if one.method not in cam.BASELINES] if self.draw else []
+        return dict(zip(map(id, shown), self.draw(shown), strict=True)) if self.draw else {}
+
+    def _rows(self, item: Item, one: Explanation, drawn: dict[str, Any] | None) -> Iterator[Row]:
         baseline = one.method in cam.BASELINES
-        yield self._row(item, one, one.method, baseline, one.map, self._input_map(one.raw))
+        row = self._row(item, one, one.method, baseline, one.map, self._input_map(one.raw))
+        yield row._replace(report=drawn)
         if self.protocol.without_relu and not baseline and one.method in cam.METHODS:
             shape = one.view.y1 - one.view.y0, one.view.x1 - one.view.x0
             on_photo = maps.place(self._signed_map(one.signed, shape), one.view, one.photo.shape[:2])
@@ -210,28 +205,3 @@ class Evaluation:
         if one.method != "whole":  # it has no peak
             found["pointing"] = localisation.pointing(map_, inside, self.protocol.tolerance)
         return found
-
-
-def summarise(rows: Sequence[Row], metrics: Sequence[str]) -> list[dict[str, Any]]:
-    """Return for every layer and method the mean of each metric over the photos, None where none has it.
-
-    Baselines stand last.
-    """
-    groups: dict[tuple[str, str], list[Row]] = {}
-    for row in sorted(rows, key=lambda row: row.baseline):
-        groups.setdefault((row.identity["layer"], row.method), []).append(row)
-    return [
-        {
-            "layer": layer,
-            "method": method,
-            "baseline": group[0].baseline,
-            "maps": len(group),
-            **{name: _mean([row.values[name] for row in group]) for name in metrics},
-        }
-        for (layer, method), group in groups.items()
-    ]
-
-
-def _mean(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return sum(known) / len(known) if known else None

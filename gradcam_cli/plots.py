@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from gradcam_cli.metrics.measured import Row, Step
+from gradcam_cli.metrics.tables import METRICS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -15,6 +18,36 @@ MOST_COUNTS = 20
 """Classes of a confusion whose counts are written out."""
 _BASELINE = "0.6"
 _COLOURS = [f"C{number}" for number in (0, 1, 2, 3, 4, 5, 6, 8, 9)]  # without the gray one
+
+
+def draw_evaluation(
+    rows: Sequence[Row], metrics: Sequence[str], steps: Sequence[Step] = ()
+) -> Iterator[tuple[str, Figure]]:
+    """Draw each metric, the curves of those that have one, and the sanity check; yield names and figures."""
+    several = len({row.identity["layer"] for row in rows if not row.baseline}) > 1
+    named: dict[str, list[Row]] = {}
+    for row in sorted(rows, key=lambda row: row.baseline):
+        named.setdefault(f"{row.method} at {row.identity['layer']}" if several else row.method, []).append(row)
+    baselines = [name for name, group in named.items() if group[0].baseline]
+    for metric in metrics:
+        title = f"{metric}: {METRICS[metric].title} ({'more' if METRICS[metric].more_is_better else 'less'} is better)"
+        curves = {name: [row.curves[metric] for row in group if metric in row.curves] for name, group in named.items()}
+        if curves := {name: lines for name, lines in curves.items() if lines}:
+            yield metric, plot_curves(title, curves, baselines)
+            continue
+        known = {name: [v for row in group if (v := row.values[metric]) is not None] for name, group in named.items()}
+        yield metric, plot_values(title, {name: values for name, values in known.items() if values}, baselines)
+    if steps:
+        yield "sanity", _draw_sanity(steps)
+
+
+def _draw_sanity(steps: Sequence[Step]) -> Figure:
+    ranks: dict[str, list[float]] = {}
+    for step in steps:
+        ranks.setdefault(f"{step.method} at {step.layer}", []).append(step.rank)
+    layers = list(dict.fromkeys(step.randomised for step in steps))
+    behind = next((layers.index(step.randomised) for step in steps if step.behind), len(layers) - 1)
+    return plot_sanity(ranks, layers, behind)
 
 
 def plot_values(title: str, values: Mapping[str, Sequence[float]], baselines: Sequence[str]) -> Figure:

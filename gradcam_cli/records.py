@@ -39,18 +39,8 @@ def to_json(result: Explanation | Unexplained, outputs: dict[str, str] | None = 
         class_asked=result.requested[2],
         logit=finite(chosen.logit),
         probability=finite(chosen.probability),
-        top=[
-            {"index": p.index, "name": p.name, "logit": finite(p.logit), "probability": finite(p.probability)}
-            for p in result.top
-        ],
-        map={
-            "raw_max": finite(float(result.raw.max())),
-            "mean": finite(float(result.map.mean())),
-            "positive_weights": None if result.alpha is None else float((result.alpha > 0).mean()),
-            "peak": result.peak,
-            "box": result.box,
-            "zero": result.zero,
-        },
+        top=predictions(result),
+        map=map_numbers(result),
         fit=setting.fit,
         view=result.view,
         preprocessing=setting.preprocessing,
@@ -62,6 +52,26 @@ def to_json(result: Explanation | Unexplained, outputs: dict[str, str] | None = 
         seconds={stage: round(spent, 4) for stage, spent in result.seconds.items()},
     )
     return record
+
+
+def predictions(result: Explanation) -> list[dict[str, Any]]:
+    """Return the model's largest predictions."""
+    return [
+        {"index": p.index, "name": p.name, "logit": finite(p.logit), "probability": finite(p.probability)}
+        for p in result.top
+    ]
+
+
+def map_numbers(result: Explanation) -> dict[str, Any]:
+    """Return what a map says in numbers."""
+    return {
+        "raw_max": finite(float(result.raw.max())),
+        "mean": finite(float(result.map.mean())),
+        "positive_weights": None if result.alpha is None else float((result.alpha > 0).mean()),
+        "peak": result.peak,
+        "box": result.box,
+        "zero": result.zero,
+    }
 
 
 _KEYS = (

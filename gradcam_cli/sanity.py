@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
 import numpy as np
@@ -13,33 +13,12 @@ from gradcam_cli import pipeline
 from gradcam_cli.errors import InputError
 from gradcam_cli.layers import walk
 from gradcam_cli.metrics.comparison import rank_correlation, ssim
+from gradcam_cli.metrics.measured import Step
 from gradcam_cli.pipeline import Seen
 from gradcam_cli.results import Explanation, Unexplained
 from gradcam_cli.runs import Run
 
 STEPS = 20
-SAME = 0.5
-"""Mean rank correlation from which on a map counts as unchanged."""
-
-
-class Step(NamedTuple):
-    """How like the trained network's maps those of a partly random one are, the mean over the photos.
-
-    Attributes:
-        randomised: the layer that was made random last; all after it are random, too.
-        behind: whether by then everything behind the map's layer is random.
-        layer: of the map.
-        method: of the map.
-        rank: rank correlation, -1 to 1.
-        ssim: structural similarity, -1 to 1.
-    """
-
-    randomised: str
-    behind: bool
-    layer: str
-    method: str
-    rank: float
-    ssim: float
 
 
 @contextlib.contextmanager
@@ -115,15 +94,6 @@ def check_sanity(run: Run, photos: Sequence[Seen], seed: int) -> Iterator[Step]:
                     rank, likeness = _likeness(pairs)
                     behind = place + 1 >= depths.get(first.layer, depths[next(iter(depths))])
                     yield Step(path, behind, first.layer, first.method, rank, likeness)
-
-
-def insensitive(steps: Sequence[Step]) -> list[tuple[str, str]]:
-    """Return (layer, method) of the maps that stay as they are when all behind their layer is random."""
-    first: dict[tuple[str, str], float] = {}
-    for step in steps:
-        if step.behind:
-            first.setdefault((step.layer, step.method), step.rank)
-    return [which for which, rank in first.items() if rank >= SAME]
 
 
 def _behind(layers: Sequence[tuple[str, keras.Layer]], path: str) -> int:

@@ -40,8 +40,12 @@ FLOORS = [
         "evaluation",
         "sanity",
         "again",
-        *(f"neuralode.{name}" for name in "check spiral flow portrait data training robustness depth strip".split()),
+        *(
+            f"neuralode.{name}"
+            for name in "check spiral flow portrait data scoring training robustness depth strip".split()
+        ),
     },
+    {"report"},
     {"commands"},
     {"__init__", "__main__"},
 ]

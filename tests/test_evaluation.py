@@ -8,7 +8,8 @@ from conftest import small_network
 
 from gradcam_cli import load_model
 from gradcam_cli.annotations import Annotation
-from gradcam_cli.evaluation import Evaluation, Item, Protocol, summarise
+from gradcam_cli.evaluation import Evaluation, Item, Protocol
+from gradcam_cli.metrics.measured import summarise
 from gradcam_cli.metrics.tables import METRICS
 from gradcam_cli.photos import Photo
 from gradcam_cli.results import Unexplained

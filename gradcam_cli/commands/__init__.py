@@ -19,6 +19,7 @@ from gradcam_cli.commands.neuralode import neuralode
 from gradcam_cli.commands.neuralode_evaluate import evaluate as neuralode_evaluate
 from gradcam_cli.commands.neuralode_explain import explain as neuralode_explain
 from gradcam_cli.commands.neuralode_train import train
+from gradcam_cli.commands.report import report as report_command
 from gradcam_cli.errors import GradcamError
 from gradcam_cli.messages import say_error
 
@@ -93,6 +94,7 @@ for command in (train, neuralode_evaluate, neuralode_explain):
 gradcam.add_command(explain)
 gradcam.add_command(evaluate)
 gradcam.add_command(compare)
+gradcam.add_command(report_command)
 gradcam.add_command(layers)
 gradcam.add_command(models)
 gradcam.add_command(neuralode)

@@ -8,24 +8,31 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import mean
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
 from gradcam_cli.applications import find_application, is_model_path
 from gradcam_cli.commands.grouping import GroupedCommand, ModelType, ThresholdType, under
 from gradcam_cli.commands.options import loading_options, message_options, start, start_tensorflow
+from gradcam_cli.commands.reporting import open_report, report_directory_option, report_option
 from gradcam_cli.commands.tables import write_table
-from gradcam_cli.drift import DRIFTS, Change, compare_all, picture, read_result
+from gradcam_cli.drift import DRIFTS, Change, compare_all, photo_of, picture, read_result
 from gradcam_cli.errors import UsageError
 from gradcam_cli.interrupts import check_interrupts
+from gradcam_cli.maps import box, peak
 from gradcam_cli.messages import log, one_line, progress, say_error
+from gradcam_cli.views import Box
+
+if TYPE_CHECKING:
+    from gradcam_cli.report.recorder import Recorder
 
 EPILOG = """\
 Examples:
   gradcam photos --save npz -o before               with the network as it is
   gradcam photos --save npz -o after --model new.keras
   gradcam compare before after --sheet moved.png
+  gradcam compare before after --report        gradcam_comparison/index.html shows the maps side by side
   gradcam compare before after --max-drift rank=0.1 --max-drift class=0 || echo moved
   gradcam compare before new.keras             explain the photos of before now, with the new network
 
@@ -55,6 +62,8 @@ _option = under("Options")
     "--sheet", type=click.Path(dir_okay=False, path_type=Path), help="Draw the maps that moved most, as PNG or JPEG."
 )
 @_option("--most", type=click.IntRange(1), default=8, show_default=True, metavar="N", help="How many on the sheet.")
+@report_option
+@report_directory_option("gradcam_comparison")
 @loading_options
 @message_options
 @click.pass_context
@@ -69,12 +78,12 @@ def compare(ctx: click.Context, /, baseline: Path, new: str, **options: Any) -> 
     start(ctx, quiet=options["quiet"], verbose=options["verbose"], debug=options["debug"])
     stdout = sys.stdout
     if Path(new).is_dir():
-        return _compare(baseline, Path(new), options, stdout)
+        return _compare(ctx, baseline, Path(new), options, stdout)
     if not (is_model_path(new) or find_application(new)):
         raise UsageError(f"NEW {new}: expected a directory of results or a model, got neither", "gradcam models")
     with tempfile.TemporaryDirectory(prefix="gradcam-") as folder:
         _explain_again(ctx, baseline, Path(folder), {**options, "model": new})
-        return _compare(baseline, Path(folder), options, stdout)
+        return _compare(ctx, baseline, Path(folder), options, stdout)
 
 
 def _explain_again(ctx: click.Context, baseline: Path, folder: Path, options: dict[str, Any]) -> None:
@@ -95,12 +104,12 @@ def _explain_again(ctx: click.Context, baseline: Path, folder: Path, options: di
             check_interrupts()
 
 
-def _compare(baseline: Path, new: Path, options: dict[str, Any], stdout: TextIO) -> int:
-    """Compare two directories, tell, draw, and return the exit status."""
+def _compare(ctx: click.Context, baseline: Path, new: Path, options: dict[str, Any], stdout: TextIO) -> int:
+    """Compare two directories, tell, draw, report, and return the exit status."""
     found = list(compare_all(baseline, new))
     changes = [change for change in found if isinstance(change, Change)]
     alone = [name for name in found if isinstance(name, str)]
-    drifts = {name: mean(map(drift, changes)) for name, drift in DRIFTS.items()}
+    drifts = {name: mean(map(drift.of, changes)) for name, drift in DRIFTS.items()}
     if options["as_json"]:
         lines = [{"name": name, "status": "alone"} for name in alone]
         lines += [{**change._asdict(), "status": "ok"} for change in changes]
@@ -113,8 +122,18 @@ def _compare(baseline: Path, new: Path, options: dict[str, Any], stdout: TextIO)
     if options["sheet"]:
         _draw(sorted(changes, key=lambda change: change.rank)[: options["most"]], baseline, new, options["sheet"])
     missed = [(name, limit) for name, limit in options["limits"] if drifts[name] > limit]
-    for name, limit in missed:
-        log.error("drift of %s: expected at most %g, got %.4f", name, limit, drifts[name])
+    messages = {
+        f"--max-drift {name}={limit:g}": f"drift of {name}: expected at most {limit:g}, got {drifts[name]:.4f}"
+        for name, limit in missed
+    }
+    for message in messages.values():
+        log.error("%s", message)
+    bounds = [(name, "most", limit) for name, limit in options["limits"]]
+    with open_report(ctx, options, options["output"], len(found), bounds=bounds) as recorder:
+        if recorder:
+            limits = {f"--max-drift {name}={limit:g}": None for name, limit in options["limits"]}
+            recorder.end["limits"] = {**limits, **messages}
+            _report(changes, alone, baseline, new, recorder)
     return 4 if missed else 1 if alone else 0
 
 
@@ -125,16 +144,38 @@ def _tell(changes: Sequence[Change], drifts: dict[str, float], stdout: TextIO) -
             stdout.write(f"{one_line(change.input)}: class {one_line(before)} -> {one_line(after)}\n")
     rows = []
     for name, drift in DRIFTS.items():
-        worst = max(changes, key=drift)
+        worst = max(changes, key=drift.of)
         rows.append(
             {
                 "drift": name,
                 "mean": f"{drifts[name]:.4f}",
-                "largest": f"{drift(worst):.4f}",
-                "of": one_line(worst.name) if drift(worst) else "",
+                "largest": f"{drift.of(worst):.4f}",
+                "of": one_line(worst.name) if drift.of(worst) else "",
             }
         )
     write_table(rows, stdout, as_json=False)
+
+
+def _report(changes: Sequence[Change], alone: Sequence[str], baseline: Path, new: Path, recorder: Recorder) -> None:
+    """Write the lines and draw the maps of the report."""
+    for name in alone:
+        recorder.write({"name": name, "status": "alone"})
+    for change in changes:
+        drawn: dict[str, Any] = {}
+        for run, folder in (("before", baseline), ("after", new)):
+            saved = read_result(folder / change.name)
+            height, width = saved.map.shape
+            which = f"{run}|{change.name}"
+            pictures = recorder.album.draw_map(
+                change.input, photo_of(saved), saved.map, Box(0, 0, width, height), which
+            )
+            drawn |= {key: value for key, value in pictures.items() if key != "picture"}
+            drawn[run] = {
+                **saved.record,
+                "picture": pictures["picture"],
+                "map": {"peak": peak(saved.map), "box": box(saved.map)},
+            }
+        recorder.write({**change._asdict(), "status": "ok", "report": drawn})
 
 
 def _draw(changes: Sequence[Change], baseline: Path, new: Path, target: Path) -> None:

@@ -20,6 +20,7 @@ from gradcam_cli.commands.options import (
     start,
     start_tensorflow,
 )
+from gradcam_cli.commands.reporting import open_report, report_directory_option, report_option
 from gradcam_cli.errors import UsageError
 from gradcam_cli.inputs import find_sources, gather, no_image
 from gradcam_cli.messages import log
@@ -39,6 +40,7 @@ Examples:
   gradcam evaluate photos --annotations instances.json --metric pointing --metric energy
   gradcam evaluate photos --annotations voc/ --fail-under pointing=0.9 --junit report.xml
   gradcam evaluate photos --metric drop --sanity
+  gradcam evaluate photos --report -o pages           pages/index.html shows every map and its values
 
 Exit status:
   0    all inputs measured, and within the limits
@@ -93,6 +95,8 @@ _what, _how, _output = under("What to explain"), under("How to measure"), under(
 @_how("--sanity-photos", type=click.IntRange(1), default=12, show_default=True, metavar="N", help="Photos for that.")
 @_how("--seed", type=click.IntRange(0), default=0, show_default=True, metavar="N", help="Of all that is random.")
 @model_options
+@report_option
+@report_directory_option("gradcam_evaluation")
 @_output("--csv", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path), help="Write a line a map.")
 @_output("--plots", metavar="DIR", type=click.Path(file_okay=False, path_type=Path), help="Draw a plot a metric.")
 @_output(
@@ -136,7 +140,10 @@ def evaluate(ctx: click.Context, /, **options: Any) -> int:
     start_tensorflow(ctx, verbose=options["verbose"] or options["debug"])
     from gradcam_cli.commands.evaluation_run import run_evaluation
 
-    return run_evaluation(options, sources, annotations, stdout)
+    limits = [("least", *limit) for limit in options["least"]] + [("most", *limit) for limit in options["most"]]
+    bounds = [(name, kind, value) for kind, name, value in limits]
+    with open_report(ctx, options, options["output"], len(sources), bounds=bounds) as recorder:
+        return run_evaluation(options, sources, annotations, stdout, recorder)
 
 
 def _metrics(options: dict[str, Any]) -> list[str]:

@@ -6,18 +6,12 @@ import csv
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from gradcam_cli.evaluation import Row
 from gradcam_cli.junit import Case, encode_junit
-from gradcam_cli.metrics.tables import METRICS
-from gradcam_cli.plots import plot_curves, plot_sanity, plot_values
+from gradcam_cli.metrics.measured import Row, Step
+from gradcam_cli.plots import draw_evaluation
 from gradcam_cli.render import encode_figure
 from gradcam_cli.results import Unexplained, write
-from gradcam_cli.sanity import Step
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 COLUMNS = ("input", "class_index", "class_name", "probability", "layer")
 
@@ -35,33 +29,8 @@ def write_csv(path: Path, rows: Sequence[Row], metrics: Sequence[str]) -> None:
 
 def write_plots(folder: Path, rows: Sequence[Row], metrics: Sequence[str], steps: Sequence[Step]) -> None:
     """Draw each metric, the curves of those that have one, and the sanity check."""
-    several = len({row.identity["layer"] for row in rows if not row.baseline}) > 1
-    named: dict[str, list[Row]] = {}
-    for row in sorted(rows, key=lambda row: row.baseline):
-        named.setdefault(f"{row.method} at {row.identity['layer']}" if several else row.method, []).append(row)
-    baselines = [name for name, group in named.items() if group[0].baseline]
-    for metric in metrics:
-        title = f"{metric}: {METRICS[metric].title} ({'more' if METRICS[metric].more_is_better else 'less'} is better)"
-        curves = {name: [row.curves[metric] for row in group if metric in row.curves] for name, group in named.items()}
-        if curves := {name: lines for name, lines in curves.items() if lines}:
-            figure = plot_curves(title, curves, baselines)
-        else:
-            known = {
-                name: [v for row in group if (v := row.values[metric]) is not None] for name, group in named.items()
-            }
-            figure = plot_values(title, {name: values for name, values in known.items() if values}, baselines)
-        write(folder / f"{metric}.png", encode_figure(figure))
-    if steps:
-        write(folder / "sanity.png", encode_figure(_plot_of(steps)))
-
-
-def _plot_of(steps: Sequence[Step]) -> Figure:
-    ranks: dict[str, list[float]] = {}
-    for step in steps:
-        ranks.setdefault(f"{step.method} at {step.layer}", []).append(step.rank)
-    layers = list(dict.fromkeys(step.randomised for step in steps))
-    behind = next((layers.index(step.randomised) for step in steps if step.behind), len(layers) - 1)
-    return plot_sanity(ranks, layers, behind)
+    for name, figure in draw_evaluation(rows, metrics, steps):
+        write(folder / f"{name}.png", encode_figure(figure))
 
 
 def write_junit(

@@ -6,23 +6,22 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, TextIO
+from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
 from gradcam_cli import sanity
-from gradcam_cli.annotated_classes import by_photo, classes_of, read_class_map
 from gradcam_cli.annotations import Annotation
 from gradcam_cli.cam import BASELINES
 from gradcam_cli.commands.evaluation_files import write_csv, write_junit, write_plots
+from gradcam_cli.commands.evaluation_jobs import Job, plan_jobs
 from gradcam_cli.commands.loading import load_classifier, request_of
 from gradcam_cli.commands.tables import write_table
-from gradcam_cli.errors import InputError, UsageError
-from gradcam_cli.evaluation import WITHOUT_RELU, Evaluation, Item, Protocol, Row, summarise
+from gradcam_cli.errors import UsageError
+from gradcam_cli.evaluation import Evaluation, Item, Protocol
 from gradcam_cli.inputs import Source
 from gradcam_cli.interrupts import check_interrupts
-from gradcam_cli.labels import resolve_classes
-from gradcam_cli.messages import log, one_line, progress, say_error
+from gradcam_cli.messages import log, progress, say_error
 from gradcam_cli.methods import INPUT
-from gradcam_cli.models import Classifier
+from gradcam_cli.metrics.measured import WITHOUT_RELU, Row, Step, insensitive, summarise
 from gradcam_cli.ordered import cores
 from gradcam_cli.photos import read_photo
 from gradcam_cli.pipeline import Seen, see
@@ -30,13 +29,8 @@ from gradcam_cli.records import SCHEMA_VERSION
 from gradcam_cli.results import Unexplained
 from gradcam_cli.runs import Run, prepare_run
 
-
-class Job(NamedTuple):
-    """A photo to read and what to evaluate on it; see `evaluation.Item`."""
-
-    source: Source
-    classes: tuple[int, ...] | None = None
-    annotations: tuple[Annotation, ...] = ()
+if TYPE_CHECKING:
+    from gradcam_cli.report.recorder import Recorder
 
 
 @dataclass
@@ -54,7 +48,7 @@ class Findings:
     metrics: Sequence[str]
     rows: list[Row] = field(default_factory=list)
     failed: list[Unexplained] = field(default_factory=list)
-    steps: list[sanity.Step] = field(default_factory=list)
+    steps: list[Step] = field(default_factory=list)
     missed: dict[str, str | None] = field(default_factory=dict)
 
     @property
@@ -65,11 +59,15 @@ class Findings:
     @property
     def insensitive(self) -> list[tuple[str, str]]:
         """(layer, method) of maps that do not show what the network learnt."""
-        return sanity.insensitive(self.steps)
+        return insensitive(self.steps)
 
 
 def run_evaluation(
-    options: dict[str, Any], sources: Sequence[Source], annotations: Sequence[Annotation] | None, stdout: TextIO
+    options: dict[str, Any],
+    sources: Sequence[Source],
+    annotations: Sequence[Annotation] | None,
+    stdout: TextIO,
+    recorder: Recorder | None = None,
 ) -> int:
     """Measure, tell, write, and return the exit status."""
     classifier = load_classifier(options)
@@ -81,10 +79,13 @@ def run_evaluation(
     if len(run.classes) > 1:
         raise UsageError(f"--class {asked}: expected one class, got {len(run.classes)}", "name a class or an index")
     findings = Findings(options["metrics"])
-    measure(run, options, jobs, findings, stdout)
+    telling = Telling(stdout, options["as_json"], recorder)
+    measure(run, options, jobs, findings, telling)
     if options["sanity"] and findings.rows:
-        check_sanity(prepare_run(classifier, request_of(options, classes=(asked,))), options, jobs, findings, stdout)
+        check_sanity(prepare_run(classifier, request_of(options, classes=(asked,))), options, jobs, findings, telling)
     findings.missed = limits_missed(findings.means, options)
+    if recorder:
+        recorder.end["limits"] = findings.missed
     tell(findings, options, stdout)
     write_files(findings, options)
     for message in filter(None, findings.missed.values()):
@@ -92,56 +93,30 @@ def run_evaluation(
     return 3 if not findings.rows else 4 if any(findings.missed.values()) else 1 if findings.failed else 0
 
 
-def plan_jobs(
-    options: dict[str, Any],
-    sources: Sequence[Source],
-    annotations: Sequence[Annotation] | None,
-    classifier: Classifier,
-) -> list[Job]:
-    """Return a job for every photo and annotated class that the model knows.
+class Telling(NamedTuple):
+    """Who is told of results as soon as they are known: standard output, where JSON is wanted, and the report."""
 
-    Raises:
-        InputError: no photo has annotations of the model's classes.
-    """
-    if annotations is None:
-        return [Job(source) for source in sources]
-    class_map = read_class_map(options["class_map"]) if options["class_map"] else None
-    categories = {annotation.category: annotation.category_id for annotation in annotations}
-    meaning = classes_of(categories.items(), classifier.labels, classifier.class_count, class_map)
-    if options["class_"]:
-        wanted = resolve_classes([options["class_"]], classifier.labels, classifier.class_count)[0].code
-        if wanted < 0:
-            raise UsageError(
-                f"--class {options['class_']}: expected a class's index or name beside --annotations, got a rank"
-            )
-        meaning = {category: [wanted] for category, classes in meaning.items() if wanted in classes}
-    find, jobs = by_photo(annotations), []
-    for source in sources:
-        found: dict[str, list[Annotation]] = {}
-        for annotation in find(source.name):
-            if annotation.category in meaning:
-                found.setdefault(annotation.category, []).append(annotation)
-        jobs += [Job(source, tuple(meaning[category]), tuple(group)) for category, group in found.items()]
-    if unknown := [category for category in categories if category not in meaning]:
-        listed = one_line(", ".join(unknown[:5])) + (", ..." if len(unknown) > 5 else "")
-        log.warning("annotated classes that are not asked for or that the model lacks: %d (%s)", len(unknown), listed)
-    if not jobs:
-        raise InputError(
-            f"none of {len(sources)} photos has an annotation of a class of the model",
-            "--class-map FILE says which classes of the model the annotations mean",
-        )
-    if bare := len(sources) - len({job.source.name for job in jobs}):
-        log.warning("photos without an annotation of a class of the model, left out: %d", bare)
-    return jobs
+    stdout: TextIO
+    as_json: bool = False
+    recorder: Recorder | None = None
+
+    def lines(self, records: Sequence[dict[str, Any]]) -> None:
+        """Tell the lines of an input."""
+        if self.as_json:
+            print_json([{key: value for key, value in one.items() if key != "report"} for one in records], self.stdout)
+        for record in records if self.recorder else ():
+            self.recorder.write(record)  # type: ignore[union-attr]
 
 
-def measure(run: Run, options: dict[str, Any], jobs: Sequence[Job], findings: Findings, stdout: TextIO) -> None:
-    """Measure the maps of all jobs; what is found is printed line by line where JSON is wanted."""
+def measure(run: Run, options: dict[str, Any], jobs: Sequence[Job], findings: Findings, telling: Telling) -> None:
+    """Measure the maps of all jobs, and tell what is found line by line."""
     names = {name for name in Protocol.__dataclass_fields__ if name in options}
     protocol = Protocol(**{name: options[name] for name in names})
     items = (Item(read_photo(job.source, options["max_pixels"]), job.classes, job.annotations) for job in jobs)
     with progress("evaluating", len(jobs)) as advance:
-        for found in Evaluation(run, protocol).rows(items, options["workers"] or cores()):
+        for found in Evaluation(run, protocol, telling.recorder.album.draw if telling.recorder else None).rows(
+            items, options["workers"] or cores()
+        ):
             if isinstance(found, Unexplained):
                 findings.failed.append(found)
                 say_error(f"{found.source}: {found.error}", found.hint)
@@ -149,20 +124,18 @@ def measure(run: Run, options: dict[str, Any], jobs: Sequence[Job], findings: Fi
             else:
                 findings.rows += found
                 lines = [line_of(row) for row in found]
-            if options["as_json"]:
-                print_json(lines, stdout)
+            telling.lines(lines)
             advance(1)
             check_interrupts()
 
 
-def check_sanity(run: Run, options: dict[str, Any], jobs: Sequence[Job], findings: Findings, stdout: TextIO) -> None:
+def check_sanity(run: Run, options: dict[str, Any], jobs: Sequence[Job], findings: Findings, telling: Telling) -> None:
     """Make the network random on the first photos, and compare."""
     steps = sanity.check_sanity(run, list(_first_seen(run, options, jobs)), options["seed"])
     with progress("sanity check", None) as advance:
         for step in steps:
             findings.steps.append(step)
-            if options["as_json"]:
-                print_json([{"status": "sanity", **step._asdict()}], stdout)
+            telling.lines([{"status": "sanity", **step._asdict()}])
             advance(1)
             check_interrupts()
 
@@ -197,7 +170,7 @@ def limits_missed(means: Sequence[dict[str, Any]], options: dict[str, Any]) -> d
 def line_of(row: Row) -> dict[str, Any]:
     """Return the JSON object of a row."""
     own = {"method": row.method, "baseline": row.baseline, "metrics": row.values, "curves": row.curves}
-    return {"status": "ok", **row.identity, **own}
+    return {"status": "ok", **row.identity, **own, **({"report": row.report} if row.report else {})}
 
 
 def print_json(lines: Sequence[dict[str, Any]], stdout: TextIO) -> None:
@@ -240,7 +213,7 @@ def _shown(value: float | None) -> str:
     return "-" if value is None else f"{value:.3f}"
 
 
-def _sanity_rows(steps: Sequence[sanity.Step]) -> list[dict[str, Any]]:
+def _sanity_rows(steps: Sequence[Step]) -> list[dict[str, Any]]:
     """Return a row a step: rank correlation and structural similarity of every map."""
     several = len({step.layer for step in steps if step.layer != INPUT}) > 1
     rows: dict[str, dict[str, Any]] = {}

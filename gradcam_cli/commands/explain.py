@@ -21,6 +21,7 @@ from gradcam_cli.commands.options import (
     speed_options,
     start,
 )
+from gradcam_cli.commands.reporting import open_report, report_option
 from gradcam_cli.errors import UsageError
 from gradcam_cli.inputs import Source, find_sources, gather, no_image
 from gradcam_cli.interrupts import check_interrupts
@@ -117,6 +118,7 @@ Exit status:
 @_output(
     "--save-format", type=click.Choice(list(FORMATS)), help="Format of pictures. [default: png, or as -o FILE says]"
 )
+@report_option
 @_output("--skip-existing", is_flag=True, help="Leave out inputs whose files are all there.")
 @_output("--dry-run", is_flag=True, help="Say what would be written, and do nothing.")
 @speed_options
@@ -130,7 +132,11 @@ def explain(ctx: click.Context, /, **options: Any) -> int:
     keras.applications, or a Keras model of your own.
     """
     start(ctx, quiet=options["quiet"], verbose=options["verbose"], debug=options["debug"])
+    if options["report"]:
+        options["output"] = options["output"] or str(TREE)
     destination = read_destination(options["output"], options["kinds"], options["save_format"])
+    if options["report"] and not destination.directory:
+        raise UsageError(f"--report with -o {options['output']}: expected a directory")
     if destination.stdout and options["as_json"]:
         raise UsageError("-o - and --json: both would write to standard output")
     jobs = plan(options, destination)
@@ -139,15 +145,16 @@ def explain(ctx: click.Context, /, **options: Any) -> int:
     check_early(options, destination)
     from gradcam_cli.commands.run import Writer, finished_jobs
 
-    writer = Writer(sys.stdout, options, destination, len(jobs))
-    with (
-        progress("explaining", len(jobs)) as advance,
-        contextlib.closing(finished_jobs(ctx, options, jobs, writer.finish)) as finished,
-    ):
-        for one in finished:
-            writer.tell(one)
-            advance(1)
-            check_interrupts()
+    with open_report(ctx, options, destination.directory or TREE, len(jobs)) as recorder:
+        writer = Writer(sys.stdout, options, destination, len(jobs), recorder)
+        with (
+            progress("explaining", len(jobs)) as advance,
+            contextlib.closing(finished_jobs(ctx, options, jobs, writer.finish)) as finished,
+        ):
+            for one in finished:
+                writer.tell(one)
+                advance(1)
+                check_interrupts()
     writer.close()
     return writer.exit_status()
 

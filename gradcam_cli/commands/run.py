@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any, NamedTuple, TextIO
+from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
 import click
 
@@ -27,6 +27,9 @@ from gradcam_cli.records import to_json
 from gradcam_cli.render import Cell
 from gradcam_cli.results import Explanation, Unexplained, encode_sheet, sheet_row, write
 
+if TYPE_CHECKING:
+    from gradcam_cli.report.recorder import Recorder
+
 Job = tuple[Source, list[Output]]
 
 
@@ -38,6 +41,7 @@ class Finished(NamedTuple):
         lines: for standard output.
         remarks: for standard error, each with its level.
         error: what went wrong and what to do about it, or None.
+        reported: lines for the run's report.
         data: bytes for standard output, where `-o -` wants them there.
         row: of the sheet that shows all inputs, where one is asked for.
     """
@@ -46,6 +50,7 @@ class Finished(NamedTuple):
     lines: list[str]
     remarks: Sequence[tuple[int, str]] = ()
     error: tuple[str, str | None] | None = None
+    reported: Sequence[dict[str, Any]] = ()
     data: bytes = b""
     row: Sequence[Cell] = ()
 
@@ -70,7 +75,7 @@ def finished_jobs(
     from gradcam_cli.runs import prepare_run
 
     classifier = load_classifier(options)
-    if options["as_json"] and classifier.weights_hash:
+    if (options["as_json"] or options["report"]) and classifier.weights_hash:
         classifier.weights_hash.start()  # every line names it
     run = prepare_run(classifier, request_of(options))
     workers = options["workers"] or cores()
@@ -106,11 +111,19 @@ def read_job(job: Job, options: dict[str, Any]) -> Photo | Unexplained:
 class Writer:
     """Write each result's files, in any thread; print its lines and count it, in one."""
 
-    def __init__(self, stdout: TextIO, options: dict[str, Any], destination: Destination, inputs: int) -> None:
+    def __init__(
+        self,
+        stdout: TextIO,
+        options: dict[str, Any],
+        destination: Destination,
+        inputs: int,
+        recorder: Recorder | None = None,
+    ) -> None:
         self.joint = destination.joint and inputs > 1
         self.stdout = stdout
         self.options = options
         self.destination = destination
+        self.recorder = recorder
         self.look = {name: options[name] for name in ("cmap", "alpha", "dpi")}
         self.counts: Counter[str] = Counter()
         self.rows: list[Sequence[Cell]] = []
@@ -131,9 +144,20 @@ class Writer:
             for path in {output.path for output in outputs if output.kind == SHEET}:
                 write(path, encode_sheet(result, self.destination.format, **self.look))
             written = [self._save(explanation, outputs) for explanation in result]
+            reported = self._report(result, written)
         except OutputError as error:
             return self._unexplained(Unexplained(source.name, error.message, error.hint), outputs)
-        return Finished("ok", self._lines(result, written), _remarks(result))
+        return Finished("ok", self._lines(result, written), _remarks(result), reported=reported)
+
+    def _report(self, result: list[Explanation], written: Sequence[dict[str, str]]) -> list[dict[str, Any]]:
+        """Draw the pictures of the report, and return its lines."""
+        if not self.recorder:
+            return []
+        album = self.recorder.album
+        return [
+            {**to_json(one, paths), "report": {**drawn, "files": album.files(paths)}}
+            for one, paths, drawn in zip(result, written, album.draw(result), strict=True)
+        ]
 
     def _save(self, explanation: Explanation, outputs: Sequence[Output]) -> dict[str, str]:
         """Write the files of one map and return their paths by kind."""
@@ -160,14 +184,14 @@ class Writer:
         return [f"{one_line(first.source)}: {one_line(maps)}{one_line(top)}"]
 
     def _unexplained(self, result: Unexplained, outputs: Sequence[Output]) -> Finished:
-        lines = []
-        if self.options["as_json"]:
-            there = [{}] if result.error else paths_by_map(outputs)
-            lines = [json.dumps(to_json(result, paths), allow_nan=False) for paths in there]
+        there = [{}] if result.error else paths_by_map(outputs)
+        records = [to_json(result, paths) for paths in there]
+        lines = [json.dumps(record, allow_nan=False) for record in records] if self.options["as_json"] else []
         if result.error:
-            return Finished("failed", lines, error=(f"{result.source}: {result.error}", result.hint))
+            error = (f"{result.source}: {result.error}", result.hint)
+            return Finished("failed", lines, error=error, reported=records)
         remark = f"{one_line(result.source)}: skipped, its files are there already"
-        return Finished("skipped", lines, [(logging.INFO, remark)])
+        return Finished("skipped", lines, [(logging.INFO, remark)], reported=records[:1])
 
     def close(self) -> None:
         """Write the sheet that shows all inputs, if one is asked for.
@@ -182,6 +206,9 @@ class Writer:
     def tell(self, finished: Finished) -> None:
         """Print what is to be said of an input, and count it."""
         self.counts[finished.status] += 1
+        if self.recorder:
+            for record in finished.reported:
+                self.recorder.write(record)
         if finished.data:
             self.stdout.buffer.write(finished.data)
         if finished.row:

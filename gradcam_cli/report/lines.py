@@ -1,0 +1,89 @@
+"""The lines of a run, as they lie in its folder: how it began, its results, how it ended."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from gradcam_cli.drift import find_results, read_record
+from gradcam_cli.errors import InputError
+
+FOLDER, LINES = "report", "run.jsonl"
+RESULTS = ("ok", "failed", "skipped", "alone")
+"""Status of lines that tell of an input."""
+Record = dict[str, Any]
+
+
+def read_lines(path: Path) -> Iterator[Record]:
+    """Yield the objects of a file of JSON lines; a last line that a killed run left torn is left out.
+
+    Raises:
+        InputError: the file cannot be read, or another line is no JSON object.
+    """
+    try:
+        lines = path.read_bytes().split(b"\n")
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            record = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            if number == len(lines):
+                return
+            raise InputError(f"{path}, line {number}: expected a JSON object, got {error}") from error
+        if not isinstance(record, dict) or "status" not in record:
+            raise InputError(f"{path}, line {number}: expected an object with a status, as --json writes it")
+        yield record
+
+
+def cut_torn_line(path: Path) -> None:
+    """Take away what a killed run left of its last line, so that another may follow."""
+    if path.is_file():
+        data = path.read_bytes()
+        whole = data.rfind(b"\n") + 1
+        if whole < len(data):
+            with open(path, "r+b") as file:
+                file.truncate(whole)
+
+
+def name_of(record: Record) -> str:
+    """Return the name of what a line tells of: its input, or the file that only one of two runs has."""
+    return str(record.get("input", record.get("name")))
+
+
+def latest(records: Iterable[Record]) -> list[Record]:
+    """Return the lines of the last run, and of the runs before it those of inputs that it skipped or has not reached.
+
+    Inputs that are gone when a run has come to its end are left out.
+    """
+    results: dict[str, list[Record]] = {}
+    others: list[Record] = []
+    reached: dict[str, None] = {}
+    for record in records:
+        if record["status"] == "run":
+            reached, others = {}, []
+        if record["status"] not in RESULTS:
+            others.append(record)
+            continue
+        name = name_of(record)
+        if name not in reached and not (record["status"] == "skipped" and name in results):
+            results[name] = []
+        reached[name] = None
+        if record["status"] != "skipped" or not results[name]:
+            results[name].append(record)
+    ended = any(record["status"] == "end" for record in others)
+    return others + [record for name, group in results.items() if name in reached or not ended for record in group]
+
+
+def saved_lines(directory: Path) -> Iterator[Record]:
+    """Yield a line for each map that a run saved as arrays.
+
+    Raises:
+        InputError: there is none, or one is damaged.
+    """
+    for path in find_results(directory).values():
+        yield {"status": "ok", **read_record(path), "outputs": {"npz": str(path)}}

@@ -1,0 +1,45 @@
+"""Pictures for the results of a run that kept none: from the arrays that it saved and the photos, where they are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from gradcam_cli.drift import photo_of, read_result
+from gradcam_cli.errors import InputError
+from gradcam_cli.outputs import PICTURES
+from gradcam_cli.report.album import Album
+from gradcam_cli.report.lines import Record
+from gradcam_cli.views import Box
+
+
+def with_pictures(records: Iterable[Record], album: Album) -> Iterator[Record]:
+    """Yield the records, those of maps without pictures with what can be found or made of them."""
+    for record in records:
+        if record["status"] == "ok" and "outputs" in record and "report" not in record:
+            record = {**record, "report": _found(record, album)}
+        yield record
+
+
+def _found(record: Record, album: Album) -> Record:
+    paths = {kind: found for kind, name in record["outputs"].items() if (found := _find(Path(name), album.directory))}
+    files = album.files({kind: str(path) for kind, path in paths.items()})
+    drawn: Record = {"files": files}
+    if pictures := [files[kind] for kind, path in paths.items() if path.suffix in PICTURES]:
+        drawn["drawn"] = pictures[0]
+    if "npz" in paths and "depths" not in record:
+        try:
+            saved = read_result(paths["npz"])
+        except (InputError, KeyError):
+            return drawn
+        view = Box(*record["view"]) if record.get("view") else Box(0, 0, *saved.map.shape[::-1])
+        which = "|".join(str(record.get(key)) for key in ("layer", "method", "class_asked"))
+        drawn |= album.draw_map(record["input"], photo_of(saved), np.asarray(saved.map), view, which)
+    return drawn
+
+
+def _find(path: Path, directory: Path) -> Path | None:
+    """Return where a file is: as it was named, or in the folder of the report, which may have moved."""
+    return next((place for place in (path, directory / path, directory / path.name) if place.is_file()), None)

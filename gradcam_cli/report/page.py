@@ -1,0 +1,96 @@
+"""The report's page: one HTML file with its style, its script and the run's document inside."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+_FOLDER = Path(__file__).parent
+_SCRIPTS = ("state.js", "gallery.js", "detail.js", "stage.js", "facts.js", "curve.js", "script.js")
+"""In the order of the page; the last one starts."""
+_FAILURES = 50
+"""How many failed inputs the summary names; the gallery's filter shows all."""
+
+
+def render(document: dict[str, Any]) -> str:
+    """Return the whole HTML page of a run.
+
+    The document's texts may hold anything: they reach the page escaped, or inside a block of JSON that the
+    script puts into the page as text. The same document gives the same bytes.
+
+    Args:
+        document: the run, of plain JSON values; paths in it are relative URLs.
+
+    Returns:
+        The text of `index.html`, encodable as UTF-8.
+
+    Raises:
+        ValueError: a number of the document is not finite, which JSON cannot hold.
+    """
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # takes long, and few runs write a report
+    from markupsafe import Markup
+
+    environment = Environment(
+        autoescape=True,
+        undefined=StrictUndefined,
+        loader=FileSystemLoader(_FOLDER),
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.policies["json.dumps_kwargs"] = {"allow_nan": False, "separators": (",", ":")}
+    style = _read("style.css")
+    script = "\n".join(map(_read, _SCRIPTS))
+    page = environment.get_template("index.html.j2").render(
+        document=document,
+        failures=_failures(document["entries"]),
+        failures_shown=_FAILURES,
+        duration=_duration(document["seconds"]),
+        version=version("gradcam-cli"),
+        policy=_policy(style, script),
+        style=Markup(style),
+        script=Markup(script),
+    )
+    return page.encode("utf-8", "backslashreplace").decode("utf-8")  # file names may hold lone surrogates
+
+
+def _read(name: str) -> str:
+    return (_FOLDER / name).read_text(encoding="utf-8")
+
+
+def _policy(style: str, script: str) -> str:
+    """Return the Content-Security-Policy: this style, this script, pictures beside the page, and nothing else."""
+    return "; ".join(
+        [
+            "default-src 'none'",
+            f"script-src '{_hash(script)}'",
+            f"style-src '{_hash(style)}'",
+            "img-src 'self' file: data:",
+            "base-uri 'none'",
+            "form-action 'none'",
+        ]
+    )
+
+
+def _hash(text: str) -> str:
+    digest = hashlib.sha256(text.encode()).digest()
+    return f"sha256-{base64.b64encode(digest).decode()}"
+
+
+def _failures(entries: list[dict[str, Any]]) -> list[tuple[int, dict[str, Any]]]:
+    """Return the failed entries with their numbers, from 1, by which the page's links name them."""
+    return [(number, entry) for number, entry in enumerate(entries, start=1) if entry["status"] == "failed"]
+
+
+def _duration(seconds: float | None) -> str:
+    """Return a duration in words: `9.5 s`, `2 min 5 s`, `1 h 0 min`."""
+    if seconds is None:
+        return "unknown"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    return f"{minutes // 60} h {minutes % 60} min"
