@@ -111,6 +111,7 @@ _NOISE = re.compile(
     rb"|([IW]\d{4}|\d{4}-\d\d-\d\d) \d\d:\d\d:\d\d\S* +(?!E |F )"  # absl; TensorFlow before 2.21
     rb"|(E\d{4}|\d{4}-\d\d-\d\d) \d\d:\d\d:.*(cuda|cuInit|cuDNN|cuBLAS|cuFFT|computation_placer)"  # no GPU here
     rb"|To enable the following instructions:"
+    rb"|\[\d{4}-\d\d-\d\d \S+ \w \d+ \d+\] core_worker\.cc:\d+: Actor with class name"  # Ray, of restarts
 )
 
 

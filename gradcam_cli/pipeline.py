@@ -74,12 +74,16 @@ def see(run: Run, photo: Photo | Unexplained) -> Seen | Unexplained:
     return Seen(photo, view, images.see(photo.pixels, view, (h, w), channels))
 
 
-def score(run: Run, photos: Iterable[Seen | Unexplained]) -> Iterator[Scored | Unexplained]:
+def score(run: Run, photos: Iterable[Seen | Unexplained], size: int = 0) -> Iterator[Scored | Unexplained]:
     """Pass photos through the network batch by batch, in their order; failures pass through at their place.
 
-    All batches have the size of the first, the last one is padded, so that nothing is compiled twice.
+    All batches are padded to one size, so that nothing is compiled twice.
+
+    Args:
+        run: made ready.
+        photos: seen by the network.
+        size: of the batches, at least as many as there are photos in one; 0 takes that of the first.
     """
-    size = 0
     for batch in _batches(photos, run.batch_size):
         good = [seen for seen in batch if isinstance(seen, Seen)]
         size = size or len(good)

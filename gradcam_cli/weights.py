@@ -112,6 +112,15 @@ class Checksum:
         self._lock = threading.Lock()
         self._future: Future[str] | None = None
 
+    def __getstate__(self) -> dict[str, str]:
+        """Travel to another process, which may not have the file, as the hash itself."""
+        return {"digest": self.result()}
+
+    def __setstate__(self, state: dict[str, str]) -> None:
+        self._lock = threading.Lock()
+        self._future = Future()
+        self._future.set_result(state["digest"])
+
     def start(self) -> Future[str]:
         """Begin to read, unless that is done already."""
         with self._lock:

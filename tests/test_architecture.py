@@ -45,7 +45,7 @@ FLOORS = [
             for name in "check spiral flow portrait data scoring training robustness depth strip".split()
         ),
     },
-    {"report"},
+    {"report", "engines"},
     {"commands"},
     {"__init__", "__main__"},
 ]

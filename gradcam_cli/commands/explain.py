@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import click
 
 from gradcam_cli.applications import find_application, is_model_path
+from gradcam_cli.commands.engine import engine_options, run_engine
 from gradcam_cli.commands.grouping import GroupedCommand, under
 from gradcam_cli.commands.options import (
     input_options,
@@ -42,6 +44,8 @@ from gradcam_cli.outputs import (
 from gradcam_cli.preprocessing import canonical
 
 _what, _output = under("What to explain"), under("Output")
+COUNTED = 10_000
+"""Inputs that are found before the run begins; of more the number is not known."""
 
 EPILOG = """\
 Examples:
@@ -122,6 +126,7 @@ Exit status:
 @_output("--skip-existing", is_flag=True, help="Leave out inputs whose files are all there.")
 @_output("--dry-run", is_flag=True, help="Say what would be written, and do nothing.")
 @speed_options
+@engine_options
 @message_options
 @click.pass_context
 def explain(ctx: click.Context, /, **options: Any) -> int:
@@ -139,43 +144,49 @@ def explain(ctx: click.Context, /, **options: Any) -> int:
         raise UsageError(f"--report with -o {options['output']}: expected a directory")
     if destination.stdout and options["as_json"]:
         raise UsageError("-o - and --json: both would write to standard output")
-    jobs = plan(options, destination)
+    inputs, jobs = plan(options, destination)
+    first = list(itertools.islice(jobs, COUNTED))
+    if not first:
+        raise no_image(inputs)
+    count = len(first) if len(first) < COUNTED else None
+    jobs = itertools.chain(first, jobs)
     if options["dry_run"]:
         return dry_run(jobs, as_json=options["as_json"])
     check_early(options, destination)
-    from gradcam_cli.commands.run import Writer, finished_jobs
+    from gradcam_cli.commands.run import Explaining, Teller
 
-    with open_report(ctx, options, destination.directory or TREE, len(jobs)) as recorder:
-        writer = Writer(sys.stdout, options, destination, len(jobs), recorder)
+    own = {name: value for name, value in options.items() if name not in ("inputs", "files_from")}
+    with open_report(ctx, options, destination.directory or TREE, count) as recorder:
+        work = Explaining(own, destination, destination.joint and count != 1, recorder.album if recorder else None)
+        teller = Teller(sys.stdout, options, destination, recorder)
         with (
-            progress("explaining", len(jobs)) as advance,
-            contextlib.closing(finished_jobs(ctx, options, jobs, writer.finish)) as finished,
+            progress("explaining", count) as advance,
+            contextlib.closing(run_engine(ctx, options, jobs, work)) as finished,
         ):
             for one in finished:
-                writer.tell(one)
+                teller.tell(one)
                 advance(1)
                 check_interrupts()
-    writer.close()
-    return writer.exit_status()
+    teller.close()
+    return teller.exit_status()
 
 
-def plan(options: dict[str, Any], destination: Destination) -> list[tuple[Source, list[Output]]]:
-    """Find the inputs and give every map its file.
+def plan(
+    options: dict[str, Any], destination: Destination
+) -> tuple[Sequence[str], Iterator[tuple[Source, list[Output]]]]:
+    """Return the inputs, and find the images among them one after the other, each with a file for every map.
 
     Raises:
         UsageError: there is no input, or the outputs cannot be named so.
-        InputError: the directories hold no image.
     """
     inputs = gather(options["inputs"], options["files_from"], nul=options["null"])
     layers, methods = list(dict.fromkeys(options["layers"])), list(dict.fromkeys(options["methods"]))
     maps = combine(layers, methods, split_ranks(options["classes"]))
-    jobs = list(plan_outputs(find_sources(inputs, skip=destination.directory or TREE), destination, maps, inputs))
-    if not jobs:
-        raise no_image(inputs)
-    return jobs
+    sources = find_sources(inputs, skip=destination.directory or TREE)
+    return inputs, plan_outputs(sources, destination, maps, inputs)
 
 
-def dry_run(jobs: Sequence[tuple[Source, list[Output]]], *, as_json: bool) -> int:
+def dry_run(jobs: Iterable[tuple[Source, list[Output]]], *, as_json: bool) -> int:
     """Say for each input what would be written."""
     from gradcam_cli.records import to_json
     from gradcam_cli.results import Unexplained

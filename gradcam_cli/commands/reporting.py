@@ -45,7 +45,7 @@ def open_report(
     ctx: click.Context,
     options: dict[str, Any],
     directory: Path,
-    inputs: int,
+    inputs: int | None,
     *,
     bounds: Collection[tuple[str, str, float]] = (),
     again: Collection[str] = AGAIN,
@@ -56,7 +56,7 @@ def open_report(
         ctx: of the command.
         options: of the command.
         directory: of the report.
-        inputs: how many there are.
+        inputs: how many there are; None where nobody knows yet.
         bounds: limits that the run is held to, as (metric, `least` or `most`, value).
         again: the options that a command needs to make one of the maps again.
     """

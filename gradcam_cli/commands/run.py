@@ -1,26 +1,24 @@
-"""One run of the main command: photos in, files and lines out. Imported when the options are in order."""
+"""One run of the main command: what is done with each input, and what is told of it.
+
+Imported when the options are in order.
+"""
 
 from __future__ import annotations
 
-import itertools
 import json
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
-
-import click
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any, TextIO
 
 from gradcam_cli import render
 from gradcam_cli.commands.loading import load_classifier, request_of
-from gradcam_cli.commands.options import start_tensorflow
+from gradcam_cli.engines.work import Finished, Job
 from gradcam_cli.errors import OutputError
-from gradcam_cli.inputs import Source
 from gradcam_cli.messages import log, make_room, one_line, say_error
-from gradcam_cli.ordered import cores, in_order
 from gradcam_cli.outputs import SHEET, Destination, Output, paths_by_map
 from gradcam_cli.photos import Photo, read_photo
 from gradcam_cli.records import to_json
@@ -28,105 +26,48 @@ from gradcam_cli.render import Cell
 from gradcam_cli.results import Explanation, Unexplained, encode_sheet, sheet_row, write
 
 if TYPE_CHECKING:
+    from gradcam_cli.report.album import Album
     from gradcam_cli.report.recorder import Recorder
+    from gradcam_cli.runs import Run
 
-Job = tuple[Source, list[Output]]
+LOOK = ("cmap", "alpha", "dpi")
 
 
-class Finished(NamedTuple):
-    """What is left of an input when its files are written: the lines to print, and nothing large.
+@dataclass(frozen=True)
+class Explaining:
+    """What an engine does with each input of the command: an `engines.work.Work`.
 
     Attributes:
-        status: `ok`, `failed` or `skipped`.
-        lines: for standard output.
-        remarks: for standard error, each with its level.
-        error: what went wrong and what to do about it, or None.
-        reported: lines for the run's report.
-        data: bytes for standard output, where `-o -` wants them there.
-        row: of the sheet that shows all inputs, where one is asked for.
+        options: of the command, without its inputs.
+        destination: of the files.
+        joint: whether all inputs share one sheet.
+        album: for the pictures of the report, or None.
     """
 
-    status: str
-    lines: list[str]
-    remarks: Sequence[tuple[int, str]] = ()
-    error: tuple[str, str | None] | None = None
-    reported: Sequence[dict[str, Any]] = ()
-    data: bytes = b""
-    row: Sequence[Cell] = ()
+    options: dict[str, Any]
+    destination: Destination
+    joint: bool = False
+    album: Album | None = None
 
+    def load(self) -> Run:
+        """Load the model and make the run ready."""
+        from gradcam_cli.runs import prepare_run
 
-def finished_jobs(
-    ctx: click.Context,
-    options: dict[str, Any],
-    jobs: Sequence[Job],
-    finish: Callable[[Job, list[Explanation] | Unexplained], Finished],
-) -> Generator[Finished]:
-    """Explain and finish each job, in their order; the model is loaded only when a first photo needs it.
+        classifier = load_classifier(self.options)
+        if (self.options["as_json"] or self.album) and classifier.weights_hash:
+            classifier.weights_hash.start()  # every line names it
+        return prepare_run(classifier, request_of(self.options))
 
-    Reading and finishing are done by workers while this thread drives the network.
-    """
-    waiting = list(_until_first_photo(jobs, options))
-    if not waiting or not isinstance(waiting[-1], Photo):
-        yield from (finish(job, photo) for job, photo in zip(jobs, waiting, strict=True))  # type: ignore[arg-type]
-        return
-    log.info("loading %s", options["model"])
-    start_tensorflow(ctx, verbose=options["verbose"] or options["debug"])
-    from gradcam_cli import pipeline
-    from gradcam_cli.runs import prepare_run
+    def read(self, job: Job) -> Photo | Unexplained:
+        """Read the photo of a job, unless its files are there and may stay."""
+        source, outputs = job
+        if self.options["skip_existing"] and all(output.path.exists() for output in outputs):
+            return Unexplained(source.name)
+        return read_photo(source, self.options["max_pixels"])
 
-    classifier = load_classifier(options)
-    if (options["as_json"] or options["report"]) and classifier.weights_hash:
-        classifier.weights_hash.start()  # every line names it
-    run = prepare_run(classifier, request_of(options))
-    workers = options["workers"] or cores()
-    ahead = run.batch_size + workers
-
-    def read_and_see(job: Job | Photo | Unexplained) -> Any:
-        return pipeline.see(run, job if isinstance(job, (Photo, Unexplained)) else read_job(job, options))
-
-    def explain_and_finish(scored: tuple[Job, Any]) -> Finished:
-        return finish(scored[0], pipeline.explain(run, scored[1]))
-
-    with ThreadPoolExecutor(workers) as pool:
-        seen = in_order(pool, read_and_see, itertools.chain(waiting, jobs[len(waiting) :]), ahead)
-        yield from in_order(pool, explain_and_finish, zip(jobs, pipeline.score(run, seen), strict=True), ahead)
-
-
-def _until_first_photo(jobs: Sequence[Job], options: dict[str, Any]) -> Iterator[Photo | Unexplained]:
-    for job in jobs:
-        photo = read_job(job, options)
-        yield photo
-        if isinstance(photo, Photo):
-            return
-
-
-def read_job(job: Job, options: dict[str, Any]) -> Photo | Unexplained:
-    """Read the photo of a job, unless its files are there and may stay."""
-    source, outputs = job
-    if options["skip_existing"] and all(output.path.exists() for output in outputs):
-        return Unexplained(source.name)
-    return read_photo(source, options["max_pixels"])
-
-
-class Writer:
-    """Write each result's files, in any thread; print its lines and count it, in one."""
-
-    def __init__(
-        self,
-        stdout: TextIO,
-        options: dict[str, Any],
-        destination: Destination,
-        inputs: int,
-        recorder: Recorder | None = None,
-    ) -> None:
-        self.joint = destination.joint and inputs > 1
-        self.stdout = stdout
-        self.options = options
-        self.destination = destination
-        self.recorder = recorder
-        self.look = {name: options[name] for name in ("cmap", "alpha", "dpi")}
-        self.counts: Counter[str] = Counter()
-        self.rows: list[Sequence[Cell]] = []
+    @cached_property
+    def _look(self) -> dict[str, Any]:
+        return {name: self.options[name] for name in LOOK}
 
     def finish(self, job: Job, result: list[Explanation] | Unexplained) -> Finished:
         """Write one input's files; what cannot be written becomes a failure of this input."""
@@ -136,13 +77,13 @@ class Writer:
         if self.destination.stdout:
             sheet = outputs[0].kind == SHEET
             make = partial(encode_sheet, result) if sheet else partial(result[0].encode, outputs[0].kind)
-            return Finished("ok", [], _remarks(result), data=make(self.destination.format, **self.look))
+            return Finished("ok", [], _remarks(result), data=make(self.destination.format, **self._look))
         if self.joint:
             written = [{SHEET: str(self.destination.file)}] * len(result)
-            return Finished("ok", self._lines(result, written), _remarks(result), row=sheet_row(result, **self.look))
+            return Finished("ok", self._lines(result, written), _remarks(result), row=sheet_row(result, **self._look))
         try:
             for path in {output.path for output in outputs if output.kind == SHEET}:
-                write(path, encode_sheet(result, self.destination.format, **self.look))
+                write(path, encode_sheet(result, self.destination.format, **self._look))
             written = [self._save(explanation, outputs) for explanation in result]
             reported = self._report(result, written)
         except OutputError as error:
@@ -151,12 +92,12 @@ class Writer:
 
     def _report(self, result: list[Explanation], written: Sequence[dict[str, str]]) -> list[dict[str, Any]]:
         """Draw the pictures of the report, and return its lines."""
-        if not self.recorder:
+        if not self.album:
             return []
-        album = self.recorder.album
+        drawn = self.album.draw(result)
         return [
-            {**to_json(one, paths), "report": {**drawn, "files": album.files(paths)}}
-            for one, paths, drawn in zip(result, written, album.draw(result), strict=True)
+            {**to_json(one, paths), "report": {**pictures, "files": self.album.files(paths)}}
+            for one, paths, pictures in zip(result, written, drawn, strict=True)
         ]
 
     def _save(self, explanation: Explanation, outputs: Sequence[Output]) -> dict[str, str]:
@@ -166,7 +107,7 @@ class Writer:
         for output in outputs:
             if output.requested == explanation.requested:
                 if output.kind != SHEET:
-                    explanation.save(output.path, output.kind, **self.look)
+                    explanation.save(output.path, output.kind, **self._look)
                 written[output.kind] = str(output.path)
         explanation.seconds["write"] = time.perf_counter() - start
         return written
@@ -193,6 +134,36 @@ class Writer:
         remark = f"{one_line(result.source)}: skipped, its files are there already"
         return Finished("skipped", lines, [(logging.INFO, remark)], reported=records[:1])
 
+
+def _remarks(result: Sequence[Explanation]) -> list[tuple[int, str]]:
+    remarks = []
+    for explanation in result:
+        name = one_line(explanation.source)
+        if explanation.zero:
+            remarks.append((logging.WARNING, f"{name}: the map is zero everywhere: {explanation.zero}"))
+        spent = ", ".join(f"{stage} {seconds:.3f} s" for stage, seconds in explanation.seconds.items())
+        remarks.append((logging.DEBUG, f"{name}: layer {explanation.layer}, {spent}"))
+    return remarks
+
+
+class Teller:
+    """Print each result's lines, count it, and tell the report of it, in the order of the inputs.
+
+    Args:
+        stdout: where lines go.
+        options: of the command.
+        destination: of the files.
+        recorder: of the report, or None.
+    """
+
+    def __init__(
+        self, stdout: TextIO, options: dict[str, Any], destination: Destination, recorder: Recorder | None = None
+    ) -> None:
+        self.stdout, self.destination, self.recorder = stdout, destination, recorder
+        self.dpi = options["dpi"]
+        self.counts: Counter[str] = Counter()
+        self.rows: list[Sequence[Cell]] = []
+
     def close(self) -> None:
         """Write the sheet that shows all inputs, if one is asked for.
 
@@ -200,7 +171,7 @@ class Writer:
             OutputError: it cannot be written.
         """
         if self.rows and self.destination.file:
-            drawing = render.sheet(self.rows, self.look["dpi"])
+            drawing = render.sheet(self.rows, self.dpi)
             write(self.destination.file, render.encode_figure(drawing, self.destination.format))
 
     def tell(self, finished: Finished) -> None:
@@ -232,14 +203,3 @@ class Writer:
         if self.counts.total() > 1:
             log.info(", ".join(f"{count} {status}" for status, count in self.counts.items()))
         return 0 if not self.counts["failed"] else 1 if done else 3
-
-
-def _remarks(result: Sequence[Explanation]) -> list[tuple[int, str]]:
-    remarks = []
-    for explanation in result:
-        name = one_line(explanation.source)
-        if explanation.zero:
-            remarks.append((logging.WARNING, f"{name}: the map is zero everywhere: {explanation.zero}"))
-        spent = ", ".join(f"{stage} {seconds:.3f} s" for stage, seconds in explanation.seconds.items())
-        remarks.append((logging.DEBUG, f"{name}: layer {explanation.layer}, {spent}"))
-    return remarks

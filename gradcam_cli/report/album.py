@@ -32,6 +32,13 @@ class Album:
         self._drawn: set[str] = set()
         self._lock = threading.Lock()
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Travel to another process, which draws its own pictures."""
+        return {name: value for name, value in vars(self).items() if name != "_lock"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, _lock=threading.Lock(), _drawn=set())
+
     def draw(self, explanations: Sequence[Explanation]) -> list[dict[str, Any]]:
         """Write the pictures of a photo's maps; return for each what its line says of them."""
         return [

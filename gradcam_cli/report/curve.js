@@ -7,7 +7,8 @@ function makeCurve(maps, shown) {
   const known = maps.filter((map) => typeof map.sensitivity === "number");
   if (known.length < 2) return [];
   const rows = maps.map((map) => {
-    const row = make("tr", {}, make("th", { scope: "row" }, showNumber(map.t)), make("td", {}, showNumber(map.sensitivity)));
+    const row = make("tr", {}, make("th", { scope: "row" }, showNumber(map.t)),
+      make("td", {}, showNumber(map.sensitivity)));
     if (map === shown) row.setAttribute("aria-current", "true");
     return row;
   });

@@ -34,15 +34,17 @@ function walk() {
   return matches().includes(index) ? matches() : [...report.entries.keys()];
 }
 
-function step(by) {
+/** Show the entry before or after; while a key is held down, all are one step in the browser's history. */
+function step(by, held = false) {
   const indices = walk();
   const place = indices.indexOf(Number(state.entry) - 1) + by;
-  if (place in indices) go({ entry: String(indices[place] + 1), map: "1", page: pageOf(indices[place]) });
+  if (!(place in indices)) return;
+  go({ entry: String(indices[place] + 1), map: "1", page: pageOf(indices[place]) }, held ? "step" : "");
 }
 
 /** Show the map of this photo that has the wished value and else differs least from the one shown. */
 function chooseMap(wished) {
-  const map = nearest({ ...shownMap(), ...named(shownMap()), ...wished }, Object.keys(wished));
+  const map = nearest({ ...named(shownMap()), ...wished }, Object.keys(wished));
   go({ map: String(shownEntry().maps.indexOf(map) + 1) });
 }
 
@@ -56,16 +58,27 @@ function nearest(wished, required) {
   return shownEntry().maps.reduce((best, map) => (distance(map) < distance(best) ? map : best));
 }
 
+const names = new WeakMap();
+
 /** Return a map's choices; classes of the same name are told apart by a number. */
 function named(map) {
-  const same = (other) => ["class", "layer", "method", "t", "run"].every((key) => other[key] === map[key]);
-  const place = shownEntry().maps.filter(same).indexOf(map);
-  return { ...map, class: place ? `${map.class} (${place + 1})` : map.class };
+  if (!names.has(map)) nameMaps(shownEntry().maps);
+  return names.get(map);
+}
+
+function nameMaps(maps) {
+  const seen = new Map();
+  for (const map of maps) {
+    const choice = JSON.stringify(["class", "layer", "method", "t", "run"].map((key) => map[key]));
+    const place = (seen.get(choice) ?? 0) + 1;
+    seen.set(choice, place);
+    names.set(map, { ...map, class: place > 1 ? `${map.class} (${place})` : map.class });
+  }
 }
 
 /** Return the maps that differ from this one in depth only, from t = 0 on. */
 function depths(map) {
-  const alike = (other) => ["class", "layer", "method", "run"].every((key) => other[key] === map[key]);
+  const alike = (other) => ["class", "layer", "method", "run"].every((key) => named(other)[key] === named(map)[key]);
   return shownEntry().maps.filter((other) => typeof other.t === "number" && alike(other))
     .sort((one, other) => one.t - other.t);
 }
@@ -84,9 +97,10 @@ function drawDetail() {
   const maps = shownMaps();
   const indices = walk();
   const place = indices.indexOf(Number(state.entry) - 1);
-  byId("name").textContent = entry.name;
+  byId("name").replaceChildren(...breakName(entry.name));
   byId("back").href = link({ entry: "", map: "1", page: pageOf(Number(state.entry) - 1) });
-  byId("position").textContent = `${place + 1} of ${indices.length}`;
+  byId("position").replaceChildren(`${place + 1} of ${indices.length}`,
+    makeText("span", entry.name, { class: "hidden" })); // spoken as one walks on
   byId("previous").disabled = place === 0;
   byId("next").disabled = place === indices.length - 1;
   byId("notices").replaceChildren(...makeNotices(entry, maps));

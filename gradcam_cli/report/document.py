@@ -90,8 +90,8 @@ def _partial(began: Record, end: Record, done: int) -> str | None:
     if not began or (end and not end["interrupted"]):
         return None
     why = visible(end["interrupted"]) if end else "it was killed, or is still running"
-    inputs = began.get("inputs")
-    return f"This run did not come to its end ({why}): {done} of {inputs} inputs are here."
+    of = f" of {began['inputs']}" if began.get("inputs") else ""
+    return f"This run did not come to its end ({why}): {done}{of} inputs are here."
 
 
 def _settings(records: Sequence[Record]) -> Iterable[list[str]]:

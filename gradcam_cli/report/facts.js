@@ -71,11 +71,12 @@ function drawCommands(maps) {
 }
 
 function makeCommand(command) {
-  const code = makeText("pre", command, { tabindex: "0", "aria-label": "Command" });
+  const code = makeText("pre", command);
   const button = make("button", { type: "button" }, "Copy");
   button.addEventListener("click", async () => {
     const done = await copy(command, code);
-    byId("copied").textContent = done ? "✓ Copied the command." : "The command is selected: copy it with the keyboard.";
+    byId("copied").textContent = done ? "✓ Copied the command."
+      : "The command is selected: copy it with the keyboard.";
   });
   return make("div", { class: "command" }, code, button);
 }

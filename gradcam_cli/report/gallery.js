@@ -23,7 +23,9 @@ function prepareGallery() {
     if (entry.class) classes.set(entry.class, (classes.get(entry.class) ?? 0) + 1);
   }
   const frequent = [...classes].sort((one, other) => other[1] - one[1]).slice(0, namesOffered);
-  byId("classes").replaceChildren(...frequent.map(([name]) => make("option", { value: name })));
+  const options = frequent.map(([name]) => make("option", { value: name }));
+  byId("class").addEventListener("focus", () => byId("classes").replaceChildren(...options));
+  byId("class").addEventListener("blur", () => byId("classes").replaceChildren()); // few nodes at once
   for (const id of ["q", "class", "min", "max"]) {
     byId(id).addEventListener("input", () => go({ [id]: byId(id).value, page: "1" }, id));
   }
@@ -75,8 +77,8 @@ function filter() {
 
 function inRange(smallest, largest) {
   if (smallest === "" && largest === "") return () => true;
-  const least = smallest === "" ? 0 : Number(smallest) / 100;
-  const most = largest === "" ? 1 : Number(largest) / 100;
+  const least = smallest === "" ? -Infinity : Number(smallest) / 100;
+  const most = largest === "" ? Infinity : Number(largest) / 100;
   return (p) => typeof p === "number" && p >= least && p <= most;
 }
 
@@ -134,7 +136,7 @@ function makeCard(index) {
     ? make("img", { src: entry.thumb, alt: "", loading: "lazy", decoding: "async", width: 200, height: 200 })
     : make("span", { class: "thumb", "aria-hidden": "true" }, entry.status === "failed" ? "✗" : "–");
   const card = make("a", { href: link({ entry: String(index + 1), map: "1" }), "data-status": mark(entry) }, picture,
-    make("bdi", { class: "name", title: entry.name }, entry.name),
+    make("bdi", { class: "name", title: entry.name }, ...breakName(entry.name)),
     entry.class ? make("bdi", { class: "class" }, entry.class) : null,
     make("span", { class: "status" }, statusText(entry)));
   return make("li", {}, card);
@@ -155,5 +157,5 @@ function statusText(entry) {
   if (entry.missed.length) words.push(`⚠ misses ${entry.missed.join(", ")}`);
   if (ofStatus.zero(entry)) words.push("○ zero map");
   if (mark(entry) === "ok") words.push("✓ explained");
-  return words.join(" · ");
+  return words.map((word) => word.replaceAll(" ", "\u00a0")).join(" · "); // a line ends between them only
 }

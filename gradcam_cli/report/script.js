@@ -54,10 +54,11 @@ function onKey(event) {
     if (document.body.dataset.view !== "gallery") go({ entry: "", map: "1", view: "" });
     byId("q").focus();
   } else if (detail && event.key === "Escape") {
+    writeEdits();
     location.hash = byId("back").hash;
-  } else if (detail && !inField && !event.target.matches("pre, .scroll")) {
-    if (event.key === "ArrowLeft") step(-1);
-    if (event.key === "ArrowRight") step(1);
+  } else if (detail && !inField && !event.target.matches(".scroll")) {
+    if (event.key === "ArrowLeft") step(-1, event.repeat);
+    if (event.key === "ArrowRight") step(1, event.repeat);
   }
 }
 

@@ -11,7 +11,8 @@ function opacity() {
 
 function drawStage(entry, maps) {
   const stage = byId("stage");
-  const wanted = JSON.stringify([state.entry, maps.map((map) => entry.maps.indexOf(map)), state.mode, state.peak, state.box]);
+  const places = maps.map((map) => entry.maps.indexOf(map));
+  const wanted = JSON.stringify([state.entry, places, state.mode, state.peak, state.box]);
   if (stage.dataset.shown !== wanted) {
     const laid = maps.some((map) => map.picture);
     const photo = entry.photo && (!laid || sideBySide()) && !maps.some((map) => map.drawn && !map.picture);

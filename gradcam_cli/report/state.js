@@ -16,6 +16,9 @@ function readState() {
     const known = [...byId(key).options].some((option) => option.value === read[key]);
     if (!known) read[key] = defaults[key];
   }
+  for (const key of ["min", "max"]) {
+    if (Number.isNaN(Number(read[key]))) read[key] = defaults[key];
+  }
   if (location.hash === "#summary") read.view = "summary"; // the page's links without JavaScript
   return read;
 }
@@ -73,6 +76,12 @@ function make(tag, attributes = {}, ...children) {
 
 /** Make an element whose text, of any script, stays apart from the direction of the text around it. */
 const makeText = (tag, text, attributes = {}) => make(tag, { dir: "auto", ...attributes }, text);
+
+/** Return the nodes of a path that may be broken before its last part. */
+function breakName(name) {
+  const end = name.lastIndexOf("/") + 1;
+  return end ? [name.slice(0, end), make("wbr"), name.slice(end)] : [name];
+}
 
 function showPercent(p) {
   if (typeof p !== "number") return "–";

@@ -1,0 +1,203 @@
+"""The engine of a Ray cluster: jobs stream through tasks that read, workers with a model, and tasks that write.
+
+A task that fails with its process or node is done again, elsewhere; files are replaced whole, and of each job one
+result comes back, so that nothing is lost and nothing told twice. The order is that of the jobs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import logging
+import os
+import pickle
+import socket
+from collections.abc import Generator, Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from gradcam_cli.engines.work import Finished, Job, Work
+from gradcam_cli.errors import GradcamError, UsageError
+
+CHUNK = 20_000
+"""Jobs a worker that are planned and sent at once: the driver never holds more."""
+LIGHT = 0.5
+"""Share of a CPU for tasks that read or write. Other than the workers', so that Ray Data does not fuse them."""
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Where Ray runs, and how the work is shared out.
+
+    Attributes:
+        address: of a running cluster; None starts one on this machine.
+        workers: how many hold a model; None for one a GPU, or for half of all CPUs where there is none.
+        cpus: of a worker.
+        gpus: of a worker; None for one where the cluster has GPUs.
+        batch_size: images in a pass.
+    """
+
+    address: str | None = None
+    workers: int | None = None
+    cpus: float = 1
+    gpus: float | None = None
+    batch_size: int = 8
+
+
+def run_on_ray(jobs: Iterable[Job], work: Work, cluster: Cluster) -> Generator[Finished]:
+    """Do all jobs on a cluster.
+
+    Args:
+        jobs: drawn in portions.
+        work: what is done with each; its `load` is called once a worker.
+        cluster: where.
+
+    Raises:
+        UsageError: Ray is missing, the cluster cannot be reached, or is too small for a worker.
+        GradcamError: what `work.load` raises.
+    """
+    jobs = iter(jobs)
+    with _connected(cluster) as (workers, resources), _told_plainly():
+        size = 0
+        while chunk := list(itertools.islice(jobs, CHUNK * workers)):
+            size = size or min(cluster.batch_size, len(chunk))
+            for row in _stream(chunk, work, workers, resources, cluster.batch_size, size):
+                yield pickle.loads(row["item"])
+
+
+def _stream(
+    jobs: list[Job], work: Work, workers: int, resources: dict[str, float], batch_size: int, size: int
+) -> Iterator[dict[str, bytes]]:
+    from ray import data
+
+    blocks = -(-len(jobs) // batch_size)
+    rows = data.from_items([{"item": pickle.dumps(job)} for job in jobs], override_num_blocks=blocks)
+    read = rows.map(_Read(work), num_cpus=LIGHT)
+    explained = read.map_batches(
+        Explainer,
+        fn_constructor_args=(work, size),
+        batch_size=batch_size,
+        compute=data.ActorPoolStrategy(size=workers),
+        **resources,
+    )
+    yield from explained.map(_Finish(work), num_cpus=LIGHT).iter_rows()
+
+
+@dataclass(frozen=True)
+class _Read:
+    work: Work
+
+    def __call__(self, row: dict[str, bytes]) -> dict[str, bytes]:
+        job: Job = pickle.loads(row["item"])
+        return {"item": pickle.dumps((job, self.work.read(job)))}
+
+
+class Explainer:
+    """A worker: a model that is loaded once, and explains batch after batch.
+
+    Args:
+        work: says what to load.
+        size: to which every batch is filled up, so that nothing is compiled twice.
+    """
+
+    def __init__(self, work: Work, size: int) -> None:
+        self.run, self.size = work.load(), size
+
+    def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, list[bytes]]:
+        """Explain the photos of a batch."""
+        from gradcam_cli import pipeline
+
+        pairs = [pickle.loads(item) for item in batch["item"]]
+        seen = (pipeline.see(self.run, photo) for _, photo in pairs)
+        scored = pipeline.score(self.run, seen, self.size)
+        results = [(job, pipeline.explain(self.run, one)) for (job, _), one in zip(pairs, scored, strict=True)]
+        return {"item": [pickle.dumps(result) for result in results]}
+
+
+@dataclass(frozen=True)
+class _Finish:
+    work: Work
+
+    def __call__(self, row: dict[str, bytes]) -> dict[str, bytes]:
+        job, result = pickle.loads(row["item"])
+        return {"item": pickle.dumps(self.work.finish(job, result))}
+
+
+@contextlib.contextmanager
+def _connected(cluster: Cluster) -> Iterator[tuple[int, dict[str, float]]]:
+    """Connect to the cluster, or start one; yield how many workers there are to be, and what each takes."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    try:
+        import ray
+        from ray import data
+    except ImportError as error:
+        raise UsageError(f"--engine ray: {error}", "pip install 'gradcam-cli[ray]'") from error
+    if cluster.address:
+        _check_reachable(cluster.address)
+    for name in ("ray", "ray.data"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    try:
+        ray.init(
+            address=cluster.address or "local", log_to_driver=False, logging_level=logging.ERROR, include_dashboard=None
+        )
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        raise UsageError(f"--address {cluster.address}: no Ray cluster can be reached: {error}") from error
+    try:
+        context = data.DataContext.get_current()
+        context.enable_progress_bars = False
+        context.execution_options.preserve_order = True
+        yield _share(ray.cluster_resources(), cluster)
+    finally:
+        ray.shutdown()
+
+
+def _check_reachable(address: str) -> None:
+    """Knock at `host:port`: Ray itself would try for eight minutes.
+
+    Raises:
+        UsageError: nobody answers.
+    """
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if port.isdecimal():
+        try:
+            socket.create_connection((host, int(port)), timeout=10).close()
+        except (OSError, OverflowError) as error:
+            raise UsageError(
+                f"--address {address}: no Ray cluster can be reached: {error}", "`ray start --head` tells its address"
+            ) from error
+
+
+def _share(there: dict[str, float], cluster: Cluster) -> tuple[int, dict[str, float]]:
+    """Return the number of workers, and the resources of each.
+
+    Raises:
+        UsageError: the cluster has not what one worker takes, and a CPU for reading and writing besides.
+    """
+    cpus, gpus = there.get("CPU", 0), there.get("GPU", 0)
+    each = cluster.gpus if cluster.gpus is not None else float(gpus >= 1)
+    most = int(min((cpus - 1) // cluster.cpus if cluster.cpus else cpus, gpus // each if each else cpus))
+    workers = cluster.workers or max(1, most if each else int(cpus // 2 // max(cluster.cpus, 1)))
+    if workers > most:
+        raise UsageError(
+            f"expected a cluster for {workers} workers of {cluster.cpus:g} CPUs and {each:g} GPUs, and a CPU more, "
+            f"got {cpus:g} CPUs and {gpus:g} GPUs",
+            "lower --model-workers, --worker-cpus or --worker-gpus",
+        )
+    return workers, {"num_cpus": cluster.cpus, "num_gpus": each}
+
+
+@contextlib.contextmanager
+def _told_plainly() -> Iterator[None]:
+    """Raise an error of our own as itself where Ray has wrapped it, and any other of Ray's in one sentence."""
+    from ray.exceptions import RayError
+
+    try:
+        yield
+    except RayError as error:
+        cause: BaseException | None = error
+        while cause is not None and not isinstance(cause, GradcamError):
+            cause = getattr(cause, "cause", None) or cause.__cause__
+        if cause is not None:
+            raise cause from error
+        raise GradcamError(f"ray: {str(error).strip().splitlines()[-1]}", "--debug shows all of it") from error
