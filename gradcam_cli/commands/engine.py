@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import sys
 from collections.abc import Generator, Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -64,6 +68,8 @@ def run_engine(ctx: click.Context, options: dict[str, Any], jobs: Iterable[Job],
     log.info("starting on %s", options["address"] or "a Ray cluster on this machine")
     if not loud:
         ctx.with_resource(without_native_noise())
+    messages = sys.stderr if loud else ctx.with_resource(Path(os.devnull).open("w"))
+    ctx.with_resource(contextlib.redirect_stdout(messages))  # where Ray tells of workers that died
     asked = {"address": "address", "model_workers": "workers", "worker_cpus": "cpus", "worker_gpus": "gpus"}
     asked["batch_size"] = "batch_size"
     given = {field: options[name] for name, field in asked.items() if options[name] is not None}

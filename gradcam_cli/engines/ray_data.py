@@ -55,7 +55,7 @@ def run_on_ray(jobs: Iterable[Job], work: Work, cluster: Cluster) -> Generator[F
 
     Raises:
         UsageError: Ray is missing, the cluster cannot be reached, or is too small for a worker.
-        GradcamError: what `work.load` raises.
+        GradcamError: what `work.load` raises, or Ray cannot go on.
     """
     jobs = iter(jobs)
     with _connected(cluster) as (workers, resources), _told_plainly():
@@ -63,7 +63,10 @@ def run_on_ray(jobs: Iterable[Job], work: Work, cluster: Cluster) -> Generator[F
         while chunk := list(itertools.islice(jobs, CHUNK * workers)):
             size = size or min(cluster.batch_size, len(chunk))
             for row in _stream(chunk, work, workers, resources, cluster.batch_size, size):
-                yield pickle.loads(row["item"])
+                finished = pickle.loads(row["item"])
+                if isinstance(finished, GradcamError):
+                    raise finished
+                yield finished
 
 
 def _stream(
@@ -71,24 +74,27 @@ def _stream(
 ) -> Iterator[dict[str, bytes]]:
     from ray import data
 
+    here = os.getcwd()
     blocks = -(-len(jobs) // batch_size)
     rows = data.from_items([{"item": pickle.dumps(job)} for job in jobs], override_num_blocks=blocks)
-    read = rows.map(_Read(work), num_cpus=LIGHT)
+    read = rows.map(_Read(work, here), num_cpus=LIGHT)
     explained = read.map_batches(
         Explainer,
-        fn_constructor_args=(work, size),
+        fn_constructor_args=(work, here, size),
         batch_size=batch_size,
         compute=data.ActorPoolStrategy(size=workers),
         **resources,
     )
-    yield from explained.map(_Finish(work), num_cpus=LIGHT).iter_rows()
+    yield from explained.map(_Finish(work, here), num_cpus=LIGHT).iter_rows()
 
 
 @dataclass(frozen=True)
 class _Read:
     work: Work
+    directory: str
 
     def __call__(self, row: dict[str, bytes]) -> dict[str, bytes]:
+        _go_to(self.directory)
         job: Job = pickle.loads(row["item"])
         return {"item": pickle.dumps((job, self.work.read(job)))}
 
@@ -98,14 +104,24 @@ class Explainer:
 
     Args:
         work: says what to load.
+        directory: to work in.
         size: to which every batch is filled up, so that nothing is compiled twice.
     """
 
-    def __init__(self, work: Work, size: int) -> None:
-        self.run, self.size = work.load(), size
+    def __init__(self, work: Work, directory: str, size: int) -> None:
+        _go_to(directory)
+        self.size = size
+        try:
+            self.run = work.load()
+        except GradcamError as error:  # travels as a result: raised here, Ray would wrap it and try again
+            self.error: GradcamError | None = error
+        else:
+            self.error = None
 
     def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, list[bytes]]:
         """Explain the photos of a batch."""
+        if self.error:
+            return {"item": [pickle.dumps(self.error)] * len(batch["item"])}
         from gradcam_cli import pipeline
 
         pairs = [pickle.loads(item) for item in batch["item"]]
@@ -118,10 +134,21 @@ class Explainer:
 @dataclass(frozen=True)
 class _Finish:
     work: Work
+    directory: str
 
     def __call__(self, row: dict[str, bytes]) -> dict[str, bytes]:
-        job, result = pickle.loads(row["item"])
+        _go_to(self.directory)
+        item = pickle.loads(row["item"])
+        if isinstance(item, GradcamError):
+            return row
+        job, result = item
         return {"item": pickle.dumps(self.work.finish(job, result))}
+
+
+def _go_to(directory: str) -> None:
+    """Work where the command was typed, which its relative paths are seen from; elsewhere where that is not shared."""
+    with contextlib.suppress(OSError):
+        os.chdir(directory)
 
 
 @contextlib.contextmanager
@@ -136,10 +163,13 @@ def _connected(cluster: Cluster) -> Iterator[tuple[int, dict[str, float]]]:
     if cluster.address:
         _check_reachable(cluster.address)
     for name in ("ray", "ray.data"):
-        logging.getLogger(name).setLevel(logging.ERROR)
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
         ray.init(
-            address=cluster.address or "local", log_to_driver=False, logging_level=logging.ERROR, include_dashboard=None
+            address=cluster.address or "local",
+            log_to_driver=False,
+            logging_level=logging.CRITICAL,
+            include_dashboard=None,
         )
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise UsageError(f"--address {cluster.address}: no Ray cluster can be reached: {error}") from error
@@ -189,15 +219,10 @@ def _share(there: dict[str, float], cluster: Cluster) -> tuple[int, dict[str, fl
 
 @contextlib.contextmanager
 def _told_plainly() -> Iterator[None]:
-    """Raise an error of our own as itself where Ray has wrapped it, and any other of Ray's in one sentence."""
+    """Tell an error of Ray's in one sentence."""
     from ray.exceptions import RayError
 
     try:
         yield
     except RayError as error:
-        cause: BaseException | None = error
-        while cause is not None and not isinstance(cause, GradcamError):
-            cause = getattr(cause, "cause", None) or cause.__cause__
-        if cause is not None:
-            raise cause from error
         raise GradcamError(f"ray: {str(error).strip().splitlines()[-1]}", "--debug shows all of it") from error
