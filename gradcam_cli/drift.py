@@ -12,9 +12,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gradcam_cli.errors import InputError, UsageError
+from gradcam_cli import remote
+from gradcam_cli.errors import GradcamError, InputError, UsageError
+from gradcam_cli.files import open_bytes, read_bytes
 from gradcam_cli.images import decode
 from gradcam_cli.metrics.comparison import peak_shift, rank_correlation, ssim, top_iou
+from gradcam_cli.places import is_url, place, relative
 from gradcam_cli.render import heatmap, overlay
 from gradcam_cli.views import Box
 
@@ -83,10 +86,23 @@ def find_results(directory: Path) -> dict[str, Path]:
     Raises:
         InputError: it holds none.
     """
-    found = {str(path.relative_to(directory)): path for path in sorted(directory.rglob("*.npz"))}
+    try:
+        found = {relative(str(path), directory): path for path in sorted(_arrays_below(directory))}
+    except FileNotFoundError:
+        found = {}
+    except OSError as error:
+        raise InputError(f"{directory} cannot be read: {error.strerror or error}") from error
     if not found:
         raise InputError(f"{directory} holds no results: expected .npz files, found none", "write them with --save npz")
     return found
+
+
+def _arrays_below(directory: Path) -> Iterator[Path]:
+    if not is_url(directory):
+        yield from directory.rglob("*.npz")
+        return
+    for folder, _, names in remote.walk(str(directory)):
+        yield from (place(f"{folder}/{name}") for name in names if name.endswith(".npz"))
 
 
 def read_result(path: Path) -> Saved:
@@ -113,7 +129,7 @@ def read_record(path: Path) -> dict[str, Any]:
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[Any]:
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with open_bytes(path) as file, np.load(file, allow_pickle=False) as arrays:
             yield arrays
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise InputError(f"{path} cannot be read: {error}", "expected what --save npz writes") from error
@@ -175,9 +191,9 @@ def picture(saved: Saved) -> np.ndarray:
 def photo_of(saved: Saved) -> np.ndarray | None:
     """Return the photo of a map, (H, W, 3) uint8, or None where it is no more, or is another one."""
     try:
-        data = Path(saved.record["input"]).read_bytes()
+        data = read_bytes(place(saved.record["input"]))
         photo = decode(data)
-    except (OSError, ValueError, InputError):
+    except (OSError, ValueError, GradcamError):
         return None
     same = saved.record.get("sha256") in (None, hashlib.sha256(data).hexdigest())
     return photo if same and photo.shape[:2] == saved.map.shape else None

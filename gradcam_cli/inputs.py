@@ -1,4 +1,4 @@
-"""Find the images that are meant: files, directories, standard input and lists of paths."""
+"""Find the images that are meant: files, directories, URLs, standard input and lists of them."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ import os
 import re
 import stat
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from gradcam_cli import remote
 from gradcam_cli.errors import InputError, UsageError
+from gradcam_cli.files import read_bytes
+from gradcam_cli.places import HTTP, check_protocol, is_url, join, name_of, place, protocol_of, real
 
 SUFFIXES = frozenset(
     [".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp"]
@@ -40,6 +43,8 @@ class Source:
         try:
             if self.name == "-":
                 return sys.stdin.buffer.read()
+            if is_url(self.name):
+                return remote.read(self.name)
             with open(self.name, "rb") as file:
                 if stat.S_ISCHR(os.fstat(file.fileno()).st_mode):
                     raise InputError("expected an image file, got a device")
@@ -50,9 +55,17 @@ class Source:
             raise InputError(f"cannot be read: {error}") from error
 
 
-def natural_key(text: str) -> list[tuple[int, int, str]]:
-    """Return a sort key under which `img2` comes before `img10`."""
-    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in re.split(r"(\d+)", text) if part]
+def natural_key(text: str) -> str:
+    """Return a sort key under which `img2` comes before `img10`, and numbers before other signs.
+
+    A number stands in it as its count of digits, then these, after a sign that no name holds.
+    """
+    return re.sub(r"\d+", _number, text)
+
+
+def _number(found: re.Match[str]) -> str:
+    digits = str(int(found[0]))
+    return f"\0{chr(len(digits))}{digits}"
 
 
 def gather(inputs: Sequence[str], files_from: str | None, *, nul: bool = False) -> list[str]:
@@ -79,46 +92,82 @@ def no_image(inputs: Sequence[str]) -> InputError:
 
 
 def find_sources(inputs: Sequence[str], *, skip: Path | None = None) -> Iterator[Source]:
-    """Yield the images behind files, directories (recursive, natural order) and `-`.
+    """Yield the images behind files, directories (recursive, natural order), URLs of both, and `-`.
 
-    A path that does not exist is yielded too: reading it gives its error.
+    A path that does not exist is yielded too: reading it gives its error. A URL is a directory unless it is
+    one of the web, ends in the suffix of an image, or turns out to be a file.
 
     Args:
-        inputs: paths, in the person's order.
+        inputs: paths and URLs, in the person's order.
         skip: a directory that is not entered, that of the results.
+
+    Raises:
+        InputError: a folder behind a URL cannot be listed.
+        UsageError: a package is missing that a URL needs.
     """
-    directories = [path for path in inputs if path != "-" and os.path.isdir(path)]
+    for protocol in {protocol_of(path) for path in inputs if is_url(path)}:
+        check_protocol(protocol)
+    directories = [path for path in inputs if _is_directory(path)]
+    known = set(directories)
     for path in inputs:
-        if path != "-" and os.path.isdir(path):
-            top = Path(os.path.basename(os.path.abspath(path))) if len(directories) > 1 else Path()
-            yield from _walk(path, top, skip)
-        else:
+        if path not in known:
+            yield Source(path)
+            continue
+        named = name_of(path) if is_url(path) else os.path.basename(os.path.abspath(path))
+        try:
+            yield from _walk(path, Path(named if len(directories) > 1 else ""), skip)
+        except (FileNotFoundError, NotADirectoryError):  # of a URL: a file without a suffix, or nothing
             yield Source(path)
 
 
+def _is_directory(path: str) -> bool:
+    if is_url(path):
+        return protocol_of(path) not in HTTP and os.path.splitext(path)[1].lower() not in SUFFIXES
+    return path != "-" and os.path.isdir(path)
+
+
 def _walk(directory: str, top: Path, skip: Path | None) -> Iterator[Source]:
-    skipped = os.path.realpath(skip) if skip else None
-    for folder, below, files in os.walk(directory):
-        below[:] = sorted(
-            (name for name in below if name[0] != "." and os.path.realpath(os.path.join(folder, name)) != skipped),
-            key=natural_key,
-        )
-        for name in sorted(files, key=natural_key):
+    """Yield the images below a directory; of all the names, those of one folder at a time are kept."""
+    skipped = real(skip) if skip else None
+    for folder, below, files in _folders(directory):
+        below[:] = [name for name in _natural(below) if name[0] != "." and real(join(folder, name)) != skipped]
+        here = top / (folder[len(directory) :].strip("/") if is_url(directory) else os.path.relpath(folder, directory))
+        for name in _natural(files):
             stem, suffix = os.path.splitext(name)
             if name[0] != "." and suffix.lower() in SUFFIXES and not OWN_OUTPUT.search(stem):
-                path = os.path.join(folder, name)
-                yield Source(path, top / os.path.relpath(path, directory))
+                yield Source(join(folder, name), here / name)
+
+
+def _folders(directory: str) -> Iterator[tuple[str, list[str], list[str]]]:
+    if not is_url(directory):
+        yield from os.walk(directory)
+        return
+    try:
+        yield from remote.walk(directory)
+    except (FileNotFoundError, NotADirectoryError):
+        raise
+    except OSError as error:
+        raise InputError(f"{error.filename or directory} cannot be listed: {error.strerror or error}") from error
+
+
+def _natural(names: Iterable[str]) -> list[str]:
+    """Return names in natural order, those of equal keys (`1` and `01`) in one that does not depend on the disk."""
+    return sorted(sorted(names), key=natural_key)
 
 
 def read_list(path: str, *, nul: bool = False) -> list[str]:
-    """Return the paths that a file lists, one a line or separated by NUL bytes; `-` is standard input.
+    """Return the paths that a list holds, one a line or separated by NUL bytes.
+
+    Args:
+        path: of the list, or its URL, or `-` for standard input.
+        nul: whether NUL bytes stand between the paths.
 
     Raises:
         UsageError: the list cannot be read.
     """
     try:
-        data = sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
+        data = sys.stdin.buffer.read() if path == "-" else read_bytes(place(path))
     except OSError as error:
-        raise UsageError(f"the list {path} cannot be read: {error.strerror}") from error
+        raise UsageError(f"the list {path} cannot be read: {error.strerror or error}") from error
     parts = data.split(b"\0") if nul else data.splitlines()
     return [os.fsdecode(part) for part in parts if part]

@@ -7,11 +7,14 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
 from gradcam_cli.errors import UsageError
 from gradcam_cli.inputs import Source
+from gradcam_cli.places import HTTP, is_url, name_of, place, protocol_of, real
+from gradcam_cli.taken import Taken
 
 TREE = Path("gradcam_out")
 """Where a directory's results go unless another place is named."""
@@ -29,6 +32,9 @@ SUFFIXES = {
     "npz": (".npz",),
 }
 """What can be saved, with the suffixes of its file; the first of a suffix is meant by it."""
+
+MARK = "_gradcam"
+"""Stands in every name that is made here."""
 
 SHEET = "panel"
 """The one kind that shows all maps of an input together: its file belongs to each of them."""
@@ -107,16 +113,21 @@ def _all_suffixes() -> list[str]:
 def read_destination(output: str | None, kinds: Sequence[str], picture_format: str | None = None) -> Destination:
     """Understand `-o`: `-` is standard output, a name with an output's suffix a file, anything else a directory.
 
+    Files and directories may be URLs.
+
     Raises:
-        UsageError: the file's suffix belongs to another kind or format than is saved, or several kinds are.
+        UsageError: the file's suffix belongs to another kind or format than is saved, or several kinds are;
+            or a URL cannot be written to, or needs a package that is missing.
     """
     chosen = tuple(dict.fromkeys(kinds))
     if output == "-":
         if len(chosen) > 1:
             raise UsageError(f"-o -: expected one kind of output, got {', '.join(chosen)}")
         return Destination(chosen or ("figure",), stdout=True, format=picture_format or "png")
-    path = Path(output) if output is not None else None
-    if path is None or path.suffix.lower() not in _all_suffixes() or path.is_dir():
+    if output is not None and protocol_of(output) in HTTP:
+        raise UsageError(f"-o {output}: expected a place to write to, such as s3://bucket/maps, got a web address")
+    path = place(output) if output is not None else None
+    if path is None or path.suffix.lower() not in _all_suffixes() or (not is_url(path) and path.is_dir()):
         return Destination(chosen or ("figure",), directory=path, format=picture_format or "png")
     chosen = chosen or (kind_of(path),)
     if picture_format and path.suffix.lower() in PICTURES and format_of(path) != picture_format:
@@ -151,28 +162,29 @@ def plan_outputs(
     Raises:
         UsageError: one file is named for several results, or for an input.
     """
-    taken = {_key(Path(path)) for path in inputs if path != "-"}
     if destination.stdout or destination.file:
-        yield from _single(sources, destination, maps, taken)
+        yield from _single(sources, destination, maps, inputs)
         return
+    taken = Taken(_keys_of_inputs(inputs))
     names = list(_name_parts(maps, destination.kinds, destination.format))
+    folder_of, key_of = lru_cache(8)(_folder), lru_cache(8)(_key)  # sources of a folder follow each other
     for source in sources:
-        folder, stem = _place(source, destination.directory)
-        for candidate in _candidates(stem, Path(source.name).name):
-            outputs = [Output(which, kind, folder / f"{candidate}{part}") for which, kind, part in names]
-            if not any(_key(output.path) in taken for output in outputs):
+        folder = folder_of(destination.directory, source.relative.parent if source.relative else None)
+        for candidate in _candidates(_stem(source), name_of(source.name)):
+            keys = [f"{key_of(str(folder))}/{candidate}{part}".casefold() for _, _, part in names]
+            if not any(key in taken for key in keys):
                 break
-        taken.update(_key(output.path) for output in outputs)
-        yield source, outputs
+        taken.update(keys)
+        yield source, [Output(which, kind, folder / f"{candidate}{part}") for which, kind, part in names]
 
 
 def _single(
-    sources: Iterable[Source], destination: Destination, maps: Sequence[tuple[str, str, str]], taken: set[str]
+    sources: Iterable[Source], destination: Destination, maps: Sequence[tuple[str, str, str]], inputs: Sequence[str]
 ) -> Iterator[tuple[Source, list[Output]]]:
     option = f"-o {destination.file or '-'}"
     if len(maps) > 1 and destination.kinds[0] != SHEET:
         raise UsageError(f"{option}: expected one map, got {len(maps)}", "name a directory instead")
-    if destination.file and _key(destination.file) in taken:
+    if destination.file and _key(str(destination.file)) in (_key(path) for path in inputs if path != "-"):
         raise UsageError(f"{option} is an input: it would be overwritten")
     most = MOST_ROWS if destination.joint else 1
     found = list(itertools.islice(sources, most + 1))
@@ -183,14 +195,34 @@ def _single(
         yield source, [Output(which, destination.kinds[0], destination.file or Path("-")) for which in maps]
 
 
-def _key(path: Path) -> str:
-    return os.path.realpath(path).casefold()  # file systems that do not tell case apart
+def _keys_of_inputs(inputs: Iterable[str]) -> Iterator[str]:
+    """Yield the keys of inputs that bear a name such as outputs have; the others are in no output's way.
+
+    Of a link both ends count. A link in an output's place does not: it is replaced, and not what it leads to.
+    """
+    key_of = lru_cache(64)(_key)
+    for path in inputs:
+        path = path.rstrip("/")
+        link = not is_url(path) and os.path.islink(path)
+        for end in [path, os.path.realpath(path)] if link else [path]:
+            folder, _, name = end.rpartition("/")
+            if MARK in name.casefold():
+                yield f"{key_of(folder or ('/' if end[0] == '/' else '.'))}/{name}".casefold()
 
 
-def _place(source: Source, directory: Path | None) -> tuple[Path, str]:
+def _key(name: str) -> str:
+    """Return what two names of one place share, also where case is not told apart."""
+    return real(name).rstrip("/").casefold()
+
+
+def _folder(directory: Path | None, below: Path | None) -> Path:
+    return directory or Path() if below is None else (directory or TREE).joinpath(*below.parts)
+
+
+def _stem(source: Source) -> str:
     if source.relative is not None:
-        return (directory or TREE) / source.relative.parent, source.relative.stem
-    return directory or Path(), "stdin" if source.name == "-" else Path(source.name).stem
+        return source.relative.stem
+    return "stdin" if source.name == "-" else Path(name_of(source.name)).stem
 
 
 def _candidates(stem: str, full_name: str) -> Iterator[str]:
@@ -209,7 +241,7 @@ def _name_parts(
             parts = [] if kind == SHEET else own
             shown = [kind] if kind in ("overlay", "heatmap", SHEET) else []
             suffix = (FORMATS[picture_format] if SUFFIXES[kind] is PICTURES else SUFFIXES[kind])[0]
-            yield which, kind, "_".join(["_gradcam", *parts, *shown]) + suffix
+            yield which, kind, "_".join([MARK, *parts, *shown]) + suffix
 
 
 def plain_name(text: str) -> str:

@@ -16,8 +16,9 @@ import numpy as np
 
 from gradcam_cli import images, maps, render
 from gradcam_cli.errors import OutputError, UsageError
-from gradcam_cli.files import replacing
+from gradcam_cli.files import write_bytes
 from gradcam_cli.outputs import SHEET, SUFFIXES, format_of, kind_of
+from gradcam_cli.places import name_of, place
 from gradcam_cli.views import Box
 
 if TYPE_CHECKING:
@@ -189,7 +190,7 @@ class Explanation:
         """Write a file, replacing an older one at once.
 
         Args:
-            path: where to.
+            path: where to, perhaps a URL such as `s3://bucket/map.png`.
             kind: one of `outputs.SUFFIXES`; without it, `.npy` and `.npz` say themselves and a picture is the figure.
             look: `cmap`, `alpha` (0..1) and `dpi`.
 
@@ -197,7 +198,7 @@ class Explanation:
             UsageError: the kind is unknown, or the suffix belongs to another kind.
             OutputError: the file cannot be written.
         """
-        target = Path(path)
+        target = place(path)
         kind = kind or kind_of(target)
         if kind == SHEET:
             return write(target, encode_sheet([self], format_of(target), **look))
@@ -228,7 +229,7 @@ def sheet_row(
     """Return one photo's row on a sheet of several: the photo, then its maps, small as they are drawn."""
     first = explanations[0]
     several = len({one.prediction.index for one in explanations}) > 1
-    row = [(f"{Path(first.source).name}: {_label(first)}", render.shrink_to_cell(first.photo, dpi))]
+    row = [(f"{name_of(first.source)}: {_label(first)}", render.shrink_to_cell(first.photo, dpi))]
     for one in explanations:
         label = f"{one.method} · {one.layer}" + (f" · {_label(one)}" if several else "")
         row.append((label, render.shrink_to_cell(one.overlay(cmap, alpha), dpi)))
@@ -246,8 +247,7 @@ def write(target: Path, data: bytes) -> Path:
         OutputError: it cannot be written.
     """
     try:
-        with replacing(target) as file:
-            file.write(data)
+        write_bytes(target, data)
     except OSError as error:
         raise OutputError(f"{target} cannot be written: {error.strerror or error}") from error
     return target

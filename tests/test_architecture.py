@@ -23,6 +23,9 @@ FLOORS = [
         "metrics",
         "junit",
         "digits",
+        "places",
+        "remote",
+        "taken",
     },
     {"cam", "maps", "images", "inputs", "labels", "preprocessing", "weights", "outputs", "precision", "forms"},
     {"layers", "head", "render", "mini", "attribution", "methods", "annotations", "plots"},
@@ -177,6 +180,6 @@ try:
     gradcam.main(["--help"])
 except SystemExit:
     pass
-assert not {"scipy", "matplotlib", "rich", "h5py"} & set(sys.modules)
+assert not {"scipy", "matplotlib", "rich", "h5py", "fsspec", "upath"} & set(sys.modules)
 """
     assert subprocess.run([sys.executable, "-c", script], capture_output=True).returncode == 0

@@ -1,5 +1,7 @@
 """Finding the images that are meant."""
 
+import random
+import re
 from pathlib import Path
 
 import pytest
@@ -20,6 +22,25 @@ def names(found):
 
 def test_natural_order():
     assert sorted(["img10", "img2", "img1"], key=natural_key) == ["img1", "img2", "img10"]
+
+
+def as_pairs(text):
+    """Return the key by its definition: numbers as numbers, before text."""
+    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in re.split(r"(\d+)", text) if part]
+
+
+def test_the_natural_key_orders_as_its_definition():
+    """Random names of digits, letters, signs below and above the digits, and digits of other scripts."""
+    rng = random.Random(0)
+    names = ["".join(rng.choices("0019aB \x01-.é٣\udc80", k=rng.randint(0, 9))) for _ in range(3000)]
+    names += ["9" * 40, "1" + "0" * 40, "0" * 50 + "7"]
+    assert sorted(names, key=natural_key) == sorted(names, key=as_pairs)
+
+
+def test_equal_numbers_come_in_one_order(tmp_path):
+    """Whatever order the disk tells names in."""
+    touch(*(tmp_path / f"{name}.png" for name in ("001", "1", "01")))
+    assert names(find_sources([str(tmp_path)])) == ["001.png", "01.png", "1.png"]
 
 
 def test_directories_are_searched_through(tmp_path):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 
 from gradcam_cli.applications import find_application, is_model_path
-from gradcam_cli.commands.grouping import GroupedCommand, ModelType, ThresholdType, under
+from gradcam_cli.commands.grouping import GroupedCommand, ModelType, PlaceType, ThresholdType, under
 from gradcam_cli.commands.options import loading_options, message_options, start, start_tensorflow
 from gradcam_cli.commands.reporting import open_report, report_directory_option, report_option
 from gradcam_cli.commands.tables import write_table
@@ -22,6 +22,7 @@ from gradcam_cli.errors import UsageError
 from gradcam_cli.interrupts import check_interrupts
 from gradcam_cli.maps import box, peak
 from gradcam_cli.messages import log, one_line, progress, say_error
+from gradcam_cli.places import is_url, name_of, place
 from gradcam_cli.views import Box
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ _option = under("Options")
 
 
 @click.command(cls=GroupedCommand, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
-@click.argument("baseline", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("baseline", type=PlaceType(exists=True, file_okay=False))
 @click.argument("new", type=ModelType())
 @_option(
     "--max-drift",
@@ -58,9 +59,7 @@ _option = under("Options")
     help="Exit 4 where the mean over all maps is larger, repeatable: "
     "class (share of changed classes), rank, ssim, iou (1 less the measure), peak (share of the diagonal).",
 )
-@_option(
-    "--sheet", type=click.Path(dir_okay=False, path_type=Path), help="Draw the maps that moved most, as PNG or JPEG."
-)
+@_option("--sheet", type=PlaceType(dir_okay=False), help="Draw the maps that moved most, as PNG or JPEG.")
 @_option("--most", type=click.IntRange(1), default=8, show_default=True, metavar="N", help="How many on the sheet.")
 @report_option
 @report_directory_option("gradcam_comparison")
@@ -77,8 +76,8 @@ def compare(ctx: click.Context, /, baseline: Path, new: str, **options: Any) -> 
     """
     start(ctx, quiet=options["quiet"], verbose=options["verbose"], debug=options["debug"])
     stdout = sys.stdout
-    if Path(new).is_dir():
-        return _compare(ctx, baseline, Path(new), options, stdout)
+    if is_url(new) or Path(new).is_dir():
+        return _compare(ctx, baseline, place(new), options, stdout)
     if not (is_model_path(new) or find_application(new)):
         raise UsageError(f"NEW {new}: expected a directory of results or a model, got neither", "gradcam models")
     with tempfile.TemporaryDirectory(prefix="gradcam-") as folder:
@@ -190,7 +189,7 @@ def _draw(changes: Sequence[Change], baseline: Path, new: Path, target: Path) ->
         for run, folder, (index, name) in (("before", baseline, change.before), ("after", new, change.after)):
             saved = read_result(folder / change.name)
             class_ = f"{index} {name}" if name else str(index)
-            label = f"{Path(change.input).name}, {run}: {class_} · p = {saved.record['probability']:.3f}"
+            label = f"{name_of(change.input)}, {run}: {class_} · p = {saved.record['probability']:.3f}"
             row.append((label, picture(saved)))
         rows.append(row)
     write(target, encode_figure(sheet(rows), format_of(target)))

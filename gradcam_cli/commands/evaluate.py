@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from gradcam_cli.annotations import read_annotations
-from gradcam_cli.commands.grouping import GroupedCommand, ThresholdType, under
+from gradcam_cli.commands.grouping import GroupedCommand, PlaceType, ThresholdType, under
 from gradcam_cli.commands.options import (
     input_options,
     layer_and_method_options,
@@ -97,12 +97,12 @@ _what, _how, _output = under("What to explain"), under("How to measure"), under(
 @model_options
 @report_option
 @report_directory_option("gradcam_evaluation")
-@_output("--csv", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path), help="Write a line a map.")
-@_output("--plots", metavar="DIR", type=click.Path(file_okay=False, path_type=Path), help="Draw a plot a metric.")
+@_output("--csv", metavar="FILE", type=PlaceType(dir_okay=False), help="Write a line a map.")
+@_output("--plots", metavar="DIR", type=PlaceType(file_okay=False), help="Draw a plot a metric.")
 @_output(
     "--junit",
     metavar="FILE",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=PlaceType(dir_okay=False),
     help="Write JUnit XML: a test case a photo and a limit.",
 )
 @_output(

@@ -133,7 +133,8 @@ def explain(ctx: click.Context, /, **options: Any) -> int:
     """Show which parts of an image made a convolutional network choose a class.
 
     INPUT is an image file, a directory (searched through and through), or - for an image on
-    standard input. Grad-CAM (Selvaraju et al. 2017) with a pretrained VGG19, any classifier of
+    standard input; files and directories, of -o too, may be URLs (s3://, gs://, az://; https:// to read).
+    Grad-CAM (Selvaraju et al. 2017) with a pretrained VGG19, any classifier of
     keras.applications, or a Keras model of your own.
     """
     start(ctx, quiet=options["quiet"], verbose=options["verbose"], debug=options["debug"])

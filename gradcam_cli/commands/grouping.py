@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Collection
+from pathlib import Path
 from typing import Any
 
 import click
@@ -12,6 +13,7 @@ from click.shell_completion import CompletionItem
 
 from gradcam_cli.applications import applications
 from gradcam_cli.errors import UsageError
+from gradcam_cli.places import is_url, place
 from gradcam_cli.preprocessing import preprocessing_names
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -61,6 +63,17 @@ def under(heading: str) -> Callable[..., Decorator]:
         return click.option(*declarations, cls=GroupedOption, heading=heading, **attributes)
 
     return option
+
+
+class PlaceType(click.Path):
+    """A path, or a URL, which is not looked at before it is used."""
+
+    def __init__(self, *, exists: bool = False, file_okay: bool = True, dir_okay: bool = True) -> None:
+        super().__init__(exists=exists, file_okay=file_okay, dir_okay=dir_okay, path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return a path."""
+        return place(str(value)) if is_url(value) else super().convert(value, param, ctx)
 
 
 class ModelType(click.ParamType):

@@ -29,6 +29,7 @@ from gradcam_cli.labels import split_ranks
 from gradcam_cli.messages import log, progress
 from gradcam_cli.neuralode.tableaus import SOLVERS
 from gradcam_cli.outputs import TREE, Destination, plan_outputs
+from gradcam_cli.places import is_url, place
 from gradcam_cli.views import FITS
 
 KINDS = {"strip": ".png", "gif": ".gif", "apng": ".apng", "npz": ".npz"}
@@ -102,7 +103,7 @@ def explain(ctx: click.Context, /, **options: Any) -> int:
         raise UsageError(f"--class {options['asked']}: expected one class, got several")
     if options["report"]:
         options["output"] = options["output"] or str(TREE)
-        if Path(options["output"]).suffix.lower() in KINDS.values() and not Path(options["output"]).is_dir():
+        if _names_file(place(options["output"])):
             raise UsageError(f"--report with -o {options['output']}: expected a directory")
     inputs = gather(options["inputs"], options["files_from"], nul=options["null"])
     jobs = list(_plan(inputs, options))
@@ -116,7 +117,7 @@ def explain(ctx: click.Context, /, **options: Any) -> int:
     run, depths = prepare(options)
     counts: Counter[str] = Counter()
     with (
-        open_report(ctx, options, Path(options["output"] or TREE), len(jobs), again=DEPTHS_AGAIN) as recorder,
+        open_report(ctx, options, place(options["output"] or TREE), len(jobs), again=DEPTHS_AGAIN) as recorder,
         progress("explaining", len(jobs)) as advance,
     ):
         writer = Writer(options, depths, stdout, recorder)
@@ -129,8 +130,8 @@ def explain(ctx: click.Context, /, **options: Any) -> int:
 
 def _plan(inputs: Sequence[str], options: dict[str, Any]) -> Iterator[tuple[Source, dict[str, Path]]]:
     """Give each image its files: NAME_gradcam_depth and a suffix."""
-    target, kinds = Path(options["output"]) if options["output"] else None, options["kinds"]
-    named = target if target and target.suffix.lower() in KINDS.values() and not target.is_dir() else None
+    target, kinds = place(options["output"]) if options["output"] else None, options["kinds"]
+    named = target if target and _names_file(target) else None
     if named and (kinds not in ((), (_kind(named),))):
         raise UsageError(
             f"-o {named}: expected a name for {', '.join(kinds)}", "name a directory to save several kinds"
@@ -144,8 +145,12 @@ def _plan(inputs: Sequence[str], options: dict[str, Any]) -> Iterator[tuple[Sour
     ):
         if named and number:
             raise UsageError(f"-o {named}: expected one input, got several", "name a directory instead")
-        place = str(outputs[0].path).removesuffix(ending)
-        yield source, {kind: named or Path(f"{place}_gradcam_depth{KINDS[kind]}") for kind in kinds}
+        start = str(outputs[0].path).removesuffix(ending)
+        yield source, {kind: named or place(f"{start}_gradcam_depth{KINDS[kind]}") for kind in kinds}
+
+
+def _names_file(path: Path) -> bool:
+    return path.suffix.lower() in KINDS.values() and (is_url(path) or not path.is_dir())
 
 
 def _kind(path: Path) -> str:

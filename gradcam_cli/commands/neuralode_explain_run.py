@@ -20,6 +20,7 @@ from gradcam_cli.neuralode.depth import prepare_depths, read_depths, sensitivity
 from gradcam_cli.neuralode.layer import find_block
 from gradcam_cli.neuralode.strip import animation_frames, draw_strip, enlarged_overlay
 from gradcam_cli.photos import read_photo
+from gradcam_cli.places import name_of
 from gradcam_cli.records import map_numbers, to_json
 from gradcam_cli.render import encode_animation, encode_figure
 from gradcam_cli.results import Explanation, Unexplained, write
@@ -126,7 +127,7 @@ class Writer:
             return encode_animation(animation_frames(overlays, self.depths), kind)
         first = result[0]
         chosen = f"{first.prediction} · p = {first.prediction.probability:.3f}"
-        title = f"{Path(first.source).name}: {chosen} · {first.method} along {first.layer.split('@')[0]}"
+        title = f"{name_of(first.source)}: {chosen} · {first.method} along {first.layer.split('@')[0]}"
         return encode_figure(draw_strip(first.photo, overlays, self.depths, curve, title))
 
 

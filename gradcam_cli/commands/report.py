@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from gradcam_cli.commands.grouping import GroupedCommand, under
+from gradcam_cli.commands.grouping import GroupedCommand, PlaceType, under
 from gradcam_cli.commands.options import start
 
 EPILOG = """\
@@ -25,11 +25,11 @@ _option = under("Options")
 
 
 @click.command(cls=GroupedCommand, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
-@click.argument("directory", metavar="DIR", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("directory", metavar="DIR", type=PlaceType(exists=True, file_okay=False))
 @_option(
     "--lines",
     metavar="FILE",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=PlaceType(exists=True, dir_okay=False),
     help="What the run wrote with --json. [default: the lines that --report kept, or the .npz files in DIR]",
 )
 @under("Messages")("-q", "--quiet", is_flag=True, help="Write nothing but results and errors.")
@@ -40,7 +40,7 @@ def report(ctx: click.Context, /, directory: Path, lines: Path | None, **options
 
     It is made of the run's JSON lines and files alone; no network runs. Where a run kept no
     pictures, they are drawn from the arrays that --save npz wrote and from the photos, as far as
-    these are still where they were.
+    these are still where they were. DIR may be a URL, such as s3://bucket/maps.
     """
     start(ctx, quiet=options["quiet"], verbose=False, debug=options["debug"])
     from gradcam_cli.report.build import build_report

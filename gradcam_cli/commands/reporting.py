@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gradcam_cli.commands.grouping import under
+from gradcam_cli.commands.grouping import PlaceType, under
 
 if TYPE_CHECKING:
     from gradcam_cli.report.recorder import Recorder
@@ -26,7 +26,7 @@ def report_directory_option(default: str) -> Callable[..., Any]:
         "-o",
         "--output",
         metavar="DIR",
-        type=click.Path(file_okay=False, path_type=Path),
+        type=PlaceType(file_okay=False),
         default=default,
         show_default=True,
         help="Where the report goes.",

@@ -18,6 +18,7 @@ from gradcam_cli import render
 from gradcam_cli.commands.loading import load_classifier, request_of
 from gradcam_cli.engines.work import Finished, Job
 from gradcam_cli.errors import OutputError
+from gradcam_cli.files import exists
 from gradcam_cli.messages import log, make_room, one_line, say_error
 from gradcam_cli.outputs import SHEET, Destination, Output, paths_by_map
 from gradcam_cli.photos import Photo, read_photo
@@ -61,7 +62,7 @@ class Explaining:
     def read(self, job: Job) -> Photo | Unexplained:
         """Read the photo of a job, unless its files are there and may stay."""
         source, outputs = job
-        if self.options["skip_existing"] and all(output.path.exists() for output in outputs):
+        if self.options["skip_existing"] and all(exists(output.path) for output in outputs):
             return Unexplained(source.name)
         return read_photo(source, self.options["max_pixels"])
 

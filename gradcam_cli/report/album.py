@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from gradcam_cli.places import relative
 from gradcam_cli.records import map_numbers, predictions
 from gradcam_cli.report.lines import FOLDER
 from gradcam_cli.report.pictures import map_picture, photo_format, photo_picture, thumb_picture
@@ -83,7 +83,7 @@ class Album:
 
     def files(self, written: dict[str, str]) -> dict[str, str]:
         """Return the paths of files, by kind, as they are seen from the report."""
-        return {kind: Path(os.path.relpath(path, self.directory)).as_posix() for kind, path in written.items()}
+        return {kind: relative(path, self.directory) for kind, path in written.items()}
 
 
 def _which(one: Explanation) -> str:

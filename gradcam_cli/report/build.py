@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gradcam_cli.errors import InputError, OutputError
+from gradcam_cli.files import open_bytes
 from gradcam_cli.report.album import Album
 from gradcam_cli.report.document import document_of, metrics_of, rows_of, steps_of
+from gradcam_cli.report.journal import kept_lines
 from gradcam_cli.report.lines import FOLDER, LINES, Record, latest, read_lines, saved_lines
 from gradcam_cli.report.older import with_pictures
 from gradcam_cli.report.page import render
@@ -35,12 +37,12 @@ def build_report(directory: Path, lines: Path | None = None) -> Path:
         OutputError: the page cannot be written, or a page of another kind is there.
     """
     check_place(directory)
-    own = directory / FOLDER / LINES
-    found = read_lines(lines or own) if lines or own.is_file() else saved_lines(directory)
+    found = read_lines(lines) if lines else kept_lines(directory) or saved_lines(directory)
     records = list(with_pictures(latest(found), Album(directory)))
     document = document_of(records)
     if not document["entries"]:
-        raise InputError(f"{lines or own} tells of no input", "a report needs a run that came as far as its first")
+        place = lines or directory / FOLDER / LINES
+        raise InputError(f"{place} tells of no input", "a report needs a run that came as far as its first")
     document["plots"] = list(_plots(directory, records, document["entries"]))
     return write(directory / PAGE, render(document).encode())
 
@@ -53,7 +55,7 @@ def check_place(directory: Path) -> None:
     """
     page = directory / PAGE
     try:
-        with open(page, "rb") as file:
+        with open_bytes(page) as file:
             ours = MARK in file.read(HEAD)
     except FileNotFoundError:
         return

@@ -9,6 +9,7 @@ from typing import Any
 
 from gradcam_cli.drift import find_results, read_record
 from gradcam_cli.errors import InputError
+from gradcam_cli.files import read_bytes
 
 FOLDER, LINES = "report", "run.jsonl"
 RESULTS = ("ok", "failed", "skipped", "alone")
@@ -23,7 +24,7 @@ def read_lines(path: Path) -> Iterator[Record]:
         InputError: the file cannot be read, or another line is no JSON object.
     """
     try:
-        lines = path.read_bytes().split(b"\n")
+        lines = read_bytes(path).split(b"\n")
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
     for number, line in enumerate(lines, 1):

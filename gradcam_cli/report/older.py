@@ -9,7 +9,9 @@ import numpy as np
 
 from gradcam_cli.drift import photo_of, read_result
 from gradcam_cli.errors import InputError
+from gradcam_cli.files import exists
 from gradcam_cli.outputs import PICTURES
+from gradcam_cli.places import is_url, name_of, place
 from gradcam_cli.report.album import Album
 from gradcam_cli.report.lines import Record
 from gradcam_cli.views import Box
@@ -24,7 +26,7 @@ def with_pictures(records: Iterable[Record], album: Album) -> Iterator[Record]:
 
 
 def _found(record: Record, album: Album) -> Record:
-    paths = {kind: found for kind, name in record["outputs"].items() if (found := _find(Path(name), album.directory))}
+    paths = {kind: found for kind, name in record["outputs"].items() if (found := _find(name, album.directory))}
     files = album.files({kind: str(path) for kind, path in paths.items()})
     drawn: Record = {"files": files}
     if pictures := [files[kind] for kind, path in paths.items() if path.suffix in PICTURES]:
@@ -40,6 +42,7 @@ def _found(record: Record, album: Album) -> Record:
     return drawn
 
 
-def _find(path: Path, directory: Path) -> Path | None:
+def _find(name: str, directory: Path) -> Path | None:
     """Return where a file is: as it was named, or in the folder of the report, which may have moved."""
-    return next((place for place in (path, directory / path, directory / path.name) if place.is_file()), None)
+    below = [] if is_url(name) else [directory / name]
+    return next((path for path in (place(name), *below, directory / name_of(name)) if exists(path)), None)

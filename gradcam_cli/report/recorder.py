@@ -1,7 +1,7 @@
 """What a run leaves for its report as it goes, and the page at its end, however it ends.
 
-The folder DIR of the results holds `index.html` and `report/`: in it `run.jsonl`, with a line that says how the run
-began, the lines of `--json` and one that says how it ended; and the pictures.
+The folder DIR of the results holds `index.html` and `report/`: in it `run.jsonl` (behind a URL in parts), with a line
+that says how the run began, the lines of `--json` and one that says how it ended; and the pictures.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import IO
 
 from gradcam_cli.errors import GradcamError, OutputError
 from gradcam_cli.messages import log
 from gradcam_cli.records import SCHEMA_VERSION, versions
 from gradcam_cli.report.album import Album
 from gradcam_cli.report.build import build_report, check_place
-from gradcam_cli.report.lines import FOLDER, LINES, Record, cut_torn_line
+from gradcam_cli.report.journal import Journal
+from gradcam_cli.report.lines import FOLDER, LINES, Record
 
 
 class Recorder:
@@ -43,7 +43,7 @@ class Recorder:
         self.end: Record = {}
         self._path = directory / FOLDER / LINES
         self._began, self._resume = began, resume
-        self._file: IO[bytes] | None = None
+        self._journal: Journal | None = None
 
     def __enter__(self) -> Recorder:
         self._start = time.perf_counter()
@@ -53,34 +53,36 @@ class Recorder:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._file:
+        if self._journal:
             seconds = round(time.perf_counter() - self._start, 3)
             why = None if error is None else error.message if isinstance(error, GradcamError) else "interrupted"
             self._put({"status": "end", **self.end, "seconds": seconds, "interrupted": why})
-            self._file.close()
+            self._close()
             log.info("report: %s", build_report(self.directory))
 
     def write(self, record: Record) -> None:
         """Append the line of a result."""
-        if not self._file:
+        if not self._journal:
             self._open()
             self._put({"status": "run", **self._began, "started": self._started, "versions": versions()})
         self._put(record)
 
     def _open(self) -> None:
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            if self._resume:
-                cut_torn_line(self._path)
-            self._file = self._path.open("ab" if self._resume else "wb")
+            self._journal = Journal(self.directory, resume=self._resume)
         except OSError as error:
             raise self._cannot(error) from error
 
     def _put(self, record: Record) -> None:
         line = json.dumps({"schema_version": SCHEMA_VERSION, **record}, allow_nan=False)
         try:
-            self._file.write(line.encode() + b"\n")  # type: ignore[union-attr]
-            self._file.flush()  # type: ignore[union-attr]
+            self._journal.write(line.encode())  # type: ignore[union-attr]
+        except OSError as error:
+            raise self._cannot(error) from error
+
+    def _close(self) -> None:
+        try:
+            self._journal.close()  # type: ignore[union-attr]
         except OSError as error:
             raise self._cannot(error) from error
 
