@@ -69,6 +69,23 @@ def test_lines_of_two_runs():
     assert [record.get("n") for record in ended] == [None, None, 6]  # a is gone
 
 
+def test_lines_of_very_many_inputs():
+    """The first ones are kept, the others counted, each once however many maps it has."""
+    lines = [{"status": "run"}, *(result(str(n), k=k) for n in range(5) for k in range(2)), result("x", "failed")]
+    kept = latest([*lines, {"status": "end", "interrupted": None, "seconds": 1}], most=2)
+    assert [record["input"] for record in kept if record["status"] == "ok"] == ["0", "0", "1", "1"]
+    document = document_of(kept)
+    assert document["counts"] == {"ok": 5, "failed": 1, "skipped": 0}
+    assert document["notice"] == "The gallery holds the first 2 of 6 inputs."
+
+
+def test_a_torn_line_longer_than_a_block(tmp_path):
+    path = tmp_path / "run.jsonl"
+    path.write_bytes(b'{"status": "run"}\n' + b"x" * 200_000)
+    cut_torn_line(path)
+    assert path.read_bytes() == b'{"status": "run"}\n'
+
+
 def test_lines_of_a_run_that_goes_on():
     """What the second run has not reached yet is still there."""
     lines = [{"status": "run"}, result("a", n=1), result("b", n=2), {"status": "run"}, result("a", n=3)]

@@ -68,7 +68,7 @@ def run_engine(ctx: click.Context, options: dict[str, Any], jobs: Iterable[Job],
     log.info("starting on %s", options["address"] or "a Ray cluster on this machine")
     if not loud:
         ctx.with_resource(without_native_noise())
-    messages = sys.stderr if loud else ctx.with_resource(Path(os.devnull).open("w"))
+    messages = sys.stderr if loud else ctx.with_resource(Path(os.devnull).open("w"))  # noqa: SIM115
     ctx.with_resource(contextlib.redirect_stdout(messages))  # where Ray tells of workers that died
     asked = {"address": "address", "model_workers": "workers", "worker_cpus": "cpus", "worker_gpus": "gpus"}
     asked["batch_size"] = "batch_size"

@@ -31,17 +31,21 @@ def document_of(records: Sequence[Record]) -> dict[str, Any]:
     end: Record = next((record for record in records if record["status"] == "end"), {})
     entries = entries_of(records, began)
     shown = metrics_of(records)
+    counts = {kind: sum(entry["status"] == kind for entry in entries) for kind in ("ok", "failed", "skipped")}
+    beyond: Record = next((record["counts"] for record in records if record["status"] == "beyond"), {})
+    counts = {kind: count + beyond.get(kind, 0) for kind, count in counts.items()}
+    total = sum(counts.values())
+    notice = f"The gallery holds the first {len(entries):,} of {total:,} inputs." if beyond else None
     return {
         "command": began.get("command") or _guess(records),
         "line": visible(began["line"]) if "line" in began else None,
-        "partial": _partial(began, end, len(entries)),
+        "partial": _partial(began, end, total),
         "started": began.get("started"),
         "seconds": end.get("seconds"),
         "settings": list(_settings(records)),
         "versions": list((began.get("versions") or _first(records, "versions") or {}).items()),
-        "counts": {
-            status: sum(entry["status"] == status for entry in entries) for status in ("ok", "failed", "skipped")
-        },
+        "counts": counts,
+        "notice": notice,
         "limits": [{"text": text, "missed": missed} for text, missed in end.get("limits", {}).items()],
         "tables": [table for table in (_means(records), _sanity(records), _drift_table(entries)) if table["rows"]],
         "plots": [],

@@ -113,7 +113,8 @@ def command_of(record: Record, began: Record) -> list[str]:
     """
     path = record["input"]
     path = f"./{path}" if path.startswith("-") and path != "-" else path
-    again = began["again"] if began.get("command") != "compare" and began else ["--model", _model(record)]
+    again = began.get("again") if began.get("command") != "compare" else None
+    again = ["--model", _model(record)] if again is None else again
     if "depths" in record:
         return ["gradcam", "neuralode", "explain", path, *again]
     layer = record.get("layer")
