@@ -1,4 +1,4 @@
-"""Work that costs next to nothing, so that what is left is the engine: photos out of thin air and a network of one layer."""
+"""Work that costs next to nothing, so that what is left is the engine: black photos and a network of one layer."""
 
 from __future__ import annotations
 

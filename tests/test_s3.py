@@ -1,8 +1,11 @@
 """Photos from a bucket and maps into it, on a server of its own."""
 
+import http.client
+import http.server
 import io
 import json
 import os
+import threading
 
 import numpy as np
 import pytest
@@ -152,3 +155,64 @@ def test_names_that_lead_nowhere(explain, run, model_file):
     done = explain(to="s3://nobody/maps")
     assert done.status == 3
     assert "s3://nobody/maps/0/0_gradcam.png cannot be written" in records(done)[0]["error"]
+
+
+class Lossy(http.server.BaseHTTPRequestHandler):
+    """Hands requests on to the store, but hangs up on the first ones that read one of the photos."""
+
+    protocol_version = "HTTP/1.1"
+    store, key, left = "", "", 0
+
+    def hand_on(self):
+        if self.command == "GET" and self.key in self.path and type(self).left:
+            type(self).left -= 1
+            self.close_connection = True
+            return
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        asked = http.client.HTTPConnection(self.store)
+        asked.request(self.command, self.path, body, dict(self.headers))
+        answer = asked.getresponse()
+        data = answer.read()
+        self.send_response_only(answer.status, answer.reason)
+        for name, value in answer.getheaders():
+            if name.lower() not in ("transfer-encoding", "content-length", "connection"):
+                self.send_header(name, value)
+        length = answer.getheader("Content-Length") if self.command == "HEAD" else str(len(data))
+        self.send_header("Content-Length", length or "0")
+        self.end_headers()
+        self.wfile.write(data)
+
+    do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = hand_on
+
+    def log_message(self, *arguments):
+        pass
+
+
+@pytest.fixture
+def lossy(server, monkeypatch):
+    """Put a server before the store that loses three requests for one photo."""
+    monkeypatch.setattr(Lossy, "store", server.removeprefix("http://"))
+    monkeypatch.setattr(Lossy, "key", "photos/0/1.png")
+    monkeypatch.setattr(Lossy, "left", 3)
+    front = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Lossy)
+    threading.Thread(target=front.serve_forever, daemon=True).start()
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{front.server_port}")
+    forget()
+    yield Lossy
+    front.shutdown()
+    front.server_close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", ["local", "ray"])
+def test_lost_requests_on_either_engine(explain, bucket, lossy, engine):
+    """Bucket to bucket while requests are lost: each photo has one line and its file, with the bytes of a quiet run."""
+    if engine == "ray":
+        pytest.importorskip("ray", reason="the extra gradcam-cli[ray] is not installed")
+    assert explain("--save", "npz", photos="photos", to="maps").status == 0
+    done = explain("--save", "npz", "--engine", engine)
+    assert (done.status, lossy.left) == (0, 0)
+    assert [record["status"] for record in records(done)] == ["ok"] * 5
+    for n in range(5):
+        name = f"maps/{n // 3}/{n}_gradcam.npz"
+        assert arrays_of(bucket.cat_file(f"bucket/{name}")) == arrays_of((explain.here / name).read_bytes())
