@@ -55,6 +55,7 @@ def measure(engine: str, count: int, model: str) -> dict[str, Any]:
     """Run one engine; return seconds to the first result, milliseconds an image after it, the driver's memory."""
     import resource
 
+    import psutil
     from engine_stub import Stub, jobs
 
     work = Stub(model, BATCH)
@@ -69,7 +70,11 @@ def measure(engine: str, count: int, model: str) -> dict[str, Any]:
         finished = run_here(jobs(count), work)
     next(finished)
     first, busy = time.perf_counter(), time.process_time()
-    good = 1 + sum(one.status == "ok" for one in finished)
+    good, memory, process = 1, {}, psutil.Process()
+    for number, one in enumerate(finished, 2):
+        good += one.status == "ok"
+        if number % max(count // 5, 1) == 0:
+            memory[number] = round(process.memory_info().rss / 2**20)
     last = time.perf_counter()
     return {
         "engine": engine,
@@ -79,6 +84,7 @@ def measure(engine: str, count: int, model: str) -> dict[str, Any]:
         "ms_an_image": round(1000 * (last - first) / max(count - BATCH, 1), 3),
         "driver_cpu_ms": round(1000 * (time.process_time() - busy) / max(count - BATCH, 1), 3),
         "driver_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+        "driver_mb_at": memory,
     }
 
 

@@ -1,12 +1,15 @@
 """The Ray engine: the local engine's bytes, and nothing lost or told twice when workers, nodes or the driver die."""
 
+import itertools
 import json
 import os
+import pickle
 import signal
 import subprocess
 import sys
 import threading
 import time
+from contextlib import nullcontext
 from functools import partial
 
 import psutil
@@ -14,6 +17,7 @@ import pytest
 
 ray = pytest.importorskip("ray", reason="the extra gradcam-cli[ray] is not installed")
 
+from gradcam_cli.engines import ray_data  # noqa: E402
 from gradcam_cli.engines.ray_data import Cluster, _share  # noqa: E402
 from gradcam_cli.errors import UsageError  # noqa: E402
 
@@ -189,3 +193,25 @@ def test_options_of_the_other_engine(explain, options):
     assert done.status == 2
     assert f"{options[0]} belongs to --engine ray" in done.stderr
     assert explain("maps", "--engine", "ray", "--workers", 2)[0].status == 2
+
+
+def test_jobs_are_drawn_in_portions(monkeypatch):
+    """Of endless inputs no more than a portion is held: what a driver's memory depends on."""
+    drawn = []
+
+    def endless():
+        for number in itertools.count():
+            drawn.append(number)
+            yield number
+
+    def stream(jobs, *_):
+        return ({"item": pickle.dumps(job)} for job in jobs)
+
+    monkeypatch.setattr(ray_data, "CHUNK", 10)
+    monkeypatch.setattr(ray_data, "_connected", lambda cluster: nullcontext((2, {})))
+    monkeypatch.setattr(ray_data, "_stream", stream)
+    finished = ray_data.run_on_ray(endless(), None, Cluster())
+    assert [next(finished) for _ in range(20)] == list(range(20))
+    assert len(drawn) == 20
+    assert next(finished) == 20
+    assert len(drawn) == 40

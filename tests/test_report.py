@@ -152,6 +152,13 @@ def test_the_command_that_makes_a_map_again():
     assert entry["maps"][0]["shell"] == "gradcam './-a b.jpg' --model mini --method layercam --class 3"
 
 
+def test_the_command_of_a_run_that_says_less():
+    """Without the run's own words, the line's settings say what was asked for: not those that are usual anyway."""
+    line = {**OK, "model": "mini", "fit": "pad", "score": "logit", "zoom_order": 1, "smooth": True}
+    (entry,) = entries_of([line], {})
+    assert entry["maps"][0]["shell"] == "gradcam a.jpg --model mini --fit pad --smooth --layer conv --class 3"
+
+
 @pytest.mark.parametrize(
     "word", ["plain.jpg", "it's", "a\nb", "\u202eright", "back\\slash\n", "$HOME `id`", 'quo"te', "é\n"]
 )

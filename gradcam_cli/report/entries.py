@@ -15,6 +15,11 @@ from gradcam_cli.methods import INPUT
 from gradcam_cli.metrics.measured import WITHOUT_RELU
 from gradcam_cli.report.lines import RESULTS, Record, name_of
 
+USUAL: Record = {
+    **{"score": "logit", "fit": "squash", "precision": "float32"},
+    **{"zoom_order": 1, "counterfactual": False, "smooth": False},
+}
+"""Settings of a map that its line tells, as they are by default."""
 Bound = tuple[str, str, float]
 """A limit: the metric, `least` or `most`, and the value."""
 
@@ -114,13 +119,22 @@ def command_of(record: Record, began: Record) -> list[str]:
     path = record["input"]
     path = f"./{path}" if path.startswith("-") and path != "-" else path
     again = began.get("again") if began.get("command") != "compare" else None
-    again = ["--model", _model(record)] if again is None else again
+    again = ["--model", _model(record), *_settings(record)] if again is None else again
     if "depths" in record:
         return ["gradcam", "neuralode", "explain", path, *again]
     layer = record.get("layer")
     words = ["--layer", layer] if layer and layer != INPUT else []
     words += ["--method", record["method"]] if record.get("method", "gradcam") != "gradcam" else []
     return ["gradcam", path, *again, *words, "--class", str(record.get("class_index"))]
+
+
+def _settings(record: Record) -> Iterator[str]:
+    """Yield the options of a line that are not as they are by default."""
+    for name, usual in USUAL.items():
+        value = record.get(name, usual)
+        if value not in (None, usual):
+            yield f"--{name.replace('_', '-')}"
+            yield from () if value is True else (str(value),)
 
 
 def _model(record: Record) -> str:
