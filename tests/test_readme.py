@@ -60,7 +60,7 @@ def learned_digits(tmp_path_factory):
 def test_shell_lines(newcomer, line, request):
     if "digits.keras" in line and "train" not in line:
         shutil.copytree(request.getfixturevalue("learned_digits"), newcomer, dirs_exist_ok=True)
-    if line.startswith("gradcam compare"):  # the one line that needs those before it
+    if line.startswith(("gradcam compare", "gradcam report")):  # which need the lines before them
         block = next(block for block in blocks("sh") if line in block)
         subprocess.run(block[: block.index(line)], shell=True, capture_output=True, check=True)
     done = subprocess.run(line, shell=True, capture_output=True, text=True)

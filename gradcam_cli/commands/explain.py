@@ -55,6 +55,8 @@ Examples:
   gradcam photos -o maps --skip-existing       a directory, resumed where it stopped
   gradcam photos --save overlay --precision auto  the same, several times faster
   gradcam photos --method gradcam --method layercam -o sheet.png --save panel   one sheet, a row a photo
+  gradcam photos --report                      gradcam_out/index.html: a gallery of all maps
+  gradcam s3://in/photos -o s3://out/maps --engine ray --address head:6379     on a cluster
   gradcam cat.jpg --save npz --json            arrays, and a JSON line on stdout
   cat cat.jpg | gradcam - -o - > map.png       in a pipe
 
