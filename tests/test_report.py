@@ -4,6 +4,7 @@ import io
 import json
 import re
 import shlex
+import signal
 import subprocess
 import sys
 from html import unescape
@@ -445,3 +446,23 @@ def test_no_network_runs_for_a_report(explain):
     check = "import sys; from pathlib import Path; from gradcam_cli.report.build import build_report; "
     check += "build_report(Path(sys.argv[1])); assert 'tensorflow' not in sys.modules"
     subprocess.run([sys.executable, "-c", check, explain.here / "gradcam_out"], check=True)
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_run_that_is_told_to_end_has_its_report(tmp_path, photo, model_file, number, status):
+    """As a process of its own, in the middle of two hundred photos."""
+    for seed in range(20):
+        photo(f"in/{seed}.png", seed=seed)
+    (tmp_path / "list").write_text("".join(f"in/{seed}.png\n" for seed in range(20)) * 10)
+    words = ["--files-from", "list", "--model", str(model_file), "--batch-size", "2", "-o", "maps", "--report"]
+    run = subprocess.Popen(
+        [sys.executable, "-m", "gradcam_cli", *words], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
+    for _ in range(4):
+        run.stdout.readline()
+    run.send_signal(number)
+    run.stdout.read()
+    assert run.wait(60) == status
+    document = document_in(tmp_path / "maps/index.html")
+    assert "(interrupted): " in document["partial"]
+    assert document["counts"]["ok"] >= 4
