@@ -439,6 +439,7 @@ def test_compare_leaves_a_report(run, photo, model_file):
     assert before["picture"] != after["picture"]
     assert after["metrics"]["iou"] == 0
     assert document["limits"] == [{"text": "--max-drift rank=0.1", "missed": None}]
+    assert document["line"] == "gradcam compare before after --max-drift rank=0.1 --report --output pages"
 
 
 def test_no_network_runs_for_a_report(explain):

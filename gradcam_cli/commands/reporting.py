@@ -67,7 +67,7 @@ def open_report(
 
     began = {
         "command": _name(ctx),
-        "line": _line(ctx, options),
+        "line": _line(ctx),
         "again": list(words_given(ctx, again)),
         "inputs": inputs,
         "bounds": list(bounds),
@@ -80,11 +80,11 @@ def _name(ctx: click.Context) -> str:
     return ctx.command_path.removeprefix("gradcam ")
 
 
-def _line(ctx: click.Context, options: dict[str, Any]) -> str:
+def _line(ctx: click.Context) -> str:
     """Return the command as it could be typed; of many inputs the first few."""
-    inputs = [str(path) for path in options.get("inputs", ())]
+    inputs = [str(path) for path in ctx.params.get("inputs", ())]
     listed = [*inputs[:MOST_INPUTS], *(["..."] if len(inputs) > MOST_INPUTS else [])]
-    arguments = [str(options[name]) for name in ("baseline", "new") if name in options]
+    arguments = [str(ctx.params[name]) for name in ("baseline", "new") if name in ctx.params]
     name = [] if _name(ctx) == "explain" else _name(ctx).split()
     return shlex.join(["gradcam", *name, *listed, *arguments, *words_given(ctx)])
 

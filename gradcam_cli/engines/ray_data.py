@@ -80,7 +80,7 @@ def _stream(
     read = rows.map(_Read(work, here), num_cpus=LIGHT)
     explained = read.map_batches(
         Explainer,
-        fn_constructor_args=(work, here, size),
+        fn_constructor_args=(work, here, max(1, int(resources["num_cpus"])), size),
         batch_size=batch_size,
         compute=data.ActorPoolStrategy(size=workers),
         **resources,
@@ -105,11 +105,14 @@ class Explainer:
     Args:
         work: says what to load.
         directory: to work in.
+        threads: that the network may use.
         size: to which every batch is filled up, so that nothing is compiled twice.
     """
 
-    def __init__(self, work: Work, directory: str, size: int) -> None:
+    def __init__(self, work: Work, directory: str, threads: int, size: int) -> None:
         _go_to(directory)
+        os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(threads))  # else each worker takes all cores,
+        os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # and all memory of a GPU that it shares
         self.size = size
         try:
             self.run = work.load()

@@ -16,8 +16,12 @@ from gradcam_cli.metrics.measured import WITHOUT_RELU
 from gradcam_cli.report.lines import RESULTS, Record, name_of
 
 USUAL: Record = {
-    **{"score": "logit", "fit": "squash", "precision": "float32"},
-    **{"zoom_order": 1, "counterfactual": False, "smooth": False},
+    "score": "logit",
+    "fit": "squash",
+    "precision": "float32",
+    "zoom_order": 1,
+    "counterfactual": False,
+    "smooth": False,
 }
 """Settings of a map that its line tells, as they are by default."""
 Bound = tuple[str, str, float]
