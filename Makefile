@@ -43,6 +43,8 @@ bench:  ## run gradcam beside its peers (an hour or two, 16 GB; GRADCAM_WEIGHTS 
 	$(PYTHON) benchmarks/methods.py
 	$(PYTHON) benchmarks/odes.py
 	$(PYTHON) benchmarks/ode_training.py
+	$(PYTHON) benchmarks/engines.py
+	$(PYTHON) benchmarks/soak.py
 	$(PYTHON) benchmarks/bench.py
 
 wheel: $(VENV)/ready  ## build the wheel

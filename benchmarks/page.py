@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from classifier_page import classifiers
+from engines_page import engines
 from environments import HERE
 from ode_page import odes
 from summary import Row, summarise
@@ -75,6 +76,8 @@ another way (tf-keras-vis lays corner on corner, xplique is cubic) or leaves the
 {training}
 
 {classifiers}
+
+{engines}
 """
 
 HEADINGS = ("tool", "version", "precision", "output", "ms/image", "least-most", "ratio", "memory", "agreement")
@@ -93,6 +96,7 @@ def page(results: dict[str, Any]) -> str:
         odes=odes(),
         training=training(),
         classifiers=classifiers(),
+        engines=engines(),
         not_run=not_run(results["not_run"]),
     )
 
