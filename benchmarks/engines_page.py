@@ -47,6 +47,6 @@ def _soak() -> str:
         "## A long run\n\n"
         f"`python benchmarks/soak.py`: {found['images']:,} photos in one run, an overlay and arrays of each. Memory\n"
         f"after the first thousand {memory[0]} MB, after the last but one {memory[-1]} MB; open files {min(files)} to\n"
-        f"{max(files)}, threads {min(threads)} to {max(threads)}; the last thousand took {found['last_thousand_over_first']} times as long "
-        "as the second."
+        f"{max(files)}, threads {min(threads)} to {max(threads)}; the last thousand took "
+        f"{found['last_thousand_over_first']} times as long as the second."
     )
