@@ -7,7 +7,7 @@ GRADCAM_TEST_DATA ?=
 export GRADCAM_TEST_DATA
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fast lint type format bench wheel clean
+.PHONY: help demo test fast lint type format docs bench wheel clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +38,10 @@ format: $(VENV)/ready  ## bring the code into its form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+docs: $(VENV)/ready  ## build the documentation: site/index.html
+	$(BIN)/python tools/write_reference.py
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+
 bench:  ## run gradcam beside its peers (an hour or two, 16 GB; GRADCAM_WEIGHTS and GRADCAM_TEST_DATA say with what)
 	$(PYTHON) benchmarks/scaling.py
 	$(PYTHON) benchmarks/methods.py
@@ -51,4 +55,4 @@ wheel: $(VENV)/ready  ## build the wheel
 	$(BIN)/python -m build --wheel
 
 clean:  ## remove what the targets made
-	rm -rf $(VENV) .cache build dist demo_out *.egg-info
+	rm -rf $(VENV) .cache build dist site demo_out *.egg-info

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +20,8 @@ from gradcam_cli.commands import gradcam
 
 DATA = os.environ.get("GRADCAM_TEST_DATA")
 CACHE = Path(__file__).parent.parent / ".cache"
+SAMPLES = Path(__file__).parent.parent / "sample_images"
+TRAINING = "gradcam neuralode train --data digits"
 
 
 def pytest_collection_modifyitems(items):
@@ -137,3 +141,33 @@ def process(tmp_path):
         return Outcome(done.returncode, done.stdout, done.stderr.decode())
 
     return start
+
+
+@pytest.fixture
+def newcomer(tmp_path, monkeypatch):
+    """A folder with a photo, a directory of photos, a model, its labels, and annotations."""
+    for name, photo in (("cat.jpg", "rocket.jpg"), ("photo.png", "chelsea.png"), ("photos/a.jpg", "grace_hopper.jpg")):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        shutil.copy(SAMPLES / photo, tmp_path / name)
+    for name in ("net", "old", "new"):
+        small_network().save(tmp_path / f"{name}.keras")
+    (tmp_path / "names.txt").write_text("one\ntwo\nthree\n")
+    annotation = {"image_id": 1, "category_id": 652, "bbox": [0, 0, 512, 600]}
+    boxes = {
+        "images": [{"id": 1, "file_name": "a.jpg"}],
+        "categories": [{"id": 652, "name": "military uniform"}],
+        "annotations": [annotation],
+    }
+    (tmp_path / "boxes.json").write_text(json.dumps(boxes))
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:/usr/bin:/bin")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture(scope="session")
+def learned_digits(tmp_path_factory):
+    """What the README's first line on Neural ODEs leaves, after an epoch."""
+    folder = tmp_path_factory.mktemp("learned")
+    words = f"{TRAINING} -o digits.keras --samples digits --epochs 1".split()
+    subprocess.run([sys.executable, "-m", "gradcam_cli", *words[1:]], cwd=folder, check=True)
+    return folder

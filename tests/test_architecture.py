@@ -1,6 +1,7 @@
 """The house rules that a program can check: floors, lazy imports, click's place."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -103,6 +104,15 @@ def test_no_loops():
     for name in graph:
         if name != "__init__":
             visit(name, [])
+
+
+def test_the_page_shows_these_floors():
+    """The table of docs/architecture.md is FLOORS."""
+    text = (PACKAGE.parent / "docs/architecture.md").read_text()
+    rows = re.findall(r"^\| (\d+) \|[^|]+\|([^|]+)\|$", text, re.MULTILINE)
+    assert [int(number) for number, _ in rows] == list(range(len(FLOORS)))
+    for floor, (_, cells) in zip(FLOORS, rows, strict=True):
+        assert set(re.findall(r"`([\w.]+)`", cells)) == floor
 
 
 def test_click_stays_in_the_commands():

@@ -1,0 +1,52 @@
+"""The pages of the documentation, and the blocks in them."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import TRAINING
+
+ROOT = Path(__file__).parent.parent
+README = ROOT / "README.md"
+PAGES = [README, ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+GENERATED = ("reference.md", "python.md")
+
+
+def blocks(page, language):
+    return re.findall(rf"^```{language}\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL)
+
+
+def is_session(block):
+    return block.startswith(">>> ")
+
+
+def numbered(pages, language):
+    """Return each block of a language on each page, for a test of its own; sessions have theirs."""
+    return [
+        pytest.param(block, id=f"{page.stem}-{number}")
+        for page in pages
+        if page.name not in GENERATED
+        for number, block in enumerate(blocks(page, language))
+        if not is_session(block)
+    ]
+
+
+def type_block(block, folder, request):
+    """Run a block of commands, which must not say a word on stderr; training takes one epoch."""
+    if "digits.keras" in block:
+        shutil.copytree(request.getfixturevalue("learned_digits"), folder, dirs_exist_ok=True)
+    script = block.replace(TRAINING, f"{TRAINING} --epochs 1")
+    done = subprocess.run(["sh", "-e", "-c", script], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    assert done.stdout
+
+
+def run_program(block):
+    """Run a block of Python as a program, and return what it printed."""
+    done = subprocess.run([sys.executable, "-c", block], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
