@@ -71,6 +71,9 @@ def see(run: Run, photo: Photo | Unexplained) -> Seen | Unexplained:
         return photo
     h, w, channels = run.classifier.input_shape
     view = view_of(photo.pixels.shape[:2], (h, w), run.request.fit)
+    if (view.x1 - view.x0) * (view.y1 - view.y0) > max(images.MAX_PIXELS, photo.pixels[..., 0].size):
+        size = f"{photo.pixels.shape[1]}x{photo.pixels.shape[0]}"
+        return Unexplained(photo.name, f"{size} pixels are too narrow to be padded", "--fit squash or --fit crop")
     return Seen(photo, view, images.see(photo.pixels, view, (h, w), channels))
 
 
