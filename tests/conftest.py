@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import keras
@@ -137,3 +138,27 @@ def process(tmp_path):
         return Outcome(done.returncode, done.stdout, done.stderr.decode())
 
     return start
+
+
+TRIED = Counter()
+"""How many hostile things of each kind were tried; they are shown at the end where there are many."""
+
+
+@pytest.fixture
+def tried():
+    """Count something hostile that the program is about to meet."""
+
+    def count(kind, number=1):
+        TRIED[kind] += number
+
+    return count
+
+
+def pytest_terminal_summary(terminalreporter, exitstatus, config):
+    """Show what was tried, as `make hard` asks for."""
+    if os.environ.get("GRADCAM_TELL_TRIED") and TRIED:
+        failed = len(terminalreporter.stats.get("failed", ()))
+        terminalreporter.section("what was tried")
+        for kind, number in sorted(TRIED.items()):
+            terminalreporter.line(f"{number:>9,}  {kind}")
+        terminalreporter.line(f"{TRIED.total():>9,}  in all; {failed} tests failed")
