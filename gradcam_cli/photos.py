@@ -34,4 +34,6 @@ def read_photo(source: Source, max_pixels: int = images.MAX_PIXELS) -> Photo | U
         pixels = images.decode(data, max_pixels)
     except InputError as error:
         return Unexplained(source.name, error.message, error.hint)
+    except MemoryError:
+        return Unexplained(source.name, "out of memory", "a smaller --max-pixels refuses such files at once")
     return Photo(source.name, pixels, hashlib.sha256(data).hexdigest(), time.perf_counter() - start)
