@@ -161,4 +161,4 @@ def pytest_terminal_summary(terminalreporter, exitstatus, config):
         terminalreporter.section("what was tried")
         for kind, number in sorted(TRIED.items()):
             terminalreporter.line(f"{number:>9,}  {kind}")
-        terminalreporter.line(f"{TRIED.total():>9,}  in all; {failed} tests failed")
+        terminalreporter.line(f"{TRIED.total():>9,}  of {len(TRIED)} kinds; {failed} tests failed")

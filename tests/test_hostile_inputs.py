@@ -35,8 +35,10 @@ def test_the_corpus_is_large():
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.kind}: {ascii(case.name)[1:-1][:40]}")
-def test_one_sentence_or_the_right_pixels(case, corpus):
+@pytest.mark.filterwarnings("ignore:::PIL")
+def test_one_sentence_or_the_right_pixels(case, corpus, tried):
     """Refused with the words of the case, in one line; or decoded, where it is known to the right colour."""
+    tried(f"file: {case.kind}")
     photo = read_photo(Source(str(corpus / case.name)))
     if case.refused:
         assert isinstance(photo, Unexplained)

@@ -24,7 +24,7 @@ from gradcam_cli.report.lines import cut_torn_line, latest, read_lines
 
 pytestmark = pytest.mark.filterwarnings("ignore:::PIL")
 
-many = pytest.mark.parametrize("examples", [40, pytest.param(2_000, marks=pytest.mark.slow)])
+many = pytest.mark.parametrize("examples", [40, pytest.param(5_000, marks=pytest.mark.slow)])
 
 
 def hold(examples, strategy, check):
