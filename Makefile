@@ -7,7 +7,7 @@ GRADCAM_TEST_DATA ?=
 export GRADCAM_TEST_DATA
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fast lint type format docs bench wheel clean
+.PHONY: help demo test fast hard lint type format docs bench wheel clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,6 +26,9 @@ test: $(VENV)/ready  ## run all tests (real weights and photos where GRADCAM_TES
 
 fast: $(VENV)/ready  ## run the tests that take less than two minutes together
 	$(BIN)/python -m pytest $(TWO) -m 'not slow'
+
+hard: $(VENV)/ready  ## put hostile files, models, servers and moments before it (ten minutes), and tell what was tried
+	GRADCAM_TELL_TRIED=1 $(BIN)/python -m pytest tests/test_hostile_*.py tests/test_supply_chain.py
 
 lint: $(VENV)/ready  ## check style
 	$(BIN)/ruff check .

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,6 +22,9 @@ from gradcam_cli.views import Box
 
 SAME = ("layer", "method", "score", "counterfactual")
 """What two maps must have in common to be compared."""
+
+COMPARED = {*SAME, "input", "class_index", "class_name"}
+"""What the record of a map must tell for that."""
 
 
 class Saved(NamedTuple):
@@ -112,7 +114,12 @@ def read_result(path: Path) -> Saved:
         InputError: the file is damaged, or was not written by gradcam.
     """
     with _opened(path) as arrays:
-        return Saved(json.loads(str(arrays["record"])), arrays["map"], arrays["raw"])
+        saved = Saved(_record(arrays), arrays["map"], arrays["raw"])
+        if lacking := COMPARED - saved.record.keys():
+            raise ValueError(f"its record lacks {', '.join(sorted(lacking))}")
+        if not all(one.ndim == 2 and one.size and np.isfinite(one).all() for one in (saved.map, saved.raw)):
+            raise ValueError("its maps are not planes of finite numbers")
+        return saved
 
 
 def read_record(path: Path) -> dict[str, Any]:
@@ -122,8 +129,14 @@ def read_record(path: Path) -> dict[str, Any]:
         InputError: the file is damaged, or was not written by gradcam.
     """
     with _opened(path) as arrays:
-        record: dict[str, Any] = json.loads(str(arrays["record"]))
-        return record
+        return _record(arrays)
+
+
+def _record(arrays: Any) -> dict[str, Any]:
+    record = json.loads(str(arrays["record"]))
+    if not isinstance(record, dict):
+        raise ValueError(f"its record is {type(record).__name__}, no object")
+    return record
 
 
 @contextlib.contextmanager
@@ -131,8 +144,11 @@ def _opened(path: Path) -> Iterator[Any]:
     try:
         with open_bytes(path) as file, np.load(file, allow_pickle=False) as arrays:
             yield arrays
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path} cannot be read: {error}", "expected what --save npz writes") from error
+    except GradcamError:
+        raise
+    except Exception as error:  # what is damaged makes zip, zlib and NumPy raise nearly anything
+        reason = str(error) or type(error).__name__
+        raise InputError(f"{path} cannot be read: {reason}", "expected what --save npz writes") from error
 
 
 def compare(name: str, before: Saved, after: Saved) -> Change:

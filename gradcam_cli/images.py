@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from functools import cache
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -13,6 +14,9 @@ from gradcam_cli.views import Box, within
 
 MAX_PIXELS = 89_478_485
 """Pillow's own limit against decompression bombs."""
+
+FORMATS = tuple("AVIF BMP DIB GIF ICO JPEG JPEG2000 MPO PCX PNG PPM PSD QOI SGI TGA TIFF WEBP".split())
+"""Formats that are read, under Pillow's names. Not EPS, for which Pillow starts Ghostscript."""
 
 PADDING = (124, 116, 104)
 """ImageNet's mean colour, rounded: what the network takes for nothing."""
@@ -46,7 +50,7 @@ def _open(data: bytes, max_pixels: int) -> Image.Image:
     if Image.MAX_IMAGE_PIXELS is not None and max_pixels > Image.MAX_IMAGE_PIXELS:
         Image.MAX_IMAGE_PIXELS = max_pixels  # the person raised it on purpose
     try:
-        image = Image.open(io.BytesIO(data))
+        image = Image.open(io.BytesIO(data), formats=_readable())
     except Image.DecompressionBombError as error:
         raise InputError(f"too large: {error}", "raise --max-pixels if you trust the file") from error
     pixels = image.width * image.height
@@ -57,6 +61,13 @@ def _open(data: bytes, max_pixels: int) -> Image.Image:
         )
     image.load()
     return image
+
+
+@cache
+def _readable() -> tuple[str, ...]:
+    """Return those of the formats that this Pillow was built with."""
+    Image.init()
+    return tuple(name for name in FORMATS if name in Image.OPEN)
 
 
 def _as_rgb(image: Image.Image) -> Image.Image:

@@ -18,6 +18,12 @@ from gradcam_cli.places import HTTP, check_protocol, is_url, join, name_of, plac
 SUFFIXES = frozenset(
     [".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp"]
 )
+NO_FILES = (
+    *((stat.S_ISFIFO, "a pipe"), (stat.S_ISSOCK, "a socket")),
+    *((stat.S_ISCHR, "a device"), (stat.S_ISBLK, "a device")),
+)
+MAX_BYTES = 1 << 31
+"""Larger than any image that is decoded."""
 OWN_OUTPUT = re.compile(r"_gradcam(_.*)?$")
 """Stems of files that gradcam itself wrote: a directory that is run again does not explain its results."""
 
@@ -34,25 +40,46 @@ class Source:
     name: str
     relative: Path | None = None
 
-    def read(self) -> bytes:
+    def read(self, most: int = MAX_BYTES) -> bytes:
         """Return the file's bytes.
 
+        Args:
+            most: bytes that a file of this machine may have.
+
         Raises:
-            InputError: it is missing, not a file, or cannot be read.
+            InputError: it is missing, not a file, too large, or cannot be read.
         """
         try:
             if self.name == "-":
                 return sys.stdin.buffer.read()
             if is_url(self.name):
                 return remote.read(self.name)
-            with open(self.name, "rb") as file:
-                if stat.S_ISCHR(os.fstat(file.fileno()).st_mode):
-                    raise InputError("expected an image file, got a device")
+            _check_kind(os.stat(self.name), most)  # to open a device may already do something
+            with open(self.name, "rb", opener=_open_at_once) as file:
+                _check_kind(os.fstat(file.fileno()), most)
                 return file.read()
         except OSError as error:
             raise InputError(f"cannot be read: {error.strerror or error}") from error
         except ValueError as error:  # a NUL in the name
             raise InputError(f"cannot be read: {error}") from error
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    """Open without waiting for the other end of a pipe that took the place of a file."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+def _check_kind(found: os.stat_result, most: int) -> None:
+    """Refuse what is no file, or one that no image of the allowed size fills."""
+    for is_kind, kind in NO_FILES:
+        if is_kind(found.st_mode):
+            hint = "- reads standard input" if kind == "a pipe" else None
+            raise InputError(f"expected an image file, got {kind}", hint)
+    if found.st_size > most:
+        raise InputError(
+            f"too large: expected at most {most:,} bytes, got {found.st_size:,}",
+            "raise --max-pixels if you trust the file",
+        )
 
 
 def natural_key(text: str) -> str:
@@ -127,20 +154,26 @@ def _is_directory(path: str) -> bool:
 
 
 def _walk(directory: str, top: Path, skip: Path | None) -> Iterator[Source]:
-    """Yield the images below a directory; of all the names, those of one folder at a time are kept."""
+    """Yield the images below a directory; of all the names, those of one folder at a time are kept.
+
+    A folder that cannot be listed is yielded, too: reading it gives its error.
+    """
     skipped = real(skip) if skip else None
-    for folder, below, files in _folders(directory):
+    closed: list[OSError] = []
+    for folder, below, files in _folders(directory, closed):
         below[:] = [name for name in _natural(below) if name[0] != "." and real(join(folder, name)) != skipped]
         here = top / (folder[len(directory) :].strip("/") if is_url(directory) else os.path.relpath(folder, directory))
         for name in _natural(files):
             stem, suffix = os.path.splitext(name)
             if name[0] != "." and suffix.lower() in SUFFIXES and not OWN_OUTPUT.search(stem):
                 yield Source(join(folder, name), here / name)
+    for error in closed:
+        yield Source(error.filename, top / os.path.relpath(error.filename, directory))
 
 
-def _folders(directory: str) -> Iterator[tuple[str, list[str], list[str]]]:
+def _folders(directory: str, closed: list[OSError]) -> Iterator[tuple[str, list[str], list[str]]]:
     if not is_url(directory):
-        yield from os.walk(directory)
+        yield from os.walk(directory, onerror=closed.append)
         return
     try:
         yield from remote.walk(directory)

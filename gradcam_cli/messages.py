@@ -12,6 +12,7 @@ import os
 import re
 import sys
 import threading
+import warnings
 from collections.abc import Callable, Iterator
 from typing import IO, TYPE_CHECKING
 
@@ -42,6 +43,7 @@ def on_terminal() -> bool:
 def show_messages(*, quiet: bool = False, verbose: bool = False) -> None:
     """Show the library's messages on standard error, as the command line promises."""
     global _bars_wanted
+    warnings.filterwarnings("ignore", module=r"PIL\.")  # of odd metadata; what matters becomes an error
     _bars_wanted = on_terminal() and not quiet and not verbose
     level = logging.INFO if on_terminal() else logging.WARNING
     log.setLevel(logging.ERROR if quiet else logging.DEBUG if verbose else level)

@@ -39,6 +39,9 @@ MARK = "_gradcam"
 SHEET = "panel"
 """The one kind that shows all maps of an input together: its file belongs to each of them."""
 
+LONGEST = 245
+"""Bytes of an output's name: file systems take 255, and a number may be added."""
+
 MOST_ROWS = 100
 """Inputs on one sheet; a picture's height has its limits."""
 
@@ -167,10 +170,11 @@ def plan_outputs(
         return
     taken = Taken(_keys_of_inputs(inputs))
     names = list(_name_parts(maps, destination.kinds, destination.format))
+    room = LONGEST - max(len(os.fsencode(part)) for _, _, part in names)
     folder_of, key_of = lru_cache(8)(_folder), lru_cache(8)(_key)  # sources of a folder follow each other
     for source in sources:
         folder = folder_of(destination.directory, source.relative.parent if source.relative else None)
-        for candidate in _candidates(_stem(source), name_of(source.name)):
+        for candidate in _candidates(_cut(_stem(source), room), _cut(name_of(source.name), room)):
             keys = [f"{key_of(str(folder))}/{candidate}{part}".casefold() for _, _, part in names]
             if not any(key in taken for key in keys):
                 break
@@ -223,6 +227,12 @@ def _stem(source: Source) -> str:
     if source.relative is not None:
         return source.relative.stem
     return "stdin" if source.name == "-" else Path(name_of(source.name)).stem
+
+
+def _cut(name: str, room: int) -> str:
+    """Cut a name to as many bytes as a file's name has room for; what is behind a URL may be longer, but need not."""
+    data = name.encode("utf-8", "surrogatepass")
+    return name if len(data) <= room else data[: max(room, 1)].decode("utf-8", "ignore")
 
 
 def _candidates(stem: str, full_name: str) -> Iterator[str]:

@@ -13,6 +13,9 @@ from gradcam_cli.errors import InputError
 from gradcam_cli.inputs import Source
 from gradcam_cli.results import Unexplained
 
+BYTES_A_PIXEL, ROOM = 16, 1 << 24
+"""No file of an image takes more: four channels of 32 bits, and what stands beside them."""
+
 
 class Photo(NamedTuple):
     """A decoded image: (H, W, 3) uint8, with its name, the hash of its file and the seconds it took."""
@@ -27,8 +30,10 @@ def read_photo(source: Source, max_pixels: int = images.MAX_PIXELS) -> Photo | U
     """Read and decode one source; what is wrong with it becomes a Unexplained."""
     start = time.perf_counter()
     try:
-        data = source.read()
+        data = source.read(BYTES_A_PIXEL * max_pixels + ROOM)
         pixels = images.decode(data, max_pixels)
     except InputError as error:
         return Unexplained(source.name, error.message, error.hint)
+    except MemoryError:
+        return Unexplained(source.name, "out of memory", "a smaller --max-pixels refuses such files at once")
     return Photo(source.name, pixels, hashlib.sha256(data).hexdigest(), time.perf_counter() - start)

@@ -11,15 +11,18 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
+import tensorflow as tf
 
 from gradcam_cli import attribution, cam, images, maps, methods
 from gradcam_cli.errors import InputError
+from gradcam_cli.messages import log
 from gradcam_cli.network import Pass
 from gradcam_cli.photos import Photo
 from gradcam_cli.results import Explanation, Prediction, Unexplained
 from gradcam_cli.runs import Run
 from gradcam_cli.views import Box, view_of
 
+OUT_OF_MEMORY = ("out of memory", "a smaller photo, a smaller --input-size, or fewer --workers need less")
 BESIDE = "its positive cells lie beside the photo, in the bars, or between the photo's few pixels"
 
 
@@ -71,13 +74,17 @@ def see(run: Run, photo: Photo | Unexplained) -> Seen | Unexplained:
         return photo
     h, w, channels = run.classifier.input_shape
     view = view_of(photo.pixels.shape[:2], (h, w), run.request.fit)
+    if (view.x1 - view.x0) * (view.y1 - view.y0) > max(images.MAX_PIXELS, photo.pixels[..., 0].size):
+        size = f"{photo.pixels.shape[1]}x{photo.pixels.shape[0]}"
+        return Unexplained(photo.name, f"{size} pixels are too narrow to be padded", "--fit squash or --fit crop")
     return Seen(photo, view, images.see(photo.pixels, view, (h, w), channels))
 
 
 def score(run: Run, photos: Iterable[Seen | Unexplained], size: int = 0) -> Iterator[Scored | Unexplained]:
     """Pass photos through the network batch by batch, in their order; failures pass through at their place.
 
-    All batches are padded to one size, so that nothing is compiled twice.
+    All batches are padded to one size, so that nothing is compiled twice. Where memory does not suffice for it,
+    half as many are tried from then on, and a photo that does not even fit alone fails.
 
     Args:
         run: made ready.
@@ -87,9 +94,26 @@ def score(run: Run, photos: Iterable[Seen | Unexplained], size: int = 0) -> Iter
     for batch in _batches(photos, run.batch_size):
         good = [seen for seen in batch if isinstance(seen, Seen)]
         size = size or len(good)
-        scored = iter(_score_batch(run, good, size) if good else ())
+        results, size = _score_in_parts(run, good, size)
+        scored = iter(results)
         for seen in batch:
             yield next(scored) if isinstance(seen, Seen) else seen
+
+
+def _score_in_parts(run: Run, photos: list[Seen], size: int) -> tuple[list[Scored | Unexplained], int]:
+    """Score photos, `size` in a pass; return the results with the size for which there was memory."""
+    results: list[Scored | Unexplained] = []
+    while photos:
+        try:
+            results += _score_batch(run, photos[:size], size)
+        except (MemoryError, tf.errors.ResourceExhaustedError):
+            if size > 1:
+                size = (size + 1) // 2
+                log.warning("memory does not suffice for the batch: going on with %d in a pass", size)
+                continue
+            results.append(Unexplained(photos[0].photo.name, *OUT_OF_MEMORY))
+        photos = photos[size:]
+    return results, size
 
 
 def _batches(photos: Iterable[Seen | Unexplained], size: int) -> Iterator[list[Seen | Unexplained]]:
@@ -162,6 +186,8 @@ def explain(run: Run, scored: Scored | Unexplained) -> list[Explanation] | Unexp
         return [_explanation(run, scored, *place) for place in run.maps]
     except InputError as error:
         return Unexplained(scored.photo.name, error.message, error.hint)
+    except MemoryError:
+        return Unexplained(scored.photo.name, *OUT_OF_MEMORY)
 
 
 def _explanation(run: Run, scored: Scored, layer: int, method: str, c: int) -> Explanation:

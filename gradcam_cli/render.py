@@ -13,6 +13,7 @@ from PIL import Image
 
 from gradcam_cli.errors import UsageError
 from gradcam_cli.images import encode
+from gradcam_cli.messages import one_line
 from gradcam_cli.views import Box, within
 
 if TYPE_CHECKING:
@@ -111,7 +112,7 @@ def figure(photo: np.ndarray, overlaid: np.ndarray, title: str, dpi: int = 150) 
     H, W = photo.shape[:2]
     width, height = PANEL * min(1, W / H), PANEL * min(1, H / W)
     width, height = max(width, 2.2), max(height, 0.8)
-    lines = textwrap.wrap(title, int(22 * width)) or [""]
+    lines = textwrap.wrap(_drawable(title), int(22 * width)) or [""]
     head = 0.12 + 0.22 * len(lines)
     drawing = Figure(figsize=(2 * width + 0.24, height + head + 0.08), dpi=dpi)
     total = drawing.get_size_inches()
@@ -154,10 +155,15 @@ def sheet(rows: Sequence[Sequence[Cell]], dpi: int = 150) -> Figure:
             axes = drawing.add_axes((left / total[0], bottom / total[1], width / total[0], height / total[1]))
             axes.imshow(shrink_to_cell(pixels, dpi))
             axes.axis("off")
-            text = "\n".join(textwrap.wrap(label, int(16 * width))[:2])
+            text = "\n".join(textwrap.wrap(_drawable(label), int(16 * width))[:2])
             place = ((left + width / 2) / total[0], (bottom + height + 0.04) / total[1])
             drawing.text(*place, text, ha="center", va="bottom", fontsize=8, parse_math=False)
     return drawing
+
+
+def _drawable(text: str) -> str:
+    """Return a text without what has no glyph: control marks as escapes, bytes that are no UTF-8 as `?`."""
+    return one_line(text).encode("utf-8", "replace").decode("utf-8")
 
 
 def shrink_to_cell(pixels: np.ndarray, dpi: int = 150) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import re
 import tempfile
 import zipfile
@@ -17,6 +18,7 @@ import tensorflow as tf
 from keras.src.utils import file_utils
 
 from gradcam_cli.applications import Application
+from gradcam_cli.claims import check_claims, room_for
 from gradcam_cli.errors import ModelError, WeightsError
 from gradcam_cli.mini import build_mini
 
@@ -61,17 +63,26 @@ def _keras_finding(file: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def without_initialising() -> Iterator[None]:
+def without_initialising(room: int | None = None) -> Iterator[None]:
     """Leave the weights of Keras's own layers unset, for weights that are read right after.
 
     Drawing VGG19's 143 million random numbers takes longer than reading the ones that replace them.
     Layers of other makers keep their initialisers, since they may keep weights out of the file.
+
+    Args:
+        room: bytes that all weights together may take, or None for any number.
     """
     own = keras.Layer.add_weight
+    taken = 0
 
     def add_weight(layer: keras.Layer, *args: Any, **kwargs: Any) -> Any:
+        nonlocal taken
         if type(layer).__module__.startswith("keras."):
             kwargs["initializer"] = _unset
+        if room is not None:
+            taken += 4 * _count(kwargs.get("shape", args[0] if args else ()))
+            if taken > room:
+                raise ModelError(f"its layers ask for {taken:,} bytes of weights: expected at most {room:,}")
         return own(layer, *args, **kwargs)
 
     keras.Layer.add_weight = add_weight
@@ -79,6 +90,11 @@ def without_initialising() -> Iterator[None]:
         yield
     finally:
         keras.Layer.add_weight = own
+
+
+def _count(shape: object) -> int:
+    sides = shape if isinstance(shape, (tuple, list)) else (shape,)
+    return math.prod(side for side in sides if isinstance(side, int))
 
 
 def _unset(shape: tuple[int, ...], dtype: str | None = None) -> tf.Tensor:
@@ -106,7 +122,7 @@ def _first_difference(model: keras.Model, file: Path) -> str | None:
         with h5py.File(file) as content:
             groups = content.get("model_weights", content)
             stored = {name: _shapes(group) for name, group in groups.items()}
-    except OSError:
+    except Exception:  # what is damaged makes h5py raise nearly anything
         return "it is not an HDF5 file, or is damaged"
     filled = {name for name, shapes in stored.items() if shapes}
     for layer in model.layers:
@@ -139,10 +155,11 @@ def open_model_file(file: Path, allow_unsafe: bool) -> keras.Model:
         raise ModelError(f"model {file}: expected a .keras or .h5 file, found none there")
     if file.suffix == ".keras" and not zipfile.is_zipfile(file):
         raise ModelError(f"{file} is not a .keras file, or is damaged: expected a zip archive")
+    check_claims(file)
     from gradcam_cli.neuralode import classifier, fields, layer  # noqa: F401  # Keras opens the classes that are registered
 
     try:
-        with without_initialising():
+        with without_initialising(room_for(file)):
             model = keras.saving.load_model(file, compile=False, safe_mode=not allow_unsafe)
     except Exception as error:
         text = str(error)
@@ -172,5 +189,6 @@ def encode_model(model: keras.Model) -> bytes:
 
 
 def _first_line(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    innermost = str(error).rpartition("Exception encountered: ")[2]  # Keras tells a tale for every level above it
+    lines = [line.strip() for line in innermost.splitlines() if line.strip()]
     return shorten(lines[0], 200, placeholder=" ...") if lines else type(error).__name__

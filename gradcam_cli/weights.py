@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import hashlib
+import http.client
 import os
 import threading
-import urllib.error
+import time
 import urllib.request
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from importlib import resources
 from pathlib import Path
@@ -16,8 +20,17 @@ from gradcam_cli.errors import WeightsError
 from gradcam_cli.files import replacing
 from gradcam_cli.messages import log, progress
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
 TIMEOUT = 30
 """Seconds of silence after which a download is given up."""
+SLOWEST = 1000
+"""Bytes a second with which it goes on."""
+FULL_OR_CLOSED = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR)
+"""Errors of the place where a file is to be kept."""
 
 
 def cache_directory() -> Path:
@@ -61,18 +74,23 @@ def obtain_weights(application: Application, weights: str | None = None, *, offl
         return path
     target = cache_directory() / application.file
     by_hand = (
-        f"fetch {_url(application)} by hand and put it at {target}, or name it with --weights FILE; "
+        f"fetch {_url(application)} by hand and put it at {target}, or name it with --weights FILE "
+        "or by $GRADCAM_WEIGHTS; "
         f"the built-in model needs neither: --model {MINI.name}"
     )
     if offline:
         raise WeightsError(f"the weights of {application.name} are not here, and --offline forbids fetching", by_hand)
-    log.warning("fetching %s, about %d MB, to %s", _url(application), application.megabytes, target)
     try:
-        _download(_url(application), target, application.hash)
-    except urllib.error.URLError as error:
-        raise WeightsError(f"the weights of {application.name} cannot be fetched: {error.reason}", by_hand) from error
-    except OSError as error:
-        raise WeightsError(f"the weights of {application.name} cannot be fetched: {error}", by_hand) from error
+        with locked(target):
+            if not target.is_file():  # another process may have fetched it meanwhile
+                log.warning("fetching %s, about %d MB, to %s", _url(application), application.megabytes, target)
+                _download(_url(application), target, application.hash, 2 * application.megabytes << 20)
+    except (OSError, http.client.HTTPException) as error:
+        reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or error or type(error).__name__
+        where = f" to {target}" if isinstance(error, OSError) and error.errno in FULL_OR_CLOSED else ""
+        raise WeightsError(
+            f"the weights of {application.name} cannot be fetched{where}: {' '.join(str(reason).split())}", by_hand
+        ) from error
     return target
 
 
@@ -82,16 +100,45 @@ def _url(application: Application) -> str:
     return f"{mirror.rstrip('/')}/{application.file}" if mirror else application.url
 
 
-def _download(url: str, target: Path, expected_hash: str | None) -> None:
-    """Fetch a file beside its target, check it, and only then move it into place."""
+@contextlib.contextmanager
+def locked(target: Path) -> Iterator[None]:
+    """Let one process at a time make a file; where the system knows no such locks, all may.
+
+    A lock whose file is gone when it is got belongs to another that is done, and is asked for again.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if fcntl is None:
+        yield
+        return
+    path = target.with_name(f".{target.name}.lock")
+    while True:
+        with open(path, "a") as file:
+            with contextlib.suppress(OSError):  # a network's file system without locks
+                fcntl.flock(file, fcntl.LOCK_EX)
+            if not path.exists() or not os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                continue
+            try:
+                yield
+            finally:
+                path.unlink(missing_ok=True)
+            return
+
+
+def _download(url: str, target: Path, expected_hash: str | None, most: int) -> None:
+    """Fetch a file of at most so many bytes beside its target, check it, and only then move it into place."""
     digest = hashlib.new("sha256" if expected_hash and len(expected_hash) == 64 else "md5")
     with replacing(target) as file, urllib.request.urlopen(url, timeout=TIMEOUT) as response:
-        length = int(response.headers.get("Content-Length") or 0)
+        told = response.headers.get("Content-Length") or ""
+        length, start = int(told) if told.isdecimal() else 0, time.monotonic()
         with progress(target.name, length or None, in_bytes=True) as advance:
-            while block := response.read(1 << 20):
+            while block := response.read1(1 << 20):
                 digest.update(block)
                 file.write(block)
                 advance(len(block))
+                if file.tell() > most:
+                    raise WeightsError(f"{url}: expected at most {most:,} bytes, got more")
+                if (spent := time.monotonic() - start) > TIMEOUT and file.tell() < SLOWEST * spent:
+                    raise WeightsError(f"{url}: too slow: {file.tell():,} bytes in {spent:.0f} s")
         if length and file.tell() != length:
             raise WeightsError(f"{url}: the download broke off: expected {length} bytes, got {file.tell()}")
         if expected_hash and digest.hexdigest() != expected_hash:

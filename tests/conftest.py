@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import keras
@@ -171,3 +172,27 @@ def learned_digits(tmp_path_factory):
     words = f"{TRAINING} -o digits.keras --samples digits --epochs 1".split()
     subprocess.run([sys.executable, "-m", "gradcam_cli", *words[1:]], cwd=folder, check=True)
     return folder
+
+
+TRIED = Counter()
+"""How many hostile things of each kind were tried; they are shown at the end where there are many."""
+
+
+@pytest.fixture
+def tried():
+    """Count something hostile that the program is about to meet."""
+
+    def count(kind, number=1):
+        TRIED[kind] += number
+
+    return count
+
+
+def pytest_terminal_summary(terminalreporter, exitstatus, config):
+    """Show what was tried, as `make hard` asks for."""
+    if os.environ.get("GRADCAM_TELL_TRIED") and TRIED:
+        failed = len(terminalreporter.stats.get("failed", ()))
+        terminalreporter.section("what was tried")
+        for kind, number in sorted(TRIED.items()):
+            terminalreporter.line(f"{number:>9,}  {kind}")
+        terminalreporter.line(f"{TRIED.total():>9,}  of {len(TRIED)} kinds; {failed} tests failed")

@@ -27,8 +27,21 @@ FLOORS = [
         "places",
         "remote",
         "taken",
+        "unfolded",
     },
-    {"cam", "maps", "images", "inputs", "labels", "preprocessing", "weights", "outputs", "precision", "forms"},
+    {
+        "cam",
+        "maps",
+        "images",
+        "inputs",
+        "labels",
+        "preprocessing",
+        "weights",
+        "outputs",
+        "precision",
+        "forms",
+        "claims",
+    },
     {"layers", "head", "render", "mini", "attribution", "methods", "annotations", "plots"},
     {
         f"neuralode.{name}"

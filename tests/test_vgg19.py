@@ -111,7 +111,11 @@ def test_golden_masks_and_ablations(vgg19, golden):
 
 @pytest.mark.skipif(not has_bfloat16(), reason="the processor has no bfloat16")
 def test_bfloat16_agrees(vgg19, data):
-    """Top-1 as in float32 on 99 % of 143 photos; maps correlate at 0.999 in the median and 0.99 at the worst."""
+    """Top-1 as in float32 on 99 % of the photos; maps correlate at 0.999 in the median and 0.99 at the worst.
+
+    Of 143 photos those are left out whose two largest logits are no further apart than bfloat16 rounds them (2^-8 of
+    the largest): which of the two comes first there depends on the processor (AMX, or AVX-512 alone).
+    """
     paths = sorted((data / "images/imagenet").iterdir()) + sorted((data / "images/pets").iterdir())
     assert len(paths) == 143
     records = {}
@@ -120,7 +124,11 @@ def test_bfloat16_agrees(vgg19, data):
         photos = (read_photo(Source(str(path))) for path in paths)
         records[precision] = [one for (one,) in explain_photos(run, photos)]
     pairs = list(zip(records["float32"], records["bfloat16"], strict=True))
-    assert np.mean([exact.top[0].index == lower.top[0].index for exact, lower in pairs]) >= 0.99
+    same = [exact.top[0].index == lower.top[0].index for exact, lower in pairs]
+    clear = [exact.top[0].logit - exact.top[1].logit > exact.top[0].logit / 2**8 for exact, _ in pairs]
+    assert sum(clear) >= 130
+    assert np.mean([one for one, far in zip(same, clear, strict=True) if far]) >= 0.99
+    assert np.mean(same) >= 0.98
     correlations = [
         np.corrcoef(exact.raw.ravel(), lower.raw.ravel())[0, 1]
         for exact, lower in pairs

@@ -13,7 +13,13 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parent.parent
-PAGES = {"README.md": "index.md", "CONTRIBUTING.md": "", "CHANGELOG.md": "", "benchmarks/README.md": ""}
+PAGES = {
+    "README.md": "index.md",
+    "CONTRIBUTING.md": "",
+    "CHANGELOG.md": "",
+    "SECURITY.md": "",
+    "benchmarks/README.md": "",
+}
 """Pages outside docs/, and their names in the site where these differ."""
 
 LINK = re.compile(r"(?<=\]\()(?!#|[a-z]+:)([^)#\s]+)")

@@ -166,10 +166,14 @@ def explain(ctx: click.Context, /, **options: Any) -> int:
             progress("explaining", count) as advance,
             contextlib.closing(run_engine(ctx, options, jobs, work)) as finished,
         ):
-            for one in finished:
-                teller.tell(one)
-                advance(1)
-                check_interrupts()
+            try:
+                for one in finished:
+                    teller.tell(one)
+                    advance(1)
+                    check_interrupts()
+            except (KeyboardInterrupt, SystemExit):
+                teller.tell_break()
+                raise
     teller.close()
     return teller.exit_status()
 

@@ -89,6 +89,8 @@ class Explaining:
             reported = self._report(result, written)
         except OutputError as error:
             return self._unexplained(Unexplained(source.name, error.message, error.hint), outputs)
+        except MemoryError:
+            return self._unexplained(Unexplained(source.name, "out of memory while drawing"), outputs)
         return Finished("ok", self._lines(result, written), _remarks(result), reported=reported)
 
     def _report(self, result: list[Explanation], written: Sequence[dict[str, str]]) -> list[dict[str, Any]]:
@@ -198,9 +200,16 @@ class Teller:
             make_room()
         self.stdout.write(text.encode("utf-8", "backslashreplace").decode("utf-8") + "\n")
 
+    def _counted(self) -> str:
+        return ", ".join(f"{count} {status}" for status, count in self.counts.items()) or "no result"
+
+    def tell_break(self) -> None:
+        """Say how far a run came that is broken off."""
+        log.warning("broken off after %s; --skip-existing goes on from here", self._counted())
+
     def exit_status(self) -> int:
         """Return 0 if all is well, 1 if something failed, 3 if nothing could be done."""
         done = self.counts["ok"] + self.counts["skipped"]
         if self.counts.total() > 1:
-            log.info(", ".join(f"{count} {status}" for status, count in self.counts.items()))
+            log.info(self._counted())
         return 0 if not self.counts["failed"] else 1 if done else 3
