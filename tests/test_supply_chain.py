@@ -1,4 +1,4 @@
-"""What the package may do and carry: no code from data, no shell; a wheel of known contents that is built alike twice."""
+"""What the package may do and carry: no code from data, no shell; a wheel of known contents, the same twice."""
 
 import ast
 import hashlib
@@ -68,7 +68,6 @@ def build(target):
 @pytest.mark.slow
 def test_the_wheel_holds_the_package_and_nothing_else(tmp_path):
     """Every file of the package, none of the tests, notes or caches; no name that leads out; twice the same bytes."""
-    pytest.importorskip("hatchling")
     wheel = build(tmp_path / "first")
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
