@@ -110,6 +110,10 @@ def load_weights_into(model: keras.Model, file: Path) -> None:
     if not file.is_file():
         raise WeightsError(f"--weights {file}: expected a weight file, found none there")
     try:
+        check_claims(file)
+    except ModelError as error:
+        raise WeightsError(error.message) from error
+    try:
         model.load_weights(file)
     except Exception as error:
         difference = _first_difference(model, file)

@@ -68,7 +68,6 @@ def build(target):
 @pytest.mark.slow
 def test_the_wheel_holds_the_package_and_nothing_else(tmp_path):
     """Every file of the package, none of the tests, notes or caches; no name that leads out; twice the same bytes."""
-    pytest.importorskip("hatchling")
     wheel = build(tmp_path / "first")
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
@@ -82,6 +81,6 @@ def test_the_wheel_holds_the_package_and_nothing_else(tmp_path):
     suffixes = [Path(name).suffix for name in held]
     assert set(suffixes) == set(CARRIED)
     assert all(suffixes.count(suffix) >= least for suffix, least in CARRIED.items())
-    assert wheel.stat().st_size < 4 << 20
+    assert wheel.stat().st_size < 6 << 20  # most of it the built-in network
     digests = {hashlib.sha256(one.read_bytes()).hexdigest() for one in (wheel, build(tmp_path / "second"))}
     assert len(digests) == 1
