@@ -37,13 +37,13 @@ class DefaultCommandGroup(click.Group):
 
     def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Show the help of `explain`, which is what most people want, with the other commands."""
-        with click.Context(explain, info_name="gradcam") as inner:
+        with click.Context(explain, info_name="gradcam", **explain.context_settings) as inner:
             explain.format_help(inner, formatter)
         self.format_commands(ctx, formatter)
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[Any]:
         """Complete commands, and what `explain` completes."""
-        with click.Context(explain, info_name="explain") as inner:
+        with click.Context(explain, info_name="explain", **explain.context_settings) as inner:
             return super().shell_complete(ctx, incomplete) + explain.shell_complete(inner, incomplete)
 
     def main(self, args: Sequence[str] | None = None, *rest: Any, **extra: Any) -> NoReturn:  # type: ignore[override]
