@@ -63,7 +63,7 @@ def command_page() -> str:
         "`gradcam INPUT...` is `gradcam explain INPUT...`.",
     ]
     for path, command in commands(gradcam, ("gradcam",)):
-        context = click.Context(command, info_name=" ".join(path), terminal_width=WIDTH)
+        context = click.Context(command, info_name=" ".join(path), terminal_width=WIDTH, **command.context_settings)
         help_ = "\n".join(line.rstrip() for line in command.get_help(context).splitlines())
         parts += [f"## {' '.join(path)}", f"```text\n{help_}\n```"]
     return "\n\n".join(parts) + "\n"
