@@ -128,7 +128,7 @@ class Evaluation:
     def _drawn(self, explained: Sequence[Explanation]) -> dict[int, dict[str, Any]]:
         """Draw the maps that know something, if they are to be drawn; return what there is to say of each."""
         shown = [one for one in explained if one.method not in cam.BASELINES] if self.draw else []
-        return dict(zip(map(id, shown), self.draw(shown), strict=True)) if self.draw else {}
+        return dict(zip(map(id, shown), self.draw(shown), strict=True)) if self.draw and shown else {}
 
     def _rows(self, item: Item, one: Explanation, drawn: dict[str, Any] | None) -> Iterator[Row]:
         baseline = one.method in cam.BASELINES

@@ -135,12 +135,13 @@ def test_the_small_picture_is_photo_and_map():
 
 
 def test_maps_of_a_photo_have_pictures_of_their_own(tmp_path):
-    album, map_ = Album(tmp_path), np.ones((9, 9), np.float32)
+    album, map_, view = Album(tmp_path), np.ones((9, 9), np.float32), Box(0, 0, 9, 9)
     photo = np.zeros((9, 9, 3), np.uint8)
-    one, other = (album.draw_map("a", photo, map_, Box(0, 0, 9, 9), which) for which in ("x", "y"))
+    one, other = (album.draw_photo("a", which, photo, map_, view) for which in ("x", "y"))
     assert one["photo"] == other["photo"]
-    assert one["picture"] != other["picture"]
-    assert len(list((tmp_path / "report").iterdir())) == 4
+    assert one["thumb"] != other["thumb"]
+    assert album.draw_map("a", "x", map_, view) != album.draw_map("a", "y", map_, view)
+    assert len(list((tmp_path / "report").iterdir())) == 5
 
 
 # document

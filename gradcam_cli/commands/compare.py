@@ -163,17 +163,11 @@ def _report(changes: Sequence[Change], alone: Sequence[str], baseline: Path, new
         drawn: dict[str, Any] = {}
         for run, folder in (("before", baseline), ("after", new)):
             saved = read_result(folder / change.name)
-            height, width = saved.map.shape
-            which = f"{run}|{change.name}"
-            pictures = recorder.album.draw_map(
-                change.input, photo_of(saved), saved.map, Box(0, 0, width, height), which
-            )
-            drawn |= {key: value for key, value in pictures.items() if key != "picture"}
-            drawn[run] = {
-                **saved.record,
-                "picture": pictures["picture"],
-                "map": {"peak": peak(saved.map), "box": box(saved.map)},
-            }
+            view, which = Box(0, 0, *saved.map.shape[::-1]), f"{run}|{change.name}"
+            drawn |= recorder.album.draw_photo(change.input, which, photo_of(saved), saved.map, view)
+            picture_of = recorder.album.draw_map(change.input, which, saved.map, view)
+            numbers = {"peak": peak(saved.map), "box": box(saved.map)}
+            drawn[run] = {**saved.record, "picture": picture_of, "map": numbers}
         recorder.write({**change._asdict(), "status": "ok", "report": drawn})
 
 

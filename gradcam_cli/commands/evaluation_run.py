@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
 from gradcam_cli import sanity
@@ -25,11 +26,12 @@ from gradcam_cli.metrics.measured import WITHOUT_RELU, Row, Step, insensitive, s
 from gradcam_cli.ordered import cores
 from gradcam_cli.photos import read_photo
 from gradcam_cli.pipeline import Seen, see
-from gradcam_cli.records import SCHEMA_VERSION
-from gradcam_cli.results import Unexplained
+from gradcam_cli.records import SCHEMA_VERSION, map_numbers, predictions
+from gradcam_cli.results import Explanation, Unexplained
 from gradcam_cli.runs import Run, prepare_run
 
 if TYPE_CHECKING:
+    from gradcam_cli.report.album import Album
     from gradcam_cli.report.recorder import Recorder
 
 
@@ -114,9 +116,8 @@ def measure(run: Run, options: dict[str, Any], jobs: Sequence[Job], findings: Fi
     protocol = Protocol(**{name: options[name] for name in names})
     items = (Item(read_photo(job.source, options["max_pixels"]), job.classes, job.annotations) for job in jobs)
     with progress("evaluating", len(jobs)) as advance:
-        for found in Evaluation(run, protocol, telling.recorder.album.draw if telling.recorder else None).rows(
-            items, options["workers"] or cores()
-        ):
+        draw = partial(_pictured, telling.recorder.album) if telling.recorder else None
+        for found in Evaluation(run, protocol, draw).rows(items, options["workers"] or cores()):
             if isinstance(found, Unexplained):
                 findings.failed.append(found)
                 say_error(f"{found.source}: {found.error}", found.hint)
@@ -127,6 +128,14 @@ def measure(run: Run, options: dict[str, Any], jobs: Sequence[Job], findings: Fi
             telling.lines(lines)
             advance(1)
             check_interrupts()
+
+
+def _pictured(album: Album, explanations: Sequence[Explanation]) -> list[dict[str, Any]]:
+    """Draw the maps of a photo; return what a report shows of each and its line does not tell."""
+    return [
+        {**pictures, "map": map_numbers(one), "top": predictions(one)}
+        for one, pictures in zip(explanations, album.draw(explanations), strict=True)
+    ]
 
 
 def check_sanity(run: Run, options: dict[str, Any], jobs: Sequence[Job], findings: Findings, telling: Telling) -> None:

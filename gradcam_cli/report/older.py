@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-import numpy as np
-
 from gradcam_cli.drift import photo_of, read_result
 from gradcam_cli.errors import InputError
 from gradcam_cli.files import exists
@@ -38,7 +36,8 @@ def _found(record: Record, album: Album) -> Record:
             return drawn
         view = Box(*record["view"]) if record.get("view") else Box(0, 0, *saved.map.shape[::-1])
         which = "|".join(str(record.get(key)) for key in ("layer", "method", "class_asked"))
-        drawn |= album.draw_map(record["input"], photo_of(saved), np.asarray(saved.map), view, which)
+        drawn |= album.draw_photo(record["input"], which, photo_of(saved), saved.map, view)
+        drawn["picture"] = album.draw_map(record["input"], which, saved.map, view)
     return drawn
 
 
