@@ -47,6 +47,7 @@ def make_document(entries=(), **changes):
         "command": "explain",
         "line": None,
         "partial": None,
+        "notice": None,
         "started": None,
         "seconds": None,
         "settings": [],

@@ -13,7 +13,7 @@ from gradcam_cli.drift import DRIFTS, Change
 from gradcam_cli.messages import one_line
 from gradcam_cli.methods import INPUT
 from gradcam_cli.metrics.measured import WITHOUT_RELU
-from gradcam_cli.report.lines import RESULTS, Record, name_of
+from gradcam_cli.report.lines import RESULTS, Record, input_of
 
 USUAL: Record = {
     "score": "logit",
@@ -33,7 +33,7 @@ def entries_of(records: Iterable[Record], began: Record) -> list[dict[str, Any]]
     inputs: dict[str, list[Record]] = {}
     for record in records:
         if record["status"] in RESULTS:
-            inputs.setdefault(name_of(record), []).append(record)
+            inputs.setdefault(input_of(record), []).append(record)
     return [_entry(source, group, began) for source, group in inputs.items()]
 
 

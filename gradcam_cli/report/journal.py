@@ -27,27 +27,31 @@ class Journal:
         directory: of the report.
         resume: whether the lines of an earlier run stay.
 
-    Raises:
-        OSError: the folder cannot be written to.
+    Attributes:
+        begun: whether a line was written; before the first, all is left as it was.
     """
 
     def __init__(self, directory: Path, *, resume: bool = False) -> None:
-        self._directory = directory
+        self.begun = False
+        self._directory, self._resume = directory, resume
         self._file: IO[bytes] | None = None
         self._waiting: list[bytes] = []
-        earlier = list(_files(directory))
-        if not resume:
+
+    def _begin(self) -> None:
+        earlier = list(_files(self._directory))
+        if not self._resume:
             for path in earlier:
                 _remove(path)
-        if is_url(directory):
-            parts = [path.name for path in earlier if resume and _PART.fullmatch(path.name)]
+        if is_url(self._directory):
+            parts = [path.name for path in earlier if self._resume and _PART.fullmatch(path.name)]
             self._next = int(parts[-1][4:-6]) + 1 if parts else 0
-            return
-        path = directory / FOLDER / LINES
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if resume:
-            cut_torn_line(path)
-        self._file = path.open("ab")
+        else:
+            path = self._directory / FOLDER / LINES
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if self._resume:
+                cut_torn_line(path)
+            self._file = path.open("ab")
+        self.begun = True
 
     def write(self, line: bytes) -> None:
         """Add a line.
@@ -55,6 +59,8 @@ class Journal:
         Raises:
             OSError: it cannot be written.
         """
+        if not self.begun:
+            self._begin()
         if self._file:
             self._file.write(line + b"\n")
             self._file.flush()

@@ -66,7 +66,7 @@ def cut_torn_line(path: Path) -> None:
         file.truncate(place)
 
 
-def name_of(record: Record) -> str:
+def input_of(record: Record) -> str:
     """Return the name of what a line tells of: its input, or the file that only one of two runs has."""
     return str(record.get("input", record.get("name")))
 
@@ -88,7 +88,7 @@ def latest(records: Iterable[Record], most: int = MOST) -> list[Record]:
         if record["status"] not in RESULTS:
             others.append(record)
             continue
-        name = name_of(record)
+        name = input_of(record)
         if name not in results and len(results) >= most:
             beyond[record["status"]] += name != last
             last = name

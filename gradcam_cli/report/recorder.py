@@ -6,8 +6,10 @@ that says how the run began, the lines of `--json` and one that says how it ende
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -41,9 +43,8 @@ class Recorder:
         check_place(directory)
         self.directory, self.album = directory, album
         self.end: Record = {}
-        self._path = directory / FOLDER / LINES
-        self._began, self._resume = began, resume
-        self._journal: Journal | None = None
+        self._began = began
+        self._journal = Journal(directory, resume=resume)
 
     def __enter__(self) -> Recorder:
         self._start = time.perf_counter()
@@ -53,38 +54,33 @@ class Recorder:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._journal:
+        if self._journal.begun:
             seconds = round(time.perf_counter() - self._start, 3)
             why = None if error is None else error.message if isinstance(error, GradcamError) else "interrupted"
             self._put({"status": "end", **self.end, "seconds": seconds, "interrupted": why})
-            self._close()
+            with self._told():
+                self._journal.close()
             log.info("report: %s", build_report(self.directory))
 
     def write(self, record: Record) -> None:
-        """Append the line of a result."""
-        if not self._journal:
-            self._open()
+        """Append the line of a result.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        if not self._journal.begun:
             self._put({"status": "run", **self._began, "started": self._started, "versions": versions()})
         self._put(record)
 
-    def _open(self) -> None:
-        try:
-            self._journal = Journal(self.directory, resume=self._resume)
-        except OSError as error:
-            raise self._cannot(error) from error
-
     def _put(self, record: Record) -> None:
         line = json.dumps({"schema_version": SCHEMA_VERSION, **record}, allow_nan=False)
-        try:
-            self._journal.write(line.encode())  # type: ignore[union-attr]
-        except OSError as error:
-            raise self._cannot(error) from error
+        with self._told():
+            self._journal.write(line.encode())
 
-    def _close(self) -> None:
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
         try:
-            self._journal.close()  # type: ignore[union-attr]
+            yield
         except OSError as error:
-            raise self._cannot(error) from error
-
-    def _cannot(self, error: OSError) -> OutputError:
-        return OutputError(f"{self._path} cannot be written: {error.strerror or error}")
+            path = self.directory / FOLDER / LINES
+            raise OutputError(f"{path} cannot be written: {error.strerror or error}") from error
