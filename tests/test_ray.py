@@ -18,7 +18,7 @@ import pytest
 ray = pytest.importorskip("ray", reason="the extra gradcam-cli[ray] is not installed")
 
 from gradcam_cli.engines import ray_data  # noqa: E402
-from gradcam_cli.engines.ray_data import Cluster, _share  # noqa: E402
+from gradcam_cli.engines.cluster import Cluster, _share  # noqa: E402
 from gradcam_cli.errors import UsageError  # noqa: E402
 
 PHOTOS, BATCH = 40, 4
@@ -169,10 +169,10 @@ def test_a_cluster_that_is_not_there(explain):
     [
         ({"CPU": 16, "GPU": 2}, {}, (2, 1, 1)),
         ({"CPU": 16}, {}, (8, 1, 0)),
-        ({"CPU": 16}, {"cpus": 4}, (2, 4, 0)),
+        ({"CPU": 16}, {"worker_cpus": 4}, (2, 4, 0)),
         ({"CPU": 2}, {}, (1, 1, 0)),
-        ({"CPU": 16, "GPU": 2}, {"gpus": 0.5}, (4, 1, 0.5)),
-        ({"CPU": 16, "GPU": 2}, {"gpus": 0, "workers": 15}, (15, 1, 0)),
+        ({"CPU": 16, "GPU": 2}, {"worker_gpus": 0.5}, (4, 1, 0.5)),
+        ({"CPU": 16, "GPU": 2}, {"worker_gpus": 0, "model_workers": 15}, (15, 1, 0)),
     ],
 )
 def test_how_a_cluster_is_shared(there, asked, expected):
@@ -181,7 +181,7 @@ def test_how_a_cluster_is_shared(there, asked, expected):
     assert _share(there, Cluster(**asked)) == (workers, {"num_cpus": cpus, "num_gpus": gpus})
 
 
-@pytest.mark.parametrize("asked", [{"workers": 2}, {"cpus": 2}, {"gpus": 1}])
+@pytest.mark.parametrize("asked", [{"model_workers": 2}, {"worker_cpus": 2}, {"worker_gpus": 1}])
 def test_a_cluster_that_is_too_small(asked):
     with pytest.raises(UsageError, match="expected a cluster for"):
         _share({"CPU": 2}, Cluster(**asked))
@@ -208,7 +208,7 @@ def test_jobs_are_drawn_in_portions(monkeypatch):
         return ({"item": pickle.dumps(job)} for job in jobs)
 
     monkeypatch.setattr(ray_data, "CHUNK", 10)
-    monkeypatch.setattr(ray_data, "_connected", lambda cluster: nullcontext((2, {})))
+    monkeypatch.setattr(ray_data, "connected", lambda cluster: nullcontext((2, {})))
     monkeypatch.setattr(ray_data, "_stream", stream)
     finished = ray_data.run_on_ray(endless(), None, Cluster())
     assert [next(finished) for _ in range(20)] == list(range(20))

@@ -63,14 +63,13 @@ def run_engine(ctx: click.Context, options: dict[str, Any], jobs: Iterable[Job],
         return run_here(jobs, work, workers=options["workers"], before_load=before_load)
     if options["workers"] is not None:
         raise UsageError("--workers belongs to --engine local", "--model-workers says how many processes hold a model")
-    from gradcam_cli.engines.ray_data import Cluster, run_on_ray
+    from gradcam_cli.engines.cluster import Cluster
+    from gradcam_cli.engines.ray_data import run_on_ray
 
     log.info("starting on %s", options["address"] or "a Ray cluster on this machine")
     if not loud:
         ctx.with_resource(without_native_noise())
     messages = sys.stderr if loud else ctx.with_resource(Path(os.devnull).open("w"))  # noqa: SIM115
     ctx.with_resource(contextlib.redirect_stdout(messages))  # where Ray tells of workers that died
-    asked = {"address": "address", "model_workers": "workers", "worker_cpus": "cpus", "worker_gpus": "gpus"}
-    asked["batch_size"] = "batch_size"
-    given = {field: options[name] for name, field in asked.items() if options[name] is not None}
+    given = {name: options[name] for name in (*RAY_ONLY, "batch_size") if options[name] is not None}
     return run_on_ray(jobs, work, Cluster(**given))

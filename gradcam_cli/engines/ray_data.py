@@ -8,41 +8,25 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import logging
 import os
 import pickle
-import socket
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import numpy as np
 
+from gradcam_cli.engines.cluster import Cluster, connected, told_plainly
 from gradcam_cli.engines.work import Finished, Job, Work
-from gradcam_cli.errors import GradcamError, UsageError
+from gradcam_cli.errors import GradcamError
+from gradcam_cli.photos import Photo
+from gradcam_cli.results import Explanation, Unexplained
 
 CHUNK = 20_000
 """Jobs a worker that are planned and sent at once: the driver never holds more."""
 LIGHT = 0.5
 """Share of a CPU for tasks that read or write. Other than the workers', so that Ray Data does not fuse them."""
-
-
-@dataclass(frozen=True)
-class Cluster:
-    """Where Ray runs, and how the work is shared out.
-
-    Attributes:
-        address: of a running cluster; None starts one on this machine.
-        workers: how many hold a model; None for one a GPU, or for half of all CPUs where there is none.
-        cpus: of a worker.
-        gpus: of a worker; None for one where the cluster has GPUs.
-        batch_size: images in a pass.
-    """
-
-    address: str | None = None
-    workers: int | None = None
-    cpus: float = 1
-    gpus: float | None = None
-    batch_size: int = 8
 
 
 def run_on_ray(jobs: Iterable[Job], work: Work, cluster: Cluster) -> Generator[Finished]:
@@ -58,7 +42,7 @@ def run_on_ray(jobs: Iterable[Job], work: Work, cluster: Cluster) -> Generator[F
         GradcamError: what `work.load` raises, or Ray cannot go on.
     """
     jobs = iter(jobs)
-    with _connected(cluster) as (workers, resources), _told_plainly():
+    with connected(cluster) as (workers, resources), told_plainly():
         size = 0
         while chunk := list(itertools.islice(jobs, CHUNK * workers)):
             size = size or min(cluster.batch_size, len(chunk))
@@ -77,7 +61,7 @@ def _stream(
     here = os.getcwd()
     blocks = -(-len(jobs) // batch_size)
     rows = data.from_items([{"item": pickle.dumps(job)} for job in jobs], override_num_blocks=blocks)
-    read = rows.map(_Read(work, here), num_cpus=LIGHT)
+    read = rows.map(_Task(partial(_read, work), here), num_cpus=LIGHT)
     explained = read.map_batches(
         Explainer,
         fn_constructor_args=(work, here, max(1, int(resources["num_cpus"])), size),
@@ -85,18 +69,27 @@ def _stream(
         compute=data.ActorPoolStrategy(size=workers),
         **resources,
     )
-    yield from explained.map(_Finish(work, here), num_cpus=LIGHT).iter_rows()
+    yield from explained.map(_Task(partial(_finish, work), here), num_cpus=LIGHT).iter_rows()
 
 
 @dataclass(frozen=True)
-class _Read:
-    work: Work
+class _Task:
+    """A step of the stream that needs no model, done with one item."""
+
+    step: Callable[[Any], Any]
     directory: str
 
     def __call__(self, row: dict[str, bytes]) -> dict[str, bytes]:
         _go_to(self.directory)
-        job: Job = pickle.loads(row["item"])
-        return {"item": pickle.dumps((job, self.work.read(job)))}
+        return {"item": pickle.dumps(self.step(pickle.loads(row["item"])))}
+
+
+def _read(work: Work, job: Job) -> tuple[Job, Photo | Unexplained]:
+    return job, work.read(job)
+
+
+def _finish(work: Work, item: tuple[Job, list[Explanation] | Unexplained] | GradcamError) -> Finished | GradcamError:
+    return item if isinstance(item, GradcamError) else work.finish(*item)
 
 
 class Explainer:
@@ -134,98 +127,7 @@ class Explainer:
         return {"item": [pickle.dumps(result) for result in results]}
 
 
-@dataclass(frozen=True)
-class _Finish:
-    work: Work
-    directory: str
-
-    def __call__(self, row: dict[str, bytes]) -> dict[str, bytes]:
-        _go_to(self.directory)
-        item = pickle.loads(row["item"])
-        if isinstance(item, GradcamError):
-            return row
-        job, result = item
-        return {"item": pickle.dumps(self.work.finish(job, result))}
-
-
 def _go_to(directory: str) -> None:
     """Work where the command was typed, which its relative paths are seen from; elsewhere where that is not shared."""
     with contextlib.suppress(OSError):
         os.chdir(directory)
-
-
-@contextlib.contextmanager
-def _connected(cluster: Cluster) -> Iterator[tuple[int, dict[str, float]]]:
-    """Connect to the cluster, or start one; yield how many workers there are to be, and what each takes."""
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    try:
-        import ray
-        from ray import data
-    except ImportError as error:
-        raise UsageError(f"--engine ray: {error}", "pip install 'gradcam-cli[ray]'") from error
-    if cluster.address:
-        _check_reachable(cluster.address)
-    for name in ("ray", "ray.data"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)
-    try:
-        ray.init(
-            address=cluster.address or "local",
-            log_to_driver=False,
-            logging_level=logging.CRITICAL,
-            include_dashboard=None,
-        )
-    except (ConnectionError, ValueError, RuntimeError) as error:
-        raise UsageError(f"--address {cluster.address}: no Ray cluster can be reached: {error}") from error
-    try:
-        context = data.DataContext.get_current()
-        context.enable_progress_bars = False
-        context.execution_options.preserve_order = True
-        yield _share(ray.cluster_resources(), cluster)
-    finally:
-        ray.shutdown()
-
-
-def _check_reachable(address: str) -> None:
-    """Knock at `host:port`: Ray itself would try for eight minutes.
-
-    Raises:
-        UsageError: nobody answers.
-    """
-    host, _, port = address.removeprefix("ray://").rpartition(":")
-    if port.isdecimal():
-        try:
-            socket.create_connection((host, int(port)), timeout=10).close()
-        except (OSError, OverflowError) as error:
-            raise UsageError(
-                f"--address {address}: no Ray cluster can be reached: {error}", "`ray start --head` tells its address"
-            ) from error
-
-
-def _share(there: dict[str, float], cluster: Cluster) -> tuple[int, dict[str, float]]:
-    """Return the number of workers, and the resources of each.
-
-    Raises:
-        UsageError: the cluster has not what one worker takes, and a CPU for reading and writing besides.
-    """
-    cpus, gpus = there.get("CPU", 0), there.get("GPU", 0)
-    each = cluster.gpus if cluster.gpus is not None else float(gpus >= 1)
-    most = int(min((cpus - 1) // cluster.cpus if cluster.cpus else cpus, gpus // each if each else cpus))
-    workers = cluster.workers or max(1, most if each else int(cpus // 2 // max(cluster.cpus, 1)))
-    if workers > most:
-        raise UsageError(
-            f"expected a cluster for {workers} workers of {cluster.cpus:g} CPUs and {each:g} GPUs, and a CPU more, "
-            f"got {cpus:g} CPUs and {gpus:g} GPUs",
-            "lower --model-workers, --worker-cpus or --worker-gpus",
-        )
-    return workers, {"num_cpus": cluster.cpus, "num_gpus": each}
-
-
-@contextlib.contextmanager
-def _told_plainly() -> Iterator[None]:
-    """Tell an error of Ray's in one sentence."""
-    from ray.exceptions import RayError
-
-    try:
-        yield
-    except RayError as error:
-        raise GradcamError(f"ray: {str(error).strip().splitlines()[-1]}", "--debug shows all of it") from error
