@@ -23,7 +23,7 @@ from gradcam_cli.commands.options import (
     speed_options,
     start,
 )
-from gradcam_cli.commands.reporting import open_report, report_option
+from gradcam_cli.commands.reporting import check_report, open_report, report_option
 from gradcam_cli.errors import UsageError
 from gradcam_cli.inputs import Source, find_sources, gather, no_image
 from gradcam_cli.interrupts import check_interrupts
@@ -143,8 +143,7 @@ def explain(ctx: click.Context, /, **options: Any) -> int:
     if options["report"]:
         options["output"] = options["output"] or str(TREE)
     destination = read_destination(options["output"], options["kinds"], options["save_format"])
-    if options["report"] and not destination.directory:
-        raise UsageError(f"--report with -o {options['output']}: expected a directory")
+    check_report(options, into_directory=destination.directory is not None)
     if destination.stdout and options["as_json"]:
         raise UsageError("-o - and --json: both would write to standard output")
     inputs, jobs = plan(options, destination)
@@ -156,7 +155,8 @@ def explain(ctx: click.Context, /, **options: Any) -> int:
     if options["dry_run"]:
         return dry_run(jobs, as_json=options["as_json"])
     check_early(options, destination)
-    from gradcam_cli.commands.run import Explaining, Teller
+    from gradcam_cli.commands.run import Explaining
+    from gradcam_cli.commands.telling import Teller
 
     own = {name: value for name, value in options.items() if name not in ("inputs", "files_from")}
     with open_report(ctx, options, destination.directory or TREE, count) as recorder:

@@ -21,7 +21,7 @@ from gradcam_cli.commands.options import (
     start,
     start_tensorflow,
 )
-from gradcam_cli.commands.reporting import AGAIN, open_report, report_option
+from gradcam_cli.commands.reporting import AGAIN, check_report, open_report, report_option
 from gradcam_cli.errors import UsageError
 from gradcam_cli.inputs import Source, find_sources, gather, no_image
 from gradcam_cli.interrupts import check_interrupts
@@ -103,8 +103,7 @@ def explain(ctx: click.Context, /, **options: Any) -> int:
         raise UsageError(f"--class {options['asked']}: expected one class, got several")
     if options["report"]:
         options["output"] = options["output"] or str(TREE)
-        if _names_file(place(options["output"])):
-            raise UsageError(f"--report with -o {options['output']}: expected a directory")
+        check_report(options, into_directory=not _names_file(place(options["output"])))
     inputs = gather(options["inputs"], options["files_from"], nul=options["null"])
     jobs = list(_plan(inputs, options))
     if not jobs:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gradcam_cli.commands.grouping import PlaceType, under
+from gradcam_cli.errors import UsageError
 
 if TYPE_CHECKING:
     from gradcam_cli.report.recorder import Recorder
@@ -31,6 +32,16 @@ def report_directory_option(default: str) -> Callable[..., Any]:
         show_default=True,
         help="Where the report goes.",
     )
+
+
+def check_report(options: dict[str, Any], *, into_directory: bool) -> None:
+    """Check that a run that is to have a report writes into a directory.
+
+    Raises:
+        UsageError: it does not.
+    """
+    if options["report"] and not into_directory:
+        raise UsageError(f"--report with -o {options['output']}: expected a directory")
 
 
 AGAIN = (
