@@ -7,7 +7,7 @@ GRADCAM_TEST_DATA ?=
 export GRADCAM_TEST_DATA
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fast hard lint type format docs bench wheel clean
+.PHONY: help demo test fast hard audit lint type format docs bench wheel clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,8 +27,14 @@ test: $(VENV)/ready  ## run all tests (real weights and photos where GRADCAM_TES
 fast: $(VENV)/ready  ## run the tests that take less than two minutes together
 	$(BIN)/python -m pytest $(TWO) -m 'not slow'
 
-hard: $(VENV)/ready  ## put hostile files, models, servers and moments before it (ten minutes), and tell what was tried
+hard: $(VENV)/ready  ## put hostile files, models, servers and moments before it (twenty minutes), and tell what was tried
 	GRADCAM_TELL_TRIED=1 $(BIN)/python -m pytest tests/test_hostile_*.py tests/test_supply_chain.py
+	$(MAKE) --no-print-directory audit
+
+audit:  ## look the pinned versions up among the known holes, where the package index tells of them
+	$(PYTHON) -m venv .cache/audit
+	.cache/audit/bin/python -m pip install --quiet pip-audit
+	.cache/audit/bin/python tools/audit.py
 
 lint: $(VENV)/ready  ## check style
 	$(BIN)/ruff check .

@@ -127,7 +127,8 @@ def locked(target: Path) -> Iterator[None]:
 def _download(url: str, target: Path, expected_hash: str | None, most: int) -> None:
     """Fetch a file of at most so many bytes beside its target, check it, and only then move it into place."""
     digest = hashlib.new("sha256" if expected_hash and len(expected_hash) == 64 else "md5")
-    with replacing(target) as file, urllib.request.urlopen(url, timeout=TIMEOUT) as response:
+    # the URL is Keras's own, or the mirror that the person named
+    with replacing(target) as file, urllib.request.urlopen(url, timeout=TIMEOUT) as response:  # noqa: S310
         told = response.headers.get("Content-Length") or ""
         length, start = int(told) if told.isdecimal() else 0, time.monotonic()
         with progress(target.name, length or None, in_bytes=True) as advance:

@@ -9,19 +9,25 @@ import subprocess
 import sys
 import time
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from conftest import small_network
 from PIL import Image
+from test_neuralode_training import halves
+from test_report import document_in
 
 from gradcam_cli import pipeline
 from gradcam_cli.models import load_model
 from gradcam_cli.photos import Photo
+from gradcam_cli.report.build import build_report
 from gradcam_cli.results import Unexplained
 from gradcam_cli.runs import Request, prepare_run
 
 KINDS = ["--save", "overlay", "--save", "npz"]
+KILLS = 20 if os.environ.get("GRADCAM_TELL_TRIED") else 3
+"""Moments at which a run is killed: all of them under `make hard`."""
 
 
 def command(model, *arguments):
@@ -30,43 +36,136 @@ def command(model, *arguments):
 
 def check_whole(folder):
     """Open every result: pictures to their last pixel, arrays to their last number."""
-    found = [path for path in folder.rglob("*") if path.suffix in (".png", ".npz")]
+    found = [path for path in folder.rglob("*") if path.suffix in (".png", ".jpg", ".npz")]
     for path in found:
-        if path.suffix == ".png":
-            with Image.open(path) as image:
-                image.load()
-        else:
+        if path.suffix == ".npz":
             with np.load(path) as arrays:
                 assert {name: arrays[name].shape for name in arrays}
+        else:
+            with Image.open(path) as image:
+                image.load()
     return found
 
 
-@pytest.mark.slow
-def test_killed_at_any_moment_and_resumed(photo, model_file, tmp_path, tried):
-    """Eight runs are killed without warning; what they leave is whole, and the last gives what one run gives."""
-    for number in range(60):
+def contents(folder):
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in check_whole(folder)}
+
+
+@pytest.fixture
+def kill(tried):
+    """Start a command, and kill it without warning within so many seconds, mostly after it has begun its work."""
+    rng = random.Random()
+
+    def start_and_kill(kind, words, seconds, begun=lambda started: started.stdout.readline(), **options):
+        started = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, **options)
+        if rng.random() < 0.8:
+            begun(started)
+        time.sleep(rng.uniform(0, seconds))
+        started.kill()
+        started.communicate()
+        tried(kind)
+
+    return start_and_kill
+
+
+def photos_of(photo, count):
+    for number in range(count):
         photo(f"photos/{number}.png", size=(640, 480), seed=number)
+
+
+@pytest.mark.slow
+def test_a_batch_killed_at_any_moment_and_resumed(photo, model_file, tmp_path, kill):
+    """What a killed run leaves is whole and more than before; the last one gives what one run gives."""
+    photos_of(photo, 8 * KILLS)
     arguments = [tmp_path / "photos", *KINDS, "--batch-size", "1", "-q"]
     subprocess.run(command(model_file, *arguments, "-o", tmp_path / "calm"), check=True, stdout=subprocess.DEVNULL)
     out = tmp_path / "disturbed"
-    disturbed = command(model_file, *arguments, "-o", out, "--skip-existing")
-    rng, before = random.Random(), 0
-    for _ in range(8):
-        started = subprocess.Popen(disturbed, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-        if rng.random() < 0.8:
-            started.stdout.readline()  # in the middle of its work
-        time.sleep(rng.uniform(0, 0.15))
-        started.kill()
-        started.communicate()
-        tried("runs killed and resumed")
+    disturbed, before = command(model_file, *arguments, "-o", out, "--skip-existing"), 0
+    for _ in range(KILLS):
+        kill("batches killed and resumed", disturbed, 0.1)
         found = len(check_whole(out)) if out.exists() else 0
         assert found >= before
         before = found
-    assert 0 < before < 120
+    assert 0 < before < 16 * KILLS
     subprocess.run(disturbed, check=True, stdout=subprocess.DEVNULL)
-    calm = {path.name: path.read_bytes() for path in check_whole(tmp_path / "calm")}
-    assert len(calm) == 120
-    assert {path.name: path.read_bytes() for path in check_whole(out)} == calm
+    calm = contents(tmp_path / "calm")
+    assert len(calm) == 16 * KILLS
+    assert contents(out) == calm
+
+
+@pytest.mark.slow
+def test_runs_with_a_report_killed_and_resumed(photo, model_file, tmp_path, kill):
+    """A page can be made of what any killed run left; that of the last shows what the page of one run shows."""
+    photos_of(photo, 8 * KILLS)
+    arguments = ["../photos", "--save", "overlay", "--report", "--batch-size", "1", "-q", "-o", "."]
+    for name in ("calm", "disturbed"):
+        (tmp_path / name).mkdir()
+    calm, out = tmp_path / "calm", tmp_path / "disturbed"
+    subprocess.run(command(model_file, *arguments), cwd=calm, check=True, stdout=subprocess.DEVNULL)
+    disturbed = command(model_file, *arguments, "--skip-existing")
+    for _ in range(KILLS):
+        kill("runs with a report killed and resumed", disturbed, 0.1, cwd=out)
+        if (out / "report/run.jsonl").exists():
+            document = document_in(build_report(out))
+            assert "it was killed" in document["partial"]
+            shown = [map_["picture"] for entry in document["entries"] for map_ in entry["maps"]]
+            assert all((out / picture).is_file() for picture in shown)
+    subprocess.run(disturbed, cwd=out, check=True, stdout=subprocess.DEVNULL)
+    assert contents(out) == contents(calm)
+    pages = [document_in(folder / "index.html") for folder in (out, calm)]
+    assert pages[0]["partial"] is None
+    assert pages[0]["entries"] == pages[1]["entries"]
+
+
+@pytest.mark.slow
+def test_the_writing_of_a_report_killed(photo, model_file, tmp_path, kill):
+    """The page of before stays until there is a whole one."""
+    photos_of(photo, 20)
+    arguments = [tmp_path / "photos", "--save", "npz", "--report", "-q", "-o", tmp_path / "maps"]
+    subprocess.run(command(model_file, *arguments), check=True, stdout=subprocess.DEVNULL)
+    page, words = tmp_path / "maps/index.html", [sys.executable, "-m", "gradcam_cli", "report", str(tmp_path / "maps")]
+    start = time.monotonic()
+    subprocess.run(words, check=True, stdout=subprocess.DEVNULL)
+    took, whole = time.monotonic() - start, page.read_bytes()
+    for number in range(KILLS):
+        if number % 2:
+            page.unlink(missing_ok=True)
+        kill("reports killed while they were written", words, took, begun=lambda started: None)
+        assert not page.exists() or page.read_bytes() == whole
+        check_whole(tmp_path / "maps")
+    subprocess.run(words, check=True, stdout=subprocess.DEVNULL)
+    assert page.read_bytes() == whole
+
+
+@pytest.mark.slow
+def test_a_training_killed_at_any_moment_and_resumed(tmp_path, kill):
+    """Its model is that of a training in one piece, bit for bit."""
+    data = halves(160)
+    np.savez(tmp_path / "d.npz", **{name: getattr(data, name) for name in ("x_train", "y_train", "x_test", "y_test")})
+    words = [sys.executable, "-m", "gradcam_cli", "neuralode", "train", "--data", "d.npz", "--epochs", str(3 * KILLS)]
+    words += ["--batch-size", "8", "--stem", "0", "--seed", "3", "--crop", "1", "-q"]
+    subprocess.run([*words, "-o", "calm.keras"], cwd=tmp_path, check=True)
+    disturbed, checkpoint = [*words, "-o", "disturbed.keras"], tmp_path / "disturbed.checkpoint.npz"
+
+    def saved():
+        return checkpoint.stat().st_mtime_ns if checkpoint.exists() else 0
+
+    def an_epoch_done(started):
+        before = saved()
+        while saved() == before:
+            assert started.poll() is None
+            time.sleep(0.005)
+
+    for _ in range(KILLS):
+        resume = ["--resume"] if checkpoint.exists() else []
+        kill("trainings killed and resumed", [*disturbed, *resume], 0.3, an_epoch_done, cwd=tmp_path)
+        check_whole(tmp_path)
+        assert not (tmp_path / "disturbed.keras").exists()
+    subprocess.run([*disturbed, "--resume"], cwd=tmp_path, check=True)
+    models = [keras.saving.load_model(tmp_path / f"{name}.keras") for name in ("calm", "disturbed")]
+    for calm, other in zip(*(model.get_weights() for model in models), strict=True):
+        np.testing.assert_array_equal(calm, other)
+    assert not checkpoint.exists()
 
 
 def test_a_disk_that_is_full(photo, model_file, tmp_path):

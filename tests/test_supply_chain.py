@@ -9,6 +9,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from audit import told
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "gradcam_cli"
@@ -84,3 +85,16 @@ def test_the_wheel_holds_the_package_and_nothing_else(tmp_path):
     assert wheel.stat().st_size < 6 << 20  # most of it the built-in network
     digests = {hashlib.sha256(one.read_bytes()).hexdigest() for one in (wheel, build(tmp_path / "second"))}
     assert len(digests) == 1
+
+
+def test_known_holes_are_told():
+    """What pip-audit says of a version with two holes, one without, and one that the index knows nothing of."""
+    holes = [{"id": "CVE-1", "fix_versions": ["2.1", "3.0"]}, {"id": "CVE-2", "fix_versions": []}]
+    found = [
+        {"name": "a", "version": "2.0", "vulns": holes},
+        {"name": "b", "version": "1.0", "vulns": []},
+        {"name": "c", "version": "1.0", "skip_reason": "not found"},
+    ]
+    lines, known, number = told(found)
+    assert lines == ["a 2.0: CVE-1, mended in 2.1, 3.0", "a 2.0: CVE-2, mended in no version"]
+    assert (known, number) == (2, 2)
