@@ -6,10 +6,10 @@ import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from gradcam_cli.annotations import Annotation
 from gradcam_cli.errors import UsageError
 from gradcam_cli.forms import FormError, load, parse_json, parse_rows
 from gradcam_cli.labels import Labels, plain, resolve_classes
+from gradcam_cli.regions import Annotation
 
 
 def by_photo(annotations: Iterable[Annotation]) -> Callable[[str], list[Annotation]]:

@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gradcam_cli import cam, images, maps, pipeline
-from gradcam_cli.annotations import Annotation, region
 from gradcam_cli.errors import InputError
 from gradcam_cli.metrics import faithfulness, localisation
 from gradcam_cli.metrics.measured import WITHOUT_RELU, Row
@@ -20,6 +19,7 @@ from gradcam_cli.metrics.tables import FAITHFULNESS
 from gradcam_cli.ordered import in_order
 from gradcam_cli.photos import Photo
 from gradcam_cli.probe import Probe
+from gradcam_cli.regions import Annotation, region
 from gradcam_cli.results import Explanation, Unexplained, finite
 from gradcam_cli.runs import Run
 

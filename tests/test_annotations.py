@@ -7,9 +7,10 @@ import pytest
 from PIL import Image
 
 from gradcam_cli.annotated_classes import by_photo, classes_of, read_class_map
-from gradcam_cli.annotations import RLE, Annotation, read_annotations, region
+from gradcam_cli.annotations import read_annotations
 from gradcam_cli.errors import InputError, UsageError
 from gradcam_cli.labels import Labels, imagenet_labels
+from gradcam_cli.regions import RLE, Annotation, region
 
 DOG = Annotation("val/a.jpg", "dog", None, (1, 2, 3, 4))
 

@@ -41,6 +41,7 @@ FLOORS = [
         "precision",
         "forms",
         "claims",
+        "regions",
     },
     {"layers", "head", "render", "mini", "attribution", "methods", "annotations", "plots"},
     {

@@ -7,11 +7,11 @@ import pytest
 from conftest import small_network
 
 from gradcam_cli import load_model
-from gradcam_cli.annotations import Annotation
 from gradcam_cli.evaluation import Evaluation, Item, Protocol
 from gradcam_cli.metrics.measured import summarise
 from gradcam_cli.metrics.tables import METRICS
 from gradcam_cli.photos import Photo
+from gradcam_cli.regions import Annotation
 from gradcam_cli.results import Unexplained
 from gradcam_cli.runs import Request, prepare_run
 

@@ -14,12 +14,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from gradcam_cli.annotations import read_annotations, region
+from gradcam_cli.annotations import read_annotations
 from gradcam_cli.drift import COMPARED, read_result
 from gradcam_cli.errors import GradcamError, InputError, UsageError
 from gradcam_cli.images import decode
 from gradcam_cli.inputs import read_list
 from gradcam_cli.labels import read_labels
+from gradcam_cli.regions import region
 from gradcam_cli.report.lines import cut_torn_line, latest, read_lines
 
 pytestmark = pytest.mark.filterwarnings("ignore:::PIL")

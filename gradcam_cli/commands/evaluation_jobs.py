@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from gradcam_cli.annotated_classes import by_photo, classes_of, read_class_map
-from gradcam_cli.annotations import Annotation
 from gradcam_cli.errors import InputError, UsageError
 from gradcam_cli.inputs import Source
 from gradcam_cli.labels import resolve_classes
 from gradcam_cli.messages import log, one_line
 from gradcam_cli.models import Classifier
+from gradcam_cli.regions import Annotation
 
 
 class Job(NamedTuple):

@@ -10,7 +10,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
 from gradcam_cli import sanity
-from gradcam_cli.annotations import Annotation
 from gradcam_cli.cam import BASELINES
 from gradcam_cli.commands.evaluation_files import write_csv, write_junit, write_plots
 from gradcam_cli.commands.evaluation_jobs import Job, plan_jobs
@@ -27,6 +26,7 @@ from gradcam_cli.ordered import cores
 from gradcam_cli.photos import read_photo
 from gradcam_cli.pipeline import Seen, see
 from gradcam_cli.records import SCHEMA_VERSION, map_numbers, predictions
+from gradcam_cli.regions import Annotation
 from gradcam_cli.results import Explanation, Unexplained
 from gradcam_cli.runs import Run, prepare_run
 
