@@ -27,8 +27,9 @@ test: $(VENV)/ready  ## run all tests (real weights and photos where GRADCAM_TES
 fast: $(VENV)/ready  ## run the tests that take less than two minutes together
 	$(BIN)/python -m pytest $(TWO) -m 'not slow'
 
-hard: $(VENV)/ready  ## put hostile files, models, servers and moments before it (twenty minutes), and tell what was tried
+hard: $(VENV)/ready  ## put hostile files, models, servers and moments before it (half an hour), and tell what was tried
 	GRADCAM_TELL_TRIED=1 $(BIN)/python -m pytest tests/test_hostile_*.py tests/test_supply_chain.py
+	$(BIN)/python benchmarks/soak.py
 	$(MAKE) --no-print-directory audit
 
 audit:  ## look the pinned versions up among the known holes, where the package index tells of them
