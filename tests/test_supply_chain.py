@@ -1,15 +1,20 @@
 """What the package may do and carry: no code from data, no shell; a wheel of known contents, built alike twice."""
 
 import ast
+import contextlib
 import hashlib
 import os
+import re
 import subprocess
 import sys
+import tomllib
 import zipfile
+from importlib import metadata
 from pathlib import Path
 
 import pytest
 from audit import told
+from packaging.specifiers import SpecifierSet
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "gradcam_cli"
@@ -98,3 +103,19 @@ def test_known_holes_are_told():
     lines, known, number = told(found)
     assert lines == ["a 2.0: CVE-1, mended in 2.1, 3.0", "a 2.0: CVE-2, mended in no version"]
     assert (known, number) == (2, 2)
+
+
+def test_the_pins_suit_the_oldest_python():
+    """A pinned version that asks for a later Python than the package does cannot be installed there."""
+    oldest = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["requires-python"].removeprefix(">=")
+    pinned = re.findall(r"^([\w.-]+)==", (ROOT / "constraints.txt").read_text(), re.MULTILINE)
+    there = {name: distribution.metadata["Requires-Python"] for name, distribution in installed(pinned)}
+    assert len(there) > 100
+    late = {name: asked for name, asked in there.items() if asked and f"{oldest}.0" not in SpecifierSet(asked)}
+    assert not late
+
+
+def installed(names):
+    for name in names:
+        with contextlib.suppress(metadata.PackageNotFoundError):  # for another system
+            yield name, metadata.distribution(name)
