@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import threading
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 from conftest import small_network
 from keras import layers as L  # noqa: N812
 from PIL import Image
+from write_reference import commands
 
 from gradcam_cli import pipeline
 from gradcam_cli.commands import gradcam
@@ -442,6 +444,17 @@ def test_help(run, command):
             assert word in done.stdout
         for status in range(4):
             assert f"\n  {status}    " in done.stdout
+
+
+COMMANDS = [(), ("neuralode",), *(path for path, _ in commands(gradcam, ()))]
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
+def test_help_fits_a_terminal(run, path):
+    """In 80 columns no line is too long but where choices are listed, and no summary of a command is cut."""
+    lines = run(*path, "--help").stdout.splitlines()
+    assert not [line for line in lines if len(line) > 80 and not re.match(r"  -.*\[[^ ]+\|", line)]
+    assert not [line for line in lines if line.endswith("...") and not line.startswith("Usage: ")]
 
 
 def test_no_arguments_show_the_help(run):

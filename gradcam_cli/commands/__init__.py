@@ -13,6 +13,7 @@ import click
 from gradcam_cli.commands.compare import compare
 from gradcam_cli.commands.evaluate import evaluate
 from gradcam_cli.commands.explain import explain
+from gradcam_cli.commands.grouping import HELP
 from gradcam_cli.commands.layers import layers
 from gradcam_cli.commands.models import models
 from gradcam_cli.commands.neuralode import neuralode
@@ -84,7 +85,7 @@ def report(error: Exception) -> int:
     return 3
 
 
-@click.command(cls=DefaultCommandGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(cls=DefaultCommandGroup, context_settings=HELP)
 def gradcam() -> None:
     """Show which parts of an image made a convolutional network choose a class."""
 

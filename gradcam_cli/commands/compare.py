@@ -30,16 +30,16 @@ if TYPE_CHECKING:
 
 EPILOG = """\
 Examples:
-  gradcam photos --save npz -o before               with the network as it is
+  gradcam photos --save npz -o before             with the network as it is
   gradcam photos --save npz -o after --model new.keras
-  gradcam compare before after --sheet moved.png
-  gradcam compare before after --report        gradcam_comparison/index.html shows the maps side by side
-  gradcam compare before after --max-drift rank=0.1 --max-drift class=0 || echo moved
-  gradcam compare before new.keras             explain the photos of before now, with the new network
+  gradcam compare before after --sheet moved.png  those that moved most
+  gradcam compare before after --report           side by side, in a gallery
+  gradcam compare before after --max-drift rank=0.1 --max-drift class=0
+  gradcam compare before new.keras                explain the same photos now
 
 Exit status:
   0    compared, and within the limits
-  1    compared, but some results are in one run only, or could not be made again
+  1    compared, but some results are in one run only, or were not made again
   2    wrong usage, or maps of different layers, methods or scores
   3    nothing to compare
   4    a limit of --max-drift is exceeded
@@ -48,7 +48,7 @@ Exit status:
 _option = under("Options")
 
 
-@click.command(cls=GroupedCommand, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(cls=GroupedCommand, epilog=EPILOG)
 @click.argument("baseline", type=PlaceType(exists=True, file_okay=False))
 @click.argument("new", type=ModelType())
 @_option(

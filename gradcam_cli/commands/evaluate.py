@@ -37,10 +37,10 @@ Metrics (^ more is better, v less is better, * with --annotations):
 {_METRICS}
 Examples:
   gradcam evaluate photos --method gradcam --method layercam --plots plots
-  gradcam evaluate photos --annotations instances.json --metric pointing --metric energy
-  gradcam evaluate photos --annotations voc/ --fail-under pointing=0.9 --junit report.xml
-  gradcam evaluate photos --metric drop --sanity
-  gradcam evaluate photos --report -o pages           pages/index.html shows every map and its values
+  gradcam evaluate photos --annotations coco.json --metric pointing --metric iou
+  gradcam evaluate photos --annotations voc/ --fail-under pointing=0.9
+  gradcam evaluate photos --metric drop --sanity --junit report.xml
+  gradcam evaluate photos --report -o pages    pages/index.html shows every map
 
 Exit status:
   0    all inputs measured, and within the limits
@@ -54,7 +54,7 @@ Exit status:
 _what, _how, _output = under("What to explain"), under("How to measure"), under("Output")
 
 
-@click.command(cls=GroupedCommand, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(cls=GroupedCommand, epilog=EPILOG, short_help="Measure how far maps can be believed.")
 @click.argument("inputs", metavar="INPUT...", nargs=-1, type=click.Path())
 @input_options
 @layer_and_method_options

@@ -49,16 +49,16 @@ COUNTED = 10_000
 
 EPILOG = """\
 Examples:
-  gradcam cat.jpg --layer block5_conv4         cat_gradcam.png beside you
-  gradcam cat.jpg --model mini                 the built-in network: no weights to fetch
-  gradcam cat.jpg --class tabby --class top3   the classes asked for, one file each
-  gradcam photos -o maps --skip-existing       a directory, resumed where it stopped
-  gradcam photos --save overlay --precision auto  the same, several times faster
-  gradcam photos --method gradcam --method layercam -o sheet.png --save panel   one sheet, a row a photo
-  gradcam photos --report                      gradcam_out/index.html: a gallery of all maps
-  gradcam s3://in/photos -o s3://out/maps --engine ray --address head:6379     on a cluster
-  gradcam cat.jpg --save npz --json            arrays, and a JSON line on stdout
-  cat cat.jpg | gradcam - -o - > map.png       in a pipe
+  gradcam cat.jpg --layer block5_conv4            cat_gradcam.png beside you
+  gradcam cat.jpg --model mini                    built in: no weights to fetch
+  gradcam cat.jpg --class tabby --class top3      a file for each class
+  gradcam photos -o maps --skip-existing          resumed where it stopped
+  gradcam photos --save overlay --precision auto  several times faster
+  gradcam photos --save panel -o sheet.png        one sheet, a row a photo
+  gradcam photos --report                         a gallery to open in a browser
+  gradcam s3://in -o s3://out --engine ray        object storage, on a cluster
+  gradcam cat.jpg --save npz --json               arrays, and a JSON line
+  cat cat.jpg | gradcam - -o - > map.png          in a pipe
 
 Exit status:
   0    all inputs done
@@ -69,7 +69,7 @@ Exit status:
 """
 
 
-@click.command(cls=GroupedCommand, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(cls=GroupedCommand, epilog=EPILOG, short_help="Make maps: what `gradcam INPUT...` does.")
 @click.argument("inputs", metavar="INPUT...", nargs=-1, type=click.Path())
 @input_options
 @layer_and_method_options

@@ -20,6 +20,8 @@ Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
 LAST_HEADING = "Messages"
+HELP = {"help_option_names": ["-h", "--help"]}
+"""Settings of every command and group."""
 
 
 class GroupedOption(click.Option):
@@ -38,6 +40,9 @@ class GroupedOption(click.Option):
 
 class GroupedCommand(click.Command):
     """A command whose help lists its options under headings, and keeps its epilog as it is written."""
+
+    def __init__(self, name: str | None = None, **attributes: Any) -> None:
+        super().__init__(name, **{"context_settings": HELP, **attributes})
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the options under their headings, in order of appearance."""

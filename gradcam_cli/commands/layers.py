@@ -19,7 +19,7 @@ from gradcam_cli.commands.tables import write_table
 from gradcam_cli.messages import log
 
 
-@click.command(cls=GroupedCommand, context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(cls=GroupedCommand, short_help="List the layers of a model that maps can be taken at.")
 @click.argument("model", type=ModelType())
 @input_size_option
 @allow_unsafe_option

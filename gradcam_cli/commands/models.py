@@ -15,7 +15,7 @@ from gradcam_cli.errors import WeightsError
 from gradcam_cli.weights import find_weights
 
 
-@click.command(cls=GroupedCommand, context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(cls=GroupedCommand, short_help="List the models that are known by name.")
 @message_options
 @click.pass_context
 def models(ctx: click.Context, /, **options: Any) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gradcam_cli.commands.grouping import GroupedCommand, PreprocessType, under
+from gradcam_cli.commands.grouping import HELP, GroupedCommand, PreprocessType, under
 from gradcam_cli.commands.options import allow_unsafe_option, message_options, start, start_tensorflow
 from gradcam_cli.commands.tables import write_table
 from gradcam_cli.errors import UsageError
@@ -30,12 +30,11 @@ if TYPE_CHECKING:
     from gradcam_cli.neuralode.layer import ODEBlock
     from gradcam_cli.neuralode.spiral import Trajectory
 
-HELP = {"help_option_names": ["-h", "--help"]}
 _option = under("Options")
 EXAMPLES = ("linear", "logistic", "spiral", "network")
 
 
-@click.group(context_settings=HELP)
+@click.group(context_settings=HELP, short_help="Train, check and explain Neural ODEs.")
 def neuralode() -> None:
     """Neural ordinary differential equations, with gradients by the adjoint method (Chen et al. 2018)."""
 
@@ -54,7 +53,7 @@ def _picture(value: Path) -> Path:
     return value
 
 
-@neuralode.command(cls=GroupedCommand, context_settings=HELP)
+@neuralode.command(cls=GroupedCommand)
 @click.argument("f", metavar="F", type=click.Choice(EXAMPLES), default="network")
 @_option("--solver", type=click.Choice(list(SOLVERS)), default="dopri5", show_default=True, help="Of both solves.")
 @_option("--seed", type=click.IntRange(0), default=0, show_default=True, metavar="N", help="Of the directions.")
@@ -78,7 +77,7 @@ def check(ctx: click.Context, /, f: str, **options: Any) -> None:
     write_table(table, stdout, as_json=options["as_json"])
 
 
-@neuralode.command(cls=GroupedCommand, context_settings=HELP)
+@neuralode.command(cls=GroupedCommand)
 @_option("--iterations", type=click.IntRange(1), default=2000, show_default=True, metavar="N", help="Of the learning.")
 @_option("--gradient", type=click.Choice(["adjoint", "discrete"]), default="adjoint", show_default=True, help="How.")
 @_option("--seed", type=click.IntRange(0), default=0, show_default=True, metavar="N", help="Of weights and batches.")
@@ -156,7 +155,7 @@ def _draw(f: SpiralNetwork, data: Trajectory, title: str) -> Figure:
     return draw_spiral(data.t, data.z, fitted, grid, slopes, f"{title}: mean difference {error:.3f}")
 
 
-@neuralode.command(cls=GroupedCommand, context_settings=HELP)
+@neuralode.command(cls=GroupedCommand, short_help="Draw an equation's flow beside a residual network.")
 @_option("--model", metavar="FILE.keras", type=click.Path(path_type=Path), help="Draw its ODEBlock; else a toy field.")
 @_option("--block", metavar="NAME", help="The ODEBlock, where the model has several.")
 @_option("--input", "inputs", metavar="IMAGE", multiple=True, help="Begin at what the block gets of it; repeatable.")

@@ -33,7 +33,7 @@ Examples:
 """
 
 
-@click.command(cls=GroupedCommand, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(cls=GroupedCommand, epilog=EPILOG, short_help="Measure a classifier on the test images.")
 @click.argument("model", metavar="FILE.keras", type=click.Path(path_type=Path))
 @data_option
 @size_option

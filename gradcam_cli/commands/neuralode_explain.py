@@ -40,10 +40,10 @@ _what, _output = under("What to explain"), under("Output")
 
 EPILOG = """\
 Examples:
-  gradcam neuralode explain 7.png --model mnist.keras                    five depths, a strip
-  gradcam neuralode explain 7.png --model mnist.keras --at 0,0.5,1       these depths
-  gradcam neuralode explain digits/ --model mnist.keras --frames 30 --save gif
-  gradcam neuralode explain 7.png --model mnist.keras --save npz --json  arrays, and a JSON line
+  gradcam neuralode explain 7.png --model net.keras               five depths
+  gradcam neuralode explain 7.png --model net.keras --at 0,0.5,1  these depths
+  gradcam neuralode explain digits/ --model net.keras --frames 30 --save gif
+  gradcam neuralode explain 7.png --model net.keras --save npz --json
 """
 
 
@@ -60,7 +60,7 @@ class DepthsType(click.ParamType):
             raise UsageError(f"--at {value}: expected depths such as 0,0.25,0.5,0.75,1") from error
 
 
-@click.command(cls=GroupedCommand, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(cls=GroupedCommand, epilog=EPILOG, short_help="Show what a classifier sees at every depth t.")
 @click.argument("inputs", metavar="IMAGE...", nargs=-1, type=click.Path())
 @input_options
 @_what("-m", "--model", required=True, metavar="FILE", help="A .keras file that holds an ODEBlock.")

@@ -31,17 +31,16 @@ if TYPE_CHECKING:
     from gradcam_cli.neuralode.data import Data
     from gradcam_cli.neuralode.training import Epoch, Recipe, Trainer
 
-HELP = {"help_option_names": ["-h", "--help"]}
 
 EPILOG = """\
 Examples:
-  gradcam neuralode train --data digits -o digits.keras          the built-in digits, a minute
-  gradcam neuralode train --data mnist --epochs 12 -o mnist.keras --log mnist.csv
-  gradcam neuralode train --data photos/ --input-size 64 -o photos.keras --resume
+  gradcam neuralode train --data digits -o digits.keras    built in, a minute
+  gradcam neuralode train --data mnist -o mnist.keras --log mnist.csv
+  gradcam neuralode train --data photos/ --input-size 64 -o net.keras --resume
 """
 
 
-@click.command(cls=GroupedCommand, epilog=EPILOG, context_settings=HELP)
+@click.command(cls=GroupedCommand, epilog=EPILOG, short_help="Learn a classifier with an equation in its middle.")
 @data_option
 @size_option
 @canvas_option

@@ -12,7 +12,7 @@ from gradcam_cli.commands.options import start
 
 EPILOG = """\
 Examples:
-  gradcam report maps                        after a run with --report that was killed, or anew
+  gradcam report maps                        after a run with --report
   gradcam photos -o maps --save npz --json > lines.jsonl
   gradcam report maps --lines lines.jsonl    for a run without --report
 
@@ -24,7 +24,7 @@ Exit status:
 _option = under("Options")
 
 
-@click.command(cls=GroupedCommand, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(cls=GroupedCommand, epilog=EPILOG, short_help="Write the HTML report of a run.")
 @click.argument("directory", metavar="DIR", type=PlaceType(exists=True, file_okay=False))
 @_option(
     "--lines",

@@ -21,10 +21,10 @@ class Metric(NamedTuple):
 
 METRICS = {
     "drop": Metric("average drop of the probability when only the map's part is left", False),
-    "increase": Metric("share of photos whose probability grows when only the map's part is left", True),
+    "increase": Metric("share of photos that gain when only the map's part is left", True),
     "deletion": Metric("area under the probability while the map's part is deleted", False),
     "insertion": Metric("area under the probability while the map's part is put in", True),
-    "road": Metric("ROAD: the least relevant pixels removed, against the most relevant ones", True),
+    "road": Metric("ROAD: the least relevant pixels removed, against the most", True),
     "pointing": Metric("pointing game: share of peaks inside the object", True, annotated=True),
     "energy": Metric("share of the map inside the object", True, annotated=True),
     "iou": Metric("intersection over union of the map's box and the annotated one", True, annotated=True),
