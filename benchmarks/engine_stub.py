@@ -23,7 +23,7 @@ SIDE = 8
 def jobs(count: int) -> Iterator[Job]:
     """Yield inputs that nobody needs to read."""
     for number in range(count):
-        yield Source(f"s3://bucket/photos/{number // 1000:06}/{number:09}.jpg"), []
+        yield Job(Source(f"s3://bucket/photos/{number // 1000:06}/{number:09}.jpg"), [])
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Stub:
 
     def read(self, job: Job) -> Photo:
         """Return a black photo."""
-        return Photo(job[0].name, np.zeros((SIDE, SIDE, 3), np.uint8))
+        return Photo(job.source.name, np.zeros((SIDE, SIDE, 3), np.uint8))
 
     def load(self) -> Run:
         """Load the network."""
@@ -51,7 +51,7 @@ class Stub:
 
     def finish(self, job: Job, result: list[Explanation] | Unexplained) -> Finished:
         """Return a line as long as a real one."""
-        line = json.dumps({"input": job[0].name, "ok": isinstance(result, list), "more": "x" * 900})
+        line = json.dumps({"input": job.source.name, "ok": isinstance(result, list), "more": "x" * 900})
         return Finished("ok" if isinstance(result, list) else "failed", [line])
 
 

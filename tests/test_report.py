@@ -322,6 +322,31 @@ def test_resumed_runs_keep_the_maps_they_skip(explain):
     assert [entry["maps"] for entry in again] == [entry["maps"] for entry in first]
 
 
+def test_what_a_killed_run_did_not_tell_of_is_done_again(explain):
+    """Its files are there, its line is not: the resumed report shows it nevertheless, and skips the others."""
+    explain("--method", "gradcam", "--method", "layercam")
+    out = explain.here / "gradcam_out"
+    whole = document_in(out / "index.html")["entries"]
+    lines = (out / "report/run.jsonl").read_text().splitlines(keepends=True)
+    inputs = [json.loads(line).get("input") for line in lines]
+    (gone,) = {name for name in inputs if name and "<b>" in name}
+    left = [line for line, name in zip(lines, inputs, strict=True) if name != gone]
+    (out / "report/run.jsonl").write_text("".join(left))
+    done = explain("--method", "gradcam", "--method", "layercam", "--skip-existing", "--json")
+    skipped = {json.loads(line)["input"] for line in done.lines if json.loads(line)["status"] == "skipped"}
+    assert gone not in skipped
+    assert skipped
+    again = document_in(out / "index.html")["entries"]
+    assert sorted(again, key=str) == sorted(whole, key=str)
+
+
+def test_files_of_runs_without_a_report_are_skipped(explain, model_file):
+    """A report that begins now does not do again what lies there."""
+    explain.run("../in", "--model", model_file, "--preprocess", "-1..1", "--save", "overlay")
+    done = explain("--save", "overlay", "--skip-existing", "--json")
+    assert {json.loads(line)["status"] for line in done.lines} == {"skipped", "failed"}
+
+
 def test_reports_are_made_again_from_what_lies_there(explain):
     explain()
     page = explain.here / "gradcam_out/index.html"

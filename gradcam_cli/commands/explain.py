@@ -155,16 +155,17 @@ def explain(ctx: click.Context, /, **options: Any) -> int:
     if options["dry_run"]:
         return dry_run(jobs, as_json=options["as_json"])
     check_early(options, destination)
-    from gradcam_cli.commands.run import Explaining
+    from gradcam_cli.commands.run import Explaining, jobs_of
     from gradcam_cli.commands.telling import Teller
 
     own = {name: value for name, value in options.items() if name not in ("inputs", "files_from")}
     with open_report(ctx, options, destination.directory or TREE, count) as recorder:
         work = Explaining(own, destination, destination.joint and count != 1, recorder.album if recorder else None)
+        told = recorder.told() if recorder else None
         teller = Teller(sys.stdout, options, destination, recorder)
         with (
             progress("explaining", count) as advance,
-            contextlib.closing(run_engine(ctx, options, jobs, work)) as finished,
+            contextlib.closing(run_engine(ctx, options, jobs_of(jobs, told), work)) as finished,
         ):
             try:
                 for one in finished:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
@@ -17,10 +17,12 @@ from gradcam_cli.commands.loading import load_classifier, request_of
 from gradcam_cli.engines.work import Finished, Job
 from gradcam_cli.errors import OutputError
 from gradcam_cli.files import exists
+from gradcam_cli.inputs import Source
 from gradcam_cli.messages import one_line
 from gradcam_cli.outputs import SHEET, Destination, Output, paths_by_map
 from gradcam_cli.photos import Photo, read_photo
 from gradcam_cli.records import to_json
+from gradcam_cli.report.lines import MOST
 from gradcam_cli.results import Explanation, Unexplained, encode_sheet, sheet_row, write
 
 if TYPE_CHECKING:
@@ -58,10 +60,9 @@ class Explaining:
 
     def read(self, job: Job) -> Photo | Unexplained:
         """Read the photo of a job, unless its files are there and may stay."""
-        source, outputs = job
-        if self.options["skip_existing"] and all(exists(output.path) for output in outputs):
-            return Unexplained(source.name)
-        return read_photo(source, self.options["max_pixels"])
+        if self.options["skip_existing"] and not job.again and all(exists(output.path) for output in job.outputs):
+            return Unexplained(job.source.name)
+        return read_photo(job.source, self.options["max_pixels"])
 
     @cached_property
     def _look(self) -> dict[str, Any]:
@@ -69,7 +70,7 @@ class Explaining:
 
     def finish(self, job: Job, result: list[Explanation] | Unexplained) -> Finished:
         """Write one input's files; what cannot be written becomes a failure of this input."""
-        source, outputs = job
+        source, outputs, _ = job
         if isinstance(result, Unexplained):
             return self._unexplained(result, outputs)
         if self.destination.stdout:
@@ -143,6 +144,19 @@ class Explaining:
             return Finished("failed", lines, error=error, reported=records)
         remark = f"{one_line(result.source)}: skipped, its files are there already"
         return Finished("skipped", lines, [(logging.INFO, remark)], reported=records[:1])
+
+
+def jobs_of(planned: Iterable[tuple[Source, list[Output]]], told: Collection[str] | None) -> Iterator[Job]:
+    """Yield the jobs of a run. What a report that goes on knows nothing of is done again, whatever files are there.
+
+    A run that is killed after it has written files, and before it has told of them, leaves such.
+
+    Args:
+        planned: of `outputs.plan_outputs`.
+        told: the inputs that the report knows; None where no report goes on.
+    """
+    for number, (source, outputs) in enumerate(planned):
+        yield Job(source, outputs, again=told is not None and number < MOST and source.name not in told)
 
 
 def _remarks(result: Sequence[Explanation]) -> list[tuple[int, str]]:

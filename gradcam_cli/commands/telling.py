@@ -49,8 +49,7 @@ class Teller:
         """Print what is to be said of an input, and count it."""
         self.counts[finished.status] += 1
         if self.recorder:
-            for record in finished.reported:
-                self.recorder.write(record)
+            self.recorder.write(*finished.reported)
         if finished.data:
             self.stdout.buffer.write(finished.data)
         if finished.row:

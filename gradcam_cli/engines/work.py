@@ -18,8 +18,19 @@ from gradcam_cli.results import Explanation, Unexplained
 if TYPE_CHECKING:
     from gradcam_cli.runs import Run
 
-Job = tuple[Source, list[Output]]
-"""An input and the files that are to be written of it."""
+
+class Job(NamedTuple):
+    """An input, and what is to be made of it.
+
+    Attributes:
+        source: the input.
+        outputs: the files that are to be written.
+        again: whether it is explained even if all of them are there.
+    """
+
+    source: Source
+    outputs: list[Output]
+    again: bool = False
 
 
 class Finished(NamedTuple):

@@ -53,21 +53,22 @@ class Journal:
             self._file = path.open("ab")
         self.begun = True
 
-    def write(self, line: bytes) -> None:
-        """Add a line.
+    def write(self, *lines: bytes) -> None:
+        """Add lines that belong together: one call of the system, so that a killed run leaves all or none.
 
         Raises:
-            OSError: it cannot be written.
+            OSError: they cannot be written.
         """
         if not self.begun:
             self._begin()
+        ended = [line + b"\n" for line in lines]
         if self._file:
-            self._file.write(line + b"\n")
+            self._file.write(b"".join(ended))
             self._file.flush()
             return
         if not self._waiting:
             self._since = time.monotonic()
-        self._waiting.append(line + b"\n")
+        self._waiting += ended
         if len(self._waiting) >= MOST_LINES or time.monotonic() - self._since >= MOST_SECONDS:
             self._write_part()
 

@@ -19,8 +19,8 @@ from gradcam_cli.messages import log
 from gradcam_cli.records import SCHEMA_VERSION, versions
 from gradcam_cli.report.album import Album
 from gradcam_cli.report.build import build_report, check_place
-from gradcam_cli.report.journal import Journal
-from gradcam_cli.report.lines import FOLDER, LINES, Record
+from gradcam_cli.report.journal import Journal, kept_lines
+from gradcam_cli.report.lines import FOLDER, LINES, Record, input_of, latest
 
 
 class Recorder:
@@ -43,7 +43,7 @@ class Recorder:
         check_place(directory)
         self.directory, self.album = directory, album
         self.end: Record = {}
-        self._began = began
+        self._began, self._resume = began, resume
         self._journal = Journal(directory, resume=resume)
 
     def __enter__(self) -> Recorder:
@@ -58,27 +58,36 @@ class Recorder:
             seconds = round(time.perf_counter() - self._start, 3)
             why = None if error is None else error.message if isinstance(error, GradcamError) else "interrupted"
             self._put({"status": "end", **self.end, "seconds": seconds, "interrupted": why})
-            with self._told():
+            with self._plainly():
                 self._journal.close()
             log.info("report: %s", build_report(self.directory))
 
-    def write(self, record: Record) -> None:
-        """Append the line of a result.
+    def told(self) -> set[str] | None:
+        """Return the inputs whose maps the report knows of an earlier run; None where none is resumed.
 
         Raises:
-            OutputError: it cannot be written.
+            InputError: its lines cannot be read.
         """
-        if not self._journal.begun:
-            self._put({"status": "run", **self._began, "started": self._started, "versions": versions()})
-        self._put(record)
+        lines = kept_lines(self.directory) if self._resume else None
+        return None if lines is None else {input_of(record) for record in latest(lines) if record["status"] == "ok"}
 
-    def _put(self, record: Record) -> None:
-        line = json.dumps({"schema_version": SCHEMA_VERSION, **record}, allow_nan=False)
-        with self._told():
-            self._journal.write(line.encode())
+    def write(self, *records: Record) -> None:
+        """Append the lines of an input: all, or where the run is killed none.
+
+        Raises:
+            OutputError: they cannot be written.
+        """
+        if records and not self._journal.begun:
+            self._put({"status": "run", **self._began, "started": self._started, "versions": versions()})
+        self._put(*records)
+
+    def _put(self, *records: Record) -> None:
+        lines = [json.dumps({"schema_version": SCHEMA_VERSION, **record}, allow_nan=False) for record in records]
+        with self._plainly():
+            self._journal.write(*(line.encode() for line in lines))
 
     @contextlib.contextmanager
-    def _told(self) -> Iterator[None]:
+    def _plainly(self) -> Iterator[None]:
         try:
             yield
         except OSError as error:
