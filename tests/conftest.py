@@ -24,10 +24,20 @@ CACHE = Path(__file__).parent.parent / ".cache"
 SAMPLES = Path(__file__).parent.parent / "sample_images"
 TRAINING = "gradcam neuralode train --data digits"
 
+LONG = (
+    *("test_vgg19", "test_vgg19_evaluation", "test_neuralode_train_command", "test_docs", "test_readme", "test_ray"),
+    *("test_hostile_readers", "test_hostile_runs", "test_neuralode_gradients", "test_report_browser", "test_command"),
+)
+"""Files whose tests take long; they come first, so that two processes end together."""
+
 
 def pytest_collection_modifyitems(items):
-    """Fast tests first, so that a mistake shows early."""
-    items.sort(key=lambda item: item.get_closest_marker("slow") is not None)
+    """Long files first, and of the others the fast tests, so that a mistake shows early."""
+
+    def rank(item):
+        return LONG.index(item.path.stem) if item.path.stem in LONG else len(LONG)
+
+    items.sort(key=lambda item: (rank(item), item.get_closest_marker("slow") is not None))
 
 
 @pytest.fixture(autouse=True)

@@ -49,6 +49,7 @@ def test_one_sentence_or_the_right_pixels(case, corpus, tried):
         assert case.pixel is None or tuple(photo.pixels[0, 0]) == case.pixel
 
 
+@pytest.mark.slow
 def test_the_command_survives_all_of_them_at_once(corpus, process, model_file, tmp_path):
     """One line an input with the outcome of its case, a whole picture for each map, nothing said but errors."""
     arguments = ("--model", model_file, "--preprocess", "none", "--json", "--save", "figure", "--save", "npz")
@@ -69,6 +70,7 @@ def test_the_command_survives_all_of_them_at_once(corpus, process, model_file, t
     assert sum(line.startswith("error: ") for line in said) == sum(bool(case.refused) for case in CASES)
 
 
+@pytest.mark.slow
 def test_names_of_any_bytes_stand_on_a_sheet(process, model_file, photo, tmp_path):
     """A sheet and a figure are drawn, with marks for what has no glyph."""
     names = [os.fsdecode(b"\xff\x80.png"), "new\nline.png", "$x^2$.png", "日本.png"]

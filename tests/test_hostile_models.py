@@ -44,6 +44,7 @@ def opened(folder, timeout=300):
     return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("[")]
 
 
+@pytest.mark.slow
 def test_hostile_models_are_refused(sound, tmp_path, tried):
     """Each with a reason of one line and its name; no payload has run; the memory is bounded."""
     folder = tmp_path / "models"
@@ -108,6 +109,7 @@ def test_a_hostile_archive_of_sound_parts_still_opens(sound, tmp_path):
     assert load_model(path, preprocessing="none").class_count == 3
 
 
+@pytest.mark.slow
 def test_weights_that_are_damaged(sound, tmp_path):
     """Cut at any tenth, or something else altogether: WeightsError, from a name and from a model file."""
     small_network().save_weights(tmp_path / "whole.weights.h5")

@@ -22,12 +22,14 @@ def test_the_streams_hold_only_what_is_promised(process, photo, model_file):
     assert done.stderr == ""
 
 
+@pytest.mark.slow
 def test_verbose_shows_what_tensorflow_says(process, photo, model_file):
     done = process(photo("cat.png"), "--model", model_file, *MODEL, "-v")
     assert ".cc:" in done.stderr
     assert "layer conv2" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_pipe(process, photo, model_file):
     done = process("-", "-o", "-", "--model", model_file, *MODEL, stdin=photo().read_bytes())
     assert (done.status, done.stderr) == (0, "")
@@ -106,6 +108,7 @@ check_interrupts()
     assert done.returncode in (status, -number)
 
 
+@pytest.mark.slow
 def test_a_reader_that_has_seen_enough(photo, model_file, tmp_path):
     """A closed pipe ends the run without a traceback."""
     paths = [photo()] * 60
@@ -122,6 +125,7 @@ def test_a_reader_that_has_seen_enough(photo, model_file, tmp_path):
     assert b"Exception" not in stderr
 
 
+@pytest.mark.slow
 def test_weights_come_from_the_mirror_or_not_at_all(process, photo):
     """No network: status 3, and the hint names the file, the place and the option."""
     done = process(photo(), environment={"GRADCAM_WEIGHTS_MIRROR": "http://127.0.0.1:9"})
@@ -180,6 +184,7 @@ def test_completion_scripts(shell):
     assert "_GRADCAM_COMPLETE" in done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("terminal", "drawn"), [("xterm", True), ("dumb", False)])
 def test_progress_only_on_a_terminal(photo, model_file, tmp_path, terminal, drawn):
     """A bar and "loading ..." where a person watches, on stderr; the results stay clean."""

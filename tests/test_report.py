@@ -475,6 +475,7 @@ def test_no_network_runs_for_a_report(explain):
     subprocess.run([sys.executable, "-c", check, explain.here / "gradcam_out"], check=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_run_that_is_told_to_end_has_its_report(tmp_path, photo, model_file, number, status):
     """As a process of its own, in the middle of two hundred photos."""

@@ -15,6 +15,8 @@ from test_report_page import HOSTILE, make_document, make_entry, make_failure
 
 from gradcam_cli.report import page as report_page
 
+pytestmark = pytest.mark.slow
+
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 expect = sync_api.expect
 PROGRAMS = ["chromium", "chromium-browser", "google-chrome"]
