@@ -22,7 +22,7 @@ from gradcam_cli.messages import one_line
 from gradcam_cli.outputs import SHEET, Destination, Output, paths_by_map
 from gradcam_cli.photos import Photo, read_photo
 from gradcam_cli.records import to_json
-from gradcam_cli.report.lines import MOST
+from gradcam_cli.report.lines import MOST, Record
 from gradcam_cli.results import Explanation, Unexplained, encode_sheet, sheet_row, write
 
 if TYPE_CHECKING:
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from gradcam_cli.runs import Run
 
 LOOK = ("cmap", "alpha", "dpi")
-Record = dict[str, Any]
 
 
 @dataclass(frozen=True)

@@ -63,13 +63,15 @@ class Recorder:
             log.info("report: %s", build_report(self.directory))
 
     def told(self) -> set[str] | None:
-        """Return the inputs whose maps the report knows of an earlier run; None where none is resumed.
+        """Return the inputs that the report knows as done or skipped by earlier runs; None where none is resumed.
 
         Raises:
             InputError: its lines cannot be read.
         """
         lines = kept_lines(self.directory) if self._resume else None
-        return None if lines is None else {input_of(record) for record in latest(lines) if record["status"] == "ok"}
+        if lines is None:
+            return None
+        return {input_of(record) for record in latest(lines) if record["status"] in ("ok", "skipped")}
 
     def write(self, *records: Record) -> None:
         """Append the lines of an input: all, or where the run is killed none.
