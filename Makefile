@@ -58,7 +58,7 @@ bench:  ## run gradcam beside its peers (an hour or two, 16 GB; GRADCAM_WEIGHTS 
 	$(PYTHON) benchmarks/odes.py
 	$(PYTHON) benchmarks/ode_training.py
 	$(PYTHON) benchmarks/engines.py
-	$(PYTHON) benchmarks/soak.py
+	$(PYTHON) benchmarks/soak.py --keep
 	$(PYTHON) benchmarks/bench.py
 
 wheel: $(VENV)/ready  ## build the wheel

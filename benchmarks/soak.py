@@ -1,10 +1,10 @@
 """A long run: do memory, open files and threads stay as they are, and do the last images come as quickly as the first?
 
 Usage:
-    python benchmarks/soak.py [--images 20000]
+    python benchmarks/soak.py [--images 20000] [--keep]
 
 The built-in network explains photos of 32x32 pixels, each under a name of its own, in one run of the command, with maps
-and arrays written. Printed, and written to soak.json.
+and arrays written. The figures are printed, and with --keep written to soak.json.
 """
 
 from __future__ import annotations
@@ -30,7 +30,9 @@ def main() -> None:
     """Make the photos, run, and tell."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--images", type=int, default=20_000)
-    count = parser.parse_args().images
+    parser.add_argument("--keep", action="store_true")
+    options = parser.parse_args()
+    count = options.images
     with tempfile.TemporaryDirectory() as folder:
         make_photos(Path(folder) / "photos", count)
         samples = run(Path(folder), count)
@@ -44,7 +46,8 @@ def main() -> None:
         "threads": [sample["threads"] for sample in samples],
         "last_thousand_over_first": round(last["seconds"] / first["seconds"], 2),
     }
-    (HERE / "soak.json").write_text(json.dumps(found) + "\n")
+    if options.keep:
+        (HERE / "soak.json").write_text(json.dumps(found) + "\n")
     print(json.dumps(found, indent=1))
 
 
