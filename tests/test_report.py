@@ -418,6 +418,15 @@ def test_an_interrupted_run_has_its_report(tmp_path):
     check_place(tmp_path)
 
 
+def test_to_write_nothing_leaves_all_as_it_was(tmp_path):
+    with Recorder(tmp_path, RUN, Album(tmp_path)) as recorder:
+        recorder.write(OK)
+    before = (tmp_path / "report/run.jsonl").read_bytes()
+    with Recorder(tmp_path, RUN, Album(tmp_path)) as recorder:
+        recorder.write()
+    assert (tmp_path / "report/run.jsonl").read_bytes() == before
+
+
 def test_a_killed_run_has_its_report_afterwards(tmp_path):
     recorder = Recorder(tmp_path, RUN, Album(tmp_path)).__enter__()
     recorder.write(OK)

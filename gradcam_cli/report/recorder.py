@@ -79,7 +79,9 @@ class Recorder:
         Raises:
             OutputError: they cannot be written.
         """
-        if records and not self._journal.begun:
+        if not records:
+            return
+        if not self._journal.begun:
             self._put({"status": "run", **self._began, "started": self._started, "versions": versions()})
         self._put(*records)
 
