@@ -25,7 +25,7 @@ def main() -> int:
         print(done.stderr.decode(errors="replace"), file=sys.stderr)
         return 2
     lines, known, holes = told(found)
-    said = f"{known} of them could be looked up, with {holes} known holes" if known else "the index tells of no holes"
+    said = f"{known} of them could be looked up, with {holes} known holes" if known else "none could be looked up"
     print("\n".join([*lines, f"{len(found)} versions are pinned: {said}"]))
     return int(holes > 0)
 
