@@ -21,19 +21,21 @@ import keras
 import numpy as np
 from matplotlib.figure import Figure
 
-from gradcam_cli import pipeline
-from gradcam_cli.models import load_model
-from gradcam_cli.neuralode.classifier import build_classifier
-from gradcam_cli.neuralode.data import Data, load_data, on_canvas
-from gradcam_cli.neuralode.depth import prepare_depths, read_depths
-from gradcam_cli.neuralode.layer import find_block
-from gradcam_cli.neuralode.scoring import evaluate
-from gradcam_cli.neuralode.strip import enlarged_overlay
-from gradcam_cli.neuralode.training import Recipe, Trainer
-from gradcam_cli.photos import Photo
-from gradcam_cli.render import encode_figure, sheet
-from gradcam_cli.results import Explanation, write
-from gradcam_cli.runs import Request
+from gradcam_cli.images.load import Photo
+from gradcam_cli.models.classifier import load_model
+from gradcam_cli.neuralode.explain.depth import prepare_depths, read_depths
+from gradcam_cli.neuralode.explain.plots import enlarged_overlay
+from gradcam_cli.neuralode.layers.ode_block import find_block
+from gradcam_cli.neuralode.layers.odenet import build_classifier
+from gradcam_cli.neuralode.training.config import Recipe
+from gradcam_cli.neuralode.training.datasets import Data, load_data, on_canvas
+from gradcam_cli.neuralode.training.evaluate import evaluate
+from gradcam_cli.neuralode.training.trainer import Trainer
+from gradcam_cli.output.figures import encode_figure, sheet
+from gradcam_cli.pipeline import stages
+from gradcam_cli.pipeline.config import Request
+from gradcam_cli.pipeline.results import Explanation
+from gradcam_cli.storage.files import write
 
 FACTOR, LEARNED, CASES, FRAMES, EXAMPLES = 2, 12_000, 500, 11, 5
 STEM = 2
@@ -102,7 +104,7 @@ def count(
     run = prepare_depths(classifier, Request(methods=(method,), batch_size=60), depths, block)
     photos = [Photo(f"{i}", np.repeat(x, 3, axis=-1)) for i, x in enumerate(data.x_test)]
     hits, examples = [], []
-    for i, result in enumerate(pipeline.explain_photos(run, photos)):
+    for i, result in enumerate(stages.explain_photos(run, photos)):
         if len(hits) == CASES:
             break
         if not isinstance(result, list) or result[0].prediction.index != data.y_test[i]:

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gradcam_cli.engines.work import Finished, Job
-from gradcam_cli.inputs import Source
-from gradcam_cli.photos import Photo
-from gradcam_cli.results import Explanation, Unexplained
+from gradcam_cli.engines.job import Finished, Job
+from gradcam_cli.images.load import Photo, Unexplained
+from gradcam_cli.images.source import Source
+from gradcam_cli.pipeline.results import Explanation
 
 if TYPE_CHECKING:
-    from gradcam_cli.runs import Run
+    from gradcam_cli.pipeline.run import Run
 
 SIDE = 8
 
@@ -44,8 +44,9 @@ class Stub:
 
     def load(self) -> Run:
         """Load the network."""
-        from gradcam_cli.models import load_model
-        from gradcam_cli.runs import Request, prepare_run
+        from gradcam_cli.models.classifier import load_model
+        from gradcam_cli.pipeline.config import Request
+        from gradcam_cli.pipeline.run import prepare_run
 
         return prepare_run(load_model(self.model, preprocessing="none"), Request(batch_size=self.batch_size))
 

@@ -61,8 +61,8 @@ def measure(engine: str, count: int, model: str) -> dict[str, Any]:
     work = Stub(model, BATCH)
     began = time.perf_counter()
     if engine == "ray":
-        from gradcam_cli.engines.cluster import Cluster
-        from gradcam_cli.engines.ray_data import run_on_ray
+        from gradcam_cli.engines.ray_cluster import Cluster
+        from gradcam_cli.engines.ray_engine import run_on_ray
 
         finished = run_on_ray(jobs(count), work, Cluster(batch_size=BATCH))
     else:

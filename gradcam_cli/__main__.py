@@ -10,8 +10,8 @@ def main() -> None:
     # NumPy's products are small here: threads of its own for them would wait, spinning, where the
     # network computes, which took a quarter of all time. NumPy reads this when it is first imported.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    from gradcam_cli.commands import gradcam
-    from gradcam_cli.interrupts import heed_interrupts
+    from gradcam_cli.cli import gradcam
+    from gradcam_cli.cli.signals import heed_interrupts
 
     heed_interrupts()
     gradcam.main()

@@ -22,12 +22,12 @@ with atheris.instrument_imports(include=["gradcam_cli", "PIL"]):
     from PIL import Image
 
     Image.init()  # all formats, so that their branches are seen
-    from gradcam_cli.annotations import read_annotations
     from gradcam_cli.errors import GradcamError
-    from gradcam_cli.images import decode
-    from gradcam_cli.labels import read_labels
-    from gradcam_cli.regions import region
-    from gradcam_cli.report.lines import latest, read_lines
+    from gradcam_cli.evaluation.annotations import read_annotations
+    from gradcam_cli.evaluation.annotations.masks import region
+    from gradcam_cli.images.decode import decode
+    from gradcam_cli.models.labels import read_labels
+    from gradcam_cli.report.run_records import latest, read_lines
 
 COCO = {
     "images": [{"id": 1, "file_name": "a.png"}],

@@ -1,4 +1,4 @@
-"""Write gradcam_cli/data/applications.json: what is known of each classifier of `keras.applications`.
+"""Write gradcam_cli/models/data/applications.json: what is known of each classifier of `keras.applications`.
 
 Usage: python tools/make_applications.py
 
@@ -18,9 +18,9 @@ import keras
 import numpy as np
 from keras.src.utils import file_utils
 
-from gradcam_cli.layers import default_layer, plane_layers
+from gradcam_cli.network.layers import default_layer, plane_layers
 
-TABLE = Path(__file__).parent.parent / "gradcam_cli/data/applications.json"
+TABLE = Path(__file__).parent.parent / "gradcam_cli/models/data/applications.json"
 FREE_SIZE = 224  # MobileNetV3 leaves its size open
 
 

@@ -1,4 +1,4 @@
-"""Write gradcam_cli/data/digits.npz from scikit-learn's copy of the UCI handwritten digits.
+"""Write gradcam_cli/neuralode/training/data/digits.npz from scikit-learn's copy of the UCI handwritten digits.
 
 Usage: python tools/make_digits.py     (needs scikit-learn)
 """
@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from sklearn.datasets import load_digits
 
-TARGET = Path(__file__).parent.parent / "gradcam_cli/data/digits.npz"
+TARGET = Path(__file__).parent.parent / "gradcam_cli/neuralode/training/data/digits.npz"
 
 
 def main() -> None:

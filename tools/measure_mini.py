@@ -16,10 +16,10 @@ from scipy import ndimage
 from train_mini import read_images
 
 from gradcam_cli import Classifier, explain, load_model
-from gradcam_cli.views import FITS
+from gradcam_cli.images.fit import FITS
 
 ROOT = Path(__file__).parent.parent
-CARD = ROOT / "gradcam_cli/data/mini.json"
+CARD = ROOT / "gradcam_cli/models/data/mini.json"
 CATS = ("Egyptian_Mau", "Persian", "Siamese")
 TILE = 32
 

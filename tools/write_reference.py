@@ -15,7 +15,7 @@ from pathlib import Path
 
 import click
 
-from gradcam_cli.commands import gradcam
+from gradcam_cli.cli import gradcam
 
 ROOT = Path(__file__).parent.parent
 WIDTH = 100

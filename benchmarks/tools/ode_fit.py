@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from gradcam_cli.neuralode.spiral import SpiralNetwork, Trajectory, fit_error
+from gradcam_cli.neuralode.demos.spiral import SpiralNetwork, Trajectory, fit_error
 
 NAMES = ("w1", "b1", "w2", "b2")
 EARLY = 1

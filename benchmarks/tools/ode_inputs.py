@@ -13,7 +13,7 @@ import keras
 import numpy as np
 from ode_harness import Arrays
 
-from gradcam_cli.neuralode.spiral import SpiralNetwork, draw_batches, true_trajectory
+from gradcam_cli.neuralode.demos.spiral import SpiralNetwork, draw_batches, true_trajectory
 
 SEED = 0
 CHANNELS, SIDE, BATCH = 64, 6, 128

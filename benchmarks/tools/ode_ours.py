@@ -12,8 +12,8 @@ import numpy as np
 import tensorflow as tf
 from ode_harness import Arrays, Contender, Setting, measure
 
-from gradcam_cli.neuralode.classifier import ConvField
-from gradcam_cli.neuralode.solve import odeint
+from gradcam_cli.neuralode.layers.odenet import ConvField
+from gradcam_cli.neuralode.solver.odeint import odeint
 
 
 class Field(NamedTuple):

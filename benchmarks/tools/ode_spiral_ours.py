@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gradcam_cli.neuralode.spiral import SpiralNetwork, Trajectory, learn
+from gradcam_cli.neuralode.demos.spiral import SpiralNetwork, Trajectory, learn
 
 EVERY = 20
 NAMES = ("w1", "b1", "w2", "b2")

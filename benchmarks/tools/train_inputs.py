@@ -12,8 +12,9 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from gradcam_cli.neuralode.classifier import build_classifier
-from gradcam_cli.neuralode.data import draw_batches, load_data
+from gradcam_cli.neuralode.layers.odenet import build_classifier
+from gradcam_cli.neuralode.training.batches import draw_batches
+from gradcam_cli.neuralode.training.datasets import load_data
 
 SEED, BATCH = 0, 128
 

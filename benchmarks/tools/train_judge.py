@@ -16,8 +16,8 @@ import numpy as np
 from train_harness import FIELD, Arrays
 from train_ours import gradient
 
-from gradcam_cli.neuralode.classifier import build_classifier
-from gradcam_cli.neuralode.data import DIGITS
+from gradcam_cli.neuralode.layers.odenet import build_classifier
+from gradcam_cli.neuralode.training.datasets import DIGITS
 
 CLOSE = 1e-6
 

@@ -18,9 +18,10 @@ import numpy as np
 import tensorflow as tf
 from train_harness import RATE, THREADS
 
-from gradcam_cli.neuralode.classifier import build_classifier
-from gradcam_cli.neuralode.data import DIGITS, Data
-from gradcam_cli.neuralode.training import Recipe, Trainer
+from gradcam_cli.neuralode.layers.odenet import build_classifier
+from gradcam_cli.neuralode.training.config import Recipe
+from gradcam_cli.neuralode.training.datasets import DIGITS, Data
+from gradcam_cli.neuralode.training.trainer import Trainer
 
 STEPS = 2
 STAGES = 6

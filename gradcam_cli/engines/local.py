@@ -8,9 +8,9 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from gradcam_cli.engines.work import Finished, Job, Work
-from gradcam_cli.ordered import cores, in_order
-from gradcam_cli.photos import Photo
+from gradcam_cli.engines.job import Finished, Job, Work
+from gradcam_cli.images.load import Photo
+from gradcam_cli.pipeline.parallel import cores, in_order
 
 
 def run_here(
@@ -39,7 +39,7 @@ def _explain_all(
     items: Iterable[tuple[Job, Photo | None]], work: Work, workers: int | None, before_load: Callable[[], None]
 ) -> Generator[Finished]:
     before_load()
-    from gradcam_cli import pipeline
+    from gradcam_cli.pipeline import stages
 
     run = work.load()
     workers = workers or cores()
@@ -53,12 +53,12 @@ def _explain_all(
 
     def read_and_see(item: tuple[Job, Photo | None]) -> Any:
         job, photo = item
-        return pipeline.see(run, photo or work.read(job))
+        return stages.see(run, photo or work.read(job))
 
     def explain_and_finish(scored: tuple[Job, Any]) -> Finished:
-        return work.finish(scored[0], pipeline.explain(run, scored[1]))
+        return work.finish(scored[0], stages.explain(run, scored[1]))
 
     with ThreadPoolExecutor(workers) as pool:
         seen = in_order(pool, read_and_see, noted(), ahead)
-        scored = ((taken.popleft(), one) for one in pipeline.score(run, seen))
+        scored = ((taken.popleft(), one) for one in stages.score(run, seen))
         yield from in_order(pool, explain_and_finish, scored, ahead)

@@ -7,14 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gradcam_cli.errors import InputError, OutputError
-from gradcam_cli.files import open_bytes
-from gradcam_cli.report.album import Album
+from gradcam_cli.report.backfill import with_pictures
 from gradcam_cli.report.document import document_of, metrics_of, rows_of, steps_of
-from gradcam_cli.report.journal import kept_lines
-from gradcam_cli.report.lines import FOLDER, LINES, Record, latest, read_lines, saved_lines
-from gradcam_cli.report.older import with_pictures
+from gradcam_cli.report.image_store import Album
 from gradcam_cli.report.page import render
-from gradcam_cli.results import write
+from gradcam_cli.report.run_log import kept_lines
+from gradcam_cli.report.run_records import FOLDER, LINES, Record, latest, read_lines, saved_lines
+from gradcam_cli.storage.files import open_bytes, write
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -66,8 +65,8 @@ def check_place(directory: Path) -> None:
 
 
 def _plots(directory: Path, records: Sequence[Record], entries: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    from gradcam_cli.images import encode
-    from gradcam_cli.render import figure_pixels
+    from gradcam_cli.images.encode import encode
+    from gradcam_cli.output.figures import figure_pixels
 
     for name, figure in _figures(records, entries):
         pixels = figure_pixels(figure)
@@ -78,7 +77,7 @@ def _plots(directory: Path, records: Sequence[Record], entries: Sequence[dict[st
 
 def _figures(records: Sequence[Record], entries: Sequence[dict[str, Any]]) -> Iterator[tuple[str, Figure]]:
     """Draw the metrics of an evaluation, or the drifts of a comparison."""
-    from gradcam_cli.plots import draw_evaluation, plot_values
+    from gradcam_cli.evaluation.plots import draw_evaluation, plot_values
 
     if rows := rows_of(records):
         yield from draw_evaluation(rows, list(metrics_of(records)), steps_of(records))

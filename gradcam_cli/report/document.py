@@ -6,11 +6,11 @@ from collections.abc import Iterable, Sequence
 from statistics import mean
 from typing import Any
 
-from gradcam_cli.drift import DRIFTS
-from gradcam_cli.metrics.measured import Row, Step, insensitive, summarise
-from gradcam_cli.metrics.tables import METRICS
+from gradcam_cli.evaluation.drift import DRIFTS
+from gradcam_cli.evaluation.metrics.registry import METRICS
+from gradcam_cli.evaluation.metrics.summary import Row, Step, insensitive, summarise
 from gradcam_cli.report.entries import entries_of, visible
-from gradcam_cli.report.lines import Record
+from gradcam_cli.report.run_records import Record
 
 SETTINGS = (
     *("model", "weights", "layer", "method", "class_asked", "score", "fit", "preprocessing", "precision", "batch_size"),

@@ -8,12 +8,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 from urllib.parse import quote
 
-from gradcam_cli.applications import find_application
-from gradcam_cli.drift import DRIFTS, Change
-from gradcam_cli.messages import one_line
-from gradcam_cli.methods import INPUT
-from gradcam_cli.metrics.measured import WITHOUT_RELU
-from gradcam_cli.report.lines import RESULTS, Record, input_of
+from gradcam_cli.console import one_line
+from gradcam_cli.evaluation.drift import DRIFTS, Change
+from gradcam_cli.evaluation.metrics.summary import WITHOUT_RELU
+from gradcam_cli.methods.registry import INPUT
+from gradcam_cli.models.catalog import find_application
+from gradcam_cli.report.run_records import RESULTS, Record, input_of
 
 USUAL: Record = {
     "score": "logit",

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 _FOLDER = Path(__file__).parent
-_SCRIPTS = ("state.js", "gallery.js", "detail.js", "stage.js", "facts.js", "curve.js", "script.js")
+_SCRIPTS = ("state.js", "gallery.js", "detail.js", "viewer.js", "details.js", "sparkline.js", "main.js")
 """In the order of the page; the last one starts."""
 _FAILURES = 50
 """How many failed inputs the summary names; the gallery's filter shows all."""
@@ -36,7 +36,7 @@ def render(document: dict[str, Any]) -> str:
     environment = Environment(
         autoescape=True,
         undefined=StrictUndefined,
-        loader=FileSystemLoader(_FOLDER),
+        loader=FileSystemLoader(_FOLDER / "templates"),
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -57,7 +57,7 @@ def render(document: dict[str, Any]) -> str:
 
 
 def _read(name: str) -> str:
-    return (_FOLDER / name).read_text(encoding="utf-8")
+    return (_FOLDER / "assets" / name).read_text(encoding="utf-8")
 
 
 def _policy(style: str, script: str) -> str:

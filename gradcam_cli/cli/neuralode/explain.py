@@ -1,0 +1,164 @@
+"""`gradcam neuralode explain`: Grad-CAM along the depth of an ODE."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gradcam_cli.cli.click_extensions import GroupedCommand, under
+from gradcam_cli.cli.options import (
+    allow_unsafe_option,
+    input_options,
+    labels_option,
+    message_options,
+    preprocess_option,
+    start,
+    start_tensorflow,
+)
+from gradcam_cli.cli.report_options import AGAIN, check_report, open_report, report_option
+from gradcam_cli.cli.signals import check_interrupts
+from gradcam_cli.console import log, progress
+from gradcam_cli.errors import UsageError
+from gradcam_cli.images.discover import find_sources, gather, no_image
+from gradcam_cli.images.fit import FITS
+from gradcam_cli.images.source import Source
+from gradcam_cli.methods.registry import names_of_kind
+from gradcam_cli.models.class_selection import split_ranks
+from gradcam_cli.neuralode.solver.tableaus import SOLVERS
+from gradcam_cli.output.destination import TREE, Destination
+from gradcam_cli.output.naming import plan_outputs
+from gradcam_cli.storage.paths import is_url, place
+
+KINDS = {"strip": ".png", "gif": ".gif", "apng": ".apng", "npz": ".npz"}
+"""What can be saved of an image, each with its suffix."""
+DEPTHS_AGAIN = (*AGAIN, "at", "frames", "block", "asked", "method", "solver", "tolerance")
+"""Options that a command needs to make the maps again."""
+_what, _output = under("What to explain"), under("Output")
+
+EPILOG = """\
+Examples:
+  gradcam neuralode explain 7.png --model net.keras               five depths
+  gradcam neuralode explain 7.png --model net.keras --at 0,0.5,1  these depths
+  gradcam neuralode explain digits/ --model net.keras --frames 30 --save gif
+  gradcam neuralode explain 7.png --model net.keras --save npz --json
+"""
+
+
+class DepthsType(click.ParamType):
+    """Depths, separated by commas: `0,0.5,1`."""
+
+    name = "t,t,..."
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> list[float]:
+        """Return the depths."""
+        try:
+            return [float(part) for part in str(value).split(",")]
+        except ValueError as error:
+            raise UsageError(f"--at {value}: expected depths such as 0,0.25,0.5,0.75,1") from error
+
+
+@click.command(cls=GroupedCommand, epilog=EPILOG, short_help="Show what a classifier sees at every depth t.")
+@click.argument("inputs", metavar="IMAGE...", nargs=-1, type=click.Path())
+@input_options
+@_what("-m", "--model", required=True, metavar="FILE", help="A .keras file that holds an ODEBlock.")
+@labels_option
+@preprocess_option
+@allow_unsafe_option
+@_what("--at", type=DepthsType(), metavar="T,T,...", help="Depths. [default: five, evenly spaced]")
+@_what("--frames", type=click.IntRange(2), metavar="N", help="So many depths, evenly spaced.")
+@_what("--block", metavar="NAME", help="The ODEBlock, where the model has several.")
+@_what("-c", "--class", "asked", default="top", show_default=True, metavar="CLASS", help="Index, name or top.")
+@_what(
+    "--method",
+    type=click.Choice(names_of_kind("cam", "baseline")),
+    default="gradcam",
+    show_default=True,
+    help="How a map is made.",
+)
+@_what("--fit", type=click.Choice(FITS), default="squash", show_default=True, help="How a photo is made to fit.")
+@_what("--solver", type=click.Choice(list(SOLVERS)), help="Of both solves. [default: the model's]")
+@_what(
+    "--tolerance",
+    type=click.FloatRange(0, min_open=True),
+    default=1e-5,
+    show_default=True,
+    metavar="X",
+    help="Of both solves, relative and absolute.",
+)
+@_output("-o", "--output", metavar="DIR|FILE", help="A directory, or a file for one image. [here; gradcam_out/]")
+@report_option
+@_output("--save", "kinds", multiple=True, type=click.Choice(list(KINDS)), help="Repeatable. [default: strip]")
+@_output("--alpha", type=click.FloatRange(0, 1), default=0.5, show_default=True, metavar="X", help="Of the maps.")
+@_output("--cmap", default="jet", show_default=True, metavar="NAME", help="Any colour map of matplotlib.")
+@message_options
+@click.pass_context
+def explain(ctx: click.Context, /, **options: Any) -> int:
+    """Show what a network with an ODE in its middle sees at every depth t.
+
+    The adjoint a(t) = dy_c/dz(t) is the gradient that Grad-CAM averages: one solve backward gives the weights and a map
+    for every t. The strip shows the maps, each divided by its own maximum, and below them how long a(t) is: how much
+    the score depends on the state at that depth.
+    """
+    start(ctx, quiet=options["quiet"], verbose=options["verbose"], debug=options["debug"])
+    if options["at"] and options["frames"]:
+        raise UsageError("--at and --frames: expected one of them, got both")
+    if len(split_ranks([options["asked"]])) > 1:
+        raise UsageError(f"--class {options['asked']}: expected one class, got several")
+    if options["report"]:
+        options["output"] = options["output"] or str(TREE)
+        check_report(options, into_directory=not _names_file(place(options["output"])))
+    inputs = gather(options["inputs"], options["files_from"], nul=options["null"])
+    jobs = list(_plan(inputs, options))
+    if not jobs:
+        raise no_image(inputs)
+    log.info("loading %s", options["model"])
+    stdout = sys.stdout
+    start_tensorflow(ctx, verbose=options["verbose"] or options["debug"])
+    from gradcam_cli.cli.neuralode.explain_run import Writer, explained, prepare
+
+    run, depths = prepare(options)
+    counts: Counter[str] = Counter()
+    with (
+        open_report(ctx, options, place(options["output"] or TREE), len(jobs), again=DEPTHS_AGAIN) as recorder,
+        progress("explaining", len(jobs)) as advance,
+    ):
+        writer = Writer(options, depths, stdout, recorder)
+        for one in explained(run, jobs, options["max_pixels"]):
+            counts[writer.finish(one)] += 1
+            advance(1)
+            check_interrupts()
+    return 0 if not counts["failed"] else 1 if counts["ok"] else 3
+
+
+def _plan(inputs: Sequence[str], options: dict[str, Any]) -> Iterator[tuple[Source, dict[str, Path]]]:
+    """Give each image its files: NAME_gradcam_depth and a suffix."""
+    target, kinds = place(options["output"]) if options["output"] else None, options["kinds"]
+    named = target if target and _names_file(target) else None
+    if named and (kinds not in ((), (_kind(named),))):
+        raise UsageError(
+            f"-o {named}: expected a name for {', '.join(kinds)}", "name a directory to save several kinds"
+        )
+    kinds = (_kind(named),) if named else tuple(dict.fromkeys(kinds)) or ("strip",)
+    directory = None if named else target
+    sources = find_sources(inputs, skip=directory or TREE)
+    ending = "_gradcam_panel.png"
+    for number, (source, outputs) in enumerate(
+        plan_outputs(sources, Destination(("panel",), directory), [("", "", "")], inputs)
+    ):
+        if named and number:
+            raise UsageError(f"-o {named}: expected one input, got several", "name a directory instead")
+        start = str(outputs[0].path).removesuffix(ending)
+        yield source, {kind: named or place(f"{start}_gradcam_depth{KINDS[kind]}") for kind in kinds}
+
+
+def _names_file(path: Path) -> bool:
+    return path.suffix.lower() in KINDS.values() and (is_url(path) or not path.is_dir())
+
+
+def _kind(path: Path) -> str:
+    return next(kind for kind, suffix in KINDS.items() if suffix == path.suffix.lower())

@@ -1,0 +1,108 @@
+"""Everything the program says to a person, on standard error; results never come this way.
+
+The library logs to `log`; the command line decides what of it is shown. Progress bars are drawn
+only while the command line has switched them on and standard error is a terminal.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import re
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+
+log = logging.getLogger("gradcam_cli")
+log.addHandler(logging.NullHandler())
+
+_bars_wanted = False
+_bar: Progress | None = None
+
+
+class _Handler(logging.Handler):
+    """Print a record as `note: ...`, or plainly when it only tells what is going on."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        make_room()
+        prefix = "note: " if record.levelno >= logging.WARNING else ""
+        print(prefix + record.getMessage(), file=sys.stderr, flush=True)
+
+
+def on_terminal() -> bool:
+    """Whether a person is watching standard error."""
+    return sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def show_messages(*, quiet: bool = False, verbose: bool = False) -> None:
+    """Show the library's messages on standard error, as the command line promises."""
+    global _bars_wanted
+    warnings.filterwarnings("ignore", module=r"PIL\.")  # of odd metadata; what matters becomes an error
+    _bars_wanted = on_terminal() and not quiet and not verbose
+    level = logging.INFO if on_terminal() else logging.WARNING
+    log.setLevel(logging.ERROR if quiet else logging.DEBUG if verbose else level)
+    for handler in list(log.handlers):
+        log.removeHandler(handler)
+    log.addHandler(_Handler())
+
+
+def say_error(message: str, hint: str | None = None) -> None:
+    """Write `error: ...` and `hint: ...`, one line each, whatever the text holds."""
+    make_room()
+    print("error: " + one_line(message), file=sys.stderr)
+    if hint:
+        print("hint: " + one_line(hint), file=sys.stderr)
+    sys.stderr.flush()
+
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+
+
+def one_line(text: str) -> str:
+    r"""Return the text with control and direction marks written as escapes (`\n`, `\x1b`)."""
+    return _CONTROL.sub(lambda match: ascii(match[0])[1:-1], text)
+
+
+@contextlib.contextmanager
+def progress(description: str, total: int | None, *, in_bytes: bool = False) -> Iterator[Callable[[int], None]]:
+    """Draw a progress bar on a terminal; elsewhere do nothing.
+
+    Yields:
+        A function that moves the bar on by a number of steps.
+    """
+    global _bar
+    if not _bars_wanted or total == 1:
+        yield lambda steps: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    count = DownloadColumn() if in_bytes else MofNCompleteColumn()
+    columns = (TextColumn("{task.description}"), BarColumn(), count, TimeRemainingColumn())
+    with Progress(
+        *columns,
+        console=Console(stderr=True),
+        transient=True,
+        auto_refresh=False,  # drawn between two lines of text, never within one
+        redirect_stdout=False,
+        redirect_stderr=False,
+    ) as bars:
+        task = bars.add_task(description, total=total)
+        outer, _bar = _bar, bars
+        try:
+            yield lambda steps: bars.update(task, advance=steps, refresh=True)
+        finally:
+            _bar = outer
+
+
+def make_room() -> None:
+    """Wipe the progress bar, if there is one, so that a line of text can take its place."""
+    if _bar:
+        sys.stderr.write("\r\x1b[2K")
+        sys.stderr.flush()

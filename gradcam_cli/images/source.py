@@ -1,0 +1,77 @@
+"""One input of a run: a file, a URL or standard input, and its bytes."""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from gradcam_cli.errors import InputError
+from gradcam_cli.storage import remote
+from gradcam_cli.storage.paths import is_url
+
+SUFFIXES = frozenset(
+    [".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp"]
+)
+NO_FILES = (
+    *((stat.S_ISFIFO, "a pipe"), (stat.S_ISSOCK, "a socket")),
+    *((stat.S_ISCHR, "a device"), (stat.S_ISBLK, "a device")),
+)
+MAX_BYTES = 1 << 31
+"""Larger than any image that is decoded."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """One image to explain.
+
+    Attributes:
+        name: as the person gave it or as it was found; `-` for standard input.
+        relative: its place below the directory that was asked for; None for a file asked for by name.
+    """
+
+    name: str
+    relative: Path | None = None
+
+    def read(self, most: int = MAX_BYTES) -> bytes:
+        """Return the file's bytes.
+
+        Args:
+            most: bytes that a file of this machine may have.
+
+        Raises:
+            InputError: it is missing, not a file, too large, or cannot be read.
+        """
+        try:
+            if self.name == "-":
+                return sys.stdin.buffer.read()
+            if is_url(self.name):
+                return remote.read(self.name)
+            _check_kind(os.stat(self.name), most)  # to open a device may already do something
+            with open(self.name, "rb", opener=_open_at_once) as file:
+                _check_kind(os.fstat(file.fileno()), most)
+                return file.read()
+        except OSError as error:
+            raise InputError(f"cannot be read: {error.strerror or error}") from error
+        except ValueError as error:  # a NUL in the name
+            raise InputError(f"cannot be read: {error}") from error
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    """Open without waiting for the other end of a pipe that took the place of a file."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+def _check_kind(found: os.stat_result, most: int) -> None:
+    """Refuse what is no file, or one that no image of the allowed size fills."""
+    for is_kind, kind in NO_FILES:
+        if is_kind(found.st_mode):
+            hint = "- reads standard input" if kind == "a pipe" else None
+            raise InputError(f"expected an image file, got {kind}", hint)
+    if found.st_size > most:
+        raise InputError(
+            f"too large: expected at most {most:,} bytes, got {found.st_size:,}",
+            "raise --max-pixels if you trust the file",
+        )

@@ -1,0 +1,99 @@
+"""All methods by name, and the maps that a request for several of them makes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from gradcam_cli.errors import UsageError
+from gradcam_cli.methods import baselines, cam, perturbation, pixel_gradients
+from gradcam_cli.methods.cam import Cam
+from gradcam_cli.methods.perturbation import PATCH
+from gradcam_cli.methods.pixel_gradients import SAMPLES, STEPS
+
+
+@dataclass(frozen=True)
+class Method:
+    """How one method computes its map.
+
+    Attributes:
+        function: of (A, dA) for the kinds `cam` and `baseline`, of (scorer, inputs) for `attribution`.
+        kind: `cam` needs only the activations and their gradient, which all such methods share;
+            `baseline` also, and ignores the class; `attribution` runs the network for each image and class.
+        cost: passes of an `attribution` method through the network for one image and class, in words.
+        uses_layer: whether the map depends on the chosen layer and has its resolution.
+        negatable: whether the negated gradient gives the counterfactual (Selvaraju et al. 2017, section 3.3).
+    """
+
+    function: Callable[..., Cam]
+    kind: Literal["cam", "baseline", "attribution"]
+    cost: str = ""
+    uses_layer: bool = True
+    negatable: bool = False
+
+
+METHODS: dict[str, Method] = {
+    "gradcam": Method(cam.gradcam, "cam", negatable=True),
+    "gradcam++": Method(cam.gradcam_plus_plus, "cam", negatable=True),
+    "hirescam": Method(cam.hirescam, "cam", negatable=True),
+    "layercam": Method(cam.layercam, "cam", negatable=True),
+    "xgradcam": Method(cam.xgradcam, "cam", negatable=True),
+    "eigencam": Method(cam.eigencam, "cam"),
+    "random": Method(baselines.random, "baseline"),
+    "centre": Method(baselines.centre, "baseline"),
+    "whole": Method(baselines.whole, "baseline"),
+    "scorecam": Method(perturbation.scorecam, "attribution", "one forward pass per channel"),
+    "ablationcam": Method(perturbation.ablationcam, "attribution", "one pass downstream of the layer per channel"),
+    "saliency": Method(pixel_gradients.saliency, "attribution", "one backward pass to the pixels", uses_layer=False),
+    "smoothgrad": Method(
+        pixel_gradients.smoothgrad, "attribution", f"{SAMPLES} backward passes to the pixels", uses_layer=False
+    ),
+    "integrated-gradients": Method(
+        pixel_gradients.integrated_gradients, "attribution", f"{STEPS} backward passes to the pixels", uses_layer=False
+    ),
+    "guided-backprop": Method(
+        pixel_gradients.guided_backprop, "attribution", "one backward pass to the pixels", uses_layer=False
+    ),
+    "guided-gradcam": Method(
+        pixel_gradients.guided_gradcam, "attribution", "one backward pass to the pixels", uses_layer=False
+    ),
+    "occlusion": Method(
+        perturbation.occlusion, "attribution", f"about {(2 * PATCH - 1) ** 2} forward passes", uses_layer=False
+    ),
+}
+"""The values of `--method`."""
+
+INPUT = "input"
+"""Recorded in place of the layer for maps that are made of pixels."""
+
+
+def names_of_kind(*kinds: str) -> tuple[str, ...]:
+    """Return the names of the methods of these kinds."""
+    return tuple(name for name, method in METHODS.items() if method.kind in kinds)
+
+
+def combine(layers: Sequence[str], methods: Sequence[str], classes: Sequence[str]) -> list[tuple[str, str, str]]:
+    """Return (layer, method, class) of every map of an image; a method that uses no layer is computed once."""
+    return [
+        (layer, method, class_)
+        for layer in layers
+        for method in methods
+        for class_ in classes
+        if METHODS[method].uses_layer or layer == layers[0]
+    ]
+
+
+def check_counterfactual(methods: Sequence[str]) -> None:
+    """Check that the methods have a counterfactual.
+
+    Raises:
+        UsageError: a method does not use the gradient at the layer.
+    """
+    for method in methods:
+        if not METHODS[method].negatable:
+            negatable = [name for name, entry in METHODS.items() if entry.negatable]
+            raise UsageError(
+                f"--counterfactual: expected methods that use the gradient at the layer, got {method}",
+                f"supported: {', '.join(negatable)}",
+            )

@@ -1,0 +1,90 @@
+"""Class names, and the classes that a person asks for by number, by name or by rank."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import re
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+from typing import NamedTuple
+
+from gradcam_cli.errors import UsageError
+from gradcam_cli.models.catalog import Application
+
+
+class Labels(NamedTuple):
+    """The names of a model's classes, in the order of its outputs.
+
+    Attributes:
+        names: one a class.
+        ids: WordNet ids such as `n02123045`, or () where there are none.
+    """
+
+    names: tuple[str, ...]
+    ids: tuple[str, ...] = ()
+
+    def name(self, index: int) -> str | None:
+        """Return the name of a class, or None for a class without one."""
+        return self.names[index] if index < len(self.names) else None
+
+    def id(self, index: int) -> str | None:
+        """Return the WordNet id of a class, or None."""
+        return self.ids[index] if index < len(self.ids) else None
+
+
+CIFAR10 = Labels(tuple("airplane automobile bird cat deer dog frog horse ship truck".split()))
+
+
+@functools.cache
+def imagenet_labels() -> Labels:
+    """Return the 1,000 ImageNet classes in the order of `keras.applications`."""
+    text = resources.files("gradcam_cli.models").joinpath("data/imagenet_classes.txt").read_text("utf-8")
+    pairs = [line.split(" ", 1) for line in text.splitlines()]
+    return Labels(tuple(name for _, name in pairs), tuple(wordnet for wordnet, _ in pairs))
+
+
+def labels_of(application: Application) -> Labels:
+    """Return the classes that a model known by name tells apart."""
+    return CIFAR10 if application.built_in else imagenet_labels()
+
+
+def read_labels(path: str | os.PathLike[str]) -> Labels:
+    """Read class names from a text file (one a line), a JSON list, or a Keras class index.
+
+    A Keras class index is a JSON object of `{"0": ["n01440764", "tench"], ...}` or `{"0": "tench"}`.
+
+    Raises:
+        UsageError: the file cannot be read or has another form.
+    """
+    try:
+        text = Path(path).read_text("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"labels {path}: cannot be read: {error}") from error
+    if not text.lstrip().startswith(("[", "{")):
+        return Labels(tuple(line.strip() for line in text.splitlines() if line.strip()))
+    try:
+        entries = json.loads(text)
+        if isinstance(entries, dict):
+            entries = [entries[str(index)] for index in range(len(entries))]
+        if all(isinstance(entry, list) for entry in entries):
+            ids, names = zip(*entries, strict=True)
+            return Labels(_strings(names), _strings(ids))
+        return Labels(_strings(entries))
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise UsageError(
+            f"labels {path}: expected one name a line, a JSON list of names, or a Keras class index, got {error!r}"
+        ) from error
+
+
+def _strings(entries: Sequence[object]) -> tuple[str, ...]:
+    if not all(isinstance(entry, str) for entry in entries):
+        raise TypeError("names that are not text")
+    return tuple(str(entry) for entry in entries)
+
+
+def plain(name: str) -> str:
+    """Return a name without case, and with single spaces for spaces, underscores and hyphens."""
+    return re.sub(r"[\s_-]+", " ", name).strip().casefold()

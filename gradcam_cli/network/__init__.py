@@ -1,0 +1,1 @@
+"""What TensorFlow computes: layers, logits, forward passes with gradients, scores of changed inputs."""

@@ -1,0 +1,1 @@
+"""Keras layers and models that a saved Neural ODE contains."""

@@ -1,0 +1,59 @@
+"""What `odeint` is given, checked."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from gradcam_cli.errors import UsageError
+from gradcam_cli.neuralode.solver.step_size import Control
+from gradcam_cli.neuralode.solver.typing import Tensors
+
+
+def backward_control(control: Control, solver: str | None, rtol: float | None, atol: float | None) -> Control:
+    """Return the options of the backward solve: those of the forward one, but for what is given."""
+    return replace(
+        control,
+        solver=control.solver if solver is None else solver,
+        rtol=control.rtol if rtol is None else rtol,
+        atol=control.atol if atol is None else atol,
+    )
+
+
+def read_state(z0: Any, batch_coupled: bool) -> Tensors:
+    """Return the tensors of a state.
+
+    Raises:
+        UsageError: there are none, they are not of one floating dtype, or have no samples to uncouple.
+    """
+    z = [tf.convert_to_tensor(x) for x in tf.nest.flatten(z0)]
+    dtypes = {x.dtype for x in z}
+    if len(dtypes) != 1 or not dtypes <= {tf.float32, tf.float64}:
+        names = ", ".join(sorted(x.name for x in dtypes)) or "nothing"
+        raise UsageError(f"z0: expected float32 or float64, got {names}", "cast z0")
+    if not batch_coupled and any(x.shape.rank in (None, 0) for x in z):
+        raise UsageError("batch_coupled=False: expected samples along the first axis of z0, got a scalar")
+    return z
+
+
+def read_times(t: Any) -> tf.Tensor:
+    """Return the requested times as float64.
+
+    Raises:
+        UsageError: they are not a sequence of known length, or known not to be finite and in order.
+    """
+    t = tf.cast(tf.convert_to_tensor(t) if tf.is_tensor(t) else np.asarray(t, np.float64), tf.float64)
+    if t.shape.rank != 1 or not t.shape[0]:
+        raise UsageError(f"t: expected times (times,) of known number, got the shape {t.shape}")
+    known = tf.get_static_value(t)
+    if known is None:
+        return t
+    steps = np.diff(known)
+    if not np.isfinite(known).all() or not ((steps > 0).all() or (steps < 0).all()):
+        raise UsageError(
+            f"t: expected finite times that increase or decrease, got {np.array2string(known, threshold=6)}"
+        )
+    return t

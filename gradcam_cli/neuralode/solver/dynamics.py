@@ -1,0 +1,209 @@
+"""f made a pure function: its parameters theta become arguments, and derivatives come from one place.
+
+In all of this z, a and theta are lists of tensors; t is a scalar of z's dtype or, where each sample has a clock of its
+own, of shape (n, 1, ...).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+from tensorflow.python.ops.resource_variable_ops import variable_accessed
+
+from gradcam_cli.errors import UsageError
+from gradcam_cli.neuralode.solver.typing import Tensors
+
+RANDOM = ("Dropout", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "GaussianDropout", "AlphaDropout")
+REFUSED = {
+    "BatchNormalization": "its statistics change with every evaluation, and couple the samples of a batch",
+    **dict.fromkeys(
+        (*RANDOM, "GaussianNoise"), "it is drawn anew at every evaluation, so that there is no one f to solve"
+    ),
+}
+"""Layers that make no differential equation, and why."""
+
+_HALF = (tf.float16, tf.bfloat16)
+
+
+class Field:
+    """dz/dt = f(t, z, theta).
+
+    It holds f weakly, so that a cache of fields does not keep their functions alive.
+
+    Args:
+        f: a Keras layer, or a function (t, z) -> dz/dt; a tensor that a function closes over is a constant.
+        t: a time, as f will be given it.
+        z: a state, tensors in `structure`.
+        structure: of the state, for `tf.nest.pack_sequence_as`.
+
+    Raises:
+        UsageError: f contains a layer of `REFUSED`, or answers in another structure, shape or dtype than z's.
+    """
+
+    def __init__(self, f: Any, t: tf.Tensor, z: Tensors, structure: Any) -> None:
+        f = getattr(f, "python_function", f)  # of a tf.function
+        self._f, self._structure = _weakly(f), structure
+        self._layer = isinstance(f, keras.Layer)
+        if self._layer:
+            refuse_layers(f)
+            if not f.built:
+                f(t, tf.nest.pack_sequence_as(structure, z))
+        read = self._read_by_one_trace(t, z)
+        self._variables = [] if self._layer else read
+        self.slope = tf.function(self._slope, autograph=False)
+        self.slope_and_vjp = tf.function(self._slope_and_vjp, autograph=False)
+
+    @property
+    def theta(self) -> list[Any]:
+        """The parameters: variables."""
+        return list(self._f().trainable_variables) if self._layer else self._variables
+
+    @property
+    def fixed(self) -> list[Any]:
+        """A layer's variables that are not trained."""
+        return list(self._f().non_trainable_variables) if self._layer else []
+
+    def _read_by_one_trace(self, t: tf.Tensor, z: Tensors) -> list[Any]:
+        """Return the variables that f reads; a `tf.function` in it is traced with them, as it is met outside."""
+
+        def once(t: tf.Tensor, z: Tensors) -> Any:
+            with keras.StatelessScope():
+                return self._f()(t, tf.nest.pack_sequence_as(self._structure, z))
+
+        specs = [tf.TensorSpec(x.shape, x.dtype) for x in z]
+        traced = tf.function(once, autograph=False).get_concrete_function(tf.TensorSpec(t.shape, t.dtype), specs)
+        return list(traced.trainable_variables)
+
+    def __call__(self, t: tf.Tensor, z: Tensors, theta: Tensors, fixed: Tensors) -> Tensors:
+        """Return f(t, z), of the shapes and dtype of z."""
+        state = tf.nest.pack_sequence_as(self._structure, z)
+        variables = [getattr(x, "_value", x) for x in self.theta]  # within those of Keras
+        with keras.StatelessScope(zip(self.fixed, fixed, strict=True)), _reading(variables, theta):
+            dz = self._f()(t, state)
+        _refuse_unseen(variables)
+        return [_like(x, y) for x, y in zip(self._flat(dz), z, strict=True)]
+
+    def _flat(self, dz: Any) -> Tensors:
+        try:
+            tf.nest.assert_same_structure(self._structure, dz, check_types=False)
+        except (TypeError, ValueError) as error:
+            raise UsageError(f"f(t, z): expected the structure of z, got {tf.nest.map_structure(type, dz)}") from error
+        return [tf.convert_to_tensor(x) for x in tf.nest.flatten(dz)]
+
+    def _slope(self, t: tf.Tensor, z: Tensors, theta: Tensors, fixed: Tensors) -> Tensors:
+        return self(t, z, theta, fixed)
+
+    def _slope_and_vjp(
+        self, t: tf.Tensor, z: Tensors, a: Tensors, theta: Tensors, fixed: Tensors, of_theta: bool, of_t: bool
+    ) -> tuple[Tensors, Tensors, Tensors]:
+        """Return f, -a df/dz, and -a df/d(theta, t) as far as asked for, from one pass forward and one back.
+
+        Source:
+            Chen et al. 2018, Neural Ordinary Differential Equations, appendix B.2, and the seed's derivation.
+        """
+        sources = [*(theta if of_theta else []), *([t] if of_t else [])]
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch([*z, *sources])
+            dz = self(t, z, theta, fixed)
+        gradients = tape.gradient(
+            dz, [*z, *sources], [-x for x in a], unconnected_gradients=tf.UnconnectedGradients.ZERO
+        )
+        gradients = [tf.convert_to_tensor(x) for x in gradients]
+        return dz, gradients[: len(z)], gradients[len(z) :]
+
+
+def _weakly(f: Callable[..., Any]) -> Callable[[], Any]:
+    """Return a function that returns f as long as something else holds it."""
+    try:
+        return weakref.WeakMethod(f) if hasattr(f, "__self__") and hasattr(f, "__func__") else weakref.ref(f)
+    except TypeError:
+        return lambda: f
+
+
+def refuse_layers(f: keras.Layer) -> None:
+    """Refuse an f that is not one function of t and z.
+
+    Raises:
+        UsageError: f contains a layer of `REFUSED`.
+    """
+    for layer in f._flatten_layers():
+        for kind in type(layer).__mro__:
+            if kind.__name__ in REFUSED and kind.__module__.startswith("keras"):
+                raise UsageError(
+                    f"f contains {type(layer).__name__} ({layer.name}): {REFUSED[kind.__name__]}",
+                    "use GroupNormalization or LayerNormalization" if "Batch" in kind.__name__ else "leave it out of f",
+                )
+
+
+def _like(dz: tf.Tensor, z: tf.Tensor) -> tf.Tensor:
+    """Return a slope in the dtype and static shape of its state; half precision inside f is welcome."""
+    if dz.dtype != z.dtype and dz.dtype not in _HALF:
+        raise UsageError(
+            f"f(t, z): expected {z.dtype.name} as z is, got {dz.dtype.name}",
+            "make the layer with dtype='float64', or cast z0",
+        )
+    if not dz.shape.is_compatible_with(z.shape):
+        raise UsageError(f"f(t, z): expected the shape {z.shape} of z, got {dz.shape}")
+    if not z.shape.is_fully_defined():
+        dz = tf.reshape(dz, tf.shape(z))
+    dz.set_shape(z.shape)
+    return tf.cast(dz, z.dtype)
+
+
+@contextlib.contextmanager
+def _reading(variables: Sequence[Any], values: Sequence[tf.Tensor]) -> Iterator[None]:
+    """Let whoever reads the variables while the block is traced read these tensors instead.
+
+    So a function that reads variables becomes one of tensors, with the values they had when the solve began. They
+    count as read all the same: what looks for the variables of a function, as `odeint` itself does, finds them.
+    """
+
+    def reader(variable: Any, value: tf.Tensor, read: Callable[..., tf.Tensor]) -> Callable[..., tf.Tensor]:
+        def reads(*arguments: Any, **options: Any) -> tf.Tensor:
+            variable_accessed(variable)
+            return read(value, *arguments, **options)
+
+        return reads
+
+    before = [
+        {name: x.__dict__[name] for name in _READS if name in x.__dict__} for x in variables
+    ]  # an odeint within f
+    try:
+        for variable, value in zip(variables, values, strict=True):
+            variable.__dict__.update({name: reader(variable, value, read) for name, read in _READS.items()})
+        yield
+    finally:
+        for variable, own in zip(variables, before, strict=True):
+            for name in _READS:
+                variable.__dict__.pop(name, None)
+            variable.__dict__.update(own)
+
+
+_READS: dict[str, Callable[..., tf.Tensor]] = {
+    "value": lambda value: value,
+    "read_value": lambda value: value,
+    "sparse_read": lambda value, indices, name=None: tf.gather(value, indices, name=name),
+    "gather_nd": lambda value, indices, name=None: tf.gather_nd(value, indices, name=name),
+}
+"""The methods by which a variable is read, of its value."""
+
+
+def _refuse_unseen(variables: Sequence[Any]) -> None:
+    """Refuse an f that has just read one of the variables itself, and not what it was given for it.
+
+    Raises:
+        UsageError: it has: its gradient would lack this part, and be zero or wrong.
+    """
+    captured = {id(tensor) for tensor, _ in tf.compat.v1.get_default_graph().captures}
+    for variable in variables:
+        if id(variable.handle) in captured:
+            name = variable.name.removesuffix(":0")
+            raise UsageError(
+                f"f reads the variable {name} in a tf.function of its own, where its gradient would be lost",
+                "leave @tf.function away inside f: odeint compiles all of f",
+            )

@@ -1,0 +1,39 @@
+"""Plots of a trained classifier."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+from gradcam_cli.output.figures import _figure
+
+MOST_COUNTS = 20
+"""Classes of a confusion whose counts are written out."""
+
+
+def plot_confusion(confusion: np.ndarray, labels: Sequence[str]) -> Figure:
+    """Draw which class is taken for which: counts, coloured by their share of the row.
+
+    Args:
+        confusion: (classes, classes), rows the true class, columns the predicted one.
+        labels: their names.
+    """
+    side = max(4.5, 0.45 * len(labels) + 2)
+    figure, axes = _figure("what is taken for what", side, side + 0.2)
+    axes.grid(visible=False)
+    shares = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    if len(labels) <= MOST_COUNTS:
+        for (i, j), count in np.ndenumerate(confusion):
+            if count:
+                colour = "white" if shares[i, j] > 0.5 else "black"
+                axes.text(j, i, str(count), ha="center", va="center", fontsize=8, color=colour)
+    axes.set_xticks(range(len(labels)), list(labels), rotation=60 if max(map(len, labels)) > 2 else 0)
+    axes.set_yticks(range(len(labels)), list(labels))
+    axes.set(xlabel="predicted", ylabel="true")
+    return figure

@@ -1,0 +1,118 @@
+"""Maps saved by an earlier run: finding and reading their `.npz` files."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from gradcam_cli.errors import GradcamError, InputError
+from gradcam_cli.images.decode import decode
+from gradcam_cli.storage import remote
+from gradcam_cli.storage.files import open_bytes, read_bytes
+from gradcam_cli.storage.paths import is_url, place, relative
+
+SAME = ("layer", "method", "score", "counterfactual")
+"""What two maps must have in common to be compared."""
+
+COMPARED = {*SAME, "input", "class_index", "class_name"}
+"""What the record of a map must tell for that."""
+
+
+class Saved(NamedTuple):
+    """A map as `--save npz` keeps it.
+
+    Attributes:
+        record: what it is of: input, layer, method, score, class and its probability.
+        map: (H, W) in 0..1.
+        raw: (u, v).
+    """
+
+    record: dict[str, Any]
+    map: np.ndarray
+    raw: np.ndarray
+
+
+def find_results(directory: Path) -> dict[str, Path]:
+    """Return the arrays of a directory of results, by their names within it.
+
+    Raises:
+        InputError: it holds none.
+    """
+    try:
+        found = {relative(str(path), directory): path for path in sorted(_arrays_below(directory))}
+    except FileNotFoundError:
+        found = {}
+    except OSError as error:
+        raise InputError(f"{directory} cannot be read: {error.strerror or error}") from error
+    if not found:
+        raise InputError(f"{directory} holds no results: expected .npz files, found none", "write them with --save npz")
+    return found
+
+
+def _arrays_below(directory: Path) -> Iterator[Path]:
+    if not is_url(directory):
+        yield from directory.rglob("*.npz")
+        return
+    for folder, _, names in remote.walk(str(directory)):
+        yield from (place(f"{folder}/{name}") for name in names if name.endswith(".npz"))
+
+
+def read_result(path: Path) -> Saved:
+    """Read one map.
+
+    Raises:
+        InputError: the file is damaged, or was not written by gradcam.
+    """
+    with _opened(path) as arrays:
+        saved = Saved(_record(arrays), arrays["map"], arrays["raw"])
+        if lacking := COMPARED - saved.record.keys():
+            raise ValueError(f"its record lacks {', '.join(sorted(lacking))}")
+        if not all(one.ndim == 2 and one.size and np.isfinite(one).all() for one in (saved.map, saved.raw)):
+            raise ValueError("its maps are not planes of finite numbers")
+        return saved
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """Read what a map is of, without the map.
+
+    Raises:
+        InputError: the file is damaged, or was not written by gradcam.
+    """
+    with _opened(path) as arrays:
+        return _record(arrays)
+
+
+def _record(arrays: Any) -> dict[str, Any]:
+    record = json.loads(str(arrays["record"]))
+    if not isinstance(record, dict):
+        raise ValueError(f"its record is {type(record).__name__}, no object")
+    return record
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    try:
+        with open_bytes(path) as file, np.load(file, allow_pickle=False) as arrays:
+            yield arrays
+    except GradcamError:
+        raise
+    except Exception as error:  # what is damaged makes zip, zlib and NumPy raise nearly anything
+        reason = str(error) or type(error).__name__
+        raise InputError(f"{path} cannot be read: {reason}", "expected what --save npz writes") from error
+
+
+def photo_of(saved: Saved) -> np.ndarray | None:
+    """Return the photo of a map, (H, W, 3) uint8, or None where it is no more, or is another one."""
+    try:
+        data = read_bytes(place(saved.record["input"]))
+        photo = decode(data)
+    except (OSError, ValueError, GradcamError):
+        return None
+    same = saved.record.get("sha256") in (None, hashlib.sha256(data).hexdigest())
+    return photo if same and photo.shape[:2] == saved.map.shape else None

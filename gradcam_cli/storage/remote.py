@@ -1,0 +1,161 @@
+"""What is done behind a URL, through fsspec: tried again where that may help, and failing as files do."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import time
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+from textwrap import shorten
+from typing import Any, TypeVar
+
+from gradcam_cli.console import log
+from gradcam_cli.errors import GradcamError
+from gradcam_cli.storage.paths import OPTIONS, check_protocol, protocol_of
+
+T = TypeVar("T")
+WAITS = (0.5, 1.0)
+"""Seconds before the second and the third attempt; there is no fourth."""
+LASTING = (
+    *(FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError, FileExistsError),
+    *(GradcamError, ImportError, NotImplementedError, TypeError, ValueError),
+)
+"""Errors that will be the same in a second."""
+
+
+def retrying(work: Callable[[], T]) -> T:
+    """Do work over the network, up to three times; what will not pass by itself is raised at once."""
+    for wait in WAITS:
+        try:
+            return work()
+        except Exception as error:
+            if _lasts(error):
+                raise
+            log.debug("trying again in %s s: %s", wait, _reason(error))
+        time.sleep(wait)
+    return work()
+
+
+def _lasts(error: Exception) -> bool:
+    found = (getattr(error, name, None) for name in ("status", "status_code", "code"))
+    status = next((value for value in found if isinstance(value, int)), 0)
+    refused = 400 <= status < 500 and status not in (408, 429)
+    return refused or isinstance(error, LASTING) or "Credentials" in type(error).__name__
+
+
+def read(url: str) -> bytes:
+    """Return the bytes behind a URL.
+
+    Raises:
+        OSError: they cannot be read; `strerror` is one line.
+    """
+    data: bytes = _asked(url, lambda system, path: system.cat_file(path))
+    return data
+
+
+def put(url: str, data: bytes) -> None:
+    """Write a file by one request of complete bytes: an object store shows an object whole or not at all.
+
+    Raises:
+        OSError: it cannot be written; `strerror` is one line.
+    """
+    _asked(url, lambda system, path: system.pipe_file(path, data))
+
+
+def exists(url: str) -> bool:
+    """Return whether there is a file behind a URL.
+
+    Raises:
+        OSError: that cannot be found out; `strerror` is one line.
+    """
+    try:
+        _asked(url, lambda system, path: system.info(path))
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def remove(url: str) -> None:
+    """Delete a file.
+
+    Raises:
+        OSError: it cannot be deleted; `strerror` is one line.
+    """
+    _asked(url, lambda system, path: system.rm_file(path))
+
+
+def walk(url: str) -> Iterator[tuple[str, list[str], list[str]]]:
+    """Yield folders with the names of the folders and the files in them, as `os.walk` does, each when it is asked for.
+
+    Names that are taken out of the folders' list are not entered.
+
+    Raises:
+        NotADirectoryError: the URL is that of a file.
+        OSError: a folder cannot be listed; `strerror` is one line.
+    """
+    folders, files = _asked(url, _list)
+    yield url, folders, files
+    for name in folders:
+        with contextlib.suppress(FileNotFoundError):  # gone since its name was read
+            yield from walk(f"{url.rstrip('/')}/{name}")
+
+
+def names(url: str) -> list[str]:
+    """Return the names of the files in a folder.
+
+    Raises:
+        OSError: it cannot be listed; `strerror` is one line.
+    """
+    return _asked(url, _list)[1]
+
+
+def _list(system: Any, path: str) -> tuple[list[str], list[str]]:
+    folders: list[str] = []
+    files: list[str] = []
+    own = path.strip("/")
+    for entry in system.ls(path, detail=True):
+        whole = entry["name"].strip("/")
+        if whole != own:
+            (folders if entry["type"] == "directory" else files).append(whole.rpartition("/")[2])
+        elif entry["type"] == "file" and not entry["name"].endswith("/"):  # with it, the mark of an empty folder
+            raise NotADirectoryError(path)
+    return folders, files
+
+
+def _asked(url: str, work: Callable[[Any, str], T]) -> T:
+    """Do work on a file system and a path in it; what goes wrong becomes an OSError with a sentence."""
+    try:
+        system = _file_system(_root(url), os.getpid())
+        return retrying(lambda: work(system, system._strip_protocol(url)))
+    except GradcamError:
+        raise
+    except FileNotFoundError as error:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), url) from error
+    except NotADirectoryError as error:
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), url) from error
+    except NotImplementedError as error:
+        raise OSError(errno.ENOTSUP, f"{protocol_of(url)}:// does not allow this", url) from error
+    except Exception as error:
+        raise OSError(errno.EIO, _reason(error), url) from error
+
+
+def _root(url: str) -> str:
+    protocol, _, rest = url.partition("://")
+    return f"{protocol}://{rest.partition('/')[0]}"
+
+
+@lru_cache(maxsize=64)
+def _file_system(root: str, process: int) -> Any:
+    """Return the file system of a store, one for all threads; after a fork the child needs its own."""
+    check_protocol(protocol_of(f"{root}/."))
+    from fsspec.core import url_to_fs
+
+    return url_to_fs(root, **OPTIONS)[0]
+
+
+def _reason(error: Exception) -> str:
+    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return shorten(lines[0], 200, placeholder=" ...") if lines else type(error).__name__

@@ -1,0 +1,179 @@
+"""Data to learn from: what is read, refused, drawn and moved."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from gradcam_cli.errors import GradcamError, UsageError
+from gradcam_cli.neuralode.training.batches import draw_batches, hold_out, vary
+from gradcam_cli.neuralode.training.datasets import Data, load_data, on_canvas
+
+
+def numbered(n=10, side=4):
+    """Images whose pixels are all their number."""
+    x = np.zeros((n, side, side, 1), np.uint8) + np.arange(n, dtype=np.uint8)[:, None, None, None]
+    return x, np.arange(n) % 2
+
+
+def test_digits_are_built_in():
+    """1,438 and 359 images, ink white, ten classes."""
+    data = load_data("digits")
+    assert (data.x_train.shape, data.x_test.shape) == ((1438, 8, 8, 1), (359, 8, 8, 1))
+    assert (data.x_train.max(), data.x_train[:, 0, 0].mean() < 5) == (255, True)
+    assert data.labels == tuple("0123456789")
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"x_test": None}, "got no x_test"),
+        ({"y_train": np.zeros(5, int)}, "a class, a whole number, for each image"),
+        ({"y_train": np.zeros(6)}, "a class, a whole number, for each image"),
+        ({"x_train": np.zeros((6, 4, 4, 2), np.uint8)}, "1 or 3"),
+        ({"x_train": np.zeros((6, 3, 4, 1), np.uint8)}, "images of one shape"),
+        ({"x_train": np.full((6, 4, 4), -1.0)}, "from 0 to 255"),
+        ({"x_train": np.full((6, 4, 4), np.nan)}, "from 0 to 255"),
+        ({"y_train": np.array([-1, 0, 1, 0, 1, 0])}, "classes from 0"),
+        ({"labels": np.array(["one"])}, "classes from 0 to 0, at least two"),
+        ({"x_train": np.zeros((0, 4, 4), np.uint8), "y_train": np.zeros(0, int)}, "a class, a whole number"),
+    ],
+)
+def test_npz_that_is_not_what_it_should_be(tmp_path, changed, said):
+    arrays = {
+        "x_train": np.zeros((6, 4, 4), np.uint8),
+        "y_train": np.array([0, 1] * 3),
+        "x_test": np.zeros((2, 4, 4), np.uint8),
+        "y_test": np.array([0, 1]),
+        **changed,
+    }
+    np.savez(tmp_path / "d.npz", **{name: array for name, array in arrays.items() if array is not None})
+    with pytest.raises(UsageError, match=said):
+        load_data(str(tmp_path / "d.npz"))
+
+
+def test_npz_of_floats(tmp_path):
+    """Pixels from 0 to 1 become 0 to 255; a channel and names are added."""
+    x, y = np.array([0, 0.5, 1] * 4).reshape(3, 2, 2), np.array([[0], [2], [1]])
+    np.savez(tmp_path / "d.npz", x_train=x, y_train=y, x_test=x, y_test=y)
+    data = load_data(str(tmp_path / "d.npz"))
+    assert data.x_train.dtype == np.uint8
+    assert data.x_train.shape == (3, 2, 2, 1)
+    assert sorted(set(data.x_train.ravel())) == [0, 128, 255]
+    assert data.y_train.tolist() == [0, 2, 1]
+    assert data.labels == ("0", "1", "2")
+
+
+def test_damaged_or_missing_data(tmp_path):
+    (tmp_path / "d.npz").write_bytes(b"PK no archive")
+    with pytest.raises(UsageError, match="cannot be read"):
+        load_data(str(tmp_path / "d.npz"))
+    with pytest.raises(UsageError, match=r"digits, mnist, fashion_mnist, cifar10, an .npz file or a directory"):
+        load_data("letters")
+
+
+def test_a_set_that_cannot_be_fetched(monkeypatch):
+    """Keras's exception becomes a sentence with what to do."""
+    import keras
+
+    def fail():
+        raise OSError("no route")
+
+    monkeypatch.setattr(keras.datasets.mnist, "load_data", fail)
+    with pytest.raises(GradcamError, match="mnist could not be loaded: no route") as caught:
+        load_data("mnist")
+    assert "--data FILE.npz" in caught.value.hint
+
+
+def picture(path, value, size=(6, 4)):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("L", size, value).save(path)
+
+
+def test_a_folder_a_class(tmp_path, caplog):
+    """Every fifth of a class is for testing; gray images have one channel; what is no image is left out and said."""
+    for i in range(10):
+        picture(tmp_path / f"dark/{i}.png", i)
+        picture(tmp_path / f"light/{i}.png", 200 + i)
+    (tmp_path / "light/99.png").write_bytes(b"no image")
+    data = load_data(str(tmp_path))
+    assert data.labels == ("dark", "light")
+    assert data.x_test[:, 0, 0, 0].tolist() == [4, 9, 204, 209]
+    assert data.y_test.tolist() == [0, 0, 1, 1]
+    assert data.x_train.shape == (16, 4, 6, 1)
+    assert "99.png left out" in caplog.text
+
+
+def test_folders_of_train_and_test(tmp_path):
+    for part in ("train", "test"):
+        for label in ("a", "b"):
+            picture(tmp_path / part / label / "0.png", 10, size=(9, 9) if label == "a" else (5, 7))
+    with pytest.raises(UsageError, match="got images of 2 sizes") as caught:
+        load_data(str(tmp_path))
+    assert "--input-size" in caught.value.hint
+    data = load_data(str(tmp_path), (3, 4))
+    assert data.x_train.shape == data.x_test.shape == (2, 3, 4, 1)
+    (tmp_path / "test/c").mkdir()
+    with pytest.raises(UsageError, match="same folders"):
+        load_data(str(tmp_path))
+
+
+def test_one_folder_is_no_choice(tmp_path):
+    picture(tmp_path / "only/0.png", 1)
+    with pytest.raises(UsageError, match="at least two, got 1"):
+        load_data(str(tmp_path))
+
+
+def test_batches_follow_from_seed_and_epoch():
+    """The same again, others in another epoch; an epoch holds no image twice, and full batches only."""
+    x, y = numbered()
+
+    def drawn(seed, epoch):
+        return [batch[:, 0, 0, 0].tolist() for batch, _ in draw_batches(x, y, 3, seed, epoch)]
+
+    assert drawn(1, 2) == drawn(1, 2)
+    assert drawn(1, 2) != drawn(1, 3)
+    assert drawn(1, 2) != drawn(2, 2)
+    assert [len(batch) for batch in drawn(1, 2)] == [3, 3, 3]
+    assert len({number for batch in drawn(1, 2) for number in batch}) == 9
+    for batch, classes in draw_batches(x, y, 3, 0, 0):
+        assert (batch[:, 0, 0, 0] % 2 == classes).all()
+
+
+def test_cropping_moves_images():
+    """A lone pixel in the middle ends within `crop` of it, in all places; black comes in."""
+    x = np.zeros((400, 7, 7, 1), np.uint8)
+    x[:, 3, 3] = 9
+    moved = vary(x, np.random.default_rng(0), 1, False)
+    assert moved.shape == x.shape
+    assert moved.sum(axis=(1, 2, 3)).tolist() == [9] * 400
+    places = {tuple(int(i) for i in np.argwhere(image)[0][:2]) for image in moved}
+    assert places == {(row, column) for row in (2, 3, 4) for column in (2, 3, 4)}
+
+
+def test_flipping_mirrors_some():
+    x = np.zeros((200, 3, 4, 2), np.uint8)
+    x[:, 1, 0, 1] = 5
+    flipped = vary(x, np.random.default_rng(0), 0, True)
+    assert flipped.shape == x.shape
+    left, right = (flipped[:, 1, 0, 1] == 5).sum(), (flipped[:, 1, 3, 1] == 5).sum()
+    assert left + right == 200
+    assert 70 < left < 130
+
+
+def test_held_out_images_are_not_learned():
+    """All training images are in one of the parts, and test images in none."""
+    x, y = numbered()
+    (kept, _), (held, held_y) = hold_out(Data(x, y, x + 100, y, ("0", "1")), 0.3, seed=1)
+    assert len(held) == 3
+    assert sorted([*kept[:, 0, 0, 0], *held[:, 0, 0, 0]]) == list(range(10))
+    assert (held[:, 0, 0, 0] % 2 == held_y).all()
+
+
+def test_canvas_holds_each_image_at_its_box():
+    x, y = numbered()
+    data, boxes = on_canvas(Data(x + 1, y, x + 1, y, ("0", "1")), 2, seed=0)
+    assert data.x_test.shape == (10, 8, 8, 1)
+    for image, original, (x0, y0, x1, y1) in zip(data.x_test, x + 1, boxes, strict=True):
+        np.testing.assert_array_equal(image[y0:y1, x0:x1], original)
+        assert image.sum() == original.sum()
+    assert len({tuple(box) for box in boxes.tolist()}) > 5

@@ -1,0 +1,152 @@
+"""What docs/ says is typed, counted and compared: blocks, numbers, tables, links, and the site that is built of it."""
+
+import doctest
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+from doc_blocks import GENERATED, PAGES, README, ROOT, blocks, is_session, numbered, run_program, type_block
+from write_reference import pages
+
+from gradcam_cli.cli import gradcam
+from gradcam_cli.cli.explain import explain
+from gradcam_cli.evaluation.metrics.registry import METRICS
+from gradcam_cli.methods.registry import METHODS, names_of_kind
+from gradcam_cli.neuralode.solver.tableaus import SOLVERS
+from gradcam_cli.pipeline.json_lines import _KEYS
+
+OTHERS = [page for page in PAGES if page != README]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("block", numbered(OTHERS, "sh"))
+def test_shell_blocks(newcomer, block, request):
+    """Each block runs in a fresh folder without weights."""
+    type_block(block, newcomer, request)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("block", numbered(OTHERS, "python"))
+def test_python_blocks(newcomer, block):
+    """Each block without prompts is a program that prints something."""
+    assert run_program(block)
+
+
+@pytest.fixture
+def tables():
+    """The tables that CONTRIBUTING.md adds to, which are afterwards as they were."""
+    own = [(table, dict(table)) for table in (METHODS, METRICS, SOLVERS)]
+    yield
+    for table, entries in own:
+        table.clear()
+        table.update(entries)
+
+
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if any(map(is_session, blocks(page, "python")))], ids=lambda page: page.stem
+)
+def test_worked_numbers(page, tables):
+    """Blocks with prompts are one session a page, and every number in it is what the functions return."""
+    session = "\n".join(filter(is_session, blocks(page, "python")))
+    test = doctest.DocTestParser().get_doctest(session, {}, page.name, str(page), 0)
+    lines = []
+    result = doctest.DocTestRunner().run(test, out=lines.append)
+    assert result.attempted
+    assert not result.failed, "".join(lines)
+
+
+def test_json_keys_are_all_there():
+    for key in _KEYS:
+        assert f"`{key}`" in (ROOT / "docs/ci.md").read_text(), key
+
+
+def option(command, name):
+    return next(parameter for parameter in command.params if name in parameter.opts)
+
+
+def test_tables_name_every_choice():
+    """What a table of choices lists is what the command takes, in whatever order."""
+    choosing = (ROOT / "docs/choosing.md").read_text()
+    believing = (ROOT / "docs/believing.md").read_text()
+    named = set(re.findall(r"^\| `([a-z+-]+)`", choosing.split("## A method")[1].split("\n## ")[0], re.MULTILINE))
+    assert named == set(names_of_kind("cam", "attribution"))
+    for name in ("--fit", "--score", "--save"):
+        row = next(line for line in choosing.splitlines() if line.startswith(f"| `{name}`"))
+        for choice in option(explain, name).type.choices:
+            assert f"`{choice}`" in row, (name, choice)
+    for metric in METRICS:
+        assert f"`{metric}`" in believing.split("## The metrics")[1].split("\n## ")[0], metric
+
+
+def commands(group, path=()):
+    for name, command in group.commands.items():
+        yield (*path, name), command
+        if isinstance(command, click.Group):
+            yield from commands(command, (*path, name))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_options_that_are_named_exist(page):
+    """No page tells of an option that no command has."""
+    known = {opt for _, command in commands(gradcam) for p in command.params for opt in (*p.opts, *p.secondary_opts)}
+    others = {"--head", "--address", "--help", "--version", "--strict", "--data", "--constraint", "--quick"}
+    named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", page.read_text()))
+    assert not named - known - others
+
+
+def anchors(page):
+    """Return the anchors that a page's headings get."""
+    without_code = re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    titles = re.findall(r"^#+ (.*)$", without_code, re.MULTILINE)
+    return {re.sub(r"[\s]+", "-", re.sub(r"[^\w\s-]", "", title.lower())).strip("-") for title in titles}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_links_lead_somewhere(page):
+    """Files and anchors that pages link to exist; nothing is fetched."""
+    without_code = re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    for target, anchor in re.findall(r"\]\((?![a-z]+:)([^)#\s]*)#?([^)\s]*)\)", without_code):
+        path = Path(os.path.normpath(page.parent / target)) if target else page
+        assert path.exists(), target
+        if anchor and path.suffix == ".md":
+            assert anchor in anchors(path), f"{target}#{anchor}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_pages_are_in_the_site(page):
+    """The navigation names every page, so that none is lost."""
+    name = {"README.md": "index.md"}.get(page.name, page.name)
+    assert re.search(rf": {re.escape(name)}$", (ROOT / "mkdocs.yml").read_text(), re.MULTILINE), name
+
+
+@pytest.mark.parametrize("name", GENERATED)
+def test_reference_is_up_to_date(name):
+    """`python tools/write_reference.py` would change nothing."""
+    assert (ROOT / "docs" / name).read_text() == pages()[name]
+
+
+def test_depths_are_the_measured_ones():
+    """The table of docs/depth.md is what the benchmark wrote."""
+    measured = json.loads((ROOT / "benchmarks/depth.json").read_text())
+    rows = re.findall(r"^\| ([\d.]+) \| (.*) \|$", (ROOT / "docs/depth.md").read_text(), re.MULTILINE)
+    assert [float(t) for t, _ in rows] == measured["depths"]
+    for i, (_, cells) in enumerate(rows):
+        shares = [measured["peak_on_digit"][method][i] for method in ("gradcam", "hirescam", "layercam")]
+        assert cells.split(" | ") == [f"{100 * share:.1f} %" for share in shares]
+
+
+def test_the_site_builds(tmp_path):
+    """`make docs` without a warning, and without an address elsewhere that a browser would fetch from."""
+    pytest.importorskip("mkdocs")
+    words = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path)]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    for page in PAGES:
+        html = (tmp_path / {"README.md": "index.html"}.get(page.name, f"{page.stem}.html")).read_text()
+        fetched = re.findall(r"<(?:script|img|link)[^>]*(?:src|href)=\"?(https?:[^\" >]*)", html)
+        assert not fetched, page
