@@ -20,8 +20,8 @@ from gradcam_cli.output.destination import PICTURES, format_of
 if TYPE_CHECKING:
     import numpy as np
 
-    from gradcam_cli.neuralode.training.evaluate import Score
-    from gradcam_cli.neuralode.training.solver_check import Way
+    from gradcam_cli.neuralode.training.evaluate import Predictions
+    from gradcam_cli.neuralode.training.solver_check import SolverResult
 
 _output = under("Output")
 
@@ -66,17 +66,17 @@ def evaluate(ctx: click.Context, /, **options: Any) -> None:
     from gradcam_cli.output.figures import encode_figure
     from gradcam_cli.storage.files import write
 
-    labels, y, score, ways = _measure(options)
+    labels, y, score, ways = _evaluate_model(options)
     confusion = score.confusion(y)
     if picture:
         write(picture, encode_figure(plot_confusion(confusion, labels), format_of(picture)))
-    classes = _classes(confusion, labels)
+    classes = _per_class_rows(confusion, labels)
     record = {
         "model": str(options["model"]),
         "test_accuracy": score.accuracy(y),
         "test_loss": score.loss,
         "images": len(y),
-        "forward_evaluations": ways[0].evaluations if ways else None,
+        "forward_evaluations": ways[0].nfe if ways else None,
     }
     if options["as_json"]:
         more = {"classes": classes, "confusion": confusion.tolist(), "solvers": [way._asdict() for way in ways]}
@@ -89,46 +89,49 @@ def evaluate(ctx: click.Context, /, **options: Any) -> None:
         )
         stdout.write("\n")
         write_table(
-            [{**row, "recall": _share(row["recall"]), "precision": _share(row["precision"])} for row in classes],
+            [
+                {**row, "recall": _format_fraction(row["recall"]), "precision": _format_fraction(row["precision"])}
+                for row in classes
+            ],
             stdout,
             as_json=False,
         )
         if ways:
             stdout.write("\n")
-            write_table([_shown(way) for way in ways], stdout, as_json=False)
-    _warn(ways)
+            write_table([_solver_row(way) for way in ways], stdout, as_json=False)
+    _warn_if_solver_dependent(ways)
 
 
-def _measure(options: dict[str, Any]) -> tuple[tuple[str, ...], np.ndarray, Score, list[Way]]:
+def _evaluate_model(options: dict[str, Any]) -> tuple[tuple[str, ...], np.ndarray, Predictions, list[SolverResult]]:
     """Load model and data, and return the classes, the truth, the scores, and how the other solvers do."""
     from gradcam_cli.models.loading import open_model_file
-    from gradcam_cli.neuralode.layers.ode_block import blocks_of
-    from gradcam_cli.neuralode.layers.odenet import Scores
-    from gradcam_cli.neuralode.training.datasets import load_data, on_canvas
+    from gradcam_cli.neuralode.layers.ode_block import ode_blocks
+    from gradcam_cli.neuralode.layers.odenet import LabeledDense
+    from gradcam_cli.neuralode.training.datasets import load_data, place_on_canvas
     from gradcam_cli.neuralode.training.evaluate import evaluate
-    from gradcam_cli.neuralode.training.solver_check import under_solvers
+    from gradcam_cli.neuralode.training.solver_check import evaluate_with_solvers
 
     model = open_model_file(options["model"], options["allow_unsafe_model"])
-    if not isinstance(model.layers[-1], Scores):
+    if not isinstance(model.layers[-1], LabeledDense):
         raise ModelError(f"{options['model']}: expected a model of `gradcam neuralode train`, got another")
     data = load_data(options["data"], options["input_size"])
     if options["canvas"]:
-        data, _ = on_canvas(data, options["canvas"], options["seed"])
+        data, _ = place_on_canvas(data, options["canvas"], options["seed"])
     shape, labels = model.input_shape[1:], model.layers[-1].labels
     if data.x_test.shape[1:] != shape or len(data.labels) > len(labels):
         raise UsageError(
             f"--data {options['data']}: expected images {shape} of {len(labels)} classes, as the model was trained on, "
             f"got {data.x_test.shape[1:]} of {len(data.labels)}"
         )
-    block = next(iter(blocks_of(model).values()), None)
+    block = next(iter(ode_blocks(model).values()), None)
     x, y = data.x_test, data.y_test
     if block is None:
         return labels, y, evaluate(model, x, y), []
-    score, ways = under_solvers(model, block, x, y, *([()] if options["one_solver"] else []))
+    score, ways = evaluate_with_solvers(model, block, x, y, *([()] if options["one_solver"] else []))
     return labels, y, score, ways
 
 
-def _classes(confusion: np.ndarray, labels: tuple[str, ...]) -> list[dict[str, Any]]:
+def _per_class_rows(confusion: np.ndarray, labels: tuple[str, ...]) -> list[dict[str, Any]]:
     rows = []
     for i, label in enumerate(labels):
         there, said, right = (int(x) for x in (confusion[i].sum(), confusion[:, i].sum(), confusion[i, i]))
@@ -137,28 +140,28 @@ def _classes(confusion: np.ndarray, labels: tuple[str, ...]) -> list[dict[str, A
     return rows
 
 
-def _share(value: float | None) -> str:
+def _format_fraction(value: float | None) -> str:
     return "-" if value is None else f"{value:.4f}"
 
 
-def _shown(way: Way) -> dict[str, Any]:
+def _solver_row(result: SolverResult) -> dict[str, Any]:
     return {
-        "solver": way.solver,
-        "accuracy": f"{way.accuracy:.4f}",
-        "moved": f"{100 * way.moved:+.2f} points",
-        "evaluations": f"{way.evaluations:.1f}",
+        "solver": result.solver,
+        "accuracy": f"{result.accuracy:.4f}",
+        "moved": f"{100 * result.accuracy_change:+.2f} points",
+        "evaluations": f"{result.nfe:.1f}",
     }
 
 
-def _warn(ways: list[Way]) -> None:
+def _warn_if_solver_dependent(results: list[SolverResult]) -> None:
     """Say so if the network is not the ODE that it was trained as."""
-    from gradcam_cli.neuralode.training.solver_check import COARSE, LIMIT
+    from gradcam_cli.neuralode.training.solver_check import MAX_ACCURACY_CHANGE, ONE_STEP_EULER
 
-    for way in ways:
-        if abs(way.moved) > LIMIT and way.solver != COARSE:
+    for way in results:
+        if abs(way.accuracy_change) > MAX_ACCURACY_CHANGE and way.solver != ONE_STEP_EULER:
             log.warning(
                 "the accuracy moves by %.2f points under %s: the network learned its solver's steps more than an "
                 "equation; train it with a smaller tolerance",
-                100 * way.moved,
+                100 * way.accuracy_change,
                 way.solver,
             )

@@ -34,11 +34,11 @@ from gradcam_cli.output.destination import TREE, Destination
 from gradcam_cli.output.naming import plan_outputs
 from gradcam_cli.storage.paths import is_url, place
 
-KINDS = {"strip": ".png", "gif": ".gif", "apng": ".apng", "npz": ".npz"}
+ARTIFACT_SUFFIXES = {"strip": ".png", "gif": ".gif", "apng": ".apng", "npz": ".npz"}
 """What can be saved of an image, each with its suffix."""
-DEPTHS_AGAIN = (*AGAIN, "at", "frames", "block", "asked", "method", "solver", "tolerance")
+RERUN_DEPTH_OPTIONS = (*AGAIN, "at", "frames", "block", "asked", "method", "solver", "tolerance")
 """Options that a command needs to make the maps again."""
-_what, _output = under("What to explain"), under("Output")
+_explanation, _output = under("What to explain"), under("Output")
 
 EPILOG = """\
 Examples:
@@ -49,7 +49,7 @@ Examples:
 """
 
 
-class DepthsType(click.ParamType):
+class FloatList(click.ParamType):
     """Depths, separated by commas: `0,0.5,1`."""
 
     name = "t,t,..."
@@ -65,24 +65,24 @@ class DepthsType(click.ParamType):
 @click.command(cls=GroupedCommand, epilog=EPILOG, short_help="Show what a classifier sees at every depth t.")
 @click.argument("inputs", metavar="IMAGE...", nargs=-1, type=click.Path())
 @input_options
-@_what("-m", "--model", required=True, metavar="FILE", help="A .keras file that holds an ODEBlock.")
+@_explanation("-m", "--model", required=True, metavar="FILE", help="A .keras file that holds an ODEBlock.")
 @labels_option
 @preprocess_option
 @allow_unsafe_option
-@_what("--at", type=DepthsType(), metavar="T,T,...", help="Depths. [default: five, evenly spaced]")
-@_what("--frames", type=click.IntRange(2), metavar="N", help="So many depths, evenly spaced.")
-@_what("--block", metavar="NAME", help="The ODEBlock, where the model has several.")
-@_what("-c", "--class", "asked", default="top", show_default=True, metavar="CLASS", help="Index, name or top.")
-@_what(
+@_explanation("--at", type=FloatList(), metavar="T,T,...", help="Depths. [default: five, evenly spaced]")
+@_explanation("--frames", type=click.IntRange(2), metavar="N", help="So many depths, evenly spaced.")
+@_explanation("--block", metavar="NAME", help="The ODEBlock, where the model has several.")
+@_explanation("-c", "--class", "asked", default="top", show_default=True, metavar="CLASS", help="Index, name or top.")
+@_explanation(
     "--method",
     type=click.Choice(names_of_kind("cam", "baseline")),
     default="gradcam",
     show_default=True,
     help="How a map is made.",
 )
-@_what("--fit", type=click.Choice(FITS), default="squash", show_default=True, help="How a photo is made to fit.")
-@_what("--solver", type=click.Choice(list(SOLVERS)), help="Of both solves. [default: the model's]")
-@_what(
+@_explanation("--fit", type=click.Choice(FITS), default="squash", show_default=True, help="How a photo is made to fit.")
+@_explanation("--solver", type=click.Choice(list(SOLVERS)), help="Of both solves. [default: the model's]")
+@_explanation(
     "--tolerance",
     type=click.FloatRange(0, min_open=True),
     default=1e-5,
@@ -92,7 +92,9 @@ class DepthsType(click.ParamType):
 )
 @_output("-o", "--output", metavar="DIR|FILE", help="A directory, or a file for one image. [here; gradcam_out/]")
 @report_option
-@_output("--save", "kinds", multiple=True, type=click.Choice(list(KINDS)), help="Repeatable. [default: strip]")
+@_output(
+    "--save", "kinds", multiple=True, type=click.Choice(list(ARTIFACT_SUFFIXES)), help="Repeatable. [default: strip]"
+)
 @_output("--alpha", type=click.FloatRange(0, 1), default=0.5, show_default=True, metavar="X", help="Of the maps.")
 @_output("--cmap", default="jet", show_default=True, metavar="NAME", help="Any colour map of matplotlib.")
 @message_options
@@ -111,39 +113,39 @@ def explain(ctx: click.Context, /, **options: Any) -> int:
         raise UsageError(f"--class {options['asked']}: expected one class, got several")
     if options["report"]:
         options["output"] = options["output"] or str(TREE)
-        check_report(options, into_directory=not _names_file(place(options["output"])))
+        check_report(options, into_directory=not _is_file_target(place(options["output"])))
     inputs = gather(options["inputs"], options["files_from"], nul=options["null"])
-    jobs = list(_plan(inputs, options))
+    jobs = list(_plan_files(inputs, options))
     if not jobs:
         raise no_image(inputs)
     log.info("loading %s", options["model"])
     stdout = sys.stdout
     start_tensorflow(ctx, verbose=options["verbose"] or options["debug"])
-    from gradcam_cli.cli.neuralode.explain_run import Writer, explained, prepare
+    from gradcam_cli.cli.neuralode.explain_run import DepthResultWriter, explain_tasks, prepare
 
     run, depths = prepare(options)
     counts: Counter[str] = Counter()
     with (
-        open_report(ctx, options, place(options["output"] or TREE), len(jobs), again=DEPTHS_AGAIN) as recorder,
+        open_report(ctx, options, place(options["output"] or TREE), len(jobs), again=RERUN_DEPTH_OPTIONS) as recorder,
         progress("explaining", len(jobs)) as advance,
     ):
-        writer = Writer(options, depths, stdout, recorder)
-        for one in explained(run, jobs, options["max_pixels"]):
+        writer = DepthResultWriter(options, depths, stdout, recorder)
+        for one in explain_tasks(run, jobs, options["max_pixels"]):
             counts[writer.finish(one)] += 1
             advance(1)
             check_interrupts()
     return 0 if not counts["failed"] else 1 if counts["ok"] else 3
 
 
-def _plan(inputs: Sequence[str], options: dict[str, Any]) -> Iterator[tuple[Source, dict[str, Path]]]:
+def _plan_files(inputs: Sequence[str], options: dict[str, Any]) -> Iterator[tuple[Source, dict[str, Path]]]:
     """Give each image its files: NAME_gradcam_depth and a suffix."""
     target, kinds = place(options["output"]) if options["output"] else None, options["kinds"]
-    named = target if target and _names_file(target) else None
-    if named and (kinds not in ((), (_kind(named),))):
+    named = target if target and _is_file_target(target) else None
+    if named and (kinds not in ((), (_artifact_kind(named),))):
         raise UsageError(
             f"-o {named}: expected a name for {', '.join(kinds)}", "name a directory to save several kinds"
         )
-    kinds = (_kind(named),) if named else tuple(dict.fromkeys(kinds)) or ("strip",)
+    kinds = (_artifact_kind(named),) if named else tuple(dict.fromkeys(kinds)) or ("strip",)
     directory = None if named else target
     sources = find_sources(inputs, skip=directory or TREE)
     ending = "_gradcam_panel.png"
@@ -153,12 +155,12 @@ def _plan(inputs: Sequence[str], options: dict[str, Any]) -> Iterator[tuple[Sour
         if named and number:
             raise UsageError(f"-o {named}: expected one input, got several", "name a directory instead")
         start = str(outputs[0].path).removesuffix(ending)
-        yield source, {kind: named or place(f"{start}_gradcam_depth{KINDS[kind]}") for kind in kinds}
+        yield source, {kind: named or place(f"{start}_gradcam_depth{ARTIFACT_SUFFIXES[kind]}") for kind in kinds}
 
 
-def _names_file(path: Path) -> bool:
-    return path.suffix.lower() in KINDS.values() and (is_url(path) or not path.is_dir())
+def _is_file_target(path: Path) -> bool:
+    return path.suffix.lower() in ARTIFACT_SUFFIXES.values() and (is_url(path) or not path.is_dir())
 
 
-def _kind(path: Path) -> str:
-    return next(kind for kind, suffix in KINDS.items() if suffix == path.suffix.lower())
+def _artifact_kind(path: Path) -> str:
+    return next(kind for kind, suffix in ARTIFACT_SUFFIXES.items() if suffix == path.suffix.lower())

@@ -59,41 +59,45 @@ def flow(ctx: click.Context, /, **options: Any) -> None:
     from gradcam_cli.output.figures import encode_figure
     from gradcam_cli.storage.files import write
 
-    block, starts = _block(options) if options["model"] else (None, _toy_starts())
-    f, span = (block.f, block.t) if block else (flows.toy, (0.0, float(options["depth"])))
-    w, share = flows.principal_direction(f, starts, span)
-    given = {name: block.options[name] for name in flows.FORWARD if name in block.options} if block else flows.LOOSE
+    block, starts = _load_block(options) if options["model"] else (None, _toy_initial_states())
+    f, span = (block.f, block.t_span) if block else (flows.toy_dynamics, (0.0, float(options["depth"])))
+    w, share = flows.first_principal_component(f, starts, span)
+    given = (
+        {name: block.options[name] for name in flows.FORWARD_OPTIONS if name in block.options}
+        if block
+        else flows.TOY_SOLVER_OPTIONS
+    )
     residual = flows.residual_paths(f, starts, span, options["depth"], w)
     ode = flows.ode_paths(f, starts, span, w, **given)
     seen = f"state, along the direction of {share:.0%} of its variance" if w.size > 1 else "input / hidden / output"
     figure = draw_flow(residual, ode, None if block else f, seen)
     write(options["output"], encode_figure(figure, format_of(options["output"])))
-    counts = [sum(len(path.at) for path in paths) for paths in (residual, ode)]
+    counts = [sum(len(path.eval_t) for path in paths) for paths in (residual, ode)]
     row = {"residual evaluations": counts[0], "ODE evaluations": counts[1], "picture": str(options["output"])}
     write_table([row], stdout, as_json=options["as_json"])
 
 
-def _toy_starts() -> list[tf.Tensor]:
+def _toy_initial_states() -> list[tf.Tensor]:
     import numpy as np
     import tensorflow as tf
 
     return [tf.constant([x], tf.float64) for x in np.linspace(-3, 3, 5)]
 
 
-def _block(options: dict[str, Any]) -> tuple[ODEBlock, list[tf.Tensor]]:
+def _load_block(options: dict[str, Any]) -> tuple[ODEBlock, list[tf.Tensor]]:
     """Return a model's block, and the states to begin at."""
     from gradcam_cli.models.loading import open_model_file
-    from gradcam_cli.neuralode.demos.flow import random_states, states_before
+    from gradcam_cli.neuralode.demos.flow import block_inputs, random_states
     from gradcam_cli.neuralode.layers.ode_block import find_block
 
     model = open_model_file(options["model"], options["allow_unsafe_model"])
     block = find_block(model, options["block"])
     if not options["inputs"]:
         return block, random_states(block, 5, options["seed"])
-    return block, states_before(model, block, _seen(model, options["inputs"], options["preprocess"]))
+    return block, block_inputs(model, block, _preprocess_images(model, options["inputs"], options["preprocess"]))
 
 
-def _seen(model: keras.Model, inputs: Sequence[str], preprocess: str | None) -> np.ndarray:
+def _preprocess_images(model: keras.Model, inputs: Sequence[str], preprocess: str | None) -> np.ndarray:
     """Return what the network is given for images, (n, h, w, c)."""
     import numpy as np
 

@@ -12,16 +12,16 @@ from gradcam_cli.cli.options import message_options
 from gradcam_cli.cli.tables import write_table
 from gradcam_cli.neuralode.solver.tableaus import SOLVERS
 
-EXAMPLES = ("linear", "logistic", "spiral", "network")
+PROBLEMS = ("linear", "logistic", "spiral", "network")
 
 
 @click.command(cls=GroupedCommand)
-@click.argument("f", metavar="F", type=click.Choice(EXAMPLES), default="network")
+@click.argument("f", metavar="F", type=click.Choice(PROBLEMS), default="network")
 @option("--solver", type=click.Choice(list(SOLVERS)), default="dopri5", show_default=True, help="Of both solves.")
 @option("--seed", type=click.IntRange(0), default=0, show_default=True, metavar="N", help="Of the directions.")
 @message_options
 @click.pass_context
-def check(ctx: click.Context, /, f: str, **options: Any) -> None:
+def gradcheck(ctx: click.Context, /, problem: str, **options: Any) -> None:
     """Check the gradients of an equation against finite differences.
 
     F is linear, logistic, spiral or network (the default: a small convolutional one that depends on time). Each line
@@ -31,7 +31,7 @@ def check(ctx: click.Context, /, f: str, **options: Any) -> None:
     stdout = begin(ctx, options)
     from gradcam_cli.neuralode.solver import gradcheck as checking
 
-    rows = checking.check_gradients(*checking.EXAMPLES[f](), solver=options["solver"], seed=options["seed"])
+    rows = checking.gradcheck(*checking.PROBLEMS[problem](), solver=options["solver"], seed=options["seed"])
     table = [row._asdict() for row in rows]
     if not options["as_json"]:
         errors = ("rtol", "z0", "theta", "times")

@@ -17,7 +17,7 @@ from gradcam_cli.output.destination import PICTURES
 if TYPE_CHECKING:
     pass
 
-_data, _network, _solver, _learning, _output = map(under, ("Data", "Network", "Solver", "Learning", "Output"))
+_data, _network, _solver, _training, _output = map(under, ("Data", "Network", "Solver", "Learning", "Output"))
 _positive = click.FloatRange(0, min_open=True)
 
 data_option = _data(
@@ -31,7 +31,7 @@ size_option = _data("--input-size", type=SizeType(), help="To which the images o
 canvas_option = _data(
     "--canvas", type=click.IntRange(2), metavar="N", help="Place images at random on black, N times as wide."
 )
-seed_option = _learning(
+seed_option = _training(
     "--seed", type=click.IntRange(0), default=0, show_default=True, metavar="N", help="Of all that is random."
 )
 network_options = together(
@@ -83,25 +83,25 @@ solver_options = together(
     _solver("--step-size", type=_positive, metavar="X", help="Fixed steps of this size."),
     _solver("--first-step", type=_positive, metavar="X", help="Size of the first step. [default: Hairer's rule]"),
 )
-learning_options = together(
-    _learning("--epochs", type=click.IntRange(1), metavar="N", help="Passes. [default: by the data]"),
-    _learning("--batch-size", type=click.IntRange(1), metavar="N", help="Images in a step. [default: by the data]"),
-    _learning(
+training_options = together(
+    _training("--epochs", type=click.IntRange(1), metavar="N", help="Passes. [default: by the data]"),
+    _training("--batch-size", type=click.IntRange(1), metavar="N", help="Images in a step. [default: by the data]"),
+    _training(
         "--optimizer",
         type=click.Choice(["sgd", "adam", "adamw"]),
         default="sgd",
         show_default=True,
         help="sgd has momentum 0.9.",
     ),
-    _learning("--learning-rate", type=_positive, metavar="X", help="The largest. [default: sgd 0.1, others 0.002]"),
-    _learning(
+    _training("--learning-rate", type=_positive, metavar="X", help="The largest. [default: sgd 0.1, others 0.002]"),
+    _training(
         "--schedule",
         type=click.Choice(["one-cycle", "cosine", "constant"]),
         default="one-cycle",
         show_default=True,
         help="Of the learning rate.",
     ),
-    _learning(
+    _training(
         "--weight-decay",
         type=click.FloatRange(0),
         default=5e-4,
@@ -110,11 +110,11 @@ learning_options = together(
         help="Share of a weight lost a step, per unit of the rate.",
     ),
     seed_option,
-    _learning(
+    _training(
         "--crop", type=click.IntRange(0), metavar="N", help="Move images by up to N pixels. [default: by the data]"
     ),
-    _learning("--flip/--no-flip", default=None, help="Mirror images at random. [default: by the data]"),
-    _learning(
+    _training("--flip/--no-flip", default=None, help="Mirror images at random. [default: by the data]"),
+    _training(
         "--validation",
         type=click.FloatRange(0, 0.9),
         default=0,
@@ -122,8 +122,8 @@ learning_options = together(
         metavar="X",
         help="Share of the training images held out; the test images are never used to choose.",
     ),
-    _learning("--early-stop", type=click.IntRange(1), metavar="N", help="End after N epochs without improvement."),
-    _learning(
+    _training("--early-stop", type=click.IntRange(1), metavar="N", help="End after N epochs without improvement."),
+    _training(
         "--xla",
         "jit_compile",
         is_flag=True,

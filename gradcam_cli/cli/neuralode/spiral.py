@@ -65,21 +65,21 @@ def spiral(ctx: click.Context, /, **options: Any) -> None:
 
     keras.utils.set_random_seed(options["seed"])
     f, data = SpiralNetwork(), learning.true_trajectory()
-    batches = learning.draw_batches(options["iterations"], options["seed"])
-    done, frames, began = learning.Progress(0, math.nan), [], time.perf_counter()
-    steps = learning.learn(f, data, batches, options["gradient"], jit_compile=not options["no_xla"])
+    batches = learning.sample_segment_starts(options["iterations"], options["seed"])
+    done, frames, began = learning.TrainingProgress(0, math.nan), [], time.perf_counter()
+    steps = learning.train(f, data, batches, options["gradient"], jit_compile=not options["no_xla"])
     with progress("learning", options["iterations"]) as advance:
         for after in steps:
             advance(after.iteration - done.iteration)
             done = after
             if options["frames"]:
-                frames.append(figure_pixels(_draw(f, data, f"iteration {done.iteration}")))
+                frames.append(figure_pixels(_spiral_figure(f, data, f"iteration {done.iteration}")))
             check_interrupts()
     seconds = time.perf_counter() - began
     error, _ = learning.fit_error(f, data)
     write(
         options["output"],
-        encode_figure(_draw(f, data, f"after {done.iteration} iterations"), format_of(options["output"])),
+        encode_figure(_spiral_figure(f, data, f"after {done.iteration} iterations"), format_of(options["output"])),
     )
     if frames:
         write(options["frames"], encode_animation(frames, seconds=0.12))
@@ -95,10 +95,10 @@ def spiral(ctx: click.Context, /, **options: Any) -> None:
     write_table([row], stdout, as_json=options["as_json"])
 
 
-def _draw(f: SpiralNetwork, data: Trajectory, title: str) -> Figure:
+def _spiral_figure(f: SpiralNetwork, data: Trajectory, title: str) -> Figure:
     from gradcam_cli.neuralode.demos.plots import draw_spiral
-    from gradcam_cli.neuralode.demos.spiral import field_of, fit_error
+    from gradcam_cli.neuralode.demos.spiral import fit_error, vector_field
 
     error, fitted = fit_error(f, data)
-    grid, slopes = field_of(f.call)
+    grid, slopes = vector_field(f.call)
     return draw_spiral(data.t, data.z, fitted, grid, slopes, f"{title}: mean difference {error:.3f}")

@@ -14,11 +14,11 @@ from gradcam_cli.cli.click_extensions import GroupedCommand
 from gradcam_cli.cli.neuralode.options import (
     canvas_option,
     data_option,
-    learning_options,
     network_options,
     output_options,
     size_option,
     solver_options,
+    training_options,
 )
 from gradcam_cli.cli.options import message_options, start, start_tensorflow
 from gradcam_cli.cli.signals import check_interrupts
@@ -28,9 +28,9 @@ from gradcam_cli.errors import UsageError
 from gradcam_cli.output.naming import plain_name
 
 if TYPE_CHECKING:
-    from gradcam_cli.neuralode.training.config import Recipe
-    from gradcam_cli.neuralode.training.datasets import Data
-    from gradcam_cli.neuralode.training.trainer import Epoch, Trainer
+    from gradcam_cli.neuralode.training.config import TrainingConfig
+    from gradcam_cli.neuralode.training.datasets import Dataset
+    from gradcam_cli.neuralode.training.trainer import EpochStats, Trainer
 
 
 EPILOG = """\
@@ -47,7 +47,7 @@ Examples:
 @canvas_option
 @network_options
 @solver_options
-@learning_options
+@training_options
 @output_options
 @message_options
 @click.pass_context
@@ -66,21 +66,21 @@ def train(ctx: click.Context, /, **options: Any) -> None:
     if options["resume"] and target.exists() and not checkpoint.exists():
         raise UsageError(f"--resume: {target} is trained to its end", "leave --resume out to train it anew")
     from gradcam_cli.models.loading import encode_model
-    from gradcam_cli.neuralode.training.datasets import load_data, on_canvas
+    from gradcam_cli.neuralode.training.datasets import load_data, place_on_canvas
     from gradcam_cli.neuralode.training.evaluate import evaluate
     from gradcam_cli.storage.files import write
 
     data = load_data(options["data"], options["input_size"])
     if options["canvas"]:
-        data, _ = on_canvas(data, options["canvas"], options["seed"])
+        data, _ = place_on_canvas(data, options["canvas"], options["seed"])
     if options["samples"]:
         _write_samples(data, options["samples"])
-    trainer = _trainer(data, options)
+    trainer = _make_trainer(data, options)
     if options["resume"] and checkpoint.exists():
         trainer.resume(checkpoint)
         log.info("resumed after epoch %d", len(trainer.history))
     try:
-        _learn(trainer, checkpoint, options)
+        _train(trainer, checkpoint, options)
     except BaseException:
         if checkpoint.exists():
             log.warning("%s is kept: --resume goes on after epoch %d", checkpoint, len(trainer.history))
@@ -88,10 +88,10 @@ def train(ctx: click.Context, /, **options: Any) -> None:
     score = evaluate(trainer.model, data.x_test, data.y_test)
     write(target, encode_model(trainer.model))
     checkpoint.unlink(missing_ok=True)
-    write_table([_result(trainer, score.accuracy(data.y_test), target)], stdout, as_json=options["as_json"])
+    write_table([_result_row(trainer, score.accuracy(data.y_test), target)], stdout, as_json=options["as_json"])
 
 
-def _write_samples(data: Data, directory: Path) -> None:
+def _write_samples(data: Dataset, directory: Path) -> None:
     """Write the first test image of each class."""
     import numpy as np
 
@@ -104,68 +104,68 @@ def _write_samples(data: Data, directory: Path) -> None:
             write(directory / (plain_name(label) + ".png"), encode(np.ascontiguousarray(rgb)))
 
 
-def _trainer(data: Data, options: dict[str, Any]) -> Trainer:
+def _make_trainer(data: Dataset, options: dict[str, Any]) -> Trainer:
     """Build the network, seeded, and what trains it."""
     import keras
 
-    from gradcam_cli.neuralode.layers.odenet import build_classifier
-    from gradcam_cli.neuralode.training.config import Recipe
-    from gradcam_cli.neuralode.training.datasets import NAMED
+    from gradcam_cli.neuralode.layers.odenet import build_odenet
+    from gradcam_cli.neuralode.training.config import TrainingConfig
+    from gradcam_cli.neuralode.training.datasets import DATASETS
     from gradcam_cli.neuralode.training.optimizer import OPTIMIZERS
     from gradcam_cli.neuralode.training.trainer import Trainer
 
-    names = [field.name for field in dataclasses.fields(Recipe)]
+    names = [field.name for field in dataclasses.fields(TrainingConfig)]
     asked = {name: options[name] for name in names if options[name] is not None}
-    usual = {"crop": data.crop, "flip": data.flip, "learning_rate": OPTIMIZERS[options["optimizer"]]}
-    if known := NAMED.get(options["data"]):
+    usual = {"crop": data.random_shift, "flip": data.random_flip, "learning_rate": OPTIMIZERS[options["optimizer"]]}
+    if known := DATASETS.get(options["data"]):
         usual |= {"epochs": known.epochs, "batch_size": known.batch_size}
-    recipe: Recipe = Recipe(**{**usual, **asked})
+    recipe: TrainingConfig = TrainingConfig(**{**usual, **asked})
     network = {name: options[name] for name in ("arch", "stem", "activation", "kinetic")}
     solving = ("gradient", "solver", "rtol", "atol", "adjoint_rtol", "adjoint_atol", "step_size", "first_step")
     network |= {name: options[name] for name in solving if options[name] is not None}
     keras.utils.set_random_seed(recipe.seed)
-    model = build_classifier(data.x_train.shape[1:], data.labels, **network)
+    model = build_odenet(data.x_train.shape[1:], data.labels, **network)
     same = {**network, "data": options["data"], "images": len(data.x_train), "canvas": options["canvas"]}
     return Trainer(model, data, recipe, same)
 
 
-def _learn(trainer: Trainer, checkpoint: Path, options: dict[str, Any]) -> None:
-    from gradcam_cli.neuralode.training.trainer import write_log
+def _train(trainer: Trainer, checkpoint: Path, options: dict[str, Any]) -> None:
+    from gradcam_cli.neuralode.training.trainer import write_csv_log
 
-    board = _tensorboard(options["tensorboard"]) if options["tensorboard"] else None
-    left = trainer.recipe.epochs - len(trainer.history)
-    with progress("learning", left * trainer.steps) as advance:
+    board = _tensorboard_writer(options["tensorboard"]) if options["tensorboard"] else None
+    left = trainer.config.epochs - len(trainer.history)
+    with progress("learning", left * trainer.steps_per_epoch) as advance:
 
         def step(count: int) -> None:
             advance(count)
             check_interrupts()
 
         for epoch in trainer.epochs(checkpoint, step):
-            log.info(_line(epoch, trainer.recipe.epochs))
+            log.info(_epoch_summary(epoch, trainer.config.epochs))
             if options["log_file"]:
-                write_log(options["log_file"], trainer.history)
+                write_csv_log(options["log_file"], trainer.history)
             if board:
                 board(epoch)
 
 
-def _line(epoch: Epoch, epochs: int) -> str:
+def _epoch_summary(epoch: EpochStats, epochs: int) -> str:
     """Return what an epoch showed, for a person."""
     parts = [f"epoch {epoch.epoch}/{epochs}: loss {epoch.loss:.4f}, accuracy {epoch.accuracy:.4f}"]
     if epoch.validation_loss == epoch.validation_loss:
         parts.append(f"validation {epoch.validation_loss:.4f}, {epoch.validation_accuracy:.4f}")
-    if epoch.forward_evaluations == epoch.forward_evaluations:
-        parts.append(f"f {epoch.forward_evaluations:.1f} forward, {epoch.backward_evaluations:.1f} backward")
+    if epoch.nfe_forward == epoch.nfe_forward:
+        parts.append(f"f {epoch.nfe_forward:.1f} forward, {epoch.nfe_backward:.1f} backward")
     return "; ".join([*parts, f"{epoch.seconds:.1f} s"])
 
 
-def _tensorboard(directory: Path) -> Callable[[Epoch], None]:
+def _tensorboard_writer(directory: Path) -> Callable[[EpochStats], None]:
     """Return what writes an epoch's numbers for TensorBoard, which need not be installed for it."""
     import tensorflow as tf
 
     writer, metadata = tf.summary.create_file_writer(str(directory)), tf.compat.v1.SummaryMetadata(data_class=1)
     metadata.plugin_data.plugin_name = "scalars"
 
-    def write(epoch: Epoch) -> None:
+    def write(epoch: EpochStats) -> None:
         with writer.as_default():
             for name, value in epoch._asdict().items():
                 if name != "epoch" and value == value:
@@ -175,17 +175,17 @@ def _tensorboard(directory: Path) -> Callable[[Epoch], None]:
     return write
 
 
-def _result(trainer: Trainer, accuracy: float, target: Path) -> dict[str, Any]:
+def _result_row(trainer: Trainer, accuracy: float, target: Path) -> dict[str, Any]:
     last = trainer.history[-1]
-    missing = last.forward_evaluations != last.forward_evaluations
+    missing = last.nfe_forward != last.nfe_forward
     weights = sum(int(weight.shape.num_elements() or 1) for weight in trainer.model.trainable_variables)
     return {
         "model": str(target),
         "test_accuracy": round(accuracy, 6),
         "parameters": weights,
         "epochs": len(trainer.history),
-        "forward": None if missing else round(last.forward_evaluations, 2),
-        "backward": None if missing else round(last.backward_evaluations, 2),
+        "forward": None if missing else round(last.nfe_forward, 2),
+        "backward": None if missing else round(last.nfe_backward, 2),
         "seconds": round(sum(epoch.seconds for epoch in trainer.history), 1),
         "peak_mb": _peak_memory(),
     }

@@ -21,44 +21,44 @@ from gradcam_cli.neuralode.layers.ode_block import ODEBlock
 from gradcam_cli.neuralode.solver.odeint import odeint
 from gradcam_cli.neuralode.solver.status import NotFiniteError
 
-FINE, MOST = 200, 4_000_000
+PLOT_POINTS, MAX_PLOT_VALUES = 200, 4_000_000
 """Points of a path as it is drawn; fewer for states so large that they would hold more numbers together."""
 
-FINE_TOLERANCE = 1e-5
+PLOT_TOL = 1e-5
 
-LOOSE = {"rtol": 1e-3, "atol": 1e-3}
+TOY_SOLVER_OPTIONS = {"rtol": 1e-3, "atol": 1e-3}
 """Options for a solve whose evaluations can be told apart in a picture."""
 
-FORWARD = ("solver", "rtol", "atol", "step_size", "first_step", "max_steps")
+FORWARD_OPTIONS = ("solver", "rtol", "atol", "step_size", "first_step", "max_steps")
 """The options of a block that bear on where it evaluates f."""
 
 
-class Path(NamedTuple):
+class StatePath(NamedTuple):
     """How one state moves through depth, seen along one direction w of the state space.
 
     Attributes:
         t: (points,) depths.
         z: (points,) w . z there.
-        at: (evaluations,) the depths where f was evaluated.
-        where: (evaluations,) w . z there.
-        slopes: (evaluations,) w . f there.
+        eval_t: (evaluations,) the depths where f was evaluated.
+        eval_z: (evaluations,) w . z there.
+        eval_slopes: (evaluations,) w . f there.
     """
 
     t: np.ndarray
     z: np.ndarray
-    at: np.ndarray
-    where: np.ndarray
-    slopes: np.ndarray
+    eval_t: np.ndarray
+    eval_z: np.ndarray
+    eval_slopes: np.ndarray
 
 
-def toy(t: tf.Tensor, z: tf.Tensor) -> tf.Tensor:
+def toy_dynamics(t: tf.Tensor, z: tf.Tensor) -> tf.Tensor:
     """Return a field of one dimension that depends on depth: sin(1.2 t) - z cos(t) / 2."""
     return tf.sin(1.2 * t) - z * tf.cos(t) / 2
 
 
 def residual_paths(
-    f: Callable[..., Any], starts: Sequence[tf.Tensor], span: tuple[float, float], layers: int, w: np.ndarray
-) -> list[Path]:
+    f: Callable[..., Any], starts: Sequence[tf.Tensor], span: tuple[float, float], num_layers: int, w: np.ndarray
+) -> list[StatePath]:
     """Return the paths of a residual network, h' = h + s f(h): Euler steps of one size s, which is 1 in the paper.
 
     A path that leaves all bounds ends where its states are no numbers any more.
@@ -67,23 +67,23 @@ def residual_paths(
         f: as `odeint` takes it.
         starts: states.
         span: the first and the last time.
-        layers: how many.
+        num_layers: how many.
         w: the direction, of the size of a state.
     """
-    noted, t, size = _Noted(f, w), np.linspace(*span, layers + 1), abs(span[1] - span[0]) / layers
+    noted, t, size = _RecordingDynamics(f, w), np.linspace(*span, num_layers + 1), abs(span[1] - span[0]) / num_layers
     paths = []
     for z0 in starts:
         try:
             paths.append(noted.solve(z0, t, solver="euler", step_size=size))
         except NotFiniteError:
             at, where, slopes = noted.points()
-            paths.append(Path(at, where, at, where, slopes))
+            paths.append(StatePath(at, where, at, where, slopes))
     return paths
 
 
 def ode_paths(
     f: Callable[..., Any], starts: Sequence[tf.Tensor], span: tuple[float, float], w: np.ndarray, **options: Any
-) -> list[Path]:
+) -> list[StatePath]:
     """Return the paths of the equation, fine, with the points where a solver evaluates f.
 
     Args:
@@ -93,53 +93,53 @@ def ode_paths(
         w: the direction, of the size of a state.
         **options: of `odeint`, for the solve that evaluates f at the points.
     """
-    noted, paths = _Noted(f, w), []
+    noted, paths = _RecordingDynamics(f, w), []
     for z0 in starts:
-        seen, t = noted.solve(z0, np.array(span), **options), _fine(z0, span)
-        paths.append(seen._replace(t=t, z=_along(w, _states(f, z0, t))))
+        seen, t = noted.solve(z0, np.array(span), **options), _plot_times(z0, span)
+        paths.append(seen._replace(t=t, z=_project(w, _solve_states(f, z0, t))))
     return paths
 
 
-class _Noted:
+class _RecordingDynamics:
     """f, which notes down where it is evaluated, as seen along w."""
 
     def __init__(self, f: Callable[..., Any], w: np.ndarray) -> None:
         self.f, self.w = f, w
-        self.seen: list[tuple[float, float, float]] = []
+        self.records: list[tuple[float, float, float]] = []
 
     def __call__(self, t: tf.Tensor, z: tf.Tensor) -> tf.Tensor:
         dz = self.f(t, z)
-        with tf.control_dependencies([tf.numpy_function(self._note, [t, z, dz], dz.dtype)]):
+        with tf.control_dependencies([tf.numpy_function(self._record, [t, z, dz], dz.dtype)]):
             return tf.identity(dz)
 
-    def _note(self, t: np.ndarray, z: np.ndarray, dz: np.ndarray) -> np.ndarray:
-        where, slope = (float(_along(self.w, x[None])[0]) for x in (z, dz))
-        self.seen.append((float(t), where, slope))
+    def _record(self, t: np.ndarray, z: np.ndarray, dz: np.ndarray) -> np.ndarray:
+        where, slope = (float(_project(self.w, x[None])[0]) for x in (z, dz))
+        self.records.append((float(t), where, slope))
         return dz
 
-    def solve(self, z0: tf.Tensor, t: np.ndarray, **options: Any) -> Path:
-        self.seen.clear()
+    def solve(self, z0: tf.Tensor, t: np.ndarray, **options: Any) -> StatePath:
+        self.records.clear()
         z = odeint(self, z0, t, **options).z
-        return Path(t, _along(self.w, z), *self.points())
+        return StatePath(t, _project(self.w, z), *self.points())
 
     def points(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return times, places and slopes of the evaluations, but for those of no finite place or slope."""
-        points = np.array(self.seen)
+        points = np.array(self.records)
         at, where, slopes = points[np.isfinite(points).all(axis=1)].T
         return at, where, slopes
 
 
-def _fine(z0: tf.Tensor, span: tuple[float, float]) -> np.ndarray:
-    points: np.ndarray = np.linspace(*span, int(np.clip(MOST // int(tf.size(z0)), 20, FINE)))
+def _plot_times(z0: tf.Tensor, span: tuple[float, float]) -> np.ndarray:
+    points: np.ndarray = np.linspace(*span, int(np.clip(MAX_PLOT_VALUES // int(tf.size(z0)), 20, PLOT_POINTS)))
     return points
 
 
-def _states(f: Callable[..., Any], z0: tf.Tensor, t: np.ndarray) -> np.ndarray:
-    states: np.ndarray = odeint(f, z0, t, rtol=FINE_TOLERANCE, atol=FINE_TOLERANCE).z.numpy()
+def _solve_states(f: Callable[..., Any], z0: tf.Tensor, t: np.ndarray) -> np.ndarray:
+    states: np.ndarray = odeint(f, z0, t, rtol=PLOT_TOL, atol=PLOT_TOL).z.numpy()
     return states
 
 
-def principal_direction(
+def first_principal_component(
     f: Callable[..., Any], starts: Sequence[tf.Tensor], span: tuple[float, float]
 ) -> tuple[np.ndarray, float]:
     """Return the direction w in which the states of all paths differ most, and its share of their variance, 0..1.
@@ -149,7 +149,7 @@ def principal_direction(
         starts: states.
         span: the first and the last time.
     """
-    states = [_states(f, z0, _fine(z0, span)[:: len(starts)]) for z0 in starts]
+    states = [_solve_states(f, z0, _plot_times(z0, span)[:: len(starts)]) for z0 in starts]
     x = np.concatenate([np.reshape(z, (len(z), -1)) for z in states]).astype(np.float64)
     x -= x.mean(axis=0)
     variances, u = np.linalg.eigh(x @ x.T)  # of fewer points than a state has numbers, as a rule
@@ -170,10 +170,10 @@ def random_states(block: ODEBlock, count: int, seed: int) -> list[tf.Tensor]:
     if None in shape:
         raise UsageError(f"the model leaves the shape {shape} of its states open", "give --input IMAGE")
     z = np.random.default_rng(seed).normal(size=(count, 1, *shape))
-    return [tf.constant(x, _dtype(block)) for x in z]
+    return [tf.constant(x, _state_dtype(block)) for x in z]
 
 
-def states_before(model: keras.Model, block: ODEBlock, x: np.ndarray) -> list[tf.Tensor]:
+def block_inputs(model: keras.Model, block: ODEBlock, x: np.ndarray) -> list[tf.Tensor]:
     """Return the states (1, ...) that the block is given for inputs (n, ...)."""
     seen: list[tf.Tensor] = []
     own = block.call
@@ -187,14 +187,14 @@ def states_before(model: keras.Model, block: ODEBlock, x: np.ndarray) -> list[tf
         model(x, training=False)
     finally:
         del block.call
-    return [tf.cast(z[None], _dtype(block)) for z in seen[0]]
+    return [tf.cast(z[None], _state_dtype(block)) for z in seen[0]]
 
 
-def _dtype(block: ODEBlock) -> str:
+def _state_dtype(block: ODEBlock) -> str:
     return "float64" if block.compute_dtype == "float64" else "float32"
 
 
-def _along(w: np.ndarray, z: Any) -> np.ndarray:
+def _project(w: np.ndarray, z: Any) -> np.ndarray:
     """Return w . z of states (n, ...)."""
     flat = np.asarray(z)
     product: np.ndarray = flat.reshape(len(flat), -1) @ np.ravel(w)

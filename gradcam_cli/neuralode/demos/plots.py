@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tensorflow as tf
 
-from gradcam_cli.neuralode.demos.flow import Path
+from gradcam_cli.neuralode.demos.flow import StatePath
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 ARROWS = 15
-MANY = 100
+SMALL_DOT_THRESHOLD = 100
 """Evaluations of a path from which on its dots are small."""
 
 
@@ -41,11 +41,11 @@ def draw_spiral(
         over_time.plot(t, fitted[:, i], color=f"C{i}", linestyle="--", label=f"$z_{i + 1}$, learned")
     over_time.set(xlabel="t", xlim=(t[0], t[-1]), ylim=(-2.2, 2.2), title="trajectory")
     over_time.legend(fontsize=8, ncols=2)
-    _phases(plane, grid, "phase portrait")
+    _set_phase_axes(plane, grid, "phase portrait")
     plane.plot(*true.T, color="C2", label="true")
     plane.plot(*fitted.T, color="C3", linestyle="--", label="learned")
     plane.legend(fontsize=8)
-    _phases(field, grid, "learned vector field")
+    _set_phase_axes(field, grid, "learned vector field")
     lengths = np.linalg.norm(slopes, axis=-1, keepdims=True)
     u, v = np.moveaxis(slopes / np.maximum(lengths, 1e-12), -1, 0)
     field.quiver(grid[..., 0], grid[..., 1], u, v, lengths[..., 0] ** 0.5, cmap="viridis", scale=28, width=0.004)
@@ -54,13 +54,13 @@ def draw_spiral(
     return figure
 
 
-def _phases(axes: Axes, grid: np.ndarray, title: str) -> None:
+def _set_phase_axes(axes: Axes, grid: np.ndarray, title: str) -> None:
     reach = float(grid.max())
     axes.set(xlabel="$z_1$", ylabel="$z_2$", xlim=(-reach, reach), ylim=(-reach, reach), title=title, aspect="equal")
 
 
 def draw_flow(
-    residual: Sequence[Path], ode: Sequence[Path], f: Callable[..., Any] | None = None, seen: str = "state"
+    residual: Sequence[StatePath], ode: Sequence[StatePath], f: Callable[..., Any] | None = None, xlabel: str = "state"
 ) -> Figure:
     """Draw both networks: depth upward, the state to the right, a dot where f is evaluated.
 
@@ -68,59 +68,64 @@ def draw_flow(
         residual: of `residual_paths`.
         ode: of `ode_paths`.
         f: of a state of one dimension: its vector field is drawn. None: only the slopes where it was evaluated.
-        seen: what of the state is drawn.
+        xlabel: what of the state is drawn.
     """
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(8, 6), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True, sharex=True)
     first, last = ode[0].t[[0, -1]]
-    low, high = _reach(ode)
+    low, high = _value_range(ode)
     limits = (low - 0.15 * (high - low), high + 0.15 * (high - low))
-    step = (last - first) / max(len(path.at) for path in residual)
+    step = (last - first) / max(len(path.eval_t) for path in residual)
     for axes, paths, title in (
         (left, residual, f"Residual network: Euler, step {step:.3g}"),
         (right, ode, "ODE network"),
     ):
-        count, size = sum(len(path.at) for path in paths), 3.5 if len(paths[0].at) < MANY else 1.5
-        shown = [_until_it_leaves(path, *limits) for path in paths]
+        count, size = (
+            sum(len(path.eval_t) for path in paths),
+            3.5 if len(paths[0].eval_t) < SMALL_DOT_THRESHOLD else 1.5,
+        )
+        shown = [_clip_path(path, *limits) for path in paths]
         for path in shown:
             axes.plot(path.z, path.t, color="black", linewidth=1.2)
-            axes.plot(path.where, path.at, "o", color="black", markersize=size)
+            axes.plot(path.eval_z, path.eval_t, "o", color="black", markersize=size)
         leave = sum(len(path.t) < len(whole.t) or path.t[-1] != last for path, whole in zip(shown, paths, strict=True))
         left_out = f", {leave} of {len(paths)} leave" if leave else ""
-        axes.set(title=f"{title}\n{count:,} evaluations of f{left_out}", xlabel=seen)
+        axes.set(title=f"{title}\n{count:,} evaluations of f{left_out}", xlabel=xlabel)
         depths = (
-            np.unique(np.concatenate([path.at for path in shown])) if axes is left else np.linspace(first, last, ARROWS)
+            np.unique(np.concatenate([path.eval_t for path in shown]))
+            if axes is left
+            else np.linspace(first, last, ARROWS)
         )
         _draw_slopes(axes, shown, f, depths)
     left.set(ylabel="depth t", xlim=limits, ylim=(first - 0.03 * (last - first), last + 0.03 * (last - first)))
     return figure
 
 
-def _until_it_leaves(path: Path, low: float, high: float) -> Path:
+def _clip_path(path: StatePath, low: float, high: float) -> StatePath:
     """Return a path up to the first of its points that lies outside, which is kept."""
     outside = np.flatnonzero((path.z < low) | (path.z > high))
     if not len(outside):
         return path
     end = outside[0]
-    kept = np.abs(path.at - path.t[0]) <= abs(path.t[end] - path.t[0])
-    return Path(path.t[: end + 1], path.z[: end + 1], path.at[kept], path.where[kept], path.slopes[kept])
+    kept = np.abs(path.eval_t - path.t[0]) <= abs(path.t[end] - path.t[0])
+    return StatePath(path.t[: end + 1], path.z[: end + 1], path.eval_t[kept], path.eval_z[kept], path.eval_slopes[kept])
 
 
-def _reach(paths: Sequence[Path]) -> tuple[float, float]:
+def _value_range(paths: Sequence[StatePath]) -> tuple[float, float]:
     """Return the least and the largest of what the paths pass."""
     z = np.concatenate([path.z for path in paths])
     return float(z.min()), float(z.max())
 
 
-def _draw_slopes(axes: Axes, paths: Sequence[Path], f: Callable[..., Any] | None, depths: np.ndarray) -> None:
+def _draw_slopes(axes: Axes, paths: Sequence[StatePath], f: Callable[..., Any] | None, depths: np.ndarray) -> None:
     """Draw the field at some depths; that of a residual network is there only between its layers."""
     if f is None:
         z, t = (np.concatenate([getattr(path, name) for path in paths]) for name in ("where", "at"))
-        slopes = np.concatenate([path.slopes for path in paths])
+        slopes = np.concatenate([path.eval_slopes for path in paths])
     else:
-        z, t = (x.ravel() for x in np.meshgrid(np.linspace(*_reach(paths), ARROWS), depths))
+        z, t = (x.ravel() for x in np.meshgrid(np.linspace(*_value_range(paths), ARROWS), depths))
         slopes = np.array([np.ravel(f(tf.constant(b), tf.constant([a])))[0] for a, b in zip(z, t, strict=True)])
     length = np.hypot(slopes, 1)
     axes.quiver(z, t, slopes / length, 1 / length, color="C0", alpha=0.55, angles="xy", scale=22, width=0.005)

@@ -26,33 +26,33 @@ from gradcam_cli.network.gradients import Network, Pass, class_indices, find_sco
 from gradcam_cli.network.logits import answering_logits
 from gradcam_cli.neuralode.layers.ode_block import ODEBlock
 from gradcam_cli.neuralode.solver.odeint import odeint
-from gradcam_cli.neuralode.solver.status import reason
+from gradcam_cli.neuralode.solver.status import failure_message
 from gradcam_cli.pipeline.config import Request
 from gradcam_cli.pipeline.run import Run, prepare_run
 
-TOLERANCE = 1e-5
+DEFAULT_TOL = 1e-5
 
 
-def read_depths(block: ODEBlock, at: Sequence[float] | None = None, frames: int | None = None) -> list[float]:
+def parse_depths(block: ODEBlock, times: Sequence[float] | None = None, num_times: int | None = None) -> list[float]:
     """Return the depths that are asked for, in the order of the block's time, each once.
 
     Args:
         block: whose time it is.
-        at: depths, or None.
-        frames: a number of depths, evenly spaced from end to end, or None.
+        times: depths, or None.
+        num_times: a number of depths, evenly spaced from end to end, or None.
 
     Raises:
         UsageError: a depth lies outside the block's interval.
     """
-    start, end = block.t
-    depths = list(at) if at else list(np.linspace(start, end, frames or 5))
+    start, end = block.t_span
+    depths = list(times) if times else list(np.linspace(start, end, num_times or 5))
     outside = [t for t in depths if not min(start, end) <= t <= max(start, end)]
     if outside:
         raise UsageError(f"--at: expected depths from {start:g} to {end:g}, got {outside[0]:g}")
     return sorted({float(t) for t in depths}, reverse=end < start)
 
 
-def adjoint_of(f: Any) -> Any:
+def augmented_dynamics(f: Any) -> Any:
     """Return the right-hand side of (z, a): (f, -a df/dz)."""
 
     def backward(t: tf.Tensor, state: tuple[tf.Tensor, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
@@ -65,13 +65,13 @@ def adjoint_of(f: Any) -> Any:
     return backward
 
 
-def compile_depths(
+def compile_depth_gradients(
     model: keras.Model,
     block: ODEBlock,
     depths: Sequence[float],
     score: str = "logit",
     solver: str | None = None,
-    tolerance: float = TOLERANCE,
+    tol: float = DEFAULT_TOL,
 ) -> Network:
     """Compile a model into a function whose activations are the states z at some depths, and gradients the adjoints.
 
@@ -80,10 +80,10 @@ def compile_depths(
     Args:
         model: with the block among its layers.
         block: whose states they are.
-        depths: of `read_depths`.
+        depths: of `parse_depths`.
         score: `logit` or `softmax`: y_c.
         solver: a name in `tableaus.SOLVERS`; None: the block's.
-        tolerance: relative and absolute, of both solves; the adjoint is measured in units of a(t_1).
+        tol: relative and absolute, of both solves; the adjoint is measured in units of a(t_1).
 
     Returns:
         As `network.compile_network`: in its passes A and dA have an entry a depth, of shape (n, u, v, k) and
@@ -96,16 +96,16 @@ def compile_depths(
         raise ModelError(f"ODEBlock {block.name} lies in a model within the model: expected it among the outer layers")
     before, behind = keras.Model(model.inputs, block.input), keras.Model(block.output, model.outputs)
     head = find_scored_head(model, score)
-    start, end = block.t
+    start, end = block.t_span
     times = [start, *(t for t in depths if t not in (start, end)), end]
     wanted = [times.index(t) for t in depths]
     options: dict[str, Any] = {
         "solver": solver or block.options.get("solver", "dopri5"),
-        "rtol": tolerance,
-        "atol": tolerance,
+        "rtol": tol,
+        "atol": tol,
     }
 
-    backward = adjoint_of(block.f)
+    backward = augmented_dynamics(block.f)
 
     def solve(f: Any, state: Any, times: list[float]) -> Any:
         return odeint(f, state, times, batch_coupled=False, **options).z
@@ -134,20 +134,20 @@ def compile_depths(
         try:
             logits, p, classes, A, dA = run(tf.constant(x, tf.float32), tf.constant(codes, tf.int32))
         except tf.errors.InvalidArgumentError as error:
-            raise GradcamError(reason(error), "loosen --tolerance, or take another --solver") from error
+            raise GradcamError(failure_message(error), "loosen --tolerance, or take another --solver") from error
         hidden = None if logits is None else logits.numpy()
         return Pass(hidden, p.numpy(), classes.numpy(), [one.numpy() for one in A], [one.numpy() for one in dA])
 
     return network
 
 
-def prepare_depths(
+def prepare_depth_run(
     classifier: Classifier,
-    request: Request,
+    config: Request,
     depths: Sequence[float],
     block: ODEBlock,
     solver: str | None = None,
-    tolerance: float = TOLERANCE,
+    tol: float = DEFAULT_TOL,
 ) -> Run:
     """Make a run ready whose layers are depths, named `ode@0.25` for t = 0.25 of the block `ode`.
 
@@ -155,12 +155,12 @@ def prepare_depths(
         UsageError: a class that the model does not have.
         ModelError: the logit cannot be reached.
     """
-    run = prepare_run(classifier, replace(request, layers=(block.name,)))
-    network = compile_depths(classifier.model, block, depths, request.score, solver, tolerance)
+    run = prepare_run(classifier, replace(config, layers=(block.name,)))
+    network = compile_depth_gradients(classifier.model, block, depths, config.score, solver, tol)
     path = next(iter(run.layers))
     return replace(run, layers={f"{path}@{t:g}": f"{t:g}" for t in depths}, network=network, probes=[])
 
 
-def sensitivity(result: Pass) -> np.ndarray:
+def adjoint_norms(result: Pass) -> np.ndarray:
     """Return ||a(t)||, the length of dy_c/dz(t) for each class, image and depth, (C, n, depths)."""
     return np.stack([np.linalg.norm(a.reshape(*a.shape[:2], -1), axis=-1) for a in result.dA], axis=-1)

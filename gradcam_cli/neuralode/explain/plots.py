@@ -15,43 +15,43 @@ from gradcam_cli.output.figures import CELL, overlay
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-COLUMNS = 8
-MOST = 24
+MAX_COLUMNS = 8
+MAX_SHOWN_MAPS = 24
 """Maps on a strip: of more, so many are shown, evenly spaced."""
-SIDE = 224
+MIN_SIDE = 224
 """Shorter side of what is drawn, in pixels, at least."""
-BAR = 22
+LABEL_HEIGHT = 22
 """Height of the line that names t below a frame."""
 
 
-def enlarged_overlay(photo: np.ndarray, map_: np.ndarray, view: Box, cmap: str, alpha: float) -> np.ndarray:
+def upscaled_overlay(image: np.ndarray, heatmap: np.ndarray, crop_box: Box, cmap: str, opacity: float) -> np.ndarray:
     """Return the overlay of a photo, small ones made larger: whole pixels under a smooth map, (k H, k W, 3) uint8."""
-    H, W = photo.shape[:2]
-    k = max(1, -(-SIDE // min(H, W)))
-    photo = photo.repeat(k, axis=0).repeat(k, axis=1)
-    return overlay(photo, enlarge(map_, (k * H, k * W)), Box(*(k * side for side in view)), cmap, alpha)
+    H, W = image.shape[:2]
+    k = max(1, -(-MIN_SIDE // min(H, W)))
+    image = image.repeat(k, axis=0).repeat(k, axis=1)
+    return overlay(image, enlarge(heatmap, (k * H, k * W)), Box(*(k * side for side in crop_box)), cmap, opacity)
 
 
-def draw_strip(
-    photo: np.ndarray, overlays: Sequence[np.ndarray], t: Sequence[float], curve: np.ndarray, title: str, dpi: int = 150
+def depth_figure(
+    image: np.ndarray, overlays: Sequence[np.ndarray], t: Sequence[float], norms: np.ndarray, title: str, dpi: int = 150
 ) -> Figure:
     """Draw the photo and its maps, each under its t, and below them ||a(t)||.
 
     Args:
-        photo: (H, W, 3) uint8.
+        image: (H, W, 3) uint8.
         overlays: one a depth, of the photo's proportions.
         t: the depths.
-        curve: (depths,), the sensitivity.
+        norms: (depths,), the sensitivity.
         title: one line above all.
         dpi: dots an inch.
     """
     from matplotlib.figure import Figure
 
-    shown = np.unique(np.linspace(0, len(t) - 1, min(len(t), MOST)).round().astype(int))
-    cells = [("image", photo), *((f"t = {t[i]:.3g}", overlays[i]) for i in shown)]
-    columns = min(len(cells), COLUMNS)
+    shown = np.unique(np.linspace(0, len(t) - 1, min(len(t), MAX_SHOWN_MAPS)).round().astype(int))
+    cells = [("image", image), *((f"t = {t[i]:.3g}", overlays[i]) for i in shown)]
+    columns = min(len(cells), MAX_COLUMNS)
     rows = -(-len(cells) // columns)
-    shape = photo.shape[0] / photo.shape[1]
+    shape = image.shape[0] / image.shape[1]
     width, height = CELL * min(1, 1 / shape) * 0.8, CELL * min(1, shape) * 0.8
     figure = Figure(figsize=(max(columns * width, 4.5), rows * (height + 0.3) + 2.3), dpi=dpi, layout="constrained")
     parts: Any = figure.subfigures(2, 1, height_ratios=[rows * (height + 0.3), 2.0])
@@ -62,7 +62,7 @@ def draw_strip(
         axes.imshow(pixels, interpolation="nearest")
         axes.set_title(label, fontsize=9)
     below = lower.subplots()
-    below.plot(t, curve, "o-", color="C0", markersize=4)
+    below.plot(t, norms, "o-", color="C0", markersize=4)
     below.set(xlabel="depth t", ylabel=r"$\Vert a(t) \Vert$", ylim=(0, None))
     below.grid(alpha=0.3)
     figure.suptitle(title, fontsize=10)
@@ -75,7 +75,7 @@ def animation_frames(overlays: Sequence[np.ndarray], t: Sequence[float]) -> list
     first, last = t[0], t[-1]
     frames = []
     for pixels, at in zip(overlays, t, strict=True):
-        frame = Image.new("RGB", (W, H + BAR), "white")
+        frame = Image.new("RGB", (W, H + LABEL_HEIGHT), "white")
         frame.paste(Image.fromarray(pixels))
         draw = ImageDraw.Draw(frame)
         share = (at - first) / (last - first) if last != first else 1.0

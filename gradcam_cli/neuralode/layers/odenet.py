@@ -18,13 +18,19 @@ from gradcam_cli.neuralode.layers.ode_block import ODEBlock
 
 CHANNELS, GROUPS, EPSILON = 64, 32, 1e-5
 RESIDUAL_BLOCKS = 6
-SMALLEST_PLANE = 6
+MIN_SPATIAL_SIZE = 6
 ACTIVATIONS = ("softplus", "relu", "tanh", "silu")
-SOLVING = {"rtol": 1e-3, "atol": 1e-3, "adjoint_rtol": 1e-2, "adjoint_atol": 1e-2, "batch_coupled": "training"}
+DEFAULT_SOLVER_OPTIONS = {
+    "rtol": 1e-3,
+    "atol": 1e-3,
+    "adjoint_rtol": 1e-2,
+    "adjoint_atol": 1e-2,
+    "batch_coupled": "training",
+}
 """How the ODEBlock is solved: a gradient right to a few percent does for learning, in a third of the evaluations
 where f is not smooth; where it predicts, each image takes steps of its own.
 """
-BLOCK = "ode"
+BLOCK_NAME = "ode"
 """Name of the ODEBlock in a classifier."""
 
 layers = keras.layers
@@ -57,26 +63,28 @@ class GroupNorm(keras.Layer):  # type: ignore[misc]
             raise UsageError(f"GroupNorm: expected channels in {self.groups} equal groups, got {channels} channels")
         self.gamma = self.add_weight(shape=(channels,), initializer="ones", name="gamma")
         self.beta = self.add_weight(shape=(channels,), initializer="zeros", name="beta")
-        self.share = np.kron(np.eye(groups), np.full((channels // groups, channels // groups), groups / channels))
+        self.averaging_matrix = np.kron(
+            np.eye(groups), np.full((channels // groups, channels // groups), groups / channels)
+        )
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
         """Return the normalised x, (n, h, w, c)."""
-        share = tf.cast(self.share / (x.shape[1] * x.shape[2]), x.dtype)
-        centred = x - _plane(tf.reduce_sum(x, axis=[1, 2]) @ share)
+        share = tf.cast(self.averaging_matrix / (x.shape[1] * x.shape[2]), x.dtype)
+        centred = x - _broadcast_spatial(tf.reduce_sum(x, axis=[1, 2]) @ share)
         variance = tf.reduce_sum(tf.square(centred), axis=[1, 2]) @ share  # (n, c)
-        return centred * _plane(tf.math.rsqrt(variance + self.epsilon) * self.gamma) + self.beta
+        return centred * _broadcast_spatial(tf.math.rsqrt(variance + self.epsilon) * self.gamma) + self.beta
 
     def get_config(self) -> dict[str, Any]:
         """Return what `from_config` makes the same layer of."""
         return {**super().get_config(), "groups": self.groups, "epsilon": self.epsilon}
 
 
-def _plane(x: tf.Tensor) -> tf.Tensor:
+def _broadcast_spatial(x: tf.Tensor) -> tf.Tensor:
     return x[:, tf.newaxis, tf.newaxis, :]
 
 
 @keras.saving.register_keras_serializable("gradcam")
-class TimeConv(keras.Layer):  # type: ignore[misc]
+class ConcatConv2D(keras.Layer):  # type: ignore[misc]
     """A 3x3 convolution that sees t as one more channel.
 
     The convolution of a plane that is t everywhere is t times that of ones: a map (h, w, c) which is added, so that
@@ -113,7 +121,7 @@ class TimeConv(keras.Layer):  # type: ignore[misc]
 
 
 @keras.saving.register_keras_serializable("gradcam")
-class ConvField(keras.Layer):  # type: ignore[misc]
+class ODEFunc(keras.Layer):  # type: ignore[misc]
     """f(t, z): norm, activation, convolution, norm, activation, convolution, norm, all of z's shape.
 
     Args:
@@ -132,7 +140,7 @@ class ConvField(keras.Layer):  # type: ignore[misc]
         """Make the layers for states of this shape."""
         channels = z_shape[-1]
         self.norms: list[Any] = [GroupNorm(dtype=self.dtype_policy, name=f"norm{i}") for i in range(3)]
-        self.convs: list[Any] = [TimeConv(channels, dtype=self.dtype_policy, name=f"conv{i}") for i in range(2)]
+        self.convs: list[Any] = [ConcatConv2D(channels, dtype=self.dtype_policy, name=f"conv{i}") for i in range(2)]
         for norm in self.norms:
             norm.build(z_shape)
         for conv in self.convs:
@@ -151,7 +159,7 @@ class ConvField(keras.Layer):  # type: ignore[misc]
 
 
 @keras.saving.register_keras_serializable("gradcam")
-class Scores(keras.layers.Dense):  # type: ignore[misc]
+class LabeledDense(keras.layers.Dense):  # type: ignore[misc]
     """The last layer: the logits y of the classes, and the classes' names, so that the saved model knows them.
 
     Args:
@@ -167,20 +175,20 @@ class Scores(keras.layers.Dense):  # type: ignore[misc]
         return {**super().get_config(), "labels": list(self.labels)}
 
 
-def strided_convolutions(side: int) -> int:
+def num_downsampling_layers(side: int) -> int:
     """Return how many strided convolutions, after a valid 3x3 one, leave a plane of at least 6x6."""
     side, count = side - 2, 0
-    while side // 2 >= SMALLEST_PLANE:
+    while side // 2 >= MIN_SPATIAL_SIZE:
         side, count = side // 2, count + 1
     return count
 
 
-def build_classifier(
+def build_odenet(
     input_shape: tuple[int, int, int],
     labels: Sequence[str],
     arch: str = "odenet",
     *,
-    stem: int | None = None,
+    downsampling_layers: int | None = None,
     activation: str = "softplus",
     **options: Any,
 ) -> keras.Model:
@@ -190,7 +198,7 @@ def build_classifier(
         input_shape: (h, w, c).
         labels: the names of the classes.
         arch: a name in `ARCHITECTURES`.
-        stem: how many strided 4x4 convolutions follow the first one; None: as many as leave a plane of 6x6.
+        downsampling_layers: how many strided 4x4 convolutions follow the first one; None: as many as leave a plane of 6x6.
         activation: of f, one of `ACTIVATIONS`.
         **options: of the `ODEBlock`.
 
@@ -200,39 +208,39 @@ def build_classifier(
     if arch not in ARCHITECTURES:
         raise UsageError(f"arch: expected one of {', '.join(ARCHITECTURES)}, got {arch}")
     side = min(input_shape[:2])
-    count = strided_convolutions(side) if stem is None else stem
+    count = num_downsampling_layers(side) if downsampling_layers is None else downsampling_layers
     image = layers.Input(input_shape, name="image")
     x = layers.Rescaling(1 / 255, name="scale")(image)
     if arch == "odenet-thin":
-        x = _strided(x, "stem_conv")
+        x = _downsampling_conv(x, "stem_conv")
     else:
         if (side - 2) >> count < 1:
             raise UsageError(
                 f"stem: expected images that {count} strided convolutions leave something of, got {side} pixels"
             )
-        x = _stem(x, count)
+        x = _downsampling_stem(x, count)
     x = ARCHITECTURES[arch](x, activation, options)
     x = layers.ReLU(name="head_relu")(GroupNorm(name="head_norm")(x))
     x = layers.GlobalAveragePooling2D(name="head_pool")(x)
-    return keras.Model(image, Scores(labels, name="scores")(x), name=arch.replace("-", "_"))
+    return keras.Model(image, LabeledDense(labels, name="scores")(x), name=arch.replace("-", "_"))
 
 
-def _stem(x: Any, strided: int) -> Any:
+def _downsampling_stem(x: Any, downsampling_layers: int) -> Any:
     """1 -> 64 channels by a valid 3x3 convolution, then strided 4x4 ones, each after norm and ReLU."""
     x = layers.Conv2D(CHANNELS, 3, name="stem_conv0")(x)
-    for i in range(strided):
+    for i in range(downsampling_layers):
         x = layers.ReLU(name=f"stem_relu{i}")(GroupNorm(name=f"stem_norm{i}")(x))
-        x = _strided(x, f"stem_conv{i + 1}")
+        x = _downsampling_conv(x, f"stem_conv{i + 1}")
     return x
 
 
-def _strided(x: Any, name: str) -> Any:
+def _downsampling_conv(x: Any, name: str) -> Any:
     """Halve the plane, rounding down: padding by 1 on every side, which Keras's `same` is not."""
     return layers.Conv2D(CHANNELS, 4, 2, name=name)(layers.ZeroPadding2D(1, name=f"{name}_pad")(x))
 
 
 def _ode(x: Any, activation: str, options: dict[str, Any]) -> Any:
-    return ODEBlock(ConvField(activation, name="f"), name=BLOCK, **{**SOLVING, **options})(x)
+    return ODEBlock(ODEFunc(activation, name="f"), name=BLOCK_NAME, **{**DEFAULT_SOLVER_OPTIONS, **options})(x)
 
 
 def _residual_blocks(x: Any, activation: str, options: dict[str, Any]) -> Any:
@@ -246,7 +254,7 @@ def _residual_blocks(x: Any, activation: str, options: dict[str, Any]) -> Any:
     return x
 
 
-def _nothing(x: Any, activation: str, options: dict[str, Any]) -> Any:
+def _identity(x: Any, activation: str, options: dict[str, Any]) -> Any:
     return x
 
 
@@ -254,6 +262,6 @@ ARCHITECTURES: dict[str, Callable[[Any, str, dict[str, Any]], Any]] = {
     "odenet": _ode,
     "odenet-thin": _ode,
     "resnet": _residual_blocks,
-    "stem": _nothing,
+    "stem": _identity,
 }
 """What stands between stem and head of each architecture."""

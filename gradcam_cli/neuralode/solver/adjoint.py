@@ -17,165 +17,174 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from gradcam_cli.neuralode.solver.dynamics import Field
-from gradcam_cli.neuralode.solver.forward_solve import Solved, bare
-from gradcam_cli.neuralode.solver.integrate import Progress, advance, begin, evaluated
+from gradcam_cli.neuralode.solver.dynamics import Dynamics
+from gradcam_cli.neuralode.solver.forward_solve import ForwardSolution, without_state
+from gradcam_cli.neuralode.solver.integrate import SolverState, init_state, integrate_to, with_first_slope
 from gradcam_cli.neuralode.solver.status import Status
-from gradcam_cli.neuralode.solver.step_size import Control
+from gradcam_cli.neuralode.solver.step_size import SolverOptions
 from gradcam_cli.neuralode.solver.typing import Tensors
 
-FIRST_SHARE = 0.1
+FIRST_BACKWARD_STEP = 0.1
 """Of the last span: the first step backward, where the forward solve had fixed steps."""
 
 
-class Augmented(NamedTuple):
+class AugmentedSystem(NamedTuple):
     """The system of z and a_z, y = [*z, *a], with the quadratures [*a_theta] and, if asked for, a_t.
 
-    All adjoints are in the unit (), or for each sample (n,); only what `density` returns is in the loss's own.
+    All adjoints are in the unit (), or for each sample (n,); only what `quadrature_rhs` returns is in the loss's own.
     """
 
-    field: Field
-    control: Control
+    dynamics: Dynamics
+    options: SolverOptions
     theta: Tensors
-    fixed: Tensors
-    of_t: bool
-    unit: tf.Tensor
+    non_trainable: Tensors
+    need_time_gradient: bool
+    scale: tf.Tensor
 
-    def slope(self, t: tf.Tensor, y: Tensors, dense: bool) -> tuple[Tensors, Tensors]:
-        """Return [f, -a df/dz] and, if dense and not left to `density`, -a df/d(theta, t)."""
-        dense = dense and self.control.batch_coupled
-        dz, da, v = self._vjp(t, y, y[len(y) // 2 :], dense)
+    def rhs(self, t: tf.Tensor, y: Tensors, need_quadrature: bool) -> tuple[Tensors, Tensors]:
+        """Return [f, -a df/dz] and, if dense and not left to `quadrature_rhs`, -a df/d(theta, t)."""
+        need_quadrature = need_quadrature and self.options.batch_coupled
+        dz, da, v = self._vjp(t, y, y[len(y) // 2 :], need_quadrature)
         return [*dz, *da], v
 
-    def density(self, t: tf.Tensor, y: Tensors, weight: tf.Tensor) -> Tensors:
+    def quadrature_rhs(self, t: tf.Tensor, y: Tensors, weight: tf.Tensor) -> Tensors:
         """Return the sum over the samples of -weight a df/d(theta, t)."""
-        a = [self.control.batch.beside(weight * self.unit, x) * x for x in y[len(y) // 2 :]]
+        a = [self.options.step_mode.broadcast(weight * self.scale, x) * x for x in y[len(y) // 2 :]]
         v = self._vjp(t, y, a, True)[2]
-        return [*v[:-1], tf.reduce_sum(v[-1])] if self.of_t else v
+        return [*v[:-1], tf.reduce_sum(v[-1])] if self.need_time_gradient else v
 
-    def _vjp(self, t: tf.Tensor, y: Tensors, a: Tensors, dense: bool) -> tuple[Tensors, Tensors, Tensors]:
+    def _vjp(self, t: tf.Tensor, y: Tensors, a: Tensors, need_quadrature: bool) -> tuple[Tensors, Tensors, Tensors]:
         z = y[: len(y) // 2]
-        time, of_t = self.control.batch.beside(t, z[0]), dense and self.of_t
-        found: tuple[Tensors, Tensors, Tensors] = self.field.slope_and_vjp(
-            time, z, a, self.theta, self.fixed, of_theta=dense and bool(self.theta), of_t=of_t
+        time, of_t = self.options.step_mode.broadcast(t, z[0]), need_quadrature and self.need_time_gradient
+        found: tuple[Tensors, Tensors, Tensors] = self.dynamics.rhs_and_vjp(
+            time, z, a, self.theta, self.non_trainable, of_theta=need_quadrature and bool(self.theta), of_t=of_t
         )
         return found
 
 
-class Gradients(NamedTuple):
+class AdjointResult(NamedTuple):
     """Gradients of the loss.
 
     Attributes:
         z: with respect to z0.
         theta: with respect to the parameters.
         t: (times,) float64, with respect to the requested times; zeros if not asked for.
-        progress: where the backward solve ended; without state.
+        solver_state: where the backward solve ended; without state.
     """
 
     z: Tensors
     theta: Tensors
     t: tf.Tensor
-    progress: Progress
+    solver_state: SolverState
 
 
 def solve_adjoint(
-    field: Field,
-    control: Control,
-    solved: Solved,
+    dynamics: Dynamics,
+    options: SolverOptions,
+    solution: ForwardSolution,
     g: Tensors,
     t: tf.Tensor,
     theta: Tensors,
-    fixed: Tensors,
-    of_t: bool,
+    non_trainable: Tensors,
+    need_time_gradient: bool,
     theta_in_norm: bool,
-) -> Gradients:
+) -> AdjointResult:
     """Integrate z, a_z, a_theta and a_t backward through the requested times.
 
     The whole is linear in a, so a is solved in units of its own size: the tolerances mean the same for
     a loss of any scale.
 
     Args:
-        field: f.
-        control: the options of the backward solve.
-        solved: the forward solve; its states replace the backward ones at each requested time.
+        dynamics: f.
+        options: the options of the backward solve.
+        solution: the forward solve; its states replace the backward ones at each requested time.
         g: dL/dz at the requested times, each (times, ...).
         t: (times,) float64.
         theta: the parameters of f.
-        fixed: what else f has of variables.
-        of_t: whether the gradient of the times is wanted.
+        non_trainable: what else f has of variables.
+        need_time_gradient: whether the gradient of the times is wanted.
         theta_in_norm: whether the quadratures take part in the choice of steps.
     """
-    last, unit = t.shape[0] - 1, _unit(control, g)
-    system = Augmented(field, control, theta, fixed, of_t, unit)
-    jumps = [x / spread(control, unit, x) for x in g]
-    p = _at_the_end(control, solved, jumps, t, theta, of_t)
+    last, unit = t.shape[0] - 1, _adjoint_scale(options, g)
+    system = AugmentedSystem(dynamics, options, theta, non_trainable, need_time_gradient, unit)
+    jumps = [x / broadcast_scale(options, unit, x) for x in g]
+    p = _initial_state(options, solution, jumps, t, theta, need_time_gradient)
     of_times = tf.TensorArray(tf.float64, last + 1, element_shape=[]).write(0, tf.zeros([], tf.float64))
 
-    def body(i: tf.Tensor, p: Progress, of_times: Any) -> Any:
+    def body(i: tf.Tensor, p: SolverState, of_times: Any) -> Any:
         a = [x + u[i] for x, u in zip(p.y[len(g) :], jumps, strict=True)]
-        p = evaluated(control, system, p._replace(y=[*(x[i] for x in solved.z), *a]))
-        if of_t:
-            p, f = _f(control, system, p)
-            of_times = of_times.write(i, _inner([u[i] for u in g], f))
-        return i - 1, advance(control, system, p, t[i - 1], theta_in_norm), of_times
+        p = with_first_slope(options, system, p._replace(y=[*(x[i] for x in solution.z), *a]))
+        if need_time_gradient:
+            p, f = _dynamics_at(options, system, p)
+            of_times = of_times.write(i, _dot([u[i] for u in g], f))
+        return i - 1, integrate_to(options, system, p, t[i - 1], theta_in_norm), of_times
 
     if last > 0:
         _, p, of_times = tf.while_loop(lambda i, *_: i > 0, body, (tf.constant(last), p, of_times))
-    a = [(x + u[0]) * spread(control, unit, u)[0] for x, u in zip(p.y[len(g) :], jumps, strict=True)]
-    q = [x * tf.cast(unit, x.dtype) for x in p.q] if control.batch_coupled else p.q
-    gt = _of_times(of_times.stack(), q[-1]) if of_t else tf.zeros_like(t)
-    return gradients(control, p, a, q[: len(theta)], gt)
+    a = [(x + u[0]) * broadcast_scale(options, unit, u)[0] for x, u in zip(p.y[len(g) :], jumps, strict=True)]
+    q = [x * tf.cast(unit, x.dtype) for x in p.q] if options.batch_coupled else p.q
+    gt = _time_gradients(of_times.stack(), q[-1]) if need_time_gradient else tf.zeros_like(t)
+    return make_result(options, p, a, q[: len(theta)], gt)
 
 
-def gradients(control: Control, p: Progress, z: Tensors, theta: Tensors, t: tf.Tensor) -> Gradients:
+def make_result(options: SolverOptions, p: SolverState, z: Tensors, theta: Tensors, t: tf.Tensor) -> AdjointResult:
     """Return the gradients, with NaN in the place of those that were not solved to the end."""
-    done = p.status == Status.DONE
+    done = p.status == Status.SUCCESS
     clean = tf.where(tf.reduce_all(done), 0.0, float("nan"))
-    of_z = [x + control.batch.beside(tf.where(done, 0.0, float("nan")), x) for x in z]
-    return Gradients(of_z, [x + tf.cast(clean, x.dtype) for x in theta], t + tf.cast(clean, t.dtype), bare(p))
+    of_z = [x + options.step_mode.broadcast(tf.where(done, 0.0, float("nan")), x) for x in z]
+    return AdjointResult(
+        of_z, [x + tf.cast(clean, x.dtype) for x in theta], t + tf.cast(clean, t.dtype), without_state(p)
+    )
 
 
-def _at_the_end(control: Control, solved: Solved, g: Tensors, t: tf.Tensor, theta: Tensors, of_t: bool) -> Progress:
+def _initial_state(
+    options: SolverOptions,
+    solution: ForwardSolution,
+    g: Tensors,
+    t: tf.Tensor,
+    theta: Tensors,
+    need_time_gradient: bool,
+) -> SolverState:
     """Return the progress at the last requested time, before the jump there."""
     last = t.shape[0] - 1
-    q = [*(tf.zeros_like(x) for x in theta), *([tf.zeros([], g[0].dtype)] if of_t else [])]
-    y = [*(x[last] for x in solved.z), *(tf.zeros_like(x[last]) for x in g)]
-    p = begin(control, t[last], y, q, None, recorded=False)
-    k = [tf.zeros_like(x) for x in y] if control.adaptive and control.tableau.fsal else []
-    v = [tf.zeros_like(x) for x in q] if k and control.batch_coupled else []
+    q = [*(tf.zeros_like(x) for x in theta), *([tf.zeros([], g[0].dtype)] if need_time_gradient else [])]
+    y = [*(x[last] for x in solution.z), *(tf.zeros_like(x[last]) for x in g)]
+    p = init_state(options, t[last], y, q, None, store_steps=False)
+    k = [tf.zeros_like(x) for x in y] if options.adaptive and options.tableau.fsal else []
+    v = [tf.zeros_like(x) for x in q] if k and options.batch_coupled else []
     span = tf.abs(t[last] - t[last - 1])
-    h = tf.where(solved.progress.h > 0, solved.progress.h, FIRST_SHARE * span)
-    return p._replace(first=(k, v), h=h, status=solved.progress.status)
+    h = tf.where(solution.solver_state.next_step > 0, solution.solver_state.next_step, FIRST_BACKWARD_STEP * span)
+    return p._replace(first_slope=(k, v), next_step=h, status=solution.solver_state.status)
 
 
-def _unit(control: Control, g: Tensors) -> tf.Tensor:
+def _adjoint_scale(options: SolverOptions, g: Tensors) -> tf.Tensor:
     """Return the size of all jumps together, a clock's, float64; 1 where there are none."""
     one = [tf.sqrt(tf.reduce_sum(tf.square(x), axis=0)) for x in g]
-    unit = control.batch.rms(one)
+    unit = options.step_mode.rms(one)
     return tf.where(unit == 0, tf.ones_like(unit), unit)
 
 
-def spread(control: Control, unit: tf.Tensor, g: tf.Tensor) -> tf.Tensor:
+def broadcast_scale(options: SolverOptions, scale: tf.Tensor, g: tf.Tensor) -> tf.Tensor:
     """Return a clock's value in a form that multiplies a tensor (times, ...)."""
-    return control.batch.beside(unit, g[0])[tf.newaxis]
+    return options.step_mode.broadcast(scale, g[0])[tf.newaxis]
 
 
-def _f(control: Control, system: Augmented, p: Progress) -> tuple[Progress, Tensors]:
+def _dynamics_at(options: SolverOptions, system: AugmentedSystem, p: SolverState) -> tuple[SolverState, Tensors]:
     """Return f where the solve is: known, or at the price of an evaluation."""
     n = len(p.y) // 2
-    if p.first[0]:
-        return p, p.first[0][:n]
-    time = control.batch.beside(p.t, p.y[0])
-    f = system.field.slope(time, p.y[:n], system.theta, system.fixed)
-    return p._replace(evaluations=p.evaluations + 1), f
+    if p.first_slope[0]:
+        return p, p.first_slope[0][:n]
+    time = options.step_mode.broadcast(p.t, p.y[0])
+    f = system.dynamics.rhs(time, p.y[:n], system.theta, system.non_trainable)
+    return p._replace(nfe=p.nfe + 1), f
 
 
-def _inner(u: Tensors, v: Tensors) -> tf.Tensor:
+def _dot(u: Tensors, v: Tensors) -> tf.Tensor:
     """Return u . v over all tensors, float64 ()."""
     return tf.add_n([tf.reduce_sum(tf.cast(x * y, tf.float64)) for x, y in zip(u, v, strict=True)])
 
 
-def _of_times(of_times: tf.Tensor, a_t: tf.Tensor) -> tf.Tensor:
+def _time_gradients(time_gradients: tf.Tensor, a_t: tf.Tensor) -> tf.Tensor:
     """Return dL/dt, (times,): a later time moves its own state only; a_t, that of t0, moves all of them along."""
-    first = tf.cast(a_t, tf.float64) - tf.reduce_sum(of_times[1:])
-    return tf.concat([first[tf.newaxis], of_times[1:]], axis=0)
+    first = tf.cast(a_t, tf.float64) - tf.reduce_sum(time_gradients[1:])
+    return tf.concat([first[tf.newaxis], time_gradients[1:]], axis=0)

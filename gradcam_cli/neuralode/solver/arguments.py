@@ -9,21 +9,23 @@ import numpy as np
 import tensorflow as tf
 
 from gradcam_cli.errors import UsageError
-from gradcam_cli.neuralode.solver.step_size import Control
+from gradcam_cli.neuralode.solver.step_size import SolverOptions
 from gradcam_cli.neuralode.solver.typing import Tensors
 
 
-def backward_control(control: Control, solver: str | None, rtol: float | None, atol: float | None) -> Control:
+def adjoint_options(
+    options: SolverOptions, solver: str | None, rtol: float | None, atol: float | None
+) -> SolverOptions:
     """Return the options of the backward solve: those of the forward one, but for what is given."""
     return replace(
-        control,
-        solver=control.solver if solver is None else solver,
-        rtol=control.rtol if rtol is None else rtol,
-        atol=control.atol if atol is None else atol,
+        options,
+        solver=options.solver if solver is None else solver,
+        rtol=options.rtol if rtol is None else rtol,
+        atol=options.atol if atol is None else atol,
     )
 
 
-def read_state(z0: Any, batch_coupled: bool) -> Tensors:
+def validate_state(z0: Any, batch_coupled: bool) -> Tensors:
     """Return the tensors of a state.
 
     Raises:
@@ -39,7 +41,7 @@ def read_state(z0: Any, batch_coupled: bool) -> Tensors:
     return z
 
 
-def read_times(t: Any) -> tf.Tensor:
+def validate_times(t: Any) -> tf.Tensor:
     """Return the requested times as float64.
 
     Raises:

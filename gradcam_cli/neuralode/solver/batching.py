@@ -12,14 +12,14 @@ import numpy as np
 import tensorflow as tf
 
 
-class Coupled:
+class SharedSteps:
     """All samples take the same steps."""
 
-    def clock(self, t: tf.Tensor, z: Sequence[tf.Tensor]) -> tf.Tensor:
+    def batch_time(self, t: tf.Tensor, z: Sequence[tf.Tensor]) -> tf.Tensor:
         """Return a time () as this batch's clocks show it."""
         return t
 
-    def beside(self, x: tf.Tensor, z: tf.Tensor) -> tf.Tensor:
+    def broadcast(self, x: tf.Tensor, z: tf.Tensor) -> tf.Tensor:
         """Return a clock's value in a form that multiplies z."""
         return tf.cast(x, z.dtype)
 
@@ -33,23 +33,23 @@ class Coupled:
         squares = tf.add_n([tf.reduce_sum(tf.square(x)) for x in tensors])
         return tf.sqrt(tf.cast(squares, tf.float64) / _count([tf.size(x) for x in tensors]))
 
-    def finite(self, tensors: Sequence[tf.Tensor]) -> tf.Tensor:
+    def all_finite(self, tensors: Sequence[tf.Tensor]) -> tf.Tensor:
         """Return whether nothing is NaN or infinite."""
         return tf.math.is_finite(tf.add_n([tf.reduce_max(tf.abs(x)) for x in tensors]))
 
-    def choose(self, condition: tf.Tensor, new: Any, old: Any) -> Any:
+    def select(self, condition: tf.Tensor, new: Any, old: Any) -> Any:
         """Return a list of tensors or the other."""
         return tf.cond(condition, lambda: new, lambda: old) if old else old
 
 
-class PerSample:
+class PerSampleSteps:
     """Each sample takes steps of its own, so that its result does not depend on its neighbours'."""
 
-    def clock(self, t: tf.Tensor, z: Sequence[tf.Tensor]) -> tf.Tensor:
+    def batch_time(self, t: tf.Tensor, z: Sequence[tf.Tensor]) -> tf.Tensor:
         """Return a time () as this batch's clocks show it."""
         return tf.fill([tf.shape(z[0])[0]], t)
 
-    def beside(self, x: tf.Tensor, z: tf.Tensor) -> tf.Tensor:
+    def broadcast(self, x: tf.Tensor, z: tf.Tensor) -> tf.Tensor:
         """Return a clock's value in a form that multiplies z."""
         return tf.reshape(tf.cast(x, z.dtype), [-1] + [1] * (len(z.shape) - 1))
 
@@ -60,26 +60,26 @@ class PerSample:
 
     def rms(self, tensors: Sequence[tf.Tensor]) -> tf.Tensor:
         """Return sqrt(mean x^2) over all elements of each sample, (n,)."""
-        squares = tf.add_n([tf.reduce_sum(tf.square(x), axis=_but_first(x)) for x in tensors])
+        squares = tf.add_n([tf.reduce_sum(tf.square(x), axis=_non_batch_axes(x)) for x in tensors])
         return tf.sqrt(tf.cast(squares, tf.float64) / _count([tf.size(x) // tf.shape(x)[0] for x in tensors]))
 
-    def finite(self, tensors: Sequence[tf.Tensor]) -> tf.Tensor:
+    def all_finite(self, tensors: Sequence[tf.Tensor]) -> tf.Tensor:
         """Return whether nothing of each sample is NaN or infinite, (n,)."""
-        return tf.math.is_finite(tf.add_n([tf.reduce_max(tf.abs(x), axis=_but_first(x)) for x in tensors]))
+        return tf.math.is_finite(tf.add_n([tf.reduce_max(tf.abs(x), axis=_non_batch_axes(x)) for x in tensors]))
 
-    def choose(self, condition: tf.Tensor, new: Any, old: Any) -> Any:
+    def select(self, condition: tf.Tensor, new: Any, old: Any) -> Any:
         """Return a list whose tensors have, sample by sample, the one or the other."""
-        return [tf.where(_reach(condition, y), x, y) for x, y in zip(new, old, strict=True)]
+        return [tf.where(_expand_dims(condition, y), x, y) for x, y in zip(new, old, strict=True)]
 
 
-Batch = Coupled | PerSample
+StepMode = SharedSteps | PerSampleSteps
 
 
-def _reach(condition: tf.Tensor, z: tf.Tensor) -> tf.Tensor:
+def _expand_dims(condition: tf.Tensor, z: tf.Tensor) -> tf.Tensor:
     return tf.reshape(condition, [-1] + [1] * (len(z.shape) - 1))
 
 
-def _but_first(x: tf.Tensor) -> list[int]:
+def _non_batch_axes(x: tf.Tensor) -> list[int]:
     return list(range(1, len(x.shape)))
 
 

@@ -18,19 +18,26 @@ from tensorflow.python.ops.resource_variable_ops import variable_accessed
 from gradcam_cli.errors import UsageError
 from gradcam_cli.neuralode.solver.typing import Tensors
 
-RANDOM = ("Dropout", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "GaussianDropout", "AlphaDropout")
-REFUSED = {
+RANDOM_LAYERS = (
+    "Dropout",
+    "SpatialDropout1D",
+    "SpatialDropout2D",
+    "SpatialDropout3D",
+    "GaussianDropout",
+    "AlphaDropout",
+)
+UNSUPPORTED_LAYERS = {
     "BatchNormalization": "its statistics change with every evaluation, and couple the samples of a batch",
     **dict.fromkeys(
-        (*RANDOM, "GaussianNoise"), "it is drawn anew at every evaluation, so that there is no one f to solve"
+        (*RANDOM_LAYERS, "GaussianNoise"), "it is drawn anew at every evaluation, so that there is no one f to solve"
     ),
 }
 """Layers that make no differential equation, and why."""
 
-_HALF = (tf.float16, tf.bfloat16)
+_HALF_DTYPES = (tf.float16, tf.bfloat16)
 
 
-class Field:
+class Dynamics:
     """dz/dt = f(t, z, theta).
 
     It holds f weakly, so that a cache of fields does not keep their functions alive.
@@ -42,33 +49,33 @@ class Field:
         structure: of the state, for `tf.nest.pack_sequence_as`.
 
     Raises:
-        UsageError: f contains a layer of `REFUSED`, or answers in another structure, shape or dtype than z's.
+        UsageError: f contains a layer of `UNSUPPORTED_LAYERS`, or answers in another structure, shape or dtype than z's.
     """
 
     def __init__(self, f: Any, t: tf.Tensor, z: Tensors, structure: Any) -> None:
         f = getattr(f, "python_function", f)  # of a tf.function
-        self._f, self._structure = _weakly(f), structure
-        self._layer = isinstance(f, keras.Layer)
-        if self._layer:
-            refuse_layers(f)
+        self._f, self._structure = _weak_reference(f), structure
+        self._is_layer = isinstance(f, keras.Layer)
+        if self._is_layer:
+            require_deterministic(f)
             if not f.built:
                 f(t, tf.nest.pack_sequence_as(structure, z))
-        read = self._read_by_one_trace(t, z)
-        self._variables = [] if self._layer else read
-        self.slope = tf.function(self._slope, autograph=False)
-        self.slope_and_vjp = tf.function(self._slope_and_vjp, autograph=False)
+        read = self._trace_variables(t, z)
+        self._variables = [] if self._is_layer else read
+        self.rhs = tf.function(self._rhs, autograph=False)
+        self.rhs_and_vjp = tf.function(self._rhs_and_vjp, autograph=False)
 
     @property
     def theta(self) -> list[Any]:
         """The parameters: variables."""
-        return list(self._f().trainable_variables) if self._layer else self._variables
+        return list(self._f().trainable_variables) if self._is_layer else self._variables
 
     @property
-    def fixed(self) -> list[Any]:
+    def non_trainable(self) -> list[Any]:
         """A layer's variables that are not trained."""
-        return list(self._f().non_trainable_variables) if self._layer else []
+        return list(self._f().non_trainable_variables) if self._is_layer else []
 
-    def _read_by_one_trace(self, t: tf.Tensor, z: Tensors) -> list[Any]:
+    def _trace_variables(self, t: tf.Tensor, z: Tensors) -> list[Any]:
         """Return the variables that f reads; a `tf.function` in it is traced with them, as it is met outside."""
 
         def once(t: tf.Tensor, z: Tensors) -> Any:
@@ -79,37 +86,47 @@ class Field:
         traced = tf.function(once, autograph=False).get_concrete_function(tf.TensorSpec(t.shape, t.dtype), specs)
         return list(traced.trainable_variables)
 
-    def __call__(self, t: tf.Tensor, z: Tensors, theta: Tensors, fixed: Tensors) -> Tensors:
+    def __call__(self, t: tf.Tensor, z: Tensors, theta: Tensors, non_trainable: Tensors) -> Tensors:
         """Return f(t, z), of the shapes and dtype of z."""
         state = tf.nest.pack_sequence_as(self._structure, z)
         variables = [getattr(x, "_value", x) for x in self.theta]  # within those of Keras
-        with keras.StatelessScope(zip(self.fixed, fixed, strict=True)), _reading(variables, theta):
+        with (
+            keras.StatelessScope(zip(self.non_trainable, non_trainable, strict=True)),
+            _substituted_variables(variables, theta),
+        ):
             dz = self._f()(t, state)
-        _refuse_unseen(variables)
-        return [_like(x, y) for x, y in zip(self._flat(dz), z, strict=True)]
+        _check_no_captured_variables(variables)
+        return [_match_state(x, y) for x, y in zip(self._flatten(dz), z, strict=True)]
 
-    def _flat(self, dz: Any) -> Tensors:
+    def _flatten(self, dz: Any) -> Tensors:
         try:
             tf.nest.assert_same_structure(self._structure, dz, check_types=False)
         except (TypeError, ValueError) as error:
             raise UsageError(f"f(t, z): expected the structure of z, got {tf.nest.map_structure(type, dz)}") from error
         return [tf.convert_to_tensor(x) for x in tf.nest.flatten(dz)]
 
-    def _slope(self, t: tf.Tensor, z: Tensors, theta: Tensors, fixed: Tensors) -> Tensors:
-        return self(t, z, theta, fixed)
+    def _rhs(self, t: tf.Tensor, z: Tensors, theta: Tensors, non_trainable: Tensors) -> Tensors:
+        return self(t, z, theta, non_trainable)
 
-    def _slope_and_vjp(
-        self, t: tf.Tensor, z: Tensors, a: Tensors, theta: Tensors, fixed: Tensors, of_theta: bool, of_t: bool
+    def _rhs_and_vjp(
+        self,
+        t: tf.Tensor,
+        z: Tensors,
+        a: Tensors,
+        theta: Tensors,
+        non_trainable: Tensors,
+        need_theta_gradient: bool,
+        need_time_gradient: bool,
     ) -> tuple[Tensors, Tensors, Tensors]:
         """Return f, -a df/dz, and -a df/d(theta, t) as far as asked for, from one pass forward and one back.
 
         Source:
             Chen et al. 2018, Neural Ordinary Differential Equations, appendix B.2, and the seed's derivation.
         """
-        sources = [*(theta if of_theta else []), *([t] if of_t else [])]
+        sources = [*(theta if need_theta_gradient else []), *([t] if need_time_gradient else [])]
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch([*z, *sources])
-            dz = self(t, z, theta, fixed)
+            dz = self(t, z, theta, non_trainable)
         gradients = tape.gradient(
             dz, [*z, *sources], [-x for x in a], unconnected_gradients=tf.UnconnectedGradients.ZERO
         )
@@ -117,7 +134,7 @@ class Field:
         return dz, gradients[: len(z)], gradients[len(z) :]
 
 
-def _weakly(f: Callable[..., Any]) -> Callable[[], Any]:
+def _weak_reference(f: Callable[..., Any]) -> Callable[[], Any]:
     """Return a function that returns f as long as something else holds it."""
     try:
         return weakref.WeakMethod(f) if hasattr(f, "__self__") and hasattr(f, "__func__") else weakref.ref(f)
@@ -125,24 +142,24 @@ def _weakly(f: Callable[..., Any]) -> Callable[[], Any]:
         return lambda: f
 
 
-def refuse_layers(f: keras.Layer) -> None:
+def require_deterministic(f: keras.Layer) -> None:
     """Refuse an f that is not one function of t and z.
 
     Raises:
-        UsageError: f contains a layer of `REFUSED`.
+        UsageError: f contains a layer of `UNSUPPORTED_LAYERS`.
     """
     for layer in f._flatten_layers():
         for kind in type(layer).__mro__:
-            if kind.__name__ in REFUSED and kind.__module__.startswith("keras"):
+            if kind.__name__ in UNSUPPORTED_LAYERS and kind.__module__.startswith("keras"):
                 raise UsageError(
-                    f"f contains {type(layer).__name__} ({layer.name}): {REFUSED[kind.__name__]}",
+                    f"f contains {type(layer).__name__} ({layer.name}): {UNSUPPORTED_LAYERS[kind.__name__]}",
                     "use GroupNormalization or LayerNormalization" if "Batch" in kind.__name__ else "leave it out of f",
                 )
 
 
-def _like(dz: tf.Tensor, z: tf.Tensor) -> tf.Tensor:
+def _match_state(dz: tf.Tensor, z: tf.Tensor) -> tf.Tensor:
     """Return a slope in the dtype and static shape of its state; half precision inside f is welcome."""
-    if dz.dtype != z.dtype and dz.dtype not in _HALF:
+    if dz.dtype != z.dtype and dz.dtype not in _HALF_DTYPES:
         raise UsageError(
             f"f(t, z): expected {z.dtype.name} as z is, got {dz.dtype.name}",
             "make the layer with dtype='float64', or cast z0",
@@ -156,7 +173,7 @@ def _like(dz: tf.Tensor, z: tf.Tensor) -> tf.Tensor:
 
 
 @contextlib.contextmanager
-def _reading(variables: Sequence[Any], values: Sequence[tf.Tensor]) -> Iterator[None]:
+def _substituted_variables(variables: Sequence[Any], values: Sequence[tf.Tensor]) -> Iterator[None]:
     """Let whoever reads the variables while the block is traced read these tensors instead.
 
     So a function that reads variables becomes one of tensors, with the values they had when the solve began. They
@@ -171,20 +188,20 @@ def _reading(variables: Sequence[Any], values: Sequence[tf.Tensor]) -> Iterator[
         return reads
 
     before = [
-        {name: x.__dict__[name] for name in _READS if name in x.__dict__} for x in variables
+        {name: x.__dict__[name] for name in _READ_METHODS if name in x.__dict__} for x in variables
     ]  # an odeint within f
     try:
         for variable, value in zip(variables, values, strict=True):
-            variable.__dict__.update({name: reader(variable, value, read) for name, read in _READS.items()})
+            variable.__dict__.update({name: reader(variable, value, read) for name, read in _READ_METHODS.items()})
         yield
     finally:
         for variable, own in zip(variables, before, strict=True):
-            for name in _READS:
+            for name in _READ_METHODS:
                 variable.__dict__.pop(name, None)
             variable.__dict__.update(own)
 
 
-_READS: dict[str, Callable[..., tf.Tensor]] = {
+_READ_METHODS: dict[str, Callable[..., tf.Tensor]] = {
     "value": lambda value: value,
     "read_value": lambda value: value,
     "sparse_read": lambda value, indices, name=None: tf.gather(value, indices, name=name),
@@ -193,7 +210,7 @@ _READS: dict[str, Callable[..., tf.Tensor]] = {
 """The methods by which a variable is read, of its value."""
 
 
-def _refuse_unseen(variables: Sequence[Any]) -> None:
+def _check_no_captured_variables(variables: Sequence[Any]) -> None:
     """Refuse an f that has just read one of the variables itself, and not what it was given for it.
 
     Raises:

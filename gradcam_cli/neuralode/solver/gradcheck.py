@@ -13,12 +13,12 @@ from gradcam_cli.neuralode.solver.odeint import GRADIENTS, odeint
 
 TOLERANCES = (1e-3, 1e-6, 1e-9)
 TIMES = (0.0, 0.4, 1.0)
-REFERENCE: dict[str, Any] = {"solver": "dopri8", "rtol": 1e-12, "atol": 1e-13}
-STEP = 1e-4
+REFERENCE_OPTIONS: dict[str, Any] = {"solver": "dopri8", "rtol": 1e-12, "atol": 1e-13}
+FINITE_DIFFERENCE_STEP = 1e-4
 """Of the finite differences: their own error is about its square."""
 
 
-class Row(NamedTuple):
+class GradcheckRow(NamedTuple):
     """Errors of one way to the gradient, relative to the finite difference in the same random direction.
 
     Attributes:
@@ -33,11 +33,11 @@ class Row(NamedTuple):
     z0: float
     theta: float | None
     times: float
-    forward: int
-    backward: int
+    nfe_forward: int
+    nfe_backward: int
 
 
-class Example(NamedTuple):
+class Problem(NamedTuple):
     """An f to check, with its parameters and a state."""
 
     f: Callable[..., Any]
@@ -45,25 +45,25 @@ class Example(NamedTuple):
     z0: tf.Tensor
 
 
-def linear() -> Example:
+def linear() -> Problem:
     """Return z' = a z."""
     a = tf.Variable(0.7, dtype=tf.float64)
-    return Example(lambda t, z: a * z, [a], tf.constant([1.0, -0.5], tf.float64))
+    return Problem(lambda t, z: a * z, [a], tf.constant([1.0, -0.5], tf.float64))
 
 
-def logistic() -> Example:
+def logistic() -> Problem:
     """Return z' = r z (1 - z/K)."""
     r, K = tf.Variable(2.0, dtype=tf.float64), tf.Variable(3.0, dtype=tf.float64)
-    return Example(lambda t, z: r * z * (1 - z / K), [r, K], tf.constant([0.4, 1.0], tf.float64))
+    return Problem(lambda t, z: r * z * (1 - z / K), [r, K], tf.constant([0.4, 1.0], tf.float64))
 
 
-def spiral() -> Example:
+def spiral() -> Problem:
     """Return z' = z^3 A."""
     A = tf.Variable([[-0.1, 2.0], [-2.0, -0.1]], dtype=tf.float64)
-    return Example(lambda t, z: tf.matmul(z**3, A), [A], tf.constant([[1.5, 0.3]], tf.float64))
+    return Problem(lambda t, z: tf.matmul(z**3, A), [A], tf.constant([[1.5, 0.3]], tf.float64))
 
 
-def network() -> Example:
+def network() -> Problem:
     """Return a convolutional f that depends on time, z' = conv(tanh(conv(z) + t b))."""
     keras.utils.set_random_seed(0)
     inner, outer = (keras.layers.Conv2D(4, 3, padding="same", dtype="float64") for _ in range(2))
@@ -71,10 +71,10 @@ def network() -> Example:
     outer(inner(z0))
     b = tf.Variable(np.linspace(-1, 1, 4))
     theta = [b, *inner.trainable_variables, *outer.trainable_variables]
-    return Example(lambda t, z: outer(tf.tanh(inner(z) + t * b)), theta, z0)
+    return Problem(lambda t, z: outer(tf.tanh(inner(z) + t * b)), theta, z0)
 
 
-EXAMPLES: dict[str, Callable[[], Example]] = {
+PROBLEMS: dict[str, Callable[[], Problem]] = {
     "linear": linear,
     "logistic": logistic,
     "spiral": spiral,
@@ -83,7 +83,7 @@ EXAMPLES: dict[str, Callable[[], Example]] = {
 """What can be checked by name."""
 
 
-def check_gradients(
+def gradcheck(
     f: Callable[..., Any],
     theta: Sequence[Any],
     z0: tf.Tensor,
@@ -91,7 +91,7 @@ def check_gradients(
     solver: str = "dopri5",
     tolerances: Sequence[float] = TOLERANCES,
     seed: int = 0,
-) -> list[Row]:
+) -> list[GradcheckRow]:
     """Compare the gradients of a sum of cosines of all states.
 
     Args:
@@ -106,7 +106,7 @@ def check_gradients(
     inputs = [z0, tf.constant(t, tf.float64), *theta]
     rng = np.random.default_rng(seed)
     directions = [tf.constant(rng.normal(size=x.shape), tf.float64) for x in inputs]
-    expected = [_difference(f, inputs, directions, part) for part in _parts(theta)]
+    expected = [_finite_difference(f, inputs, directions, part) for part in _input_groups(theta)]
     rows = []
     for gradient in GRADIENTS[::-1]:
         for rtol in tolerances:
@@ -114,17 +114,19 @@ def check_gradients(
             options = {"solver": solver, "rtol": rtol, "atol": rtol, "gradient": gradient}
             found, forward = _gradients(f, inputs, {**options, "on_backward": counts.append})
             errors = [
-                abs(sum(_inner(found[i], directions[i]) for i in part) / reference - 1)
-                for part, reference in zip(_parts(theta), expected, strict=True)
+                abs(sum(_dot(found[i], directions[i]) for i in part) / reference - 1)
+                for part, reference in zip(_input_groups(theta), expected, strict=True)
             ]
             of_z0, of_times, *of_theta = errors
             rows.append(
-                Row(gradient, rtol, of_z0, of_theta[0] if of_theta else None, of_times, forward, int(counts[0]))
+                GradcheckRow(
+                    gradient, rtol, of_z0, of_theta[0] if of_theta else None, of_times, forward, int(counts[0])
+                )
             )
     return rows
 
 
-def _parts(theta: Sequence[Any]) -> list[list[int]]:
+def _input_groups(theta: Sequence[Any]) -> list[list[int]]:
     """Return the places, among the inputs, of z0, of the times, and of the parameters, if there are any."""
     return [[0], [1], *([list(range(2, 2 + len(theta)))] if theta else [])]
 
@@ -135,22 +137,24 @@ def _loss(z: tf.Tensor) -> tf.Tensor:
     return tf.reduce_sum(weights * tf.cos(z + 0.3))
 
 
-def _difference(f: Callable[..., Any], inputs: list[Any], directions: list[tf.Tensor], part: list[int]) -> float:
+def _finite_difference(
+    f: Callable[..., Any], inputs: list[Any], directions: list[tf.Tensor], group: list[int]
+) -> float:
     """Return the derivative of the loss in the direction of some of the inputs, by central differences."""
     theta, losses = inputs[2:], []
     own = [tf.identity(x) for x in theta]
     try:
-        for h in (STEP, -STEP):
-            moved = [x + h * d if i in part else x for i, (x, d) in enumerate(zip(inputs, directions, strict=True))]
+        for h in (FINITE_DIFFERENCE_STEP, -FINITE_DIFFERENCE_STEP):
+            moved = [x + h * d if i in group else x for i, (x, d) in enumerate(zip(inputs, directions, strict=True))]
             for variable, value in zip(theta, moved[2:], strict=True):
                 variable.assign(value)
-            losses.append(float(_loss(odeint(f, moved[0], moved[1], **REFERENCE).z)))
+            losses.append(float(_loss(odeint(f, moved[0], moved[1], **REFERENCE_OPTIONS).z)))
             for variable, value in zip(theta, own, strict=True):
                 variable.assign(value)
     finally:
         for variable, value in zip(theta, own, strict=True):
             variable.assign(value)
-    return (losses[0] - losses[1]) / (2 * STEP)
+    return (losses[0] - losses[1]) / (2 * FINITE_DIFFERENCE_STEP)
 
 
 def _gradients(f: Callable[..., Any], inputs: list[Any], options: dict[str, Any]) -> tuple[list[tf.Tensor], int]:
@@ -160,8 +164,8 @@ def _gradients(f: Callable[..., Any], inputs: list[Any], options: dict[str, Any]
         solution = odeint(f, z0, t, **options)
         loss = _loss(solution.z)
     sources = [z0, t, *(getattr(x, "value", x) if isinstance(x, keras.Variable) else x for x in theta)]
-    return tape.gradient(loss, sources, unconnected_gradients="zero"), int(solution.evaluations)
+    return tape.gradient(loss, sources, unconnected_gradients="zero"), int(solution.nfe)
 
 
-def _inner(x: tf.Tensor, y: tf.Tensor) -> float:
+def _dot(x: tf.Tensor, y: tf.Tensor) -> float:
     return float(tf.reduce_sum(tf.convert_to_tensor(x) * y))

@@ -10,13 +10,13 @@ import numpy as np
 import tensorflow as tf
 
 from gradcam_cli.errors import UsageError
-from gradcam_cli.neuralode.solver.adjoint import Gradients, solve_adjoint
-from gradcam_cli.neuralode.solver.arguments import backward_control, read_state, read_times
+from gradcam_cli.neuralode.solver.adjoint import AdjointResult, solve_adjoint
+from gradcam_cli.neuralode.solver.arguments import adjoint_options, validate_state, validate_times
 from gradcam_cli.neuralode.solver.discrete_adjoint import solve_discrete
-from gradcam_cli.neuralode.solver.dynamics import Field
-from gradcam_cli.neuralode.solver.forward_solve import Solved, solve_forward
-from gradcam_cli.neuralode.solver.status import assert_done, raise_for
-from gradcam_cli.neuralode.solver.step_size import Control
+from gradcam_cli.neuralode.solver.dynamics import Dynamics
+from gradcam_cli.neuralode.solver.forward_solve import ForwardSolution, solve_forward
+from gradcam_cli.neuralode.solver.status import graph_assert_success, raise_on_failure
+from gradcam_cli.neuralode.solver.step_size import SolverOptions
 from gradcam_cli.neuralode.solver.typing import Tensors
 
 GRADIENTS = ("adjoint", "discrete")
@@ -27,7 +27,7 @@ class Solution(NamedTuple):
 
     Attributes:
         z: the states at the requested times, (len(t), ...), in the structure of z0; NaN if the solve failed.
-        evaluations: int32 (), how often f was evaluated.
+        nfe: int32 (), how often f was evaluated.
         accepted, rejected: int32, steps; (), or (n,) where each sample has steps of its own. So are the following.
         status: int32, a `Status`.
         t: float64, the time reached.
@@ -35,21 +35,21 @@ class Solution(NamedTuple):
     """
 
     z: Any
-    evaluations: tf.Tensor
-    accepted: tf.Tensor
-    rejected: tf.Tensor
+    nfe: tf.Tensor
+    num_accepted_steps: tf.Tensor
+    num_rejected_steps: tf.Tensor
     status: tf.Tensor
     t: tf.Tensor
     dt: tf.Tensor
 
-    def check(self) -> None:
+    def raise_if_failed(self) -> None:
         """Say whether the solve reached its last time: for solves that XLA compiled, which cannot say so themselves.
 
         Raises:
             SolverError: it did not.
         """
-        steps = np.asarray(self.accepted) + np.asarray(self.rejected)
-        raise_for(np.asarray(self.status), np.asarray(self.t), np.asarray(self.dt), steps, "forward")
+        steps = np.asarray(self.num_accepted_steps) + np.asarray(self.num_rejected_steps)
+        raise_on_failure(np.asarray(self.status), np.asarray(self.t), np.asarray(self.dt), steps, "forward")
 
 
 def odeint(
@@ -70,7 +70,7 @@ def odeint(
     adjoint_atol: float | None = None,
     theta_in_norm: bool = False,
     jit_compile: bool = False,
-    on_backward: Callable[[tf.Tensor], None] | None = None,
+    backward_callback: Callable[[tf.Tensor], None] | None = None,
 ) -> Solution:
     """Solve dz/dt = f(t, z), z(t[0]) = z0, for the states at all of t.
 
@@ -99,7 +99,7 @@ def odeint(
         adjoint_atol: likewise, relative to the size of dL/dz.
         theta_in_norm: whether the gradient of the parameters takes part in the choice of the backward steps.
         jit_compile: compile the solve by XLA, which pays for a small f.
-        on_backward: called with the number of evaluations of each backward pass.
+        backward_callback: called with the number of evaluations of each backward pass.
 
     Returns:
         The solution. Where TensorFlow runs eagerly or in a `tf.function`, it is one that succeeded.
@@ -113,114 +113,134 @@ def odeint(
     Source:
         Chen et al. 2018, Neural Ordinary Differential Equations.
     """
-    control = Control(solver, rtol, atol, step_size, first_step, max_steps, batch_coupled)
-    backward = backward_control(control, adjoint_solver, adjoint_rtol, adjoint_atol)
+    control = SolverOptions(solver, rtol, atol, step_size, first_step, max_steps, batch_coupled)
+    backward = adjoint_options(control, adjoint_solver, adjoint_rtol, adjoint_atol)
     if gradient not in GRADIENTS:
         raise UsageError(f"gradient: expected one of {', '.join(GRADIENTS)}, got {gradient}")
     if theta_in_norm and not batch_coupled:
         raise UsageError("theta_in_norm: expected batch_coupled=True: the parameters belong to no sample")
-    z = read_state(z0, batch_coupled)
+    z = validate_state(z0, batch_coupled)
     of_t = tf.is_tensor(t) or isinstance(t, tf.Variable)
-    t = read_times(t)
-    way = _Way(control, backward, gradient, of_t, theta_in_norm, jit_compile)
-    solver_of_f = _traced(f, z0, z, t, way)
-    return solver_of_f.solve(f, z0, z, t, on_backward)
+    t = validate_times(t)
+    way = _SolverKey(control, backward, gradient, of_t, theta_in_norm, jit_compile)
+    solver_of_f = _cached_solver(f, z0, z, t, way)
+    return solver_of_f.solve(f, z0, z, t, backward_callback)
 
 
-class _Way(NamedTuple):
+class _SolverKey(NamedTuple):
     """How a solver is traced."""
 
-    control: Control
-    backward: Control
+    options: SolverOptions
+    backward_options: SolverOptions
     gradient: str
-    of_t: bool
+    need_time_gradient: bool
     theta_in_norm: bool
     jit_compile: bool
 
 
-class _Solver:
+class _TracedSolver:
     """The traced forward and backward solves of one f."""
 
-    def __init__(self, field: Field, way: _Way) -> None:
-        self.field, self.way = field, way
-        self.forward = tf.function(_own(self._forward), autograph=False, jit_compile=way.jit_compile)
-        self.backward = tf.function(_own(self._backward), autograph=False, jit_compile=way.jit_compile)
+    def __init__(self, dynamics: Dynamics, solver_key: _SolverKey) -> None:
+        self.dynamics, self.solver_key = dynamics, solver_key
+        self.forward = tf.function(_as_function(self._forward), autograph=False, jit_compile=solver_key.jit_compile)
+        self.backward = tf.function(_as_function(self._backward), autograph=False, jit_compile=solver_key.jit_compile)
 
-    def _forward(self, z: Tensors, t: tf.Tensor, theta: Tensors, fixed: Tensors) -> Solved:
-        way = self.way
-        return solve_forward(self.field, way.control, z, t, theta, fixed, recorded=way.gradient == "discrete")
+    def _forward(self, z: Tensors, t: tf.Tensor, theta: Tensors, non_trainable: Tensors) -> ForwardSolution:
+        way = self.solver_key
+        return solve_forward(
+            self.dynamics, way.options, z, t, theta, non_trainable, store_steps=way.gradient == "discrete"
+        )
 
-    def _backward(self, solved: Solved, g: Tensors, t: tf.Tensor, theta: Tensors, fixed: Tensors) -> Gradients:
-        way = self.way
+    def _backward(
+        self, solution: ForwardSolution, g: Tensors, t: tf.Tensor, theta: Tensors, non_trainable: Tensors
+    ) -> AdjointResult:
+        way = self.solver_key
         if way.gradient == "discrete":
-            return solve_discrete(self.field, way.control, solved, g, t, theta, fixed)
+            return solve_discrete(self.dynamics, way.options, solution, g, t, theta, non_trainable)
         return solve_adjoint(
-            self.field, way.backward, solved, g, t, theta, fixed, of_t=way.of_t, theta_in_norm=way.theta_in_norm
+            self.dynamics,
+            way.backward_options,
+            solution,
+            g,
+            t,
+            theta,
+            non_trainable,
+            need_time_gradient=way.need_time_gradient,
+            theta_in_norm=way.theta_in_norm,
         )
 
     def solve(
-        self, f: Any, z0: Any, z: Tensors, t: tf.Tensor, on_backward: Callable[[tf.Tensor], None] | None
+        self, f: Any, z0: Any, z: Tensors, t: tf.Tensor, backward_callback: Callable[[tf.Tensor], None] | None
     ) -> Solution:
         """Solve, and let TensorFlow know the gradient, which keeps f alive."""
-        theta = [tf.convert_to_tensor(x) for x in self.field.theta]
-        fixed = [tf.convert_to_tensor(x) for x in self.field.fixed]
-        found: list[Solved] = []
+        theta = [tf.convert_to_tensor(x) for x in self.dynamics.theta]
+        fixed = [tf.convert_to_tensor(x) for x in self.dynamics.non_trainable]
+        found: list[ForwardSolution] = []
         leaves = len(z)
 
         @tf.custom_gradient  # type: ignore[untyped-decorator]
         def states(*arguments: tf.Tensor) -> Any:
-            *rest, t = _constants(arguments)
+            *rest, t = _stop_gradients(arguments)
             z, theta = rest[:leaves], rest[leaves:]
             solved = self.forward(z, t, theta, fixed)
             found.append(solved)
 
             def gradient(*g: tf.Tensor, variables: Any = None) -> Any:
-                gradients = self._differentiate(f, solved, list(g), t, theta, fixed, on_backward)
-                gradients = _once(gradients, [*arguments, *g])
+                gradients = self._differentiate(f, solved, list(g), t, theta, fixed, backward_callback)
+                gradients = _forbid_second_derivative(gradients, [*arguments, *g])
                 return (gradients, [None] * len(variables)) if variables else gradients
 
             return tuple(solved.z), gradient
 
         zs = states(*z, *theta, t)
-        p = found[0].progress
-        ended = (p.status, p.t, p.dt, p.accepted + p.rejected)
-        zs = _checked(list(zs), ended, "forward")
-        return Solution(tf.nest.pack_sequence_as(z0, zs), p.evaluations, p.accepted, p.rejected, p.status, p.t, p.dt)
+        p = found[0].solver_state
+        ended = (p.status, p.t, p.last_step, p.num_accepted_steps + p.num_rejected_steps)
+        zs = _raise_if_failed(list(zs), ended, "forward")
+        return Solution(
+            tf.nest.pack_sequence_as(z0, zs),
+            p.nfe,
+            p.num_accepted_steps,
+            p.num_rejected_steps,
+            p.status,
+            p.t,
+            p.last_step,
+        )
 
     def _differentiate(
         self,
         f: Any,
-        solved: Solved,
+        solution: ForwardSolution,
         g: Tensors,
         t: tf.Tensor,
         theta: Tensors,
-        fixed: Tensors,
-        on_backward: Callable[[tf.Tensor], None] | None,
+        non_trainable: Tensors,
+        backward_callback: Callable[[tf.Tensor], None] | None,
     ) -> Tensors:
-        found = self.backward(solved, _constants(g), t, theta, fixed)
+        found = self.backward(solution, _stop_gradients(g), t, theta, non_trainable)
         p = found.progress
-        if on_backward:
-            on_backward(p.evaluations)
+        if backward_callback:
+            backward_callback(p.evaluations)
         flat = [*found.z, *found.theta, found.t]
-        return _checked(flat, (p.status, p.t, p.dt, p.accepted + p.rejected), "backward")
+        return _raise_if_failed(flat, (p.status, p.t, p.dt, p.accepted + p.rejected), "backward")
 
 
-def _own(method: Callable[..., Any]) -> Callable[..., Any]:
+def _as_function(method: Callable[..., Any]) -> Callable[..., Any]:
     """Return a function for one object only: TensorFlow warns of methods that are traced for many."""
     return lambda *arguments: method(*arguments)
 
 
-def _checked(tensors: Tensors, ended: Sequence[tf.Tensor], which: str) -> Tensors:
+def _raise_if_failed(tensors: Tensors, outcome: Sequence[tf.Tensor], phase: str) -> Tensors:
     """Return tensors that are there only if the solve reached its end."""
-    status, t, dt, steps = ended
+    status, t, dt, steps = outcome
     if tf.executing_eagerly():
-        raise_for(status.numpy(), t.numpy(), dt.numpy(), steps.numpy(), which)
+        raise_on_failure(status.numpy(), t.numpy(), dt.numpy(), steps.numpy(), phase)
         return tensors
-    with tf.control_dependencies(assert_done(status, t, dt, steps, which)):
+    with tf.control_dependencies(graph_assert_success(status, t, dt, steps, phase)):
         return [tf.identity(x) for x in tensors]
 
 
-def _once(gradients: Tensors, inputs: Tensors) -> Tensors:
+def _forbid_second_derivative(gradients: Tensors, inputs: Tensors) -> Tensors:
     """Return gradients that refuse to be differentiated by their inputs, rather than be taken for constants."""
 
     @tf.custom_gradient  # type: ignore[untyped-decorator]
@@ -233,25 +253,25 @@ def _once(gradients: Tensors, inputs: Tensors) -> Tensors:
     return list(same(*inputs))
 
 
-def _constants(tensors: Sequence[tf.Tensor]) -> Tensors:
+def _stop_gradients(tensors: Sequence[tf.Tensor]) -> Tensors:
     return [tf.stop_gradient(x) for x in tensors]
 
 
-_solvers: weakref.WeakKeyDictionary[Any, dict[Hashable, _Solver]] = weakref.WeakKeyDictionary()
+_solver_cache: weakref.WeakKeyDictionary[Any, dict[Hashable, _TracedSolver]] = weakref.WeakKeyDictionary()
 """The traced solvers of each f, for as long as it lives; what is kept of one f says nothing about another."""
 
 
-def _traced(f: Callable[..., Any], z0: Any, z: Tensors, t: tf.Tensor, way: _Way) -> _Solver:
+def _cached_solver(f: Callable[..., Any], z0: Any, z: Tensors, t: tf.Tensor, solver_key: _SolverKey) -> _TracedSolver:
     """Return the solver of an f, traced before if there is one."""
     structure = tf.nest.map_structure(lambda _: 0, z0)
     owner, name = getattr(f, "__self__", f), getattr(f, "__func__", None)  # a bound method is made anew each time
-    key = (name, repr(structure), z[0].dtype, tuple(x.shape.rank for x in z), way)
+    key = (name, repr(structure), z[0].dtype, tuple(x.shape.rank for x in z), solver_key)
     try:
-        solvers = _solvers.setdefault(owner, {})
+        solvers = _solver_cache.setdefault(owner, {})
     except TypeError:
         solvers = {}
     if key not in solvers:
-        control = way.control
-        time = control.batch.beside(control.batch.clock(t[0], z), z[0])
-        solvers[key] = _Solver(Field(f, time, z, structure), way)
+        control = solver_key.options
+        time = control.step_mode.broadcast(control.step_mode.batch_time(t[0], z), z[0])
+        solvers[key] = _TracedSolver(Dynamics(f, time, z, structure), solver_key)
     return solvers[key]

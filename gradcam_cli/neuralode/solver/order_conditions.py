@@ -20,11 +20,11 @@ def trees(order: int) -> tuple[Tree, ...]:
     return tuple(_forests(order - 1, order - 1))
 
 
-def _forests(vertices: int, largest: int) -> Iterator[Tree]:
+def _forests(vertices: int, max_size: int) -> Iterator[Tree]:
     """Yield the multisets of trees with so many vertices together, none of them larger than that."""
     if vertices == 0:
         yield ()
-    for size in range(min(vertices, largest), 0, -1):
+    for size in range(min(vertices, max_size), 0, -1):
         for place, first in enumerate(trees(size)):
             for rest in _forests(vertices - size, size):
                 if all(vertices_of(tree) < size or trees(size).index(tree) >= place for tree in rest):
@@ -38,9 +38,9 @@ def vertices_of(tree: Tree) -> int:
 
 
 @cache
-def density(tree: Tree) -> int:
+def tree_density(tree: Tree) -> int:
     """Return gamma, the product over all vertices of the size of what hangs on them, themselves included."""
-    return vertices_of(tree) * prod(map(density, tree))
+    return vertices_of(tree) * prod(map(tree_density, tree))
 
 
 def elementary_weights(a: np.ndarray, tree: Tree) -> np.ndarray:
@@ -53,13 +53,13 @@ def elementary_weights(a: np.ndarray, tree: Tree) -> np.ndarray:
     return weights
 
 
-def order_defect(a: np.ndarray, b: np.ndarray, order: int) -> float:
+def order_condition_error(a: np.ndarray, b: np.ndarray, order: int) -> float:
     """Return how far a method misses the conditions up to an order.
 
     max over the trees of at most that many vertices of |gamma(tree) sum_i b_i Phi_i(tree) - 1|
     """
     return max(
-        abs(density(tree) * float(b @ elementary_weights(a, tree)) - 1)
+        abs(tree_density(tree) * float(b @ elementary_weights(a, tree)) - 1)
         for size in range(1, order + 1)
         for tree in trees(size)
     )

@@ -16,7 +16,7 @@ from gradcam_cli.errors import GradcamError
 class Status(IntEnum):
     """How a solve ended; the worst has the largest number."""
 
-    DONE = 0
+    SUCCESS = 0
     TOO_MANY_STEPS = 1
     STEP_UNDERFLOW = 2
     NOT_FINITE = 3
@@ -68,7 +68,7 @@ ERRORS: dict[Status, tuple[type[SolverError], str, str]] = {
 """For each status that is not DONE: the error, what happened, and what to do about it."""
 
 
-def raise_for(status: Any, t: Any, dt: Any, steps: Any, which: str) -> None:
+def raise_on_failure(status: Any, t: Any, dt: Any, steps: Any, phase: str) -> None:
     """Raise the named error of an eager status, of the first sample that has the worst; return if all is done.
 
     Args:
@@ -76,30 +76,32 @@ def raise_for(status: Any, t: Any, dt: Any, steps: Any, which: str) -> None:
         t: float, likewise.
         dt: float, likewise.
         steps: int, likewise.
-        which: of the solves, `forward` or `backward`.
+        phase: of the solves, `forward` or `backward`.
 
     Raises:
         SolverError: the status is not DONE.
     """
     statuses = np.atleast_1d(status)
     worst = int(statuses.argmax())
-    if statuses[worst] == Status.DONE:
+    if statuses[worst] == Status.SUCCESS:
         return
     at, by, tried = (np.broadcast_to(value, statuses.shape)[worst].item() for value in (t, dt, steps))
     error, what, hint = ERRORS[Status(int(statuses[worst]))]
-    of = SAMPLE.format(worst) if len(statuses) > 1 else ""
-    told = SENTENCE.format(which, of, what, f"{at:.9g}", f"{by:.3g}", DIRECTIONS[by < 0], tried)
+    of = SAMPLE_TEMPLATE.format(worst) if len(statuses) > 1 else ""
+    told = MESSAGE_TEMPLATE.format(phase, of, what, f"{at:.9g}", f"{by:.3g}", DIRECTIONS[by < 0], tried)
     raise error(told, hint, at, by, tried)
 
 
-SAMPLE = " of sample {}"
-SENTENCE = "{} solve{}: {}: t = {}, dt = {} ({}), step {}"
+SAMPLE_TEMPLATE = " of sample {}"
+MESSAGE_TEMPLATE = "{} solve{}: {}: t = {}, dt = {} ({}), step {}"
 """Which solve, of which sample, what happened, t, dt, direction, step."""
 
 DIRECTIONS = ("time increasing", "time decreasing")
 
 
-def assert_done(status: tf.Tensor, t: tf.Tensor, dt: tf.Tensor, steps: tf.Tensor, which: str) -> list[tf.Tensor]:
+def graph_assert_success(
+    status: tf.Tensor, t: tf.Tensor, dt: tf.Tensor, steps: tf.Tensor, phase: str
+) -> list[tf.Tensor]:
     """Return what fails, where a graph runs, with the sentence of the named error; XLA compiles it to nothing.
 
     XLA knows no operations on strings, and whoever traces a graph cannot know whether it will be compiled. So the
@@ -111,9 +113,9 @@ def assert_done(status: tf.Tensor, t: tf.Tensor, dt: tf.Tensor, steps: tf.Tensor
         t: float64, likewise.
         dt: float64, likewise.
         steps: int32, likewise.
-        which: of the solves, `forward` or `backward`.
+        phase: of the solves, `forward` or `backward`.
     """
-    numbers, *sentences = _assertions(which, status.shape.rank)
+    numbers, *sentences = _assertions(phase, status.shape.rank)
     graph = tf.compat.v1.get_default_graph()
     for sentence in sentences:
         sentence.get_concrete_function().add_to_graph(graph)
@@ -121,19 +123,19 @@ def assert_done(status: tf.Tensor, t: tf.Tensor, dt: tf.Tensor, steps: tf.Tensor
 
 
 @cache
-def _assertions(which: str, rank: int) -> list[Any]:
+def _assertions(phase: str, rank: int) -> list[Any]:
     """Return the assertion of numbers, and that of the sentence for each device that may run it."""
     specs = [tf.TensorSpec([None] * rank, dtype) for dtype in (tf.int32, tf.float64, tf.float64, tf.int32)]
 
     def made(tell: Callable[..., Any], device: str) -> Any:
         def check(status: tf.Tensor, *rest: tf.Tensor) -> tf.Tensor:
-            done = tf.reduce_all(status == int(Status.DONE))
-            return tf.cond(done, lambda: True, lambda: _fail(tell(which, status, *rest)))
+            done = tf.reduce_all(status == int(Status.SUCCESS))
+            return tf.cond(done, lambda: True, lambda: _fail(tell(phase, status, *rest)))
 
-        attributes = {"api_implements": f"gradcam_{which}_{rank}", "api_preferred_device": device}
+        attributes = {"api_implements": f"gradcam_{phase}_{rank}", "api_preferred_device": device}
         return tf.function(check, input_signature=specs, autograph=False, experimental_attributes=attributes)
 
-    return [made(_numbers, "none"), made(_sentence, "CPU"), made(_sentence, "GPU")]
+    return [made(_status_numbers, "none"), made(_message, "CPU"), made(_message, "GPU")]
 
 
 def _fail(data: list[Any]) -> tf.Tensor:
@@ -141,13 +143,13 @@ def _fail(data: list[Any]) -> tf.Tensor:
         return tf.constant(False)
 
 
-def _numbers(which: str, status: tf.Tensor, t: tf.Tensor, dt: tf.Tensor, steps: tf.Tensor) -> list[Any]:
+def _status_numbers(phase: str, status: tf.Tensor, t: tf.Tensor, dt: tf.Tensor, steps: tf.Tensor) -> list[Any]:
     names = ", ".join(f"{status:d} {error.__name__}" for status, (error, *_) in ERRORS.items())
-    return [f"{which} solve: status ({names}), t, dt, step:", status, t, dt, steps]
+    return [f"{phase} solve: status ({names}), t, dt, step:", status, t, dt, steps]
 
 
-def _sentence(which: str, status: tf.Tensor, t: tf.Tensor, dt: tf.Tensor, steps: tf.Tensor) -> list[Any]:
-    """Return what `raise_for` says, as one string of an error's name, message and hint."""
+def _message(phase: str, status: tf.Tensor, t: tf.Tensor, dt: tf.Tensor, steps: tf.Tensor) -> list[Any]:
+    """Return what `raise_on_failure` says, as one string of an error's name, message and hint."""
     statuses = tf.reshape(status, [-1])
     worst = tf.argmax(statuses)
     at, by, tried = (tf.broadcast_to(x, tf.shape(statuses))[worst] for x in (t, dt, steps))
@@ -156,18 +158,20 @@ def _sentence(which: str, status: tf.Tensor, t: tf.Tensor, dt: tf.Tensor, steps:
         for texts in zip(*((error.__name__, *texts) for error, *texts in ERRORS.values()), strict=True)
     )
     direction = tf.gather(DIRECTIONS, tf.cast(by < 0, tf.int32))
-    of = _filled(SAMPLE, worst) if status.shape.rank else ""
+    of = _format_template(SAMPLE_TEMPLATE, worst) if status.shape.rank else ""
     of = tf.where(tf.size(statuses) > 1, of, "")
-    told = _filled(SENTENCE, which, of, what, _general(at, 9), _general(by, 3), direction, tried)
+    told = _format_template(
+        MESSAGE_TEMPLATE, phase, of, what, _format_general(at, 9), _format_general(by, 3), direction, tried
+    )
     return [tf.strings.join([names, ": ", told, "; hint: ", hints])]
 
 
-def _general(x: tf.Tensor, digits: int) -> tf.Tensor:
+def _format_general(x: tf.Tensor, digits: int) -> tf.Tensor:
     """Return a number as Python's format `.{digits}g` does."""
     return tf.strings.as_string(x, precision=digits, shortest=True)
 
 
-def _filled(template: str, *values: Any) -> tf.Tensor:
+def _format_template(template: str, *values: Any) -> tf.Tensor:
     """Return a template with values in its places, as `str.format` does."""
     parts, texts = template.split("{}"), []
     for part, value in zip(parts, [*values, ""], strict=True):
@@ -175,7 +179,7 @@ def _filled(template: str, *values: Any) -> tf.Tensor:
     return tf.strings.join(texts)
 
 
-def reason(error: Exception) -> str:
+def failure_message(error: Exception) -> str:
     """Return, of what TensorFlow raised in a graph, the sentence that says what happened."""
     for line in str(error).splitlines():
         for kind, *_ in ERRORS.values():

@@ -9,17 +9,17 @@ from dataclasses import dataclass
 import tensorflow as tf
 
 from gradcam_cli.errors import UsageError
-from gradcam_cli.neuralode.solver.batching import Batch, Coupled, PerSample
+from gradcam_cli.neuralode.solver.batching import PerSampleSteps, SharedSteps, StepMode
 from gradcam_cli.neuralode.solver.tableaus import SOLVERS, Tableau
 from gradcam_cli.neuralode.solver.typing import Tensors
 
-LEAST_ERROR = 1e-10
-TINY = 16 * 2.0**-52
+MIN_ERROR = 1e-10
+MIN_RELATIVE_STEP = 16 * 2.0**-52
 """Steps below this share of the time are an underflow."""
 
 
 @dataclass(frozen=True)
-class Control:
+class SolverOptions:
     """The options of a solve.
 
     Attributes:
@@ -44,8 +44,8 @@ class Control:
     max_steps: int = 10_000
     batch_coupled: bool = True
     safety: float = 0.9
-    least_factor: float = 0.2
-    largest_factor: float = 10.0
+    min_factor: float = 0.2
+    max_factor: float = 10.0
 
     def __post_init__(self) -> None:
         """Check each option."""
@@ -55,10 +55,10 @@ class Control:
             value = getattr(self, name)
             if value is not None and not (math.isfinite(value) and value >= 0 and (value > 0 or name == "rtol")):
                 raise UsageError(f"{name}: expected a positive number, got {value}")
-        if not 0 < self.least_factor < self.safety < 1 < self.largest_factor:
+        if not 0 < self.min_factor < self.safety < 1 < self.max_factor:
             raise UsageError(
                 "expected 0 < least_factor < safety < 1 < largest_factor, "
-                f"got {self.least_factor}, {self.safety}, {self.largest_factor}"
+                f"got {self.min_factor}, {self.safety}, {self.max_factor}"
             )
 
     @property
@@ -70,74 +70,76 @@ class Control:
     def tableau(self) -> Tableau:
         """The method, without the stages that fixed steps have no use for."""
         tableau = SOLVERS[self.solver]
-        return tableau if self.adaptive else tableau.without_estimate()
+        return tableau if self.adaptive else tableau.without_error_estimate()
 
     @property
-    def batch(self) -> Batch:
+    def step_mode(self) -> StepMode:
         """The clocks."""
-        return Coupled() if self.batch_coupled else PerSample()
+        return SharedSteps() if self.batch_coupled else PerSampleSteps()
 
     def error_norm(self, error: Tensors, y: Tensors, y1: Tensors) -> tf.Tensor:
         """Return the error estimate in units of the tolerance; up to 1 the step is good."""
         scaled = [
             x / (self.atol + self.rtol * tf.maximum(tf.abs(u), tf.abs(v))) for x, u, v in zip(error, y, y1, strict=True)
         ]
-        return self.batch.rms(scaled)
+        return self.step_mode.rms(scaled)
 
-    def factor(self, error: tf.Tensor, otherwise: tf.Tensor | None = None) -> tf.Tensor:
+    def step_factor(self, error: tf.Tensor, nonfinite_factor: tf.Tensor | None = None) -> tf.Tensor:
         """Return what the step size is multiplied with after a step with this error, or where it is not finite."""
-        ideal = self.safety * tf.maximum(error, LEAST_ERROR) ** -self.tableau.exponent
-        bounded = tf.clip_by_value(ideal, self.least_factor, self.largest_factor)
-        least = tf.cast(self.least_factor, error.dtype) if otherwise is None else otherwise
+        ideal = self.safety * tf.maximum(error, MIN_ERROR) ** -self.tableau.error_exponent
+        bounded = tf.clip_by_value(ideal, self.min_factor, self.max_factor)
+        least = tf.cast(self.min_factor, error.dtype) if nonfinite_factor is None else nonfinite_factor
         return tf.where(tf.math.is_finite(error), bounded, least)
 
-    def underflow(self, h: tf.Tensor, t: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
+    def is_underflow(self, h: tf.Tensor, t: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
         """Return whether a step size is lost in the rounding of the times."""
-        return h < TINY * tf.maximum(tf.abs(t), tf.abs(target))
+        return h < MIN_RELATIVE_STEP * tf.maximum(tf.abs(t), tf.abs(target))
 
 
-def guess_first_step(control: Control, slope: Sequence[Tensors], y: Sequence[Tensors], h0: tf.Tensor) -> tf.Tensor:
+def initial_step_size(
+    options: SolverOptions, slope: Sequence[Tensors], y: Sequence[Tensors], h0: tf.Tensor
+) -> tf.Tensor:
     """Return the size of the first step from a probe of size h0.
 
         h1 = (0.01 / max(d1, d2))^(1/(p+1)),  h = min(100 h0, h1)
 
     Args:
-        control: solver and tolerances.
+        options: solver and tolerances.
         slope: f at the beginning, and after an Euler step of size h0.
         y: the state at both.
-        h0: of `guess_probe`.
+        h0: of `trial_step_size`.
 
     Source:
         Hairer, Norsett and Wanner 1993, Solving Ordinary Differential Equations I, section II.4.
     """
-    scale = [control.atol + control.rtol * tf.abs(x) for x in y[0]]
-    d1 = _norm(control, slope[0], scale)
-    d2 = _norm(control, [u - v for u, v in zip(slope[1], slope[0], strict=True)], scale) / h0
+    scale = [options.atol + options.rtol * tf.abs(x) for x in y[0]]
+    d1 = _norm(options, slope[0], scale)
+    d2 = _norm(options, [u - v for u, v in zip(slope[1], slope[0], strict=True)], scale) / h0
     largest_d = tf.maximum(d1, d2)
-    h1 = (0.01 / tf.maximum(largest_d, 1e-15)) ** (1 / (control.tableau.order + 1))
+    h1 = (0.01 / tf.maximum(largest_d, 1e-15)) ** (1 / (options.tableau.order + 1))
     h1 = tf.where(largest_d <= 1e-15, tf.maximum(1e-3 * h0, 1e-6), h1)
     h = tf.minimum(100 * h0, h1)
     return tf.where(tf.math.is_finite(h), h, h0)
 
 
-def guess_probe(control: Control, slope: Tensors, y: Tensors, span: tf.Tensor) -> tf.Tensor:
+def trial_step_size(options: SolverOptions, slope: Tensors, y: Tensors, span: tf.Tensor) -> tf.Tensor:
     """Return h0, the size of Hairer's Euler step: 0.01 |z| / |f|, or a small share of the span for tiny ones."""
-    scale = [control.atol + control.rtol * tf.abs(x) for x in y]
-    d0, d1 = _norm(control, y, scale), _norm(control, slope, scale)
+    scale = [options.atol + options.rtol * tf.abs(x) for x in y]
+    d0, d1 = _norm(options, y, scale), _norm(options, slope, scale)
     usual = (d0 > 1e-5) & (d1 > 1e-5) & tf.math.is_finite(d0) & tf.math.is_finite(d1)
     h0 = tf.where(usual, 0.01 * d0 / tf.where(usual, d1, tf.ones_like(d1)), 1e-6 * span)
     return tf.minimum(h0, span)
 
 
-def _norm(control: Control, x: Tensors, scale: Tensors) -> tf.Tensor:
-    return control.batch.rms([u / v for u, v in zip(x, scale, strict=True)])
+def _norm(options: SolverOptions, x: Tensors, scale: Tensors) -> tf.Tensor:
+    return options.step_mode.rms([u / v for u, v in zip(x, scale, strict=True)])
 
 
-def joined(
-    control: Control, error: tuple[Tensors, Tensors], y: Tensors, y1: Tensors, q: Tensors, q1: Tensors
+def combined_error_norm(
+    options: SolverOptions, error: tuple[Tensors, Tensors], y: Tensors, y1: Tensors, q: Tensors, q1: Tensors
 ) -> tf.Tensor:
     """Return the larger of the error norms of y and, where it is estimated, of q."""
-    norms = [control.error_norm(error[0], y, y1)]
+    norms = [options.error_norm(error[0], y, y1)]
     if error[1]:
-        norms.append(control.error_norm(error[1], q, q1))
+        norms.append(options.error_norm(error[1], q, q1))
     return tf.reduce_max(tf.stack(norms), axis=0)

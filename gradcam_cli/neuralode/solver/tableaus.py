@@ -17,9 +17,9 @@ from fractions import Fraction
 
 import numpy as np
 
-from gradcam_cli.neuralode.solver.order_conditions import order_defect
+from gradcam_cli.neuralode.solver.order_conditions import order_condition_error
 
-TOLERANCE = 2e-13
+ORDER_CONDITION_TOLERANCE = 2e-13
 """How far a condition may be missed: rounding of float64, magnified by dopri8's coefficients of up to 30."""
 
 
@@ -34,7 +34,7 @@ class Tableau:
         b: (s,) float64, the weights of z'.
         c: (s,) float64, the stages' times.
         b_hat: (s,) float64, the weights of the embedded method, or None where there is none.
-        order_hat: its order.
+        embedded_order: its order.
 
     Raises:
         ValueError: the coefficients are not those of a method of that order.
@@ -46,7 +46,7 @@ class Tableau:
     b: np.ndarray
     c: np.ndarray
     b_hat: np.ndarray | None = None
-    order_hat: int = 0
+    embedded_order: int = 0
 
     def __post_init__(self) -> None:
         """Check row sums, explicitness, and all order conditions of both methods."""
@@ -54,10 +54,10 @@ class Tableau:
             raise ValueError(f"{self.name}: a, b and c are of different sizes")
         if np.triu(self.a).any():
             raise ValueError(f"{self.name}: a is not strictly lower triangular")
-        if abs(self.a.sum(axis=1) - self.c).max() > TOLERANCE:
+        if abs(self.a.sum(axis=1) - self.c).max() > ORDER_CONDITION_TOLERANCE:
             raise ValueError(f"{self.name}: c is not the row sums of a")
-        for weights, order in ((self.b, self.order), (self.b_hat, self.order_hat)):
-            if weights is not None and order_defect(self.a, weights, order) > TOLERANCE:
+        for weights, order in ((self.b, self.order), (self.b_hat, self.embedded_order)):
+            if weights is not None and order_condition_error(self.a, weights, order) > ORDER_CONDITION_TOLERANCE:
                 raise ValueError(f"{self.name}: the conditions of order {order} are not met")
 
     @property
@@ -76,42 +76,52 @@ class Tableau:
         return self.b_hat is not None
 
     @property
-    def e(self) -> np.ndarray:
+    def error_weights(self) -> np.ndarray:
         """(s,) float64, the weights of the error estimate; zeros without one."""
         return np.zeros_like(self.b) if self.b_hat is None else self.b - self.b_hat
 
     @property
-    def exponent(self) -> float:
+    def error_exponent(self) -> float:
         """The power of the error that the step size follows: 1 / (the lower of the two orders + 1)."""
-        return 1 / (min(self.order, self.order_hat) + 1)
+        return 1 / (min(self.order, self.embedded_order) + 1)
 
-    def without_estimate(self) -> Tableau:
+    def without_error_estimate(self) -> Tableau:
         """Return the same method without the stages that only the error estimate needs."""
         needed = int(np.flatnonzero(self.b)[-1]) + 1
         return Tableau(self.name, self.order, self.a[:needed, :needed], self.b[:needed], self.c[:needed])
 
 
-def _numbers(text: str) -> np.ndarray:
+def _parse_numbers(text: str) -> np.ndarray:
     """Read numbers such as 1/3 and 0.161, each rounded once."""
     return np.array([float(Fraction(number)) for number in text.split()])
 
 
-def _tableau(name: str, order: int, a: list[str], b: str, c: str, b_hat: str = "", order_hat: int = 0) -> Tableau:
+def _make_tableau(
+    name: str, order: int, a: list[str], b: str, c: str, b_hat: str = "", embedded_order: int = 0
+) -> Tableau:
     """Make a tableau of rows of numbers; those left out at a row's end are zeros."""
     lower = np.zeros((len(a) + 1, len(a) + 1))
-    for i, row in enumerate(map(_numbers, a), start=1):
+    for i, row in enumerate(map(_parse_numbers, a), start=1):
         lower[i, : len(row)] = row
-    return Tableau(name, order, lower, _numbers(b), _numbers(c), _numbers(b_hat) if b_hat else None, order_hat)
+    return Tableau(
+        name,
+        order,
+        lower,
+        _parse_numbers(b),
+        _parse_numbers(c),
+        _parse_numbers(b_hat) if b_hat else None,
+        embedded_order,
+    )
 
 
-EULER = _tableau("euler", 1, [], "1", "0")
-MIDPOINT = _tableau("midpoint", 2, ["1/2"], "0 1", "0 1/2")
-HEUN2 = _tableau("heun2", 2, ["1"], "1/2 1/2", "0 1", "1 0", 1)
-RK4 = _tableau("rk4", 4, ["1/2", "0 1/2", "0 0 1"], "1/6 1/3 1/3 1/6", "0 1/2 1/2 1")
-BOSH3 = _tableau(
-    "bosh3", 3, ["1/2", "0 3/4", "2/9 1/3 4/9"], "2/9 1/3 4/9 0", "0 1/2 3/4 1", "7/24 1/4 1/3 1/8", order_hat=2
+EULER = _make_tableau("euler", 1, [], "1", "0")
+MIDPOINT = _make_tableau("midpoint", 2, ["1/2"], "0 1", "0 1/2")
+HEUN2 = _make_tableau("heun2", 2, ["1"], "1/2 1/2", "0 1", "1 0", 1)
+RK4 = _make_tableau("rk4", 4, ["1/2", "0 1/2", "0 0 1"], "1/6 1/3 1/3 1/6", "0 1/2 1/2 1")
+BOSH3 = _make_tableau(
+    "bosh3", 3, ["1/2", "0 3/4", "2/9 1/3 4/9"], "2/9 1/3 4/9 0", "0 1/2 3/4 1", "7/24 1/4 1/3 1/8", embedded_order=2
 )
-DOPRI5 = _tableau(
+DOPRI5 = _make_tableau(
     "dopri5",
     5,
     [
@@ -125,9 +135,9 @@ DOPRI5 = _tableau(
     "35/384 0 500/1113 125/192 -2187/6784 11/84 0",
     "0 1/5 3/10 4/5 8/9 1 1",
     "5179/57600 0 7571/16695 393/640 -92097/339200 187/2100 1/40",
-    order_hat=4,
+    embedded_order=4,
 )
-TSIT5 = _tableau(
+TSIT5 = _make_tableau(
     "tsit5",
     5,
     [
@@ -142,9 +152,9 @@ TSIT5 = _tableau(
     "0 0.161 0.327 0.9 0.9800255409045097 1 1",
     "0.09468075576583945 0.009183565540343254 0.4877705284247616 1.234297566930479 -2.7077123499835256 "
     "1.866628418170587 1/66",
-    order_hat=4,
+    embedded_order=4,
 )
-DOPRI8 = _tableau(
+DOPRI8 = _make_tableau(
     "dopri8",
     8,
     [
@@ -172,7 +182,7 @@ DOPRI8 = _tableau(
     "0 1/18 1/12 1/8 5/16 3/8 59/400 93/200 5490023248/9719169821 13/20 1201146811/1299019798 1 1",
     "13451932/455176623 0 0 0 0 -808719846/976000145 1757004468/5645159321 656045339/265891186 "
     "-3867574721/1518517206 465885868/322736535 53011238/667516719 2/45 0",
-    order_hat=7,
+    embedded_order=7,
 )
 
 SOLVERS = {each.name: each for each in (EULER, MIDPOINT, HEUN2, RK4, BOSH3, DOPRI5, TSIT5, DOPRI8)}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Recipe:
+class TrainingConfig:
     """How a classifier learns.
 
     Attributes:
@@ -17,10 +17,10 @@ class Recipe:
         schedule: one of `SCHEDULES`.
         weight_decay: share of a weight that is taken away in a step, per unit of learning rate.
         seed: of weights, order and variation.
-        crop: pixels by which images are moved at random.
-        flip: whether they are mirrored at random.
-        validation: share of the training images that is held out.
-        early_stop: epochs without a better validation loss after which the training ends; 0: none do.
+        random_shift: pixels by which images are moved at random.
+        random_flip: whether they are mirrored at random.
+        validation_split: share of the training images that is held out.
+        patience: epochs without a better validation loss after which the training ends; 0: none do.
         jit_compile: whether XLA compiles a step.
     """
 
@@ -31,8 +31,8 @@ class Recipe:
     schedule: str = "one-cycle"
     weight_decay: float = 5e-4
     seed: int = 0
-    crop: int = 0
-    flip: bool = False
-    validation: float = 0.0
-    early_stop: int = 0
+    random_shift: int = 0
+    random_flip: bool = False
+    validation_split: float = 0.0
+    patience: int = 0
     jit_compile: bool = False

@@ -10,13 +10,13 @@ import numpy as np
 import tensorflow as tf
 
 from gradcam_cli.errors import GradcamError
-from gradcam_cli.neuralode.solver.status import reason
+from gradcam_cli.neuralode.solver.status import failure_message
 
-CHUNK = 500
+EVALUATION_BATCH_SIZE = 500
 """Images in one pass."""
 
 
-class Score(NamedTuple):
+class Predictions(NamedTuple):
     """How well a classifier does: mean cross-entropy, and the logits (n, classes)."""
 
     loss: float
@@ -35,7 +35,7 @@ class Score(NamedTuple):
 
 def evaluate(
     model: keras.Model, x: np.ndarray, y: np.ndarray, advance: Callable[[int], None] = lambda _: None
-) -> Score:
+) -> Predictions:
     """Return how well a model of logits does on images (n, h, w, c) and their classes (n,).
 
     Raises:
@@ -43,13 +43,13 @@ def evaluate(
     """
     answer = tf.function(lambda x: model(x, training=False), autograph=False)
     parts = []
-    for start in range(0, len(x), CHUNK):
-        batch = tf.constant(x[start : start + CHUNK], tf.float32)
+    for start in range(0, len(x), EVALUATION_BATCH_SIZE):
+        batch = tf.constant(x[start : start + EVALUATION_BATCH_SIZE], tf.float32)
         try:
             parts.append(answer(batch).numpy())
         except tf.errors.InvalidArgumentError as error:
-            raise GradcamError(reason(error), "a looser tolerance may help") from error
+            raise GradcamError(failure_message(error), "a looser tolerance may help") from error
         advance(len(batch))
     logits = np.concatenate(parts)
     loss = tf.nn.sparse_softmax_cross_entropy_with_logits(y, logits)
-    return Score(float(tf.reduce_mean(loss)), logits)
+    return Predictions(float(tf.reduce_mean(loss)), logits)

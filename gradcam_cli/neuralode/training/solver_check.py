@@ -17,12 +17,12 @@ import keras
 import numpy as np
 
 from gradcam_cli.neuralode.layers.ode_block import ODEBlock
-from gradcam_cli.neuralode.training.evaluate import CHUNK, Score, evaluate
+from gradcam_cli.neuralode.training.evaluate import EVALUATION_BATCH_SIZE, Predictions, evaluate
 
-LIMIT = 0.005
+MAX_ACCURACY_CHANGE = 0.005
 """Share of right answers by which an ODE may differ under another solver."""
 
-WAYS: dict[str, dict[str, Any]] = {
+SOLVER_VARIANTS: dict[str, dict[str, Any]] = {
     "dopri5 at 1e-5": {"solver": "dopri5", "rtol": 1e-5, "atol": 1e-5, "step_size": None},
     "tsit5 at 1e-3": {"solver": "tsit5", "rtol": 1e-3, "atol": 1e-3, "step_size": None},
     "rk4, four steps": {"solver": "rk4", "step_size": 0.25},
@@ -30,31 +30,31 @@ WAYS: dict[str, dict[str, Any]] = {
 }
 """Other ways to solve; step sizes are shares of the interval. The last is a residual network: a comparison only."""
 
-COARSE = "euler, one step"
+ONE_STEP_EULER = "euler, one step"
 
 
-class Way(NamedTuple):
+class SolverResult(NamedTuple):
     """How a network does under one solver.
 
     Attributes:
-        solver: a name in `WAYS`, or that of the model's own way.
+        solver: a name in `SOLVER_VARIANTS`, or that of the model's own way.
         accuracy: 0 to 1.
-        moved: accuracy less that of the model's own way.
-        evaluations: of f, mean over passes of 500 images.
+        accuracy_change: accuracy less that of the model's own way.
+        nfe: of f, mean over passes of 500 images.
     """
 
     solver: str
     accuracy: float
-    moved: float
-    evaluations: float
+    accuracy_change: float
+    nfe: float
 
 
 @contextlib.contextmanager
-def solved_by(block: ODEBlock, **options: Any) -> Iterator[None]:
+def solver_options_scope(block: ODEBlock, **options: Any) -> Iterator[None]:
     """Let a block be solved in another way for as long as the block of code runs."""
     own = block.options
     if options.get("step_size"):
-        options["step_size"] *= abs(block.t[1] - block.t[0])
+        options["step_size"] *= abs(block.t_span[1] - block.t_span[0])
     block.options = {**own, **options}
     try:
         yield
@@ -62,9 +62,9 @@ def solved_by(block: ODEBlock, **options: Any) -> Iterator[None]:
         block.options = own
 
 
-def under_solvers(
-    model: keras.Model, block: ODEBlock, x: np.ndarray, y: np.ndarray, ways: Sequence[str] = tuple(WAYS)
-) -> tuple[Score, list[Way]]:
+def evaluate_with_solvers(
+    model: keras.Model, block: ODEBlock, x: np.ndarray, y: np.ndarray, variants: Sequence[str] = tuple(SOLVER_VARIANTS)
+) -> tuple[Predictions, list[SolverResult]]:
     """Return how a network does in its own way, and that beside other ways.
 
     Args:
@@ -72,24 +72,24 @@ def under_solvers(
         block: its ODE.
         x: (n, h, w, c), pixels.
         y: (n,), classes.
-        ways: names in `WAYS`.
+        variants: names in `SOLVER_VARIANTS`.
 
     Raises:
         GradcamError: an equation cannot be solved.
     """
-    passes = -(-len(x) // CHUNK)
-    rows: list[Way] = []
+    passes = -(-len(x) // EVALUATION_BATCH_SIZE)
+    rows: list[SolverResult] = []
 
-    def measured(name: str) -> Score:
-        block.reset_counts()
+    def measured(name: str) -> Predictions:
+        block.reset_nfe()
         score = evaluate(model, x, y)
         accuracy = score.accuracy(y)
         moved = accuracy - rows[0].accuracy if rows else 0.0
-        rows.append(Way(name, accuracy, moved, int(block.forward_evaluations) / passes))
+        rows.append(SolverResult(name, accuracy, moved, int(block.nfe_forward) / passes))
         return score
 
     own = measured(f"{block.options.get('solver', 'dopri5')} as trained")
-    for name in ways:
-        with solved_by(block, **WAYS[name]):
+    for name in variants:
+        with solver_options_scope(block, **SOLVER_VARIANTS[name]):
             measured(name)
     return own, rows

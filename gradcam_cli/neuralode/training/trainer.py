@@ -21,11 +21,11 @@ import numpy as np
 import tensorflow as tf
 
 from gradcam_cli.errors import GradcamError, UsageError
-from gradcam_cli.neuralode.layers.ode_block import blocks_of
-from gradcam_cli.neuralode.solver.status import reason
-from gradcam_cli.neuralode.training.batches import draw_batches, hold_out
-from gradcam_cli.neuralode.training.config import Recipe
-from gradcam_cli.neuralode.training.datasets import Data
+from gradcam_cli.neuralode.layers.ode_block import ode_blocks
+from gradcam_cli.neuralode.solver.status import failure_message
+from gradcam_cli.neuralode.training.batches import iter_batches, train_validation_split
+from gradcam_cli.neuralode.training.config import TrainingConfig
+from gradcam_cli.neuralode.training.datasets import Dataset
 from gradcam_cli.neuralode.training.evaluate import evaluate
 from gradcam_cli.neuralode.training.optimizer import make_optimizer
 from gradcam_cli.storage.files import replacing
@@ -35,7 +35,7 @@ class DivergedError(GradcamError):
     """A training whose loss is no number any more, or whose equation could not be solved."""
 
 
-class Epoch(NamedTuple):
+class EpochStats(NamedTuple):
     """What an epoch showed; evaluations are means over its steps, NaN where there is no equation or nothing held out.
 
     Attributes:
@@ -44,8 +44,8 @@ class Epoch(NamedTuple):
         accuracy: likewise, 0 to 1.
         validation_loss: of the images held out.
         validation_accuracy: likewise.
-        forward_evaluations: of f, a step.
-        backward_evaluations: of f and its vector-Jacobian product, a step.
+        nfe_forward: of f, a step.
+        nfe_backward: of f and its vector-Jacobian product, a step.
         learning_rate: at its end.
         seconds: that it took.
     """
@@ -55,8 +55,8 @@ class Epoch(NamedTuple):
     accuracy: float
     validation_loss: float
     validation_accuracy: float
-    forward_evaluations: float
-    backward_evaluations: float
+    nfe_forward: float
+    nfe_backward: float
     learning_rate: float
     seconds: float
 
@@ -67,31 +67,33 @@ class Trainer:
     Args:
         model: of logits; left with what it learned.
         data: what to learn from.
-        recipe: how.
+        config: how.
         description: what else must be the same where a training is resumed, such as the model's options.
 
     Raises:
         UsageError: the recipe cannot be meant.
     """
 
-    def __init__(self, model: keras.Model, data: Data, recipe: Recipe, description: dict[str, Any] | None = None):
-        if recipe.early_stop and not recipe.validation:
+    def __init__(
+        self, model: keras.Model, data: Dataset, config: TrainingConfig, description: dict[str, Any] | None = None
+    ):
+        if config.patience and not config.validation_split:
             raise UsageError(
                 "early stop: expected images held out to judge by, got none", "add --validation 0.1, or another share"
             )
-        self.model, self.recipe = model, recipe
-        self.block = next(iter(blocks_of(model).values()), None)
-        self.train, self.held = hold_out(data, recipe.validation, recipe.seed)
-        self.steps = len(self.train[0]) // min(recipe.batch_size, len(self.train[0]))
-        self.optimizer = make_optimizer(recipe, self.steps)
+        self.model, self.config = model, config
+        self.block = next(iter(ode_blocks(model).values()), None)
+        self.training_data, self.validation_data = train_validation_split(data, config.validation_split, config.seed)
+        self.steps_per_epoch = len(self.training_data[0]) // min(config.batch_size, len(self.training_data[0]))
+        self.optimizer = make_optimizer(config, self.steps_per_epoch)
         self.optimizer.build(model.trainable_variables)
-        self.asked = json.dumps({**(description or {}), **asdict(recipe)}, sort_keys=True)
-        self.history: list[Epoch] = []
-        self.step = tf.function(self._step, autograph=False, jit_compile=recipe.jit_compile)
+        self.config_json = json.dumps({**(description or {}), **asdict(config)}, sort_keys=True)
+        self.history: list[EpochStats] = []
+        self.step = tf.function(self._step, autograph=False, jit_compile=config.jit_compile)
 
     def epochs(
         self, checkpoint: Path | None = None, advance: Callable[[int], None] = lambda _: None
-    ) -> Iterator[Epoch]:
+    ) -> Iterator[EpochStats]:
         """Learn, and yield after each epoch what it showed.
 
         Args:
@@ -102,34 +104,36 @@ class Trainer:
             DivergedError: the loss or a gradient is not finite, or an equation cannot be solved. The checkpoint is
                 that of the epoch before.
         """
-        while len(self.history) < self.recipe.epochs and not self._stalled():
+        while len(self.history) < self.config.epochs and not self._patience_exhausted():
             self.history.append(self._epoch(len(self.history), advance))
             if checkpoint:
                 self._save(checkpoint)
             yield self.history[-1]
 
-    def _epoch(self, epoch: int, advance: Callable[[int], None]) -> Epoch:
-        recipe, began = self.recipe, time.perf_counter()
+    def _epoch(self, epoch: int, advance: Callable[[int], None]) -> EpochStats:
+        recipe, began = self.config, time.perf_counter()
         if self.block:
-            self.block.reset_counts()
+            self.block.reset_nfe()
         losses, right = [], []
-        batches = draw_batches(*self.train, recipe.batch_size, recipe.seed, epoch, recipe.crop, recipe.flip)
+        batches = iter_batches(
+            *self.training_data, recipe.batch_size, recipe.seed, epoch, recipe.random_shift, recipe.random_flip
+        )
         for number, (x, y) in enumerate(batches):
-            loss, correct = self._checked(epoch, number, tf.constant(x, tf.float32), tf.constant(y))
+            loss, correct = self._run_step(epoch, number, tf.constant(x, tf.float32), tf.constant(y))
             losses.append(loss)
             right.append(correct)
             advance(1)
         forward = backward = float("nan")
         if self.block:
-            forward = int(self.block.forward_evaluations) / len(losses)
-            backward = int(self.block.backward_evaluations) / len(losses)
+            forward = int(self.block.nfe_forward) / len(losses)
+            backward = int(self.block.nfe_backward) / len(losses)
         held_loss = held_accuracy = float("nan")
-        if len(self.held[0]):
-            score = evaluate(self.model, *self.held)
-            held_loss, held_accuracy = score.loss, score.accuracy(self.held[1])
+        if len(self.validation_data[0]):
+            score = evaluate(self.model, *self.validation_data)
+            held_loss, held_accuracy = score.loss, score.accuracy(self.validation_data[1])
         rate = float(self.optimizer.learning_rate)
         loss, accuracy, seconds = float(np.mean(losses)), float(np.mean(right)), time.perf_counter() - began
-        return Epoch(epoch + 1, loss, accuracy, held_loss, held_accuracy, forward, backward, rate, seconds)
+        return EpochStats(epoch + 1, loss, accuracy, held_loss, held_accuracy, forward, backward, rate, seconds)
 
     def _step(self, x: tf.Tensor, y: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Learn from a batch; return its loss, the share that was right, and the size of the gradient."""
@@ -143,22 +147,22 @@ class Trainer:
         right = tf.reduce_mean(tf.cast(tf.argmax(y_c, axis=-1) == y, tf.float32))
         return loss, right, tf.linalg.global_norm(gradients)
 
-    def _checked(self, epoch: int, number: int, x: tf.Tensor, y: tf.Tensor) -> tuple[float, float]:
-        where = f"epoch {epoch + 1}, step {number + 1}"
+    def _run_step(self, epoch: int, batch_index: int, x: tf.Tensor, y: tf.Tensor) -> tuple[float, float]:
+        where = f"epoch {epoch + 1}, step {batch_index + 1}"
         hint = "lower the learning rate, or take another seed"
         try:
             loss, right, size = (float(value) for value in self.step(x, y))
         except tf.errors.InvalidArgumentError as error:
-            raise DivergedError(f"{where}: {reason(error)}", hint) from error
+            raise DivergedError(f"{where}: {failure_message(error)}", hint) from error
         if not np.isfinite([loss, size]).all():
             what = "the loss" if not np.isfinite(loss) else "a gradient"
             raise DivergedError(f"{where}: {what} is not finite: the training has diverged", hint)
         return loss, right
 
-    def _stalled(self) -> bool:
+    def _patience_exhausted(self) -> bool:
         """Whether the validation loss has had its best value long ago."""
         losses = [epoch.validation_loss for epoch in self.history]
-        patience = self.recipe.early_stop
+        patience = self.config.patience
         return bool(patience and losses) and len(losses) - 1 - int(np.argmin(losses)) >= patience
 
     def _variables(self) -> list[Any]:
@@ -167,7 +171,7 @@ class Trainer:
     def _save(self, checkpoint: Path) -> None:
         arrays: dict[str, Any] = {f"v{i}": np.asarray(variable) for i, variable in enumerate(self._variables())}
         with replacing(checkpoint) as file:
-            np.savez(file, asked=self.asked, history=json.dumps(self.history), **arrays)
+            np.savez(file, asked=self.config_json, history=json.dumps(self.history), **arrays)
 
     def resume(self, checkpoint: Path) -> None:
         """Go on from where a checkpoint was written.
@@ -178,30 +182,30 @@ class Trainer:
         try:
             with np.load(checkpoint) as file:
                 asked, history = str(file["asked"]), json.loads(str(file["history"]))
-                arrays = [file[f"v{i}"] for i in range(len(self._variables()))] if asked == self.asked else []
+                arrays = [file[f"v{i}"] for i in range(len(self._variables()))] if asked == self.config_json else []
         except (OSError, ValueError, KeyError) as error:
             raise UsageError(f"checkpoint {checkpoint}: cannot be read: {error}") from error
-        if asked != self.asked:
+        if asked != self.config_json:
             raise UsageError(
-                f"checkpoint {checkpoint}: expected a training as asked for, got {_difference(asked, self.asked)}",
+                f"checkpoint {checkpoint}: expected a training as asked for, got {_config_diff(asked, self.config_json)}",
                 "give the options of the first run, or remove the checkpoint",
             )
         for variable, array in zip(self._variables(), arrays, strict=True):
             variable.assign(array)
-        self.history = [Epoch(*epoch) for epoch in history]
+        self.history = [EpochStats(*epoch) for epoch in history]
 
 
-def write_log(path: Path, history: Sequence[Epoch]) -> None:
+def write_csv_log(path: Path, history: Sequence[EpochStats]) -> None:
     """Write the epochs as CSV, with a heading."""
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(Epoch._fields)
+    rows.writerow(EpochStats._fields)
     rows.writerows(["" if value != value else f"{value:.6g}" for value in epoch] for epoch in history)
     with replacing(path) as file:
         file.write(text.getvalue().encode())
 
 
-def _difference(asked: str, now: str) -> str:
-    before, after = json.loads(asked), json.loads(now)
+def _config_diff(saved: str, current: str) -> str:
+    before, after = json.loads(saved), json.loads(current)
     changed = sorted(key for key in {*before, *after} if before.get(key) != after.get(key))
     return ", ".join(f"{key} {before.get(key)} (now {after.get(key)})" for key in changed)

@@ -9,13 +9,13 @@ import pytest
 from PIL import Image
 from test_ode_gradients import Bent
 
-from gradcam_cli.cli.neuralode.gradcheck import EXAMPLES
+from gradcam_cli.cli.neuralode.gradcheck import PROBLEMS
 from gradcam_cli.neuralode.layers.ode_block import ODEBlock
 from gradcam_cli.neuralode.solver import gradcheck as checking
 
 
 def test_every_example_can_be_checked():
-    assert tuple(checking.EXAMPLES) == EXAMPLES
+    assert tuple(checking.PROBLEMS) == PROBLEMS
 
 
 @pytest.mark.slow

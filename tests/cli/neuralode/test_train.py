@@ -92,9 +92,12 @@ def test_evaluate_warns_of_a_network_that_is_no_ode(run, model, halves_file, mon
 
     def moved(model, block, x, y, *ways):
         score = solver_check.evaluate(model, x, y)
-        return score, [solver_check.Way("as trained", 1.0, 0.0, 14), solver_check.Way("tsit5 at 1e-3", 0.99, -0.01, 14)]
+        return score, [
+            solver_check.SolverResult("as trained", 1.0, 0.0, 14),
+            solver_check.SolverResult("tsit5 at 1e-3", 0.99, -0.01, 14),
+        ]
 
-    monkeypatch.setattr(solver_check, "under_solvers", moved)
+    monkeypatch.setattr(solver_check, "evaluate_with_solvers", moved)
     done = run("neuralode", "evaluate", model[0] / "net.keras", "--data", halves_file)
     assert "moves by -1.00 points under tsit5" in done.stderr
 

@@ -9,12 +9,12 @@ from gradcam_cli.neuralode.demos.plots import draw_spiral
 from gradcam_cli.neuralode.demos.spiral import (
     POINTS,
     A,
-    draw_batches,
-    field_of,
     fit_error,
-    learn,
+    sample_segment_starts,
+    train,
     true_f,
     true_trajectory,
+    vector_field,
 )
 from gradcam_cli.neuralode.layers.spiral_net import SpiralNetwork
 from gradcam_cli.neuralode.solver.status import SolverError
@@ -39,16 +39,16 @@ def test_the_trajectory_is_scipys(data):
 
 def test_batches():
     """Seeded, within the data, and without the same piece twice in a batch."""
-    batches = draw_batches(30, 1)
-    np.testing.assert_array_equal(batches, draw_batches(30, 1))
-    assert not np.array_equal(batches, draw_batches(30, 2))
+    batches = sample_segment_starts(30, 1)
+    np.testing.assert_array_equal(batches, sample_segment_starts(30, 1))
+    assert not np.array_equal(batches, sample_segment_starts(30, 2))
     assert batches.min() >= 0
     assert batches.max() + 10 <= POINTS
     assert all(len(set(batch)) == 20 for batch in batches)
 
 
 def test_field_of_the_true_f():
-    grid, slopes = field_of(true_f, side=3, reach=2.0)
+    grid, slopes = vector_field(true_f, side=3, extent=2.0)
     np.testing.assert_allclose(grid[0, 2], [2, -2])
     np.testing.assert_allclose(slopes[0, 2], np.array([8, -8]) @ A, rtol=1e-6)
 
@@ -56,11 +56,11 @@ def test_field_of_the_true_f():
 @pytest.mark.slow
 def test_all_ways_learn_the_same(data):
     """Adjoint and discrete, compiled and not: the same weights after a few iterations, and a smaller loss."""
-    batches = draw_batches(12, 0)
+    batches = sample_segment_starts(12, 0)
     weights = []
     for gradient, jit_compile in (("adjoint", False), ("discrete", False)):
         f = network()
-        progress = list(learn(f, data, batches, gradient, every=6, jit_compile=jit_compile))
+        progress = list(train(f, data, batches, gradient, report_every=6, jit_compile=jit_compile))
         assert [p.iteration for p in progress] == [6, 12]
         weights.append(f.get_weights())
     for x, y in zip(*weights, strict=True):
@@ -75,7 +75,7 @@ def test_a_failure_is_named(data, jit_compile):
     f.out.kernel.assign(1e6 * f.out.kernel)
     before = f.get_weights()
     with pytest.raises(SolverError):
-        list(learn(f, data, draw_batches(2, 0), jit_compile=jit_compile))
+        list(train(f, data, sample_segment_starts(2, 0), jit_compile=jit_compile))
     for x, y in zip(before, f.get_weights(), strict=True):
         np.testing.assert_array_equal(x, y)
 
@@ -84,9 +84,9 @@ def test_a_failure_is_named(data, jit_compile):
 def test_fits(data):
     """After 1,000 iterations the fit is within what torchdiffeq's demonstration reaches (0.29 with these batches)."""
     f = network()
-    *_, last = learn(f, data, draw_batches(1000, 0))
+    *_, last = train(f, data, sample_segment_starts(1000, 0))
     error, fitted = fit_error(f, data)
     assert last.loss < 0.01
     assert error < 0.29
-    figure = draw_spiral(data.t, data.z, fitted, *field_of(f), title="1,000 iterations")
+    figure = draw_spiral(data.t, data.z, fitted, *vector_field(f), title="1,000 iterations")
     assert len(figure.axes) == 3

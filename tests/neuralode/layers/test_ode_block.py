@@ -109,7 +109,7 @@ def test_refuses_what_it_cannot_keep():
     with pytest.raises(UsageError, match="Keras layer"):
         ODEBlock(lambda t, z: z)
     with pytest.raises(UsageError, match="first and the last"):
-        ODEBlock(Bent(1), t=(0, 1, 2))
+        ODEBlock(Bent(1), t_span=(0, 1, 2))
     with pytest.raises(UsageError, match="batch_coupled"):
         ODEBlock(Bent(1), batch_coupled="never")
 
@@ -128,4 +128,4 @@ def test_learns_in_half_precision_and_compiled(policy, jit_compile):
     model.optimizer.learning_rate = 0.02
     losses = model.fit(x, y, batch_size=8, epochs=5, verbose=0).history["loss"]
     assert losses[-1] < losses[0]
-    assert int(block.backward_evaluations) > 0
+    assert int(block.nfe_backward) > 0

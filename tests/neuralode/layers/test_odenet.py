@@ -10,14 +10,14 @@ from gradcam_cli.models.classifier import load_model
 from gradcam_cli.models.loading import encode_model
 from gradcam_cli.neuralode.layers import odenet
 from gradcam_cli.neuralode.layers.ode_block import ODEBlock, find_block
-from gradcam_cli.neuralode.layers.odenet import ConvField, GroupNorm, TimeConv, build_classifier
+from gradcam_cli.neuralode.layers.odenet import ConcatConv2D, GroupNorm, ODEFunc, build_odenet
 
 DIGITS = tuple("0123456789")
 
 
 def small(arch="odenet", **options):
     keras.utils.set_random_seed(0)
-    return build_classifier((8, 8, 1), ("no", "yes"), arch, **options)
+    return build_odenet((8, 8, 1), ("no", "yes"), arch, **options)
 
 
 def planes(*shape, seed=0):
@@ -59,7 +59,7 @@ def test_group_norm_refuses_unequal_groups():
 
 def test_time_is_one_more_channel():
     """The convolution equals that of x with a plane of t before its channels; t may differ between samples."""
-    layer, x, t = TimeConv(4), planes(2, 5, 6, 3), tf.constant([0.25, -2.0])
+    layer, x, t = ConcatConv2D(4), planes(2, 5, 6, 3), tf.constant([0.25, -2.0])
     layer(t[0], x)
     layer.bias.assign([1, 2, 3, 4])
     joined = tf.concat([tf.broadcast_to(t[:, None, None, None], (2, 5, 6, 1)), x], axis=-1)
@@ -72,19 +72,19 @@ def test_time_is_one_more_channel():
 @pytest.mark.parametrize(("arch", "weights"), [("odenet", 208_266), ("resnet", 576_778), ("stem", 132_874)])
 def test_sizes_are_the_published_ones(arch, weights):
     """For MNIST; the counters of evaluations are not learned."""
-    model = build_classifier((28, 28, 1), DIGITS, arch)
+    model = build_odenet((28, 28, 1), DIGITS, arch)
     assert sum(int(np.prod(weight.shape)) for weight in model.trainable_variables) == weights
 
 
 @pytest.mark.parametrize(("side", "strided", "plane"), [(28, 2, 6), (32, 2, 7), (8, 0, 6), (56, 3, 6), (13, 0, 11)])
 def test_stem_leaves_a_plane_of_six(side, strided, plane):
-    model = build_classifier((side, side, 1), DIGITS)
-    assert odenet.strided_convolutions(side) == strided
+    model = build_odenet((side, side, 1), DIGITS)
+    assert odenet.num_downsampling_layers(side) == strided
     assert find_block(model).output.shape == (None, plane, plane, 64)
 
 
 def test_thin_stem_is_one_convolution():
-    model = build_classifier((28, 28, 1), DIGITS, "odenet-thin")
+    model = build_odenet((28, 28, 1), DIGITS, "odenet-thin")
     assert sum(isinstance(layer, keras.layers.Conv2D) for layer in model.layers) == 1
     assert find_block(model).output.shape == (None, 14, 14, 64)
 
@@ -134,7 +134,7 @@ class Constant(keras.Layer):
 
 def test_kinetic_loss_is_the_integral_of_f_squared():
     """Of f = (3, 1) over t from 0 to 2: the mean of 9 and 1 is 5, its integral 10, its weight 0.5."""
-    block, z = ODEBlock(Constant(), t=(0, 2), kinetic=0.5), tf.ones((4, 2))
+    block, z = ODEBlock(Constant(), t_span=(0, 2), kinetic_energy=0.5), tf.ones((4, 2))
     np.testing.assert_allclose(block(z, training=True)[0], [7, 3], rtol=1e-6)
     assert float(block.losses[0]) == pytest.approx(5, rel=1e-5)
     block(z, training=False)
@@ -144,7 +144,7 @@ def test_kinetic_loss_is_the_integral_of_f_squared():
 @pytest.mark.slow
 def test_kinetic_loss_reaches_the_weights_of_f():
     """Its gradient by f's parameters equals finite differences."""
-    block = ODEBlock(ConvField("tanh"), kinetic=1.0, rtol=1e-6, atol=1e-6)
+    block = ODEBlock(ODEFunc("tanh"), kinetic_energy=1.0, rtol=1e-6, atol=1e-6)
     z = planes(2, 4, 4, 4) / 2
     block(z, training=True)
     gamma = block.f.norms[-1].gamma

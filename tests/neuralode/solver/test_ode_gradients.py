@@ -247,7 +247,7 @@ def test_own_tolerances_of_the_backward_solve():
     counts = []
     for options in ({}, {"adjoint_rtol": 1e-9, "adjoint_atol": 1e-9}, {"adjoint_solver": "bosh3"}):
         with tf.GradientTape() as tape:
-            value = tf.reduce_sum(odeint(f, z0, (0, 1), **loose, **options, on_backward=counts.append).z[-1])
+            value = tf.reduce_sum(odeint(f, z0, (0, 1), **loose, **options, backward_callback=counts.append).z[-1])
         tape.gradient(value, f.trainable_variables)
     assert counts[1] > 3 * counts[0]
     assert counts[2] != counts[0]
@@ -261,7 +261,7 @@ def test_parameters_in_the_norm():
         with tf.GradientTape() as tape:
             z = odeint(
                 lambda t, z: tf.cos(w * 30 * t) + 0 * z, z0, (0, 1),
-                theta_in_norm=theta_in_norm, on_backward=counts.append, adjoint_atol=1e-6,
+                theta_in_norm=theta_in_norm, backward_callback=counts.append, adjoint_atol=1e-6,
             ).z[-1]  # fmt: skip
         gradients.append(tape.gradient(z, w))
     assert counts[1] > counts[0]

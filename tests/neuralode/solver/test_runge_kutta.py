@@ -54,7 +54,7 @@ def test_ten_euler_steps_by_hand(gradient):
         solution = odeint(lambda t, y: y, y0, (0, 1), solver="euler", step_size=0.1, gradient=gradient)
         y = solution.z[-1]
     np.testing.assert_allclose([y, tape.gradient(y, y0)], 1.1**10, rtol=1e-14)
-    assert solution.evaluations == 10
+    assert solution.nfe == 10
 
 
 def test_euler_is_the_residual_network():
@@ -80,11 +80,11 @@ def test_evaluations_by_hand():
     y0 = tf.constant([1.0, 2.0], tf.float64)
     for first_step, begin in ((None, 2), (0.1, 1)):
         s = odeint(cosine, y0, (0, 1, T), first_step=first_step)
-        assert s.evaluations == begin + 6 * (s.accepted + s.rejected)
+        assert s.nfe == begin + 6 * (s.num_accepted_steps + s.num_rejected_steps)
     s = odeint(cosine, y0, (0, 1, T), solver="dopri8", first_step=0.1)
-    assert s.evaluations == 13 * (s.accepted + s.rejected)
+    assert s.nfe == 13 * (s.num_accepted_steps + s.num_rejected_steps)
     s = odeint(cosine, y0, (0, 1, T), solver="rk4")
-    assert (s.evaluations, s.accepted, s.rejected) == (8, 2, 0)
+    assert (s.nfe, s.num_accepted_steps, s.num_rejected_steps) == (8, 2, 0)
 
 
 def test_f_sees_the_requested_times_exactly():
@@ -106,7 +106,7 @@ def test_rejected_steps_leave_no_trace():
     """A first step far too large is rejected, and the result is as good."""
     y0 = tf.constant(1.0, tf.float64)
     s = odeint(lambda t, y: 20 * y * tf.cos(20 * t), y0, (0, T), rtol=1e-8, atol=1e-10, first_step=T)
-    assert s.rejected > 0
+    assert s.num_rejected_steps > 0
     np.testing.assert_allclose(s.z[-1], np.exp(np.sin(20 * T)), rtol=1e-6)
 
 

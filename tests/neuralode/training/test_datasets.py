@@ -5,8 +5,8 @@ import pytest
 from PIL import Image
 
 from gradcam_cli.errors import GradcamError, UsageError
-from gradcam_cli.neuralode.training.batches import draw_batches, hold_out, vary
-from gradcam_cli.neuralode.training.datasets import Data, load_data, on_canvas
+from gradcam_cli.neuralode.training.batches import augment, iter_batches, train_validation_split
+from gradcam_cli.neuralode.training.datasets import Dataset, load_data, place_on_canvas
 
 
 def numbered(n=10, side=4):
@@ -128,14 +128,14 @@ def test_batches_follow_from_seed_and_epoch():
     x, y = numbered()
 
     def drawn(seed, epoch):
-        return [batch[:, 0, 0, 0].tolist() for batch, _ in draw_batches(x, y, 3, seed, epoch)]
+        return [batch[:, 0, 0, 0].tolist() for batch, _ in iter_batches(x, y, 3, seed, epoch)]
 
     assert drawn(1, 2) == drawn(1, 2)
     assert drawn(1, 2) != drawn(1, 3)
     assert drawn(1, 2) != drawn(2, 2)
     assert [len(batch) for batch in drawn(1, 2)] == [3, 3, 3]
     assert len({number for batch in drawn(1, 2) for number in batch}) == 9
-    for batch, classes in draw_batches(x, y, 3, 0, 0):
+    for batch, classes in iter_batches(x, y, 3, 0, 0):
         assert (batch[:, 0, 0, 0] % 2 == classes).all()
 
 
@@ -143,7 +143,7 @@ def test_cropping_moves_images():
     """A lone pixel in the middle ends within `crop` of it, in all places; black comes in."""
     x = np.zeros((400, 7, 7, 1), np.uint8)
     x[:, 3, 3] = 9
-    moved = vary(x, np.random.default_rng(0), 1, False)
+    moved = augment(x, np.random.default_rng(0), 1, False)
     assert moved.shape == x.shape
     assert moved.sum(axis=(1, 2, 3)).tolist() == [9] * 400
     places = {tuple(int(i) for i in np.argwhere(image)[0][:2]) for image in moved}
@@ -153,7 +153,7 @@ def test_cropping_moves_images():
 def test_flipping_mirrors_some():
     x = np.zeros((200, 3, 4, 2), np.uint8)
     x[:, 1, 0, 1] = 5
-    flipped = vary(x, np.random.default_rng(0), 0, True)
+    flipped = augment(x, np.random.default_rng(0), 0, True)
     assert flipped.shape == x.shape
     left, right = (flipped[:, 1, 0, 1] == 5).sum(), (flipped[:, 1, 3, 1] == 5).sum()
     assert left + right == 200
@@ -163,7 +163,7 @@ def test_flipping_mirrors_some():
 def test_held_out_images_are_not_learned():
     """All training images are in one of the parts, and test images in none."""
     x, y = numbered()
-    (kept, _), (held, held_y) = hold_out(Data(x, y, x + 100, y, ("0", "1")), 0.3, seed=1)
+    (kept, _), (held, held_y) = train_validation_split(Dataset(x, y, x + 100, y, ("0", "1")), 0.3, seed=1)
     assert len(held) == 3
     assert sorted([*kept[:, 0, 0, 0], *held[:, 0, 0, 0]]) == list(range(10))
     assert (held[:, 0, 0, 0] % 2 == held_y).all()
@@ -171,7 +171,7 @@ def test_held_out_images_are_not_learned():
 
 def test_canvas_holds_each_image_at_its_box():
     x, y = numbered()
-    data, boxes = on_canvas(Data(x + 1, y, x + 1, y, ("0", "1")), 2, seed=0)
+    data, boxes = place_on_canvas(Dataset(x + 1, y, x + 1, y, ("0", "1")), 2, seed=0)
     assert data.x_test.shape == (10, 8, 8, 1)
     for image, original, (x0, y0, x1, y1) in zip(data.x_test, x + 1, boxes, strict=True):
         np.testing.assert_array_equal(image[y0:y1, x0:x1], original)

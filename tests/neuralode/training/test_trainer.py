@@ -14,12 +14,12 @@ import pytest
 import tensorflow as tf
 
 from gradcam_cli.errors import UsageError
-from gradcam_cli.neuralode.layers.odenet import build_classifier
-from gradcam_cli.neuralode.training.config import Recipe
-from gradcam_cli.neuralode.training.datasets import Data
-from gradcam_cli.neuralode.training.evaluate import Score, evaluate
+from gradcam_cli.neuralode.layers.odenet import build_odenet
+from gradcam_cli.neuralode.training.config import TrainingConfig
+from gradcam_cli.neuralode.training.datasets import Dataset
+from gradcam_cli.neuralode.training.evaluate import Predictions, evaluate
 from gradcam_cli.neuralode.training.optimizer import make_optimizer
-from gradcam_cli.neuralode.training.trainer import DivergedError, Epoch, Trainer, write_log
+from gradcam_cli.neuralode.training.trainer import DivergedError, EpochStats, Trainer, write_csv_log
 
 
 def halves(n=48, side=8):
@@ -28,14 +28,14 @@ def halves(n=48, side=8):
     x, y = rng.integers(0, 60, (n, side, side, 1), dtype=np.uint8), np.arange(n) % 2
     x[y == 0, :, : side // 2] += 150
     x[y == 1, :, side // 2 :] += 150
-    return Data(x, y, x[:8], y[:8], ("left", "right"))
+    return Dataset(x, y, x[:8], y[:8], ("left", "right"))
 
 
 def trainer(arch="stem", data=None, **recipe):
     keras.utils.set_random_seed(0)
     data = data or halves()
-    asked = Recipe(**{"epochs": 3, "batch_size": 16, "learning_rate": 0.02, "crop": 1, **recipe})
-    return Trainer(build_classifier(data.x_train.shape[1:], data.labels, arch, stem=0), data, asked)
+    asked = TrainingConfig(**{"epochs": 3, "batch_size": 16, "learning_rate": 0.02, "crop": 1, **recipe})
+    return Trainer(build_odenet(data.x_train.shape[1:], data.labels, arch, downsampling_layers=0), data, asked)
 
 
 def weights(one):
@@ -44,7 +44,7 @@ def weights(one):
 
 def test_one_cycle_rises_and_falls():
     """From a 25th of the rate to all of it in a quarter of the steps, then by half a cosine to zero."""
-    rate = make_optimizer(Recipe(epochs=4, learning_rate=0.5), steps=10)._learning_rate
+    rate = make_optimizer(TrainingConfig(epochs=4, learning_rate=0.5), steps_per_epoch=10)._learning_rate
     assert float(rate(0)) == pytest.approx(0.02)
     assert float(rate(5)) == pytest.approx(0.26)
     assert float(rate(10)) == pytest.approx(0.5)
@@ -54,7 +54,7 @@ def test_one_cycle_rises_and_falls():
 
 @pytest.mark.parametrize(("schedule", "halfway"), [("cosine", 0.25), ("constant", 0.5)])
 def test_other_schedules(schedule, halfway):
-    optimizer = make_optimizer(Recipe(epochs=2, learning_rate=0.5, schedule=schedule), steps=10)
+    optimizer = make_optimizer(TrainingConfig(epochs=2, learning_rate=0.5, schedule=schedule), steps_per_epoch=10)
     optimizer.build([])
     optimizer.iterations.assign(10)
     assert float(optimizer.learning_rate) == pytest.approx(halfway)
@@ -62,9 +62,9 @@ def test_other_schedules(schedule, halfway):
 
 def test_what_cannot_be_meant():
     with pytest.raises(UsageError, match="expected one of sgd, adam, adamw, got muon"):
-        make_optimizer(Recipe(optimizer="muon"), 1)
+        make_optimizer(TrainingConfig(optimizer="muon"), 1)
     with pytest.raises(UsageError, match="expected one of one-cycle"):
-        make_optimizer(Recipe(schedule="step"), 1)
+        make_optimizer(TrainingConfig(schedule="step"), 1)
     with pytest.raises(UsageError, match="held out") as caught:
         trainer(early_stop=2)
     assert "--validation" in caught.value.hint
@@ -72,7 +72,7 @@ def test_what_cannot_be_meant():
 
 def test_confusion_and_accuracy_by_hand():
     """Three images of class 0, one of class 1; one of the three is taken for class 1."""
-    score = Score(0.0, np.array([[2.0, 1], [0, 1], [3, 1], [0, 5]]))
+    score = Predictions(0.0, np.array([[2.0, 1], [0, 1], [3, 1], [0, 5]]))
     y = np.array([0, 0, 0, 1])
     assert score.accuracy(y) == 0.75
     assert score.confusion(y).tolist() == [[2, 1], [0, 1]]
@@ -173,8 +173,8 @@ def test_early_stop():
 def test_log_is_a_table(tmp_path):
     """One line an epoch; what was not measured is empty."""
     nan = float("nan")
-    rows = [Epoch(1, 0.5, 0.75, nan, nan, 14, 7.5, 0.1, 2.0), Epoch(2, 0.25, 1, 0.3, 0.9, 14, 7, 0.05, 2.5)]
-    write_log(tmp_path / "log.csv", rows)
+    rows = [EpochStats(1, 0.5, 0.75, nan, nan, 14, 7.5, 0.1, 2.0), EpochStats(2, 0.25, 1, 0.3, 0.9, 14, 7, 0.05, 2.5)]
+    write_csv_log(tmp_path / "log.csv", rows)
     with open(tmp_path / "log.csv", newline="") as file:
         read = list(csv.DictReader(file))
     assert [row["loss"] for row in read] == ["0.5", "0.25"]
