@@ -39,7 +39,7 @@ def test_a_pipe(process, photo, model_file):
 
 NOISY = """
 import os, sys
-from gradcam_cli.messages import without_native_noise
+from gradcam_cli.cli.native_stderr import without_native_noise
 with without_native_noise():
     os.write(2, b"I0000 00:00:1795205836.660303    2734 port.cc:153] oneDNN\\n")
     os.write(2, b"E0000 00:00:1795205839.088280    2734 cuda_platform.cc:52] failed call to cuInit\\n")

@@ -185,8 +185,8 @@ def test_a_home_that_cannot_be_written(application, server, monkeypatch, tmp_pat
 
 FETCH = f"""
 import sys
-from gradcam_cli.applications import applications
-from gradcam_cli.weights import obtain_weights
+from gradcam_cli.models.catalog import applications
+from gradcam_cli.models.weights import obtain_weights
 path = obtain_weights(applications()["vgg19"]._replace(file="tiny.h5", hash={hashlib.md5(CONTENT).hexdigest()!r}))
 assert path.read_bytes() == bytes(range(256)) * 1000
 """

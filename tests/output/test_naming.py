@@ -112,7 +112,7 @@ def test_names_that_are_taken_are_known_again():
 MILLION = """
 import resource, sys
 from pathlib import Path
-from gradcam_cli.inputs import Source
+from gradcam_cli.images.source import Source
 from gradcam_cli.outputs import plan_outputs, read_destination
 
 def peak():

@@ -9,7 +9,7 @@ import pytest
 SCRIPT = """
 from pathlib import Path
 import tensorflow as tf
-from gradcam_cli.neuralode.solve import odeint
+from gradcam_cli.neuralode.solver.odeint import odeint
 
 z0 = tf.ones([250, 1000])  # one megabyte
 
