@@ -11,9 +11,9 @@ def main() -> None:
     # network computes, which took a quarter of all time. NumPy reads this when it is first imported.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from gradcam_cli.cli import gradcam
-    from gradcam_cli.cli.signals import heed_interrupts
+    from gradcam_cli.cli.signals import install_signal_handlers
 
-    heed_interrupts()
+    install_signal_handlers()
     gradcam.main()
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("gradcam_cli")
 log.addHandler(logging.NullHandler())
 
-_bars_wanted = False
+_bars_enabled = False
 _bar: Progress | None = None
 
 
@@ -30,41 +30,41 @@ class _Handler(logging.Handler):
     """Print a record as `note: ...`, or plainly when it only tells what is going on."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        make_room()
+        clear_progress_line()
         prefix = "note: " if record.levelno >= logging.WARNING else ""
         print(prefix + record.getMessage(), file=sys.stderr, flush=True)
 
 
-def on_terminal() -> bool:
+def stderr_is_terminal() -> bool:
     """Whether a person is watching standard error."""
     return sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
 
 
-def show_messages(*, quiet: bool = False, verbose: bool = False) -> None:
+def configure_logging(*, quiet: bool = False, verbose: bool = False) -> None:
     """Show the library's messages on standard error, as the command line promises."""
     global _bars_wanted
     warnings.filterwarnings("ignore", module=r"PIL\.")  # of odd metadata; what matters becomes an error
-    _bars_wanted = on_terminal() and not quiet and not verbose
-    level = logging.INFO if on_terminal() else logging.WARNING
+    _bars_enabled = stderr_is_terminal() and not quiet and not verbose
+    level = logging.INFO if stderr_is_terminal() else logging.WARNING
     log.setLevel(logging.ERROR if quiet else logging.DEBUG if verbose else level)
     for handler in list(log.handlers):
         log.removeHandler(handler)
     log.addHandler(_Handler())
 
 
-def say_error(message: str, hint: str | None = None) -> None:
+def print_error(message: str, hint: str | None = None) -> None:
     """Write `error: ...` and `hint: ...`, one line each, whatever the text holds."""
-    make_room()
-    print("error: " + one_line(message), file=sys.stderr)
+    clear_progress_line()
+    print("error: " + escape_control_chars(message), file=sys.stderr)
     if hint:
-        print("hint: " + one_line(hint), file=sys.stderr)
+        print("hint: " + escape_control_chars(hint), file=sys.stderr)
     sys.stderr.flush()
 
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
-def one_line(text: str) -> str:
+def escape_control_chars(text: str) -> str:
     r"""Return the text with control and direction marks written as escapes (`\n`, `\x1b`)."""
     return _CONTROL.sub(lambda match: ascii(match[0])[1:-1], text)
 
@@ -77,7 +77,7 @@ def progress(description: str, total: int | None, *, in_bytes: bool = False) -> 
         A function that moves the bar on by a number of steps.
     """
     global _bar
-    if not _bars_wanted or total == 1:
+    if not _bars_enabled or total == 1:
         yield lambda steps: None
         return
     from rich.console import Console
@@ -101,7 +101,7 @@ def progress(description: str, total: int | None, *, in_bytes: bool = False) -> 
             _bar = outer
 
 
-def make_room() -> None:
+def clear_progress_line() -> None:
     """Wipe the progress bar, if there is one, so that a line of text can take its place."""
     if _bar:
         sys.stderr.write("\r\x1b[2K")

@@ -174,7 +174,7 @@ def open_all(folder: Path) -> None:
     for path in sorted(folder.iterdir()):
         print(path.name, file=sys.stderr, flush=True)  # the last of them crashed
         try:
-            load_model(path, preprocessing="none")
+            load_model(path, preprocess="none")
             outcome = OPENED
         except GradcamError as error:
             outcome = error.message

@@ -18,7 +18,7 @@ import keras
 import numpy as np
 from keras.src.utils import file_utils
 
-from gradcam_cli.network.layers import default_layer, plane_layers
+from gradcam_cli.network.layers import default_layer, spatial_layers
 
 TABLE = Path(__file__).parent.parent / "gradcam_cli/models/data/applications.json"
 FREE_SIZE = 224  # MobileNetV3 leaves its size open
@@ -69,7 +69,7 @@ def describe(function: str) -> dict[str, Any]:
         "function": function,
         "size": size,
         "parameters": model.count_params(),
-        "layer": default_layer(plane_layers(model, (size, size, 3))),
+        "layer": default_layer(spatial_layers(model, (size, size, 3))),
         "preprocessing": preprocessing_of(build),
         **weights,
     }

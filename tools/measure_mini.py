@@ -16,7 +16,7 @@ from scipy import ndimage
 from train_mini import read_images
 
 from gradcam_cli import Classifier, explain, load_model
-from gradcam_cli.images.fit import FITS
+from gradcam_cli.images.fit import FIT_MODES
 
 ROOT = Path(__file__).parent.parent
 CARD = ROOT / "gradcam_cli/models/data/mini.json"
@@ -26,7 +26,7 @@ TILE = 32
 
 def accuracy(mini: Classifier, images: np.ndarray, classes: np.ndarray) -> float:
     """Return the share of images (n, 32, 32, 3) whose largest score is that of their class."""
-    found = mini.model.predict(mini.prepare(images), verbose=0, batch_size=256).argmax(1)
+    found = mini.model.predict(mini.preprocess(images), verbose=0, batch_size=256).argmax(1)
     return float((found == classes).mean())
 
 
@@ -34,7 +34,9 @@ def cats_and_dogs(mini: Classifier, folder: Path, fit: str) -> list[bool]:
     """Return for each photo of a pet whether cat and dog, the others left aside, are told apart rightly."""
     right = []
     for path in sorted(folder.glob("*.jpg")):
-        scores = {one.name: one.logit or 0.0 for one in explain(path, mini, "block5_conv4", top=10, fit=fit).top}
+        scores = {
+            one.name: one.logit or 0.0 for one in explain(path, mini, "block5_conv4", top_k=10, fit=fit).predictions
+        }
         right.append((scores["cat"] > scores["dog"]) == path.name.startswith(CATS))
     return right
 
@@ -79,10 +81,10 @@ def main(data: Path) -> None:
     measured = {
         "test_accuracy": accuracy(mini, images, classes),
         "cat_against_dog_on_80_pets": {
-            fit: float(np.mean(cats_and_dogs(mini, data / "images/pets", fit))) for fit in FITS
+            fit: float(np.mean(cats_and_dogs(mini, data / "images/pets", fit))) for fit in FIT_MODES
         },
         "peak_on_pasted_object": float(np.mean(pointing(mini, images, classes))),
-        "chelsea": {str(one.name): round(one.probability, 4) for one in chelsea.top[:3]},
+        "chelsea": {str(one.name): round(one.probability, 4) for one in chelsea.predictions[:3]},
     }
     print(json.dumps(measured, indent=2))
     card = {**json.loads(CARD.read_text("utf-8")), "measured": measured}

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 import click
 
-from gradcam_cli.cli.click_extensions import HELP
+from gradcam_cli.cli.click_extensions import CONTEXT_SETTINGS
 from gradcam_cli.cli.compare import compare
 from gradcam_cli.cli.evaluate import evaluate
 from gradcam_cli.cli.explain import explain
@@ -18,10 +18,10 @@ from gradcam_cli.cli.layers import layers
 from gradcam_cli.cli.models import models
 from gradcam_cli.cli.neuralode import neuralode
 from gradcam_cli.cli.report import report as report_command
-from gradcam_cli.console import say_error
+from gradcam_cli.console import print_error
 from gradcam_cli.errors import GradcamError
 
-ALONE = ((), ("-h",), ("--help",))
+HELP_ONLY = ((), ("-h",), ("--help",))
 
 
 class DefaultCommandGroup(click.Group):
@@ -29,7 +29,7 @@ class DefaultCommandGroup(click.Group):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Put `explain` in front, unless a command comes first."""
-        if tuple(args) not in ALONE and args[0] not in self.commands:
+        if tuple(args) not in HELP_ONLY and args[0] not in self.commands:
             args = ["explain", *args]
         return super().parse_args(ctx, args)
 
@@ -52,37 +52,37 @@ class DefaultCommandGroup(click.Group):
         except Exception as error:
             if "--debug" in words:
                 raise
-            status = report(error)
+            status = report_error(error)
         except KeyboardInterrupt:
-            say_error("interrupted")
+            print_error("interrupted")
             status = 130
         sys.exit(status if isinstance(status, int) else 0)
 
 
-def report(error: Exception) -> int:
+def report_error(error: Exception) -> int:
     """Say what went wrong and return the exit status that it means."""
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
         error.show()
         return error.exit_code
     if isinstance(error, click.ClickException):
         context = getattr(error, "ctx", None)
-        say_error(error.format_message(), f"{context.command_path} --help tells more" if context else None)
+        print_error(error.format_message(), f"{context.command_path} --help tells more" if context else None)
         return error.exit_code
     if isinstance(error, click.Abort):
-        say_error("interrupted")
+        print_error("interrupted")
         return 130
     if isinstance(error, GradcamError):
-        say_error(error.message, error.hint)
+        print_error(error.message, error.hint)
         return error.exit_status
     if isinstance(error, BrokenPipeError):  # the reader has seen enough
         with contextlib.suppress(OSError, ValueError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    say_error(f"unexpected {type(error).__name__}: {error}", "--debug shows where; please report it")
+    print_error(f"unexpected {type(error).__name__}: {error}", "--debug shows where; please report it")
     return 3
 
 
-@click.command(cls=DefaultCommandGroup, context_settings=HELP)
+@click.command(cls=DefaultCommandGroup, context_settings=CONTEXT_SETTINGS)
 def gradcam() -> None:
     """Show which parts of an image made a convolutional network choose a class."""
 

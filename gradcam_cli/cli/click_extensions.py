@@ -12,15 +12,15 @@ import click
 from click.shell_completion import CompletionItem
 
 from gradcam_cli.errors import UsageError
-from gradcam_cli.models.catalog import applications
-from gradcam_cli.models.preprocessing import preprocessing_names
-from gradcam_cli.storage.paths import is_url, place
+from gradcam_cli.models.catalog import catalog
+from gradcam_cli.models.preprocessing import preprocess_choices
+from gradcam_cli.storage.paths import as_path, is_url
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
 LAST_HEADING = "Messages"
-HELP = {"help_option_names": ["-h", "--help"]}
+CONTEXT_SETTINGS = {"help_option_names": ["-h", "--help"]}
 """Settings of every command and group."""
 
 
@@ -42,7 +42,7 @@ class GroupedCommand(click.Command):
     """A command whose help lists its options under headings, and keeps its epilog as it is written."""
 
     def __init__(self, name: str | None = None, **attributes: Any) -> None:
-        super().__init__(name, **{"context_settings": HELP, **attributes})
+        super().__init__(name, **{"context_settings": CONTEXT_SETTINGS, **attributes})
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the options under their headings, in order of appearance."""
@@ -61,7 +61,7 @@ class GroupedCommand(click.Command):
             formatter.write("\n" + self.epilog.strip("\n") + "\n")
 
 
-def under(heading: str) -> Callable[..., Decorator]:
+def option_group(heading: str) -> Callable[..., Decorator]:
     """Return `click.option` for options of one heading."""
 
     def option(*declarations: str, **attributes: Any) -> Decorator:
@@ -70,7 +70,7 @@ def under(heading: str) -> Callable[..., Decorator]:
     return option
 
 
-class PlaceType(click.Path):
+class PathOrUrl(click.Path):
     """A path, or a URL, which is not looked at before it is used."""
 
     def __init__(self, *, exists: bool = False, file_okay: bool = True, dir_okay: bool = True) -> None:
@@ -78,31 +78,31 @@ class PlaceType(click.Path):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Return a path."""
-        return place(str(value)) if is_url(value) else super().convert(value, param, ctx)
+        return as_path(str(value)) if is_url(value) else super().convert(value, param, ctx)
 
 
-class ModelType(click.ParamType):
+class ModelNameOrFile(click.ParamType):
     """The name of an application or the path of a model file."""
 
     name = "name|file"
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         """Complete names; where none fits, files."""
-        found = [CompletionItem(name) for name in applications() if name.startswith(incomplete)]
+        found = [CompletionItem(name) for name in catalog() if name.startswith(incomplete)]
         return found or [CompletionItem(incomplete, type="file")]
 
 
-class PreprocessType(click.ParamType):
+class PreprocessName(click.ParamType):
     """The name of a preprocessing."""
 
     name = "name"
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         """Complete names."""
-        return [CompletionItem(name) for name in preprocessing_names() if name.startswith(incomplete)]
+        return [CompletionItem(name) for name in preprocess_choices() if name.startswith(incomplete)]
 
 
-class SizeType(click.ParamType):
+class ImageSize(click.ParamType):
     """A size in pixels: `224`, or `HEIGHTxWIDTH`."""
 
     name = "size"
@@ -115,7 +115,7 @@ class SizeType(click.ParamType):
         return int(sizes[1]), int(sizes[2] or sizes[1])
 
 
-class ThresholdType(click.ParamType):
+class Threshold(click.ParamType):
     """A limit: `pointing=0.9`."""
 
     name = "metric=value"
@@ -137,7 +137,7 @@ class ThresholdType(click.ParamType):
         return metric, number
 
 
-def together(*options: Decorator) -> Decorator:
+def combine_options(*options: Decorator) -> Decorator:
     """Make one decorator of several options, listed in their order."""
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gradcam_cli.cli.click_extensions import together, under
-from gradcam_cli.cli.native_stderr import without_native_noise
-from gradcam_cli.cli.options import start_tensorflow
+from gradcam_cli.cli.click_extensions import combine_options, option_group
+from gradcam_cli.cli.native_stderr import filtered_native_stderr
+from gradcam_cli.cli.options import quiet_tensorflow
 from gradcam_cli.console import log
 from gradcam_cli.errors import UsageError
 
 if TYPE_CHECKING:
-    from gradcam_cli.engines.job import Finished, Job, Work
+    from gradcam_cli.engines.job import ExplainTask, JobHandler, JobResult
 
-_engine = under("Engine")
+_engine = option_group("Engine")
 RAY_ONLY = ("address", "model_workers", "worker_cpus", "worker_gpus")
-engine_options = together(
+engine_options = combine_options(
     _engine(
         "--engine",
         type=click.Choice(["local", "ray"]),
@@ -44,7 +44,9 @@ engine_options = together(
 )
 
 
-def run_engine(ctx: click.Context, options: dict[str, Any], jobs: Iterable[Job], work: Work) -> Generator[Finished]:
+def run_engine(
+    ctx: click.Context, options: dict[str, Any], tasks: Iterable[ExplainTask], handler: JobHandler
+) -> Generator[JobResult]:
     """Do all jobs where the options say; imports TensorFlow when a model is needed.
 
     Raises:
@@ -55,22 +57,22 @@ def run_engine(ctx: click.Context, options: dict[str, Any], jobs: Iterable[Job],
         for name in RAY_ONLY:
             if options[name] is not None:
                 raise UsageError(f"--{name.replace('_', '-')} belongs to --engine ray, which is missing")
-        from gradcam_cli.engines.local import run_here
+        from gradcam_cli.engines.local import run_local
 
         def before_load() -> None:
             log.info("loading %s", options["model"])
-            start_tensorflow(ctx, verbose=loud)
+            quiet_tensorflow(ctx, verbose=loud)
 
-        return run_here(jobs, work, workers=options["workers"], before_load=before_load)
+        return run_local(tasks, handler, threads=options["workers"], before_load=before_load)
     if options["workers"] is not None:
         raise UsageError("--workers belongs to --engine local", "--model-workers says how many processes hold a model")
-    from gradcam_cli.engines.ray_cluster import Cluster
+    from gradcam_cli.engines.ray_cluster import RayConfig
     from gradcam_cli.engines.ray_engine import run_on_ray
 
     log.info("starting on %s", options["address"] or "a Ray cluster on this machine")
     if not loud:
-        ctx.with_resource(without_native_noise())
+        ctx.with_resource(filtered_native_stderr())
     messages = sys.stderr if loud else ctx.with_resource(Path(os.devnull).open("w"))  # noqa: SIM115
     ctx.with_resource(contextlib.redirect_stdout(messages))  # where Ray tells of workers that died
     given = {name: options[name] for name in (*RAY_ONLY, "batch_size") if options[name] is not None}
-    return run_on_ray(jobs, work, Cluster(**given))
+    return run_on_ray(tasks, handler, RayConfig(**given))

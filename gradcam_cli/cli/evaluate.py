@@ -8,33 +8,33 @@ from typing import Any
 
 import click
 
-from gradcam_cli.cli.click_extensions import GroupedCommand, PlaceType, ThresholdType, under
+from gradcam_cli.cli.click_extensions import GroupedCommand, PathOrUrl, Threshold, option_group
 from gradcam_cli.cli.options import (
+    general_options,
     input_options,
     layer_and_method_options,
     map_options,
-    message_options,
     model_options,
+    quiet_tensorflow,
+    setup_logging,
     speed_options,
-    start,
-    start_tensorflow,
 )
 from gradcam_cli.cli.report_options import open_report, report_directory_option, report_option
 from gradcam_cli.console import log
 from gradcam_cli.errors import UsageError
 from gradcam_cli.evaluation.annotations import read_annotations
-from gradcam_cli.evaluation.metrics.faithfulness import BASES
-from gradcam_cli.evaluation.metrics.registry import FAITHFULNESS, LOCALISATION, METRICS
-from gradcam_cli.images.discover import find_sources, gather, no_image
-from gradcam_cli.output.destination import TREE
+from gradcam_cli.evaluation.metrics.faithfulness import DELETION_BASELINES
+from gradcam_cli.evaluation.metrics.registry import FAITHFULNESS, LOCALIZATION, METRICS
+from gradcam_cli.images.discover import expand_inputs, find_sources, no_images_error
+from gradcam_cli.output.destination import DEFAULT_OUTPUT_DIR
 
-_METRICS = "".join(
-    f"  {name:9} {'^' if metric.more_is_better else 'v'}  {metric.title}{' *' if metric.annotated else ''}\n"
+_METRICS_HELP = "".join(
+    f"  {name:9} {'^' if metric.higher_is_better else 'v'}  {metric.title}{' *' if metric.needs_annotations else ''}\n"
     for name, metric in METRICS.items()
 )
 EPILOG = f"""\
 Metrics (^ more is better, v less is better, * with --annotations):
-{_METRICS}
+{_METRICS_HELP}
 Examples:
   gradcam evaluate photos --method gradcam --method layercam --plots plots
   gradcam evaluate photos --annotations coco.json --metric pointing --metric iou
@@ -51,14 +51,18 @@ Exit status:
   130  interrupted; 143 terminated
 """
 
-_what, _how, _output = under("What to explain"), under("How to measure"), under("Output")
+_explanation, _measurement, _output = (
+    option_group("What to explain"),
+    option_group("How to measure"),
+    option_group("Output"),
+)
 
 
 @click.command(cls=GroupedCommand, epilog=EPILOG, short_help="Measure how far maps can be believed.")
 @click.argument("inputs", metavar="INPUT...", nargs=-1, type=click.Path())
 @input_options
 @layer_and_method_options
-@_what(
+@_explanation(
     "-c",
     "--class",
     "class_",
@@ -66,61 +70,69 @@ _what, _how, _output = under("What to explain"), under("How to measure"), under(
     help="Index or name. [default: as annotated; otherwise the first prediction]",
 )
 @map_options
-@_how("--metric", "metrics", multiple=True, type=click.Choice(list(METRICS)), help="Repeatable. [default: all]")
-@_how(
+@_measurement("--metric", "metrics", multiple=True, type=click.Choice(list(METRICS)), help="Repeatable. [default: all]")
+@_measurement(
     "--annotations",
     metavar="FILE|DIR",
     type=click.Path(exists=True, path_type=Path),
     help="Where the objects are: COCO .json, a directory of Pascal VOC .xml, or .csv of path,class,x0,y0,x1,y1.",
 )
-@_how(
+@_measurement(
     "--class-map",
     metavar="FILE",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="The model's classes for those of the annotations: JSON, or .csv of annotated,model.",
 )
-@_how("--steps", type=click.IntRange(2, 1000), default=20, show_default=True, metavar="N", help="Of each curve.")
-@_how(
+@_measurement(
+    "--steps", type=click.IntRange(2, 1000), default=20, show_default=True, metavar="N", help="Of each curve."
+)
+@_measurement(
     "--base",
-    type=click.Choice(list(BASES)),
+    type=click.Choice(list(DELETION_BASELINES)),
     default="blur",
     show_default=True,
     help="What takes the place of deleted pixels.",
 )
-@_how(
+@_measurement(
     "--tolerance", type=click.IntRange(0), default=0, show_default=True, metavar="PIXELS", help="Of the pointing game."
 )
-@_how("--without-relu", is_flag=True, help="Measure the maps without their ReLU, too, brought to 0..1.")
-@_how("--sanity", is_flag=True, help="Make the network random, layer by layer, and see whether the maps change.")
-@_how("--sanity-photos", type=click.IntRange(1), default=12, show_default=True, metavar="N", help="Photos for that.")
-@_how("--seed", type=click.IntRange(0), default=0, show_default=True, metavar="N", help="Of all that is random.")
+@_measurement("--without-relu", is_flag=True, help="Measure the maps without their ReLU, too, brought to 0..1.")
+@_measurement(
+    "--sanity", is_flag=True, help="Make the network random, layer by layer, and see whether the maps change."
+)
+@_measurement(
+    "--sanity-photos", type=click.IntRange(1), default=12, show_default=True, metavar="N", help="Photos for that."
+)
+@_measurement(
+    "--seed", type=click.IntRange(0), default=0, show_default=True, metavar="N", help="Of all that is random."
+)
 @model_options
 @report_option
 @report_directory_option("gradcam_evaluation")
-@_output("--csv", metavar="FILE", type=PlaceType(dir_okay=False), help="Write a line a map.")
-@_output("--plots", metavar="DIR", type=PlaceType(file_okay=False), help="Draw a plot a metric.")
+@_output("--csv", metavar="FILE", type=PathOrUrl(dir_okay=False), help="Write a line a map.")
+@_output("--plots", metavar="DIR", type=PathOrUrl(file_okay=False), help="Draw a plot a metric.")
 @_output(
     "--junit",
     metavar="FILE",
-    type=PlaceType(dir_okay=False),
+    type=PathOrUrl(dir_okay=False),
     help="Write JUnit XML: a test case a photo and a limit.",
 )
 @_output(
-    "--fail-under",
+    "--fail-option_group",
     "least",
-    type=ThresholdType(METRICS),
+    type=Threshold(METRICS),
     multiple=True,
     help="Exit 4 where a method's mean is less, repeatable.",
 )
 @_output(
     "--fail-over",
     "most",
-    type=ThresholdType(METRICS),
+    type=Threshold(METRICS),
     multiple=True,
     help="Exit 4 where a method's mean is more, repeatable.",
 )
 @speed_options
-@message_options
+@general_options
 @click.pass_context
 def evaluate(ctx: click.Context, /, **options: Any) -> int:
     """Measure how far the maps of a network can be believed.
@@ -128,34 +140,34 @@ def evaluate(ctx: click.Context, /, **options: Any) -> int:
     INPUT is an image file or a directory, as for gradcam itself. Each metric is given for the maps, and beside
     them for maps that know nothing: random cells, a spot in the centre, the whole photo.
     """
-    start(ctx, quiet=options["quiet"], verbose=options["verbose"], debug=options["debug"])
-    options["metrics"] = _metrics(options)
-    inputs = gather(options["inputs"], options["files_from"], nul=options["null"])
-    sources = list(find_sources(inputs, skip=TREE))
+    setup_logging(ctx, quiet=options["quiet"], verbose=options["verbose"], debug=options["debug"])
+    options["metrics"] = _requested_metrics(options)
+    inputs = expand_inputs(options["inputs"], options["files_from"], nul=options["null"])
+    sources = list(find_sources(inputs, skip=DEFAULT_OUTPUT_DIR))
     if not sources:
-        raise no_image(inputs)
+        raise no_images_error(inputs)
     annotations = read_annotations(options["annotations"]) if options["annotations"] else None
     stdout = sys.stdout
     log.info("loading %s", options["model"])
-    start_tensorflow(ctx, verbose=options["verbose"] or options["debug"])
+    quiet_tensorflow(ctx, verbose=options["verbose"] or options["debug"])
     from gradcam_cli.cli.evaluation_run import run_evaluation
 
     limits = [("least", *limit) for limit in options["least"]] + [("most", *limit) for limit in options["most"]]
     bounds = [(name, kind, value) for kind, name, value in limits]
-    with open_report(ctx, options, options["output"], len(sources), bounds=bounds) as recorder:
+    with open_report(ctx, options, options["output"], len(sources), thresholds=bounds) as recorder:
         return run_evaluation(options, sources, annotations, stdout, recorder)
 
 
-def _metrics(options: dict[str, Any]) -> list[str]:
+def _requested_metrics(options: dict[str, Any]) -> list[str]:
     """Return the metrics asked for, in the table's order.
 
     Raises:
         UsageError: one needs annotations that are not there, or a limit is set on one that is not measured.
     """
-    asked = options["metrics"] or (*FAITHFULNESS, *(LOCALISATION if options["annotations"] else ()))
+    asked = options["metrics"] or (*FAITHFULNESS, *(LOCALIZATION if options["annotations"] else ()))
     limited = [name for name, _ in (*options["least"], *options["most"])]
     for name in (*asked, *limited):
-        if METRICS[name].annotated and not options["annotations"]:
+        if METRICS[name].needs_annotations and not options["annotations"]:
             raise UsageError(f"{name}: expected --annotations, got none", "they say where the objects are")
     if options["class_map"] and not options["annotations"]:
         raise UsageError("--class-map belongs to --annotations, which is missing")

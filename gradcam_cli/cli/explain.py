@@ -11,33 +11,40 @@ from typing import Any
 
 import click
 
-from gradcam_cli.cli.click_extensions import GroupedCommand, under
+from gradcam_cli.cli.click_extensions import GroupedCommand, option_group
 from gradcam_cli.cli.engine_options import engine_options, run_engine
 from gradcam_cli.cli.options import (
+    general_options,
     input_options,
     layer_and_method_options,
     map_options,
-    message_options,
     model_options,
+    setup_logging,
     speed_options,
-    start,
 )
-from gradcam_cli.cli.report_options import check_report, open_report, report_option
-from gradcam_cli.cli.signals import check_interrupts
-from gradcam_cli.console import one_line, progress
+from gradcam_cli.cli.report_options import open_report, report_option, require_report_directory
+from gradcam_cli.cli.signals import raise_if_interrupted
+from gradcam_cli.console import escape_control_chars, progress
 from gradcam_cli.errors import UsageError
-from gradcam_cli.images.discover import find_sources, gather, no_image
+from gradcam_cli.images.discover import expand_inputs, find_sources, no_images_error
 from gradcam_cli.images.source import Source
-from gradcam_cli.methods.registry import check_counterfactual, combine
-from gradcam_cli.models.catalog import find_application, is_model_path
-from gradcam_cli.models.class_selection import resolve_classes, split_ranks
-from gradcam_cli.models.labels import labels_of
-from gradcam_cli.models.preprocessing import canonical
-from gradcam_cli.output.destination import FORMATS, PICTURES, SUFFIXES, TREE, Destination, read_destination
-from gradcam_cli.output.naming import Output, paths_by_map, plan_outputs
+from gradcam_cli.methods.registry import map_keys, require_counterfactual
+from gradcam_cli.models.catalog import find_spec, is_model_path
+from gradcam_cli.models.class_selection import expand_top_n, resolve_classes
+from gradcam_cli.models.labels import spec_labels
+from gradcam_cli.models.preprocessing import resolve_preprocess
+from gradcam_cli.output.destination import (
+    ARTIFACT_SUFFIXES,
+    DEFAULT_OUTPUT_DIR,
+    FORMATS,
+    IMAGE_SUFFIXES,
+    Destination,
+    parse_destination,
+)
+from gradcam_cli.output.naming import OutputFile, paths_by_map, plan_outputs
 
-_what, _output = under("What to explain"), under("Output")
-COUNTED = 10_000
+_explanation, _output = option_group("What to explain"), option_group("Output")
+MAX_COUNTED_INPUTS = 10_000
 """Inputs that are found before the run begins; of more the number is not known."""
 
 EPILOG = """\
@@ -66,7 +73,7 @@ Exit status:
 @click.argument("inputs", metavar="INPUT...", nargs=-1, type=click.Path())
 @input_options
 @layer_and_method_options
-@_what(
+@_explanation(
     "-c",
     "--class",
     "classes",
@@ -75,9 +82,9 @@ Exit status:
     metavar="CLASS",
     help="Index, name, top or topN, repeatable. [default: top]",
 )
-@_what("--counterfactual", is_flag=True, help="Negate the gradients: what speaks against the class.")
+@_explanation("--counterfactual", is_flag=True, help="Negate the gradients: what speaks against the class.")
 @map_options
-@_what(
+@_explanation(
     "--top",
     type=click.IntRange(1),
     metavar="N",
@@ -94,7 +101,7 @@ Exit status:
     "--save",
     "kinds",
     multiple=True,
-    type=click.Choice(list(SUFFIXES)),
+    type=click.Choice(list(ARTIFACT_SUFFIXES)),
     help="What is written, repeatable. [default: figure]",
 )
 @_output(
@@ -122,7 +129,7 @@ Exit status:
 @_output("--dry-run", is_flag=True, help="Say what would be written, and do nothing.")
 @speed_options
 @engine_options
-@message_options
+@general_options
 @click.pass_context
 def explain(ctx: click.Context, /, **options: Any) -> int:
     """Show which parts of an image made a convolutional network choose a class.
@@ -132,86 +139,90 @@ def explain(ctx: click.Context, /, **options: Any) -> int:
     Grad-CAM (Selvaraju et al. 2017) with a pretrained VGG19, any classifier of
     keras.applications, or a Keras model of your own.
     """
-    start(ctx, quiet=options["quiet"], verbose=options["verbose"], debug=options["debug"])
+    setup_logging(ctx, quiet=options["quiet"], verbose=options["verbose"], debug=options["debug"])
     if options["report"]:
-        options["output"] = options["output"] or str(TREE)
-    destination = read_destination(options["output"], options["kinds"], options["save_format"])
-    check_report(options, into_directory=destination.directory is not None)
+        options["output"] = options["output"] or str(DEFAULT_OUTPUT_DIR)
+    destination = parse_destination(options["output"], options["kinds"], options["save_format"])
+    require_report_directory(options, into_directory=destination.directory is not None)
     if destination.stdout and options["as_json"]:
         raise UsageError("-o - and --json: both would write to standard output")
-    inputs, jobs = plan(options, destination)
-    first = list(itertools.islice(jobs, COUNTED))
+    inputs, jobs = plan_tasks(options, destination)
+    first = list(itertools.islice(jobs, MAX_COUNTED_INPUTS))
     if not first:
-        raise no_image(inputs)
-    count = len(first) if len(first) < COUNTED else None
+        raise no_images_error(inputs)
+    count = len(first) if len(first) < MAX_COUNTED_INPUTS else None
     jobs = itertools.chain(first, jobs)
     if options["dry_run"]:
         return dry_run(jobs, as_json=options["as_json"])
-    check_early(options, destination)
-    from gradcam_cli.cli.console_writer import Teller
-    from gradcam_cli.cli.explain_job import Explaining, jobs_of
+    validate_without_tensorflow(options, destination)
+    from gradcam_cli.cli.console_writer import ConsoleWriter
+    from gradcam_cli.cli.explain_job import ExplainJob, iter_tasks
 
     own = {name: value for name, value in options.items() if name not in ("inputs", "files_from")}
-    with open_report(ctx, options, destination.directory or TREE, count) as recorder:
-        work = Explaining(own, destination, destination.joint and count != 1, recorder.album if recorder else None)
-        told = recorder.told() if recorder else None
-        teller = Teller(sys.stdout, options, destination, recorder)
+    with open_report(ctx, options, destination.directory or DEFAULT_OUTPUT_DIR, count) as recorder:
+        work = ExplainJob(
+            own, destination, destination.single_grid and count != 1, recorder.images if recorder else None
+        )
+        told = recorder.completed_inputs() if recorder else None
+        teller = ConsoleWriter(sys.stdout, options, destination, recorder)
         with (
             progress("explaining", count) as advance,
-            contextlib.closing(run_engine(ctx, options, jobs_of(jobs, told), work)) as finished,
+            contextlib.closing(run_engine(ctx, options, iter_tasks(jobs, told), work)) as finished,
         ):
             try:
                 for one in finished:
-                    teller.tell(one)
+                    teller.write(one)
                     advance(1)
-                    check_interrupts()
+                    raise_if_interrupted()
             except (KeyboardInterrupt, SystemExit):
-                teller.tell_break()
+                teller.log_interrupted()
                 raise
     teller.close()
     return teller.exit_status()
 
 
-def plan(
+def plan_tasks(
     options: dict[str, Any], destination: Destination
-) -> tuple[Sequence[str], Iterator[tuple[Source, list[Output]]]]:
+) -> tuple[Sequence[str], Iterator[tuple[Source, list[OutputFile]]]]:
     """Return the inputs, and find the images among them one after the other, each with a file for every map.
 
     Raises:
         UsageError: there is no input, or the outputs cannot be named so.
     """
-    inputs = gather(options["inputs"], options["files_from"], nul=options["null"])
+    inputs = expand_inputs(options["inputs"], options["files_from"], nul=options["null"])
     layers, methods = list(dict.fromkeys(options["layers"])), list(dict.fromkeys(options["methods"]))
-    maps = combine(layers, methods, split_ranks(options["classes"]))
-    sources = find_sources(inputs, skip=destination.directory or TREE)
+    maps = map_keys(layers, methods, expand_top_n(options["classes"]))
+    sources = find_sources(inputs, skip=destination.directory or DEFAULT_OUTPUT_DIR)
     return inputs, plan_outputs(sources, destination, maps, inputs)
 
 
-def dry_run(jobs: Iterable[tuple[Source, list[Output]]], *, as_json: bool) -> int:
+def dry_run(planned: Iterable[tuple[Source, list[OutputFile]]], *, as_json: bool) -> int:
     """Say for each input what would be written."""
     from gradcam_cli.images.load import Unexplained
     from gradcam_cli.pipeline.json_lines import to_json
 
-    for source, outputs in jobs:
+    for source, outputs in planned:
         if as_json:
             for paths in paths_by_map(outputs):
                 click.echo(json.dumps({**to_json(Unexplained(source.name), paths), "status": "planned"}))
         else:
-            click.echo(f"{one_line(source.name)} -> {one_line(', '.join(str(output.path) for output in outputs))}")
+            click.echo(
+                f"{escape_control_chars(source.name)} -> {escape_control_chars(', '.join(str(output.path) for output in outputs))}"
+            )
     return 0
 
 
-def check_early(options: dict[str, Any], destination: Destination) -> None:
+def validate_without_tensorflow(options: dict[str, Any], destination: Destination) -> None:
     """Find mistakes that need no TensorFlow before it is loaded."""
-    if any(SUFFIXES[kind] is PICTURES for kind in destination.kinds):
-        from gradcam_cli.output.figures import colour_table
+    if any(ARTIFACT_SUFFIXES[kind] is IMAGE_SUFFIXES for kind in destination.artifact_kinds):
+        from gradcam_cli.output.figures import color_table
 
-        colour_table(options["cmap"])
+        color_table(options["cmap"])
     if options["counterfactual"]:
-        check_counterfactual(options["methods"])
+        require_counterfactual(options["methods"])
     if options["preprocess"]:
-        canonical(options["preprocess"])
-    application = find_application(options["model"])
+        resolve_preprocess(options["preprocess"])
+    application = find_spec(options["model"])
     if application and not options["labels"] and not is_model_path(options["model"]):
-        names = labels_of(application)
+        names = spec_labels(application)
         resolve_classes(options["classes"], names, len(names.names))

@@ -7,17 +7,23 @@ from typing import Any
 
 import click
 
-from gradcam_cli.cli.click_extensions import GroupedCommand, ModelType
-from gradcam_cli.cli.options import allow_unsafe_option, input_size_option, message_options, start, start_tensorflow
+from gradcam_cli.cli.click_extensions import GroupedCommand, ModelNameOrFile
+from gradcam_cli.cli.options import (
+    allow_unsafe_option,
+    general_options,
+    input_size_option,
+    quiet_tensorflow,
+    setup_logging,
+)
 from gradcam_cli.cli.tables import write_table
 from gradcam_cli.console import log
 
 
 @click.command(cls=GroupedCommand, short_help="List the layers of a model that maps can be taken at.")
-@click.argument("model", type=ModelType())
+@click.argument("model", type=ModelNameOrFile())
 @input_size_option
 @allow_unsafe_option
-@message_options
+@general_options
 @click.pass_context
 def layers(ctx: click.Context, /, model: str, **options: Any) -> None:
     """List the layers of MODEL that can be used for a map.
@@ -26,22 +32,22 @@ def layers(ctx: click.Context, /, model: str, **options: Any) -> None:
     the order in which they are called, with their path for --layer, the shape (u, v, k) of their
     output and their number of parameters. The one that --layer auto chooses is marked.
     """
-    start(ctx, quiet=options["quiet"], verbose=options["verbose"], debug=options["debug"])
+    setup_logging(ctx, quiet=options["quiet"], verbose=options["verbose"], debug=options["debug"])
     stdout = sys.stdout
     log.info("loading %s", model)
-    start_tensorflow(ctx, verbose=options["verbose"] or options["debug"])
+    quiet_tensorflow(ctx, verbose=options["verbose"] or options["debug"])
     from gradcam_cli.models.classifier import load_model
-    from gradcam_cli.network.layers import default_layer, plane_layers
+    from gradcam_cli.network.layers import default_layer, spatial_layers
 
     classifier = load_model(
         model,
         weights="none",
-        preprocessing="none",
+        preprocess="none",
         input_size=options["input_size"],
         allow_unsafe=options["allow_unsafe_model"],
         offline=True,
     )
-    found = plane_layers(classifier.model, classifier.input_shape)
+    found = spatial_layers(classifier.model, classifier.input_shape)
     default = default_layer(found)
     rows = [{"path": layer.path, **layer._asdict(), "default": layer.path == default} for layer in found]
     if not options["as_json"]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from gradcam_cli.models.classifier import Classifier
-    from gradcam_cli.pipeline.config import Request
+    from gradcam_cli.pipeline.config import ExplainConfig
 
 
 def load_classifier(options: dict[str, Any]) -> Classifier:
@@ -17,17 +17,17 @@ def load_classifier(options: dict[str, Any]) -> Classifier:
         options["model"],
         weights=options["weights"],
         labels=options["labels"],
-        preprocessing=options["preprocess"],
+        preprocess=options["preprocess"],
         input_size=options["input_size"],
         allow_unsafe=options["allow_unsafe_model"],
         offline=options["offline"],
     )
 
 
-def request_of(options: dict[str, Any], **own: Any) -> Request:
-    """Return the request whose fields have the options' names, each value once; `own` goes before them."""
-    from gradcam_cli.pipeline.config import Request
+def config_from_options(options: dict[str, Any], **overrides: Any) -> ExplainConfig:
+    """Return the request whose fields have the options' names, each value once; `overrides` goes before them."""
+    from gradcam_cli.pipeline.config import ExplainConfig
 
-    asked = {name: options[name] for name in Request.__dataclass_fields__ if options.get(name) is not None}
+    asked = {name: options[name] for name in ExplainConfig.__dataclass_fields__ if options.get(name) is not None}
     once = {name: list(dict.fromkeys(value)) if isinstance(value, tuple) else value for name, value in asked.items()}
-    return Request(**{**once, **own})
+    return ExplainConfig(**{**once, **overrides})

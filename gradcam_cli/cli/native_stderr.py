@@ -23,7 +23,7 @@ _NOISE = re.compile(
 )
 
 
-def _forward(pipe: IO[bytes], target: int) -> None:
+def _copy_filtered(pipe: IO[bytes], target: int) -> None:
     """Copy lines from the pipe to a file descriptor, leaving TensorFlow's chatter out."""
     for line in pipe:
         if not _NOISE.match(line):
@@ -32,7 +32,7 @@ def _forward(pipe: IO[bytes], target: int) -> None:
 
 
 @contextlib.contextmanager
-def without_native_noise() -> Iterator[None]:
+def filtered_native_stderr() -> Iterator[None]:
     """Keep what TensorFlow's native code writes to file descriptor 2 from the person.
 
     Only lines of its log's form are dropped. On POSIX a child process does the filtering, so that
@@ -45,7 +45,7 @@ def without_native_noise() -> Iterator[None]:
     if child == 0:
         _filter_and_exit(reading, writing, kept)
     if child is None:
-        threading.Thread(target=_forward, args=(os.fdopen(reading, "rb"), kept), daemon=True).start()
+        threading.Thread(target=_copy_filtered, args=(os.fdopen(reading, "rb"), kept), daemon=True).start()
     else:
         os.close(reading)
     own_stderr, sys.stderr = sys.stderr, os.fdopen(os.dup(kept), "w", buffering=1, errors="backslashreplace")
@@ -69,6 +69,6 @@ def _filter_and_exit(reading: int, writing: int, target: int) -> None:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
         os.close(writing)
-        _forward(os.fdopen(reading, "rb"), target)
+        _copy_filtered(os.fdopen(reading, "rb"), target)
     finally:
         os._exit(0)

@@ -11,17 +11,24 @@ from typing import Any
 
 import click
 
-from gradcam_cli.cli.click_extensions import LAST_HEADING, ModelType, PreprocessType, SizeType, together, under
-from gradcam_cli.cli.native_stderr import without_native_noise
-from gradcam_cli.console import log, show_messages
+from gradcam_cli.cli.click_extensions import (
+    LAST_HEADING,
+    ImageSize,
+    ModelNameOrFile,
+    PreprocessName,
+    combine_options,
+    option_group,
+)
+from gradcam_cli.cli.native_stderr import filtered_native_stderr
+from gradcam_cli.console import configure_logging, log
 from gradcam_cli.errors import UsageError
 from gradcam_cli.images.decode import MAX_PIXELS
-from gradcam_cli.images.fit import FITS
+from gradcam_cli.images.fit import FIT_MODES
 from gradcam_cli.methods.registry import METHODS
 from gradcam_cli.network.precision import PRECISIONS
 
-_input, _what, _speed = under("Input"), under("What to explain"), under("Speed")
-input_options = together(
+_input, _explanation, _speed = option_group("Input"), option_group("What to explain"), option_group("Speed")
+input_options = combine_options(
     _input(
         "--files-from",
         metavar="FILE",
@@ -37,8 +44,8 @@ input_options = together(
         help="Refuse photos of more pixels. [default: 89,478,485, Pillow's limit]",
     ),
 )
-layer_and_method_options = together(
-    _what(
+layer_and_method_options = combine_options(
+    _explanation(
         "-l",
         "--layer",
         "layers",
@@ -47,7 +54,7 @@ layer_and_method_options = together(
         metavar="PATH",
         help="Layer of the map, repeatable; auto is the last with a plane. [default: auto]",
     ),
-    _what(
+    _explanation(
         "--method",
         "methods",
         multiple=True,
@@ -57,29 +64,29 @@ layer_and_method_options = together(
         help="How the map is made, repeatable: " + ", ".join(METHODS) + ". [default: gradcam]",
     ),
 )
-map_options = together(
-    _what("--smooth", is_flag=True, help="Average over mirrored, darker and brighter copies: six passes."),
-    _what(
+map_options = combine_options(
+    _explanation("--smooth", is_flag=True, help="Average over mirrored, darker and brighter copies: six passes."),
+    _explanation(
         "--channels",
         type=click.IntRange(1),
         metavar="N",
         help="scorecam: only the N channels of the largest deviation.",
     ),
-    _what(
+    _explanation(
         "--score",
         type=click.Choice(["logit", "softmax"]),
         default="logit",
         show_default=True,
         help="What is differentiated: y_c before softmax, or the probability.",
     ),
-    _what(
+    _explanation(
         "--fit",
-        type=click.Choice(FITS),
+        type=click.Choice(FIT_MODES),
         default="squash",
         show_default=True,
         help="How the photo is brought to the model's input.",
     ),
-    _what(
+    _explanation(
         "--zoom-order",
         metavar="N",
         type=click.IntRange(0, 3),
@@ -88,7 +95,7 @@ map_options = together(
         help="Spline that enlarges the map: 0 cells, 1 linear, 3 cubic.",
     ),
 )
-speed_options = together(
+speed_options = combine_options(
     _speed(
         "--precision",
         type=click.Choice(PRECISIONS),
@@ -104,12 +111,12 @@ speed_options = together(
     ),
     _speed("--workers", type=click.IntRange(1), metavar="N", help="Threads that read and draw. [default: one a core]"),
 )
-_model = under("Model")
+_model = option_group("Model")
 allow_unsafe_option = _model(
     "--allow-unsafe-model", is_flag=True, help="Run the code that a model file carries (Lambda layers)."
 )
 input_size_option = _model(
-    "--input-size", type=SizeType(), help="Input of a model that leaves it open: 224, or HEIGHTxWIDTH."
+    "--input-size", type=ImageSize(), help="Input of a model that leaves it open: 224, or HEIGHTxWIDTH."
 )
 labels_option = _model(
     "--labels", metavar="FILE", type=click.Path(), help="Class names: one a line, a JSON list, or a Keras class index."
@@ -117,10 +124,10 @@ labels_option = _model(
 preprocess_option = _model(
     "--preprocess",
     metavar="NAME",
-    type=PreprocessType(),
+    type=PreprocessName(),
     help="none, 0..1, -1..1, or as an application does; found out by default.",
 )
-loading_options = together(
+loading_options = combine_options(
     _model(
         "--weights",
         metavar="imagenet|FILE",
@@ -134,43 +141,43 @@ loading_options = together(
     allow_unsafe_option,
     _model("--offline", is_flag=True, help="Never use the network."),
 )
-model_options = together(
+model_options = combine_options(
     _model(
         "-m",
         "--model",
-        type=ModelType(),
+        type=ModelNameOrFile(),
         default="vgg19",
         show_default=True,
         help="mini (built in), an application of Keras, or a .keras or .h5 file.",
     ),
     loading_options,
 )
-_message = under(LAST_HEADING)
-json_option = _message("--json", "as_json", is_flag=True, help="Write one JSON object a line instead of text.")
-message_options = together(
+_general = option_group(LAST_HEADING)
+json_option = _general("--json", "as_json", is_flag=True, help="Write one JSON object a line instead of text.")
+general_options = combine_options(
     json_option,
-    _message("-q", "--quiet", is_flag=True, help="Write nothing but results and errors."),
-    _message("-v", "--verbose", is_flag=True, help="Add layers, timings, versions and TensorFlow's own messages."),
-    _message("--debug", is_flag=True, help="Show the traceback of an error."),
+    _general("-q", "--quiet", is_flag=True, help="Write nothing but results and errors."),
+    _general("-v", "--verbose", is_flag=True, help="Add layers, timings, versions and TensorFlow's own messages."),
+    _general("--debug", is_flag=True, help="Show the traceback of an error."),
     click.version_option(package_name="gradcam-cli", prog_name="gradcam", message="%(prog)s %(version)s"),
 )
 
 
-def start(ctx: click.Context, *, quiet: bool, verbose: bool, debug: bool) -> None:
+def setup_logging(ctx: click.Context, *, quiet: bool, verbose: bool, debug: bool) -> None:
     """Set up messages as the options say."""
     if quiet and verbose:
         raise UsageError("--quiet and --verbose: expected one of them, got both")
-    ctx.with_resource(restored_messages())
+    ctx.with_resource(restored_logging())
     ctx.with_resource(warnings.catch_warnings())
     if not (verbose or debug):
         warnings.simplefilter(
             "ignore"
         )  # remarks of Pillow on metadata, of matplotlib on glyphs, of Keras on its own past
-    show_messages(quiet=quiet, verbose=verbose or debug)
+    configure_logging(quiet=quiet, verbose=verbose or debug)
 
 
 @contextlib.contextmanager
-def restored_messages() -> Any:
+def restored_logging() -> Any:
     """Take the command's handler away again at its end."""
     own, level = list(log.handlers), log.level
     try:
@@ -180,12 +187,12 @@ def restored_messages() -> Any:
         log.setLevel(level)
 
 
-def start_tensorflow(ctx: click.Context, *, verbose: bool) -> None:
+def quiet_tensorflow(ctx: click.Context, *, verbose: bool) -> None:
     """Before TensorFlow is imported: keep its messages and Keras's prints away from the results."""
     if not verbose:
         ctx.with_resource(_only_errors("tensorflow"))
         if "tensorflow" not in sys.modules:
-            ctx.with_resource(without_native_noise())
+            ctx.with_resource(filtered_native_stderr())
     ctx.with_resource(contextlib.redirect_stdout(sys.stderr))
 
 

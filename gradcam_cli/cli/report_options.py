@@ -10,31 +10,31 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gradcam_cli.cli.click_extensions import PlaceType, under
+from gradcam_cli.cli.click_extensions import PathOrUrl, option_group
 from gradcam_cli.errors import UsageError
 
 if TYPE_CHECKING:
-    from gradcam_cli.report.writer import Recorder
+    from gradcam_cli.report.writer import ReportWriter
 
-report_option = under("Output")(
+report_option = option_group("Output")(
     "--report", is_flag=True, help="Write an HTML report of the run, index.html, into the output directory."
 )
 
 
 def report_directory_option(default: str) -> Callable[..., Any]:
     """Return the option that says where a report goes which has no results beside it."""
-    return under("Output")(
+    return option_group("Output")(
         "-o",
         "--output",
         metavar="DIR",
-        type=PlaceType(file_okay=False),
+        type=PathOrUrl(file_okay=False),
         default=default,
         show_default=True,
         help="Where the report goes.",
     )
 
 
-def check_report(options: dict[str, Any], *, into_directory: bool) -> None:
+def require_report_directory(options: dict[str, Any], *, into_directory: bool) -> None:
     """Check that a run that is to have a report writes into a directory.
 
     Raises:
@@ -44,12 +44,12 @@ def check_report(options: dict[str, Any], *, into_directory: bool) -> None:
         raise UsageError(f"--report with -o {options['output']}: expected a directory")
 
 
-AGAIN = (
+RERUN_OPTIONS = (
     *("model", "weights", "labels", "preprocess", "input_size", "allow_unsafe_model", "max_pixels", "score", "fit"),
     *("zoom_order", "counterfactual", "smooth", "channels", "precision", "alpha", "cmap", "dpi"),
 )
 """Options that change what a map is or how it looks, and hold for all maps of a run."""
-MOST_INPUTS = 4
+MAX_LISTED_INPUTS = 4
 
 
 def open_report(
@@ -58,9 +58,9 @@ def open_report(
     directory: Path,
     inputs: int | None,
     *,
-    bounds: Collection[tuple[str, str, float]] = (),
-    again: Collection[str] = AGAIN,
-) -> AbstractContextManager[Recorder | None]:
+    thresholds: Collection[tuple[str, str, float]] = (),
+    rerun_options: Collection[str] = RERUN_OPTIONS,
+) -> AbstractContextManager[ReportWriter | None]:
     """Return the recorder of a run that is to have a report, to be entered; None within it for others.
 
     Args:
@@ -68,39 +68,39 @@ def open_report(
         options: of the command.
         directory: of the report.
         inputs: how many there are; None where nobody knows yet.
-        bounds: limits that the run is held to, as (metric, `least` or `most`, value).
-        again: the options that a command needs to make one of the maps again.
+        thresholds: limits that the run is held to, as (metric, `least` or `most`, value).
+        rerun_options: the options that a command needs to make one of the maps again.
     """
     if not options["report"]:
         return nullcontext()
-    from gradcam_cli.report.image_store import Album
-    from gradcam_cli.report.writer import Recorder
+    from gradcam_cli.report.image_store import ReportImages
+    from gradcam_cli.report.writer import ReportWriter
 
     began = {
-        "command": _name(ctx),
-        "line": _line(ctx),
-        "again": list(words_given(ctx, again)),
+        "command": _command_name(ctx),
+        "line": _command_line(ctx),
+        "again": list(options_as_argv(ctx, rerun_options)),
         "inputs": inputs,
-        "bounds": list(bounds),
+        "bounds": list(thresholds),
     }
-    album = Album(directory, options.get("cmap", "jet"), options.get("alpha", 0.5))
-    return Recorder(directory, began, album, resume=bool(options.get("skip_existing")))
+    album = ReportImages(directory, options.get("cmap", "jet"), options.get("alpha", 0.5))
+    return ReportWriter(directory, began, album, resume=bool(options.get("skip_existing")))
 
 
-def _name(ctx: click.Context) -> str:
+def _command_name(ctx: click.Context) -> str:
     return ctx.command_path.removeprefix("gradcam ")
 
 
-def _line(ctx: click.Context) -> str:
+def _command_line(ctx: click.Context) -> str:
     """Return the command as it could be typed; of many inputs the first few."""
     inputs = [str(path) for path in ctx.params.get("inputs", ())]
-    listed = [*inputs[:MOST_INPUTS], *(["..."] if len(inputs) > MOST_INPUTS else [])]
+    listed = [*inputs[:MAX_LISTED_INPUTS], *(["..."] if len(inputs) > MAX_LISTED_INPUTS else [])]
     arguments = [str(ctx.params[name]) for name in ("baseline", "new") if name in ctx.params]
-    name = [] if _name(ctx) == "explain" else _name(ctx).split()
-    return shlex.join(["gradcam", *name, *listed, *arguments, *words_given(ctx)])
+    name = [] if _command_name(ctx) == "explain" else _command_name(ctx).split()
+    return shlex.join(["gradcam", *name, *listed, *arguments, *options_as_argv(ctx)])
 
 
-def words_given(ctx: click.Context, names: Collection[str] | None = None) -> Iterator[str]:
+def options_as_argv(ctx: click.Context, names: Collection[str] | None = None) -> Iterator[str]:
     """Yield the options that were given, with their values, as they could be typed.
 
     Args:
@@ -117,10 +117,10 @@ def words_given(ctx: click.Context, names: Collection[str] | None = None) -> Ite
             yield flag
             continue
         for one in value if option.multiple else [value]:
-            yield from (flag, _typed(one))
+            yield from (flag, _format_option(one))
 
 
-def _typed(value: Any) -> str:
+def _format_option(value: Any) -> str:
     """Return a value as it is typed: sizes `HxW`, limits `metric=value`, lists with commas."""
     if isinstance(value, tuple):
         return ("=" if isinstance(value[0], str) else "x").join(

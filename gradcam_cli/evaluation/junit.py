@@ -11,7 +11,7 @@ _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 """What XML 1.0 cannot hold, not even escaped."""
 
 
-class Case(NamedTuple):
+class JUnitCase(NamedTuple):
     """One test case.
 
     Attributes:
@@ -29,23 +29,25 @@ class Case(NamedTuple):
     output: str = ""
 
 
-def encode_junit(suite: str, cases: Sequence[Case]) -> bytes:
+def encode_junit(suite: str, cases: Sequence[JUnitCase]) -> bytes:
     """Return the XML file of a suite of test cases."""
     failures, errors = sum(bool(case.failure) for case in cases), sum(bool(case.error) for case in cases)
     counts = {"tests": str(len(cases)), "failures": str(failures), "errors": str(errors)}
     root = ElementTree.Element("testsuites", counts)
     element = ElementTree.SubElement(root, "testsuite", {"name": suite, **counts})
     for case in cases:
-        one = ElementTree.SubElement(element, "testcase", {"classname": case.group, "name": _plain(case.name)})
+        one = ElementTree.SubElement(
+            element, "testcase", {"classname": case.group, "name": _replace_forbidden(case.name)}
+        )
         for kind, message in (("failure", case.failure), ("error", case.error)):
             if message:
-                ElementTree.SubElement(one, kind, {"message": _plain(message)})
+                ElementTree.SubElement(one, kind, {"message": _replace_forbidden(message)})
         if case.output:
-            ElementTree.SubElement(one, "system-out").text = _plain(case.output)
+            ElementTree.SubElement(one, "system-out").text = _replace_forbidden(case.output)
     ElementTree.indent(root)
     data: bytes = ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
     return data
 
 
-def _plain(text: str) -> str:
+def _replace_forbidden(text: str) -> str:
     return _FORBIDDEN.sub("\ufffd", text)

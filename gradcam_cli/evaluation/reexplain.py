@@ -8,44 +8,44 @@ from typing import Any
 
 from gradcam_cli.errors import InputError, UsageError
 from gradcam_cli.images.decode import MAX_PIXELS
-from gradcam_cli.images.load import Photo, Unexplained, read_photo
+from gradcam_cli.images.load import LoadedImage, Unexplained, load_image
 from gradcam_cli.images.source import Source
-from gradcam_cli.methods.registry import INPUT
+from gradcam_cli.methods.registry import INPUT_LAYER
 from gradcam_cli.models.classifier import Classifier
-from gradcam_cli.pipeline.config import Request
+from gradcam_cli.pipeline.config import ExplainConfig
 from gradcam_cli.pipeline.results import Explanation
 from gradcam_cli.pipeline.run import prepare_run
-from gradcam_cli.pipeline.saved import find_results, read_record
-from gradcam_cli.pipeline.stages import explain_photos
+from gradcam_cli.pipeline.saved import find_saved_maps, load_saved_metadata
+from gradcam_cli.pipeline.stages import explain_images
 
-SAME = ("score", "fit", "counterfactual", "smooth", "zoom_order", "precision")
+SHARED_SETTINGS = ("score", "fit", "counterfactual", "smooth", "zoom_order", "precision")
 """Settings of the earlier run that hold for the new one."""
 
 Records = dict[str, dict[str, Any]]
 """What the maps of a directory are of, by the names of their files."""
 
 
-def read_records(directory: Path) -> Records:
+def load_records(directory: Path) -> Records:
     """Read what the maps of a directory are of.
 
     Raises:
         InputError: it holds none, or one is damaged.
     """
-    records = {name: read_record(path) for name, path in find_results(directory).items()}
+    records = {name: load_saved_metadata(path) for name, path in find_saved_maps(directory).items()}
     for name, record in records.items():
-        if lacking := {*SAME, "input", "sha256", "layer", "method", "class_asked"} - record.keys():
+        if lacking := {*SHARED_SETTINGS, "input", "sha256", "layer", "method", "class_asked"} - record.keys():
             raise InputError(f"{directory / name}: expected {', '.join(sorted(lacking))} in its record, got none")
     return records
 
 
-def request_again(records: Records) -> Request:
+def config_from_records(records: Records) -> ExplainConfig:
     """Return the request that made these maps.
 
     Raises:
         UsageError: they come from runs with different settings.
     """
     settings: dict[str, Any] = {}
-    for name in SAME:
+    for name in SHARED_SETTINGS:
         values = {record[name] for record in records.values()}
         if len(values) > 1:
             raise UsageError(
@@ -53,21 +53,21 @@ def request_again(records: Records) -> Request:
                 "compare two directories instead",
             )
         settings[name] = values.pop()
-    layers = [layer for layer in _each(records, "layer") if layer != INPUT]
-    return Request(layers or ["auto"], _each(records, "class_asked"), _each(records, "method"), **settings)
+    layers = [layer for layer in _unique(records, "layer") if layer != INPUT_LAYER]
+    return ExplainConfig(layers or ["auto"], _unique(records, "class_asked"), _unique(records, "method"), **settings)
 
 
-def _each(records: Records, key: str) -> list[str]:
+def _unique(records: Records, key: str) -> list[str]:
     return list(dict.fromkeys(record[key] for record in records.values()))
 
 
-def explain_again(classifier: Classifier, records: Records, into: Path) -> Iterator[Unexplained | str]:
+def reexplain(classifier: Classifier, records: Records, output_dir: Path) -> Iterator[Unexplained | str]:
     """Make the maps again and write them under their old names; yield each photo, or why it has none.
 
     Args:
         classifier: the model to run now.
         records: of the earlier run.
-        into: directory of the new maps.
+        output_dir: directory of the new maps.
 
     Raises:
         UsageError: the model lacks one of the layers or classes, or the records are of several runs.
@@ -77,24 +77,24 @@ def explain_again(classifier: Classifier, records: Records, into: Path) -> Itera
     hashes = {record["input"]: record["sha256"] for record in records.values()}
     for name, record in records.items():
         names.setdefault(record["input"], {})[record["layer"], record["method"], record["class_asked"]] = name
-    run = prepare_run(classifier, request_again(records))
-    photos = (_same_photo(path, hashes[path]) for path in names)
-    for path, result in zip(names, explain_photos(run, photos), strict=True):
+    run = prepare_run(classifier, config_from_records(records))
+    photos = (_load_unchanged_image(path, hashes[path]) for path in names)
+    for path, result in zip(names, explain_images(run, photos), strict=True):
         if isinstance(result, Unexplained):
             yield result
             continue
-        _write(result, names[path], into)
+        _save_maps(result, names[path], output_dir)
         yield path
 
 
-def _same_photo(path: str, sha256: str | None) -> Photo | Unexplained:
-    photo = read_photo(Source(path), MAX_PIXELS)
-    if isinstance(photo, Photo) and photo.sha256 != sha256:
+def _load_unchanged_image(path: str, sha256: str | None) -> LoadedImage | Unexplained:
+    photo = load_image(Source(path), MAX_PIXELS)
+    if isinstance(photo, LoadedImage) and photo.sha256 != sha256:
         return Unexplained(path, "expected the photo of the earlier run, got another file of its name")
     return photo
 
 
-def _write(result: Sequence[Explanation], names: dict[tuple[str, str, str], str], into: Path) -> None:
-    for one in result:
-        if name := names.get((one.layer, one.method, one.requested[2])):
-            one.save(into / name, "npz")
+def _save_maps(explanations: Sequence[Explanation], names: dict[tuple[str, str, str], str], output_dir: Path) -> None:
+    for one in explanations:
+        if name := names.get((one.layer, one.method, one.request_key[2])):
+            one.save(output_dir / name, "npz")

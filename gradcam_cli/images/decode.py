@@ -30,7 +30,7 @@ def decode(data: bytes, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     if not data:
         raise InputError("the file is empty")
     try:
-        return np.asarray(_as_rgb(_open(data, max_pixels)))
+        return np.asarray(_as_rgb(_open_image(data, max_pixels)))
     except InputError:
         raise
     except UnidentifiedImageError as error:
@@ -39,11 +39,11 @@ def decode(data: bytes, max_pixels: int = MAX_PIXELS) -> np.ndarray:
         raise InputError(f"damaged image: {error or type(error).__name__}") from error
 
 
-def _open(data: bytes, max_pixels: int) -> Image.Image:
+def _open_image(data: bytes, max_pixels: int) -> Image.Image:
     if Image.MAX_IMAGE_PIXELS is not None and max_pixels > Image.MAX_IMAGE_PIXELS:
         Image.MAX_IMAGE_PIXELS = max_pixels  # the person raised it on purpose
     try:
-        image = Image.open(io.BytesIO(data), formats=_readable())
+        image = Image.open(io.BytesIO(data), formats=_supported_formats())
     except Image.DecompressionBombError as error:
         raise InputError(f"too large: {error}", "raise --max-pixels if you trust the file") from error
     pixels = image.width * image.height
@@ -57,7 +57,7 @@ def _open(data: bytes, max_pixels: int) -> Image.Image:
 
 
 @cache
-def _readable() -> tuple[str, ...]:
+def _supported_formats() -> tuple[str, ...]:
     """Return those of the formats that this Pillow was built with."""
     Image.init()
     return tuple(name for name in FORMATS if name in Image.OPEN)
@@ -69,7 +69,7 @@ def _as_rgb(image: Image.Image) -> Image.Image:
     except Exception:  # damaged EXIF: the picture itself is sound
         image = image.copy()
     if image.mode.startswith("I") or image.mode == "F":
-        image = _as_gray(image)
+        image = _to_uint8(image)
     if image.has_transparency_data:
         image = image.convert("RGBA")
         white = Image.new("RGBA", image.size, "white")
@@ -77,7 +77,7 @@ def _as_rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def _as_gray(image: Image.Image) -> Image.Image:
+def _to_uint8(image: Image.Image) -> Image.Image:
     """Bring integer and float images to 8 bits: 0..65535 is 16-bit, floats are 0..1 or 0..255."""
     values = np.asarray(image, np.float64)
     low, high = values.min(), values.max()

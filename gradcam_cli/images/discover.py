@@ -12,9 +12,18 @@ from gradcam_cli.errors import InputError, UsageError
 from gradcam_cli.images.source import SUFFIXES, Source
 from gradcam_cli.storage import remote
 from gradcam_cli.storage.files import read_bytes
-from gradcam_cli.storage.paths import HTTP, check_protocol, is_url, join, name_of, place, protocol_of, real
+from gradcam_cli.storage.paths import (
+    HTTP_PROTOCOLS,
+    as_path,
+    basename,
+    canonical,
+    is_url,
+    join_path,
+    protocol_of,
+    require_protocol,
+)
 
-OWN_OUTPUT = re.compile(r"_gradcam(_.*)?$")
+OUTPUT_PATTERN = re.compile(r"_gradcam(_.*)?$")
 """Stems of files that gradcam itself wrote: a directory that is run again does not explain its results."""
 
 
@@ -23,15 +32,15 @@ def natural_key(text: str) -> str:
 
     A number stands in it as its count of digits, then these, after a sign that no name holds.
     """
-    return re.sub(r"\d+", _number, text)
+    return re.sub(r"\d+", _digit_key, text)
 
 
-def _number(found: re.Match[str]) -> str:
-    digits = str(int(found[0]))
+def _digit_key(match: re.Match[str]) -> str:
+    digits = str(int(match[0]))
     return f"\0{chr(len(digits))}{digits}"
 
 
-def gather(inputs: Sequence[str], files_from: str | None, *, nul: bool = False) -> list[str]:
+def expand_inputs(inputs: Sequence[str], files_from: str | None, *, nul: bool = False) -> list[str]:
     """Return the paths asked for, those of a list after those of the command line.
 
     Raises:
@@ -49,7 +58,7 @@ def gather(inputs: Sequence[str], files_from: str | None, *, nul: bool = False) 
     return paths
 
 
-def no_image(inputs: Sequence[str]) -> InputError:
+def no_images_error(inputs: Sequence[str]) -> InputError:
     """Return the error for inputs that hold no image."""
     return InputError(f"no image found in {', '.join(inputs)}", f"looked for {' '.join(sorted(SUFFIXES))}")
 
@@ -69,14 +78,14 @@ def find_sources(inputs: Sequence[str], *, skip: Path | None = None) -> Iterator
         UsageError: a package is missing that a URL needs.
     """
     for protocol in {protocol_of(path) for path in inputs if is_url(path)}:
-        check_protocol(protocol)
+        require_protocol(protocol)
     directories = [path for path in inputs if _is_directory(path)]
     known = set(directories)
     for path in inputs:
         if path not in known:
             yield Source(path)
             continue
-        named = name_of(path) if is_url(path) else os.path.basename(os.path.abspath(path))
+        named = basename(path) if is_url(path) else os.path.basename(os.path.abspath(path))
         try:
             yield from _walk(path, Path(named if len(directories) > 1 else ""), skip)
         except (FileNotFoundError, NotADirectoryError):  # of a URL: a file without a suffix, or nothing
@@ -85,7 +94,7 @@ def find_sources(inputs: Sequence[str], *, skip: Path | None = None) -> Iterator
 
 def _is_directory(path: str) -> bool:
     if is_url(path):
-        return protocol_of(path) not in HTTP and os.path.splitext(path)[1].lower() not in SUFFIXES
+        return protocol_of(path) not in HTTP_PROTOCOLS and os.path.splitext(path)[1].lower() not in SUFFIXES
     return path != "-" and os.path.isdir(path)
 
 
@@ -94,22 +103,24 @@ def _walk(directory: str, top: Path, skip: Path | None) -> Iterator[Source]:
 
     A folder that cannot be listed is yielded, too: reading it gives its error.
     """
-    skipped = real(skip) if skip else None
+    skipped = canonical(skip) if skip else None
     closed: list[OSError] = []
-    for folder, below, files in _folders(directory, closed):
-        below[:] = [name for name in _natural(below) if name[0] != "." and real(join(folder, name)) != skipped]
+    for folder, below, files in _walk_folders(directory, closed):
+        below[:] = [
+            name for name in _natural_sorted(below) if name[0] != "." and canonical(join_path(folder, name)) != skipped
+        ]
         here = top / (folder[len(directory) :].strip("/") if is_url(directory) else os.path.relpath(folder, directory))
-        for name in _natural(files):
+        for name in _natural_sorted(files):
             stem, suffix = os.path.splitext(name)
-            if name[0] != "." and suffix.lower() in SUFFIXES and not OWN_OUTPUT.search(stem):
-                yield Source(join(folder, name), here / name)
+            if name[0] != "." and suffix.lower() in SUFFIXES and not OUTPUT_PATTERN.search(stem):
+                yield Source(join_path(folder, name), here / name)
     for error in closed:
         yield Source(error.filename, top / os.path.relpath(error.filename, directory))
 
 
-def _folders(directory: str, closed: list[OSError]) -> Iterator[tuple[str, list[str], list[str]]]:
+def _walk_folders(directory: str, unreadable: list[OSError]) -> Iterator[tuple[str, list[str], list[str]]]:
     if not is_url(directory):
-        yield from os.walk(directory, onerror=closed.append)
+        yield from os.walk(directory, onerror=unreadable.append)
         return
     try:
         yield from remote.walk(directory)
@@ -119,7 +130,7 @@ def _folders(directory: str, closed: list[OSError]) -> Iterator[tuple[str, list[
         raise InputError(f"{error.filename or directory} cannot be listed: {error.strerror or error}") from error
 
 
-def _natural(names: Iterable[str]) -> list[str]:
+def _natural_sorted(names: Iterable[str]) -> list[str]:
     """Return names in natural order, those of equal keys (`1` and `01`) in one that does not depend on the disk."""
     return sorted(sorted(names), key=natural_key)
 
@@ -135,7 +146,7 @@ def read_list(path: str, *, nul: bool = False) -> list[str]:
         UsageError: the list cannot be read.
     """
     try:
-        data = sys.stdin.buffer.read() if path == "-" else read_bytes(place(path))
+        data = sys.stdin.buffer.read() if path == "-" else read_bytes(as_path(path))
     except OSError as error:
         raise UsageError(f"the list {path} cannot be read: {error.strerror or error}") from error
     parts = data.split(b"\0") if nul else data.splitlines()

@@ -46,9 +46,9 @@ FORMATS = tuple("AVIF BMP DIB GIF ICO JPEG JPEG2000 MPO PCX PNG PPM PSD QOI SGI 
 JPEG_QUALITY = 90
 
 
-def encode(pixels: np.ndarray, picture_format: str = "png") -> bytes:
+def encode(pixels: np.ndarray, image_format: str = "png") -> bytes:
     """Return the file of (H, W, 3) uint8 pixels, `png` or `jpg`, always the same for the same pixels."""
-    if picture_format == "png":
+    if image_format == "png":
         return encode_png(pixels)
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "JPEG", quality=JPEG_QUALITY)

@@ -16,11 +16,11 @@ from gradcam_cli.images.source import Source
 if TYPE_CHECKING:
     pass
 
-BYTES_A_PIXEL, ROOM = 16, 1 << 24
+BYTES_PER_PIXEL, MAX_HEADER_BYTES = 16, 1 << 24
 """No file of an image takes more: four channels of 32 bits, and what stands beside them."""
 
 
-class Photo(NamedTuple):
+class LoadedImage(NamedTuple):
     """A decoded image: (H, W, 3) uint8, with its name, the hash of its file and the seconds it took."""
 
     name: str
@@ -29,17 +29,17 @@ class Photo(NamedTuple):
     seconds: float = 0.0
 
 
-def read_photo(source: Source, max_pixels: int = decode.MAX_PIXELS) -> Photo | Unexplained:
+def load_image(source: Source, max_pixels: int = decode.MAX_PIXELS) -> LoadedImage | Unexplained:
     """Read and decode one source; what is wrong with it becomes a Unexplained."""
     start = time.perf_counter()
     try:
-        data = source.read(BYTES_A_PIXEL * max_pixels + ROOM)
+        data = source.read(BYTES_PER_PIXEL * max_pixels + MAX_HEADER_BYTES)
         pixels = decode.decode(data, max_pixels)
     except InputError as error:
         return Unexplained(source.name, error.message, error.hint)
     except MemoryError:
         return Unexplained(source.name, "out of memory", "a smaller --max-pixels refuses such files at once")
-    return Photo(source.name, pixels, hashlib.sha256(data).hexdigest(), time.perf_counter() - start)
+    return LoadedImage(source.name, pixels, hashlib.sha256(data).hexdigest(), time.perf_counter() - start)
 
 
 @dataclass(frozen=True)

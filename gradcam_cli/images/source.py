@@ -15,7 +15,7 @@ from gradcam_cli.storage.paths import is_url
 SUFFIXES = frozenset(
     [".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp"]
 )
-NO_FILES = (
+SPECIAL_FILES = (
     *((stat.S_ISFIFO, "a pipe"), (stat.S_ISSOCK, "a socket")),
     *((stat.S_ISCHR, "a device"), (stat.S_ISBLK, "a device")),
 )
@@ -29,17 +29,17 @@ class Source:
 
     Attributes:
         name: as the person gave it or as it was found; `-` for standard input.
-        relative: its place below the directory that was asked for; None for a file asked for by name.
+        relative_path: its place below the directory that was asked for; None for a file asked for by name.
     """
 
     name: str
-    relative: Path | None = None
+    relative_path: Path | None = None
 
-    def read(self, most: int = MAX_BYTES) -> bytes:
+    def read(self, max_bytes: int = MAX_BYTES) -> bytes:
         """Return the file's bytes.
 
         Args:
-            most: bytes that a file of this machine may have.
+            max_bytes: bytes that a file of this machine may have.
 
         Raises:
             InputError: it is missing, not a file, too large, or cannot be read.
@@ -49,9 +49,9 @@ class Source:
                 return sys.stdin.buffer.read()
             if is_url(self.name):
                 return remote.read(self.name)
-            _check_kind(os.stat(self.name), most)  # to open a device may already do something
-            with open(self.name, "rb", opener=_open_at_once) as file:
-                _check_kind(os.fstat(file.fileno()), most)
+            _check_regular_file(os.stat(self.name), max_bytes)  # to open a device may already do something
+            with open(self.name, "rb", opener=_open_nonblocking) as file:
+                _check_regular_file(os.fstat(file.fileno()), max_bytes)
                 return file.read()
         except OSError as error:
             raise InputError(f"cannot be read: {error.strerror or error}") from error
@@ -59,19 +59,19 @@ class Source:
             raise InputError(f"cannot be read: {error}") from error
 
 
-def _open_at_once(path: str, flags: int) -> int:
+def _open_nonblocking(path: str, flags: int) -> int:
     """Open without waiting for the other end of a pipe that took the place of a file."""
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
-def _check_kind(found: os.stat_result, most: int) -> None:
+def _check_regular_file(status: os.stat_result, max_bytes: int) -> None:
     """Refuse what is no file, or one that no image of the allowed size fills."""
-    for is_kind, kind in NO_FILES:
-        if is_kind(found.st_mode):
+    for is_kind, kind in SPECIAL_FILES:
+        if is_kind(status.st_mode):
             hint = "- reads standard input" if kind == "a pipe" else None
             raise InputError(f"expected an image file, got {kind}", hint)
-    if found.st_size > most:
+    if status.st_size > max_bytes:
         raise InputError(
-            f"too large: expected at most {most:,} bytes, got {found.st_size:,}",
+            f"too large: expected at most {max_bytes:,} bytes, got {status.st_size:,}",
             "raise --max-pixels if you trust the file",
         )

@@ -16,16 +16,16 @@ class Cam(NamedTuple):
 
     Attributes:
         alpha: (k,) float32, the weight of each channel; None where a method weighs cells, not channels.
-        S: (u, v) float32, the sum before the ReLU: negative where the layer speaks against the class.
+        pre_relu: (u, v) float32, the sum before the ReLU: negative where the layer speaks against the class.
     """
 
     alpha: np.ndarray | None
-    S: np.ndarray
+    pre_relu: np.ndarray
 
     @property
-    def L(self) -> np.ndarray:  # noqa: N802
+    def map(self) -> np.ndarray:  # noqa: N802
         """The map, L = relu(S), (u, v) float32."""
-        L: np.ndarray = np.maximum(self.S, 0)
+        L: np.ndarray = np.maximum(self.pre_relu, 0)
         return L
 
 
@@ -39,7 +39,7 @@ def gradcam(A: np.ndarray, dA: np.ndarray) -> Cam:
         Selvaraju et al. 2017, Grad-CAM, section 3.
     """
     alpha = dA.mean(axis=(0, 1), dtype=np.float32)  # (k,)
-    return weighted(A, alpha)
+    return weighted_sum(A, alpha)
 
 
 def gradcam_plus_plus(A: np.ndarray, dA: np.ndarray) -> Cam:
@@ -60,7 +60,7 @@ def gradcam_plus_plus(A: np.ndarray, dA: np.ndarray) -> Cam:
     denominator = 2 * square + A.sum(axis=(0, 1), dtype=np.float64) * square * dA
     alpha = np.divide(square, denominator, out=np.zeros_like(square), where=denominator != 0)  # (u, v, k)
     w = (alpha * np.maximum(dA, 0)).sum(axis=(0, 1)).astype(np.float32)  # (k,)
-    return weighted(A, w)
+    return weighted_sum(A, w)
 
 
 def hirescam(A: np.ndarray, dA: np.ndarray) -> Cam:
@@ -99,7 +99,7 @@ def xgradcam(A: np.ndarray, dA: np.ndarray) -> Cam:
     """
     total = A.sum(axis=(0, 1), dtype=np.float32)
     shared = (A * dA).sum(axis=(0, 1), dtype=np.float32)
-    return weighted(A, np.divide(shared, total, out=np.zeros_like(total), where=total != 0))
+    return weighted_sum(A, np.divide(shared, total, out=np.zeros_like(total), where=total != 0))
 
 
 def eigencam(A: np.ndarray, dA: np.ndarray) -> Cam:
@@ -115,18 +115,18 @@ def eigencam(A: np.ndarray, dA: np.ndarray) -> Cam:
     """
     matrix = A.reshape(-1, A.shape[2])  # (u v, k)
     first = np.linalg.svd(matrix, full_matrices=False)[2][0]  # V_1, (k,)
-    return weighted(A, first * np.sign((matrix @ first).sum()))
+    return weighted_sum(A, first * np.sign((matrix @ first).sum()))
 
 
-def weighted(A: np.ndarray, alpha: np.ndarray) -> Cam:
+def weighted_sum(A: np.ndarray, alpha: np.ndarray) -> Cam:
     """Return the map of sum_k alpha_k A^k."""
     alpha = alpha.astype(np.float32, copy=False)
     return Cam(alpha, A @ alpha)
 
 
-def why_zero(A: np.ndarray, dA: np.ndarray, cam: Cam) -> str | None:
+def zero_reason(A: np.ndarray, dA: np.ndarray, cam: Cam) -> str | None:
     """Say why a map is zero everywhere, or return None if it is not."""
-    if cam.L.any():
+    if cam.map.any():
         return None
     if not A.any():
         return "dead activations: the layer answers this image with zeros only"

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from gradcam_cli.images.fit import Box, within
+from gradcam_cli.images.fit import Box, clip_to_image
 
 BOX_THRESHOLD = 0.15
 
 
-def enlarge(L: np.ndarray, shape: tuple[int, int], order: int = 1) -> np.ndarray:
+def upsample(L: np.ndarray, shape: tuple[int, int], order: int = 1) -> np.ndarray:
     """Enlarge a map so that the centre of each cell lands at the centre of the area it stands for.
 
     Args:
@@ -20,12 +20,12 @@ def enlarge(L: np.ndarray, shape: tuple[int, int], order: int = 1) -> np.ndarray
     Returns:
         (H, W) float32, not negative. A constant map stays constant up to its border.
     """
-    enlarged: np.ndarray = _weights(L.shape[0], shape[0], order) @ L.astype(np.float32)
-    enlarged = enlarged @ _weights(L.shape[1], shape[1], order).T
+    enlarged: np.ndarray = _interpolation_matrix(L.shape[0], shape[0], order) @ L.astype(np.float32)
+    enlarged = enlarged @ _interpolation_matrix(L.shape[1], shape[1], order).T
     return enlarged.clip(min=0)
 
 
-def _weights(u: int, H: int, order: int) -> np.ndarray:
+def _interpolation_matrix(u: int, H: int, order: int) -> np.ndarray:
     """Return what each of u cells in a line adds to each of H pixels, (H, u) float32.
 
     `scipy.ndimage.zoom` is linear and separable: the zoom of the identity holds these weights, and two
@@ -38,39 +38,39 @@ def _weights(u: int, H: int, order: int) -> np.ndarray:
     return weights
 
 
-def place(enlarged: np.ndarray, view: Box, shape: tuple[int, int]) -> np.ndarray:
+def paste_into_image(upsampled: np.ndarray, crop_box: Box, shape: tuple[int, int]) -> np.ndarray:
     """Lay a map of the network's view onto the photo: zero where the network saw nothing.
 
     Args:
-        enlarged: (y1 - y0, x1 - x0), the map of the view.
-        view: the part of the photo that the network saw; it may reach beyond the photo.
+        upsampled: (y1 - y0, x1 - x0), the map of the view.
+        crop_box: the part of the photo that the network saw; it may reach beyond the photo.
         shape: (H, W) of the photo.
     """
     H, W = shape
-    if view == (0, 0, W, H):
-        return enlarged
-    canvas = np.zeros(shape, enlarged.dtype)
-    seen = within(view, shape)
-    inside = enlarged[seen.y0 - view.y0 : seen.y1 - view.y0, seen.x0 - view.x0 : seen.x1 - view.x0]
+    if crop_box == (0, 0, W, H):
+        return upsampled
+    canvas = np.zeros(shape, upsampled.dtype)
+    seen = clip_to_image(crop_box, shape)
+    inside = upsampled[seen.y0 - crop_box.y0 : seen.y1 - crop_box.y0, seen.x0 - crop_box.x0 : seen.x1 - crop_box.x0]
     canvas[seen.y0 : seen.y1, seen.x0 : seen.x1] = inside
     return canvas
 
 
-def normalise(enlarged: np.ndarray) -> np.ndarray:
+def normalize(upsampled: np.ndarray) -> np.ndarray:
     """Divide a map by its own maximum, once; a map of zeros stays a map of zeros."""
-    maximum = enlarged.max()
-    return enlarged / maximum if maximum > 0 else enlarged
+    maximum = upsampled.max()
+    return upsampled / maximum if maximum > 0 else upsampled
 
 
-def peak(map_: np.ndarray) -> tuple[int, int] | None:
+def peak(heatmap: np.ndarray) -> tuple[int, int] | None:
     """Return (x, y) of the map's largest value, the first in reading order, or None for a map of zeros."""
-    if not map_.any():
+    if not heatmap.any():
         return None
-    y, x = np.unravel_index(np.argmax(map_), map_.shape)
+    y, x = np.unravel_index(np.argmax(heatmap), heatmap.shape)
     return int(x), int(y)
 
 
-def box(map_: np.ndarray, threshold: float = BOX_THRESHOLD) -> Box | None:
+def bounding_box(heatmap: np.ndarray, threshold: float = BOX_THRESHOLD) -> Box | None:
     """Return the box around the largest connected region above a share of the maximum.
 
     Pixels are connected by their sides. None for a map of zeros.
@@ -78,11 +78,11 @@ def box(map_: np.ndarray, threshold: float = BOX_THRESHOLD) -> Box | None:
     Source:
         Selvaraju et al. 2017, section 4.1, with the threshold of 15 %.
     """
-    if not map_.any():
+    if not heatmap.any():
         return None
     from scipy import ndimage
 
-    regions, _ = ndimage.label(map_ > threshold * map_.max())
+    regions, _ = ndimage.label(heatmap > threshold * heatmap.max())
     sizes = np.bincount(regions.ravel())[1:]
     rows, columns = ndimage.find_objects(regions)[np.argmax(sizes)]
     return Box(columns.start, rows.start, columns.stop, rows.stop)

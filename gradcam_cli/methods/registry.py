@@ -9,8 +9,8 @@ from typing import Literal
 from gradcam_cli.errors import UsageError
 from gradcam_cli.methods import baselines, cam, perturbation, pixel_gradients
 from gradcam_cli.methods.cam import Cam
-from gradcam_cli.methods.perturbation import PATCH
-from gradcam_cli.methods.pixel_gradients import SAMPLES, STEPS
+from gradcam_cli.methods.perturbation import OCCLUSION_PATCHES
+from gradcam_cli.methods.pixel_gradients import IG_STEPS, SMOOTHGRAD_SAMPLES
 
 
 @dataclass(frozen=True)
@@ -40,17 +40,23 @@ METHODS: dict[str, Method] = {
     "layercam": Method(cam.layercam, "cam", negatable=True),
     "xgradcam": Method(cam.xgradcam, "cam", negatable=True),
     "eigencam": Method(cam.eigencam, "cam"),
-    "random": Method(baselines.random, "baseline"),
-    "centre": Method(baselines.centre, "baseline"),
-    "whole": Method(baselines.whole, "baseline"),
+    "random": Method(baselines.random_map, "baseline"),
+    "centre": Method(baselines.center_prior, "baseline"),
+    "whole": Method(baselines.uniform_map, "baseline"),
     "scorecam": Method(perturbation.scorecam, "attribution", "one forward pass per channel"),
     "ablationcam": Method(perturbation.ablationcam, "attribution", "one pass downstream of the layer per channel"),
     "saliency": Method(pixel_gradients.saliency, "attribution", "one backward pass to the pixels", uses_layer=False),
     "smoothgrad": Method(
-        pixel_gradients.smoothgrad, "attribution", f"{SAMPLES} backward passes to the pixels", uses_layer=False
+        pixel_gradients.smoothgrad,
+        "attribution",
+        f"{SMOOTHGRAD_SAMPLES} backward passes to the pixels",
+        uses_layer=False,
     ),
     "integrated-gradients": Method(
-        pixel_gradients.integrated_gradients, "attribution", f"{STEPS} backward passes to the pixels", uses_layer=False
+        pixel_gradients.integrated_gradients,
+        "attribution",
+        f"{IG_STEPS} backward passes to the pixels",
+        uses_layer=False,
     ),
     "guided-backprop": Method(
         pixel_gradients.guided_backprop, "attribution", "one backward pass to the pixels", uses_layer=False
@@ -59,12 +65,15 @@ METHODS: dict[str, Method] = {
         pixel_gradients.guided_gradcam, "attribution", "one backward pass to the pixels", uses_layer=False
     ),
     "occlusion": Method(
-        perturbation.occlusion, "attribution", f"about {(2 * PATCH - 1) ** 2} forward passes", uses_layer=False
+        perturbation.occlusion,
+        "attribution",
+        f"about {(2 * OCCLUSION_PATCHES - 1) ** 2} forward passes",
+        uses_layer=False,
     ),
 }
 """The values of `--method`."""
 
-INPUT = "input"
+INPUT_LAYER = "input"
 """Recorded in place of the layer for maps that are made of pixels."""
 
 
@@ -73,7 +82,7 @@ def names_of_kind(*kinds: str) -> tuple[str, ...]:
     return tuple(name for name, method in METHODS.items() if method.kind in kinds)
 
 
-def combine(layers: Sequence[str], methods: Sequence[str], classes: Sequence[str]) -> list[tuple[str, str, str]]:
+def map_keys(layers: Sequence[str], methods: Sequence[str], classes: Sequence[str]) -> list[tuple[str, str, str]]:
     """Return (layer, method, class) of every map of an image; a method that uses no layer is computed once."""
     return [
         (layer, method, class_)
@@ -84,7 +93,7 @@ def combine(layers: Sequence[str], methods: Sequence[str], classes: Sequence[str
     ]
 
 
-def check_counterfactual(methods: Sequence[str]) -> None:
+def require_counterfactual(methods: Sequence[str]) -> None:
     """Check that the methods have a counterfactual.
 
     Raises:

@@ -8,22 +8,22 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from gradcam_cli.errors import UsageError
-from gradcam_cli.models.labels import Labels, plain
+from gradcam_cli.models.labels import Labels, normalize_name
 
 
-class Requested(NamedTuple):
+class ClassSelector(NamedTuple):
     """A class that was asked for.
 
     Attributes:
         text: as asked, each rank of `topN` by itself: `top2`, `tabby`, `281`.
-        code: the class index, or -r for the class of rank r in the prediction.
+        index_or_rank: the class index, or -r for the class of rank r in the prediction.
     """
 
     text: str
-    code: int
+    index_or_rank: int
 
 
-def split_ranks(requests: Sequence[str | int]) -> list[str]:
+def expand_top_n(requests: Sequence[str | int]) -> list[str]:
     """Write `topN` out as `top1` ... `topN` and drop what was asked for twice, keeping the order."""
     texts: list[str] = []
     for request in requests:
@@ -33,35 +33,35 @@ def split_ranks(requests: Sequence[str | int]) -> list[str]:
     return list(dict.fromkeys(texts))
 
 
-def resolve_classes(requests: Sequence[str | int], labels: Labels, count: int) -> list[Requested]:
+def resolve_classes(requests: Sequence[str | int], labels: Labels, class_count: int) -> list[ClassSelector]:
     """Turn requests into classes: an index, a name (exact, then a unique part), `top` or `topN`.
 
     Args:
         requests: as the person wrote them.
         labels: the model's class names.
-        count: how many classes the model has.
+        class_count: how many classes the model has.
 
     Raises:
         UsageError: no class, or more than one, is meant; near matches are listed.
     """
-    resolved: dict[int, Requested] = {}
-    for text in split_ranks(requests):
+    resolved: dict[int, ClassSelector] = {}
+    for text in expand_top_n(requests):
         rank = re.fullmatch(r"top(\d+)", text)
-        code = -int(rank[1]) if rank else _find(text, labels, count)
-        if not -count <= code < count or (rank and code == 0):
-            expected = f"top1 to top{count}" if rank else f"an index from 0 to {count - 1}"
+        code = -int(rank[1]) if rank else _find_class(text, labels, class_count)
+        if not -class_count <= code < class_count or (rank and code == 0):
+            expected = f"top1 to top{class_count}" if rank else f"an index from 0 to {class_count - 1}"
             raise UsageError(f"class {text}: expected {expected}, got {text}")
-        resolved.setdefault(code, Requested(text, code))
+        resolved.setdefault(code, ClassSelector(text, code))
     return list(resolved.values())
 
 
-def _find(text: str, labels: Labels, count: int) -> int:
+def _find_class(text: str, labels: Labels, class_count: int) -> int:
     if re.fullmatch(r"\d+", text):
         return int(text.lstrip("0")[:9] or "0")  # no model has as many classes as nine digits count
     if text in labels.ids:
         return labels.ids.index(text)
-    names = [plain(name) for name in labels.names[:count]]
-    wanted = plain(text)
+    names = [normalize_name(name) for name in labels.names[:class_count]]
+    wanted = normalize_name(text)
     found = [index for index, name in enumerate(names) if name == wanted]
     found = found or [index for index, name in enumerate(names) if wanted and wanted in name]
     if len(found) == 1:

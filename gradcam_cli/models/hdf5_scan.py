@@ -13,17 +13,17 @@ from typing import IO
 
 import h5py
 
-WEIGHTS = "model.weights.h5"
-ROOM = 1 << 28
+WEIGHTS_NAME = "model.weights.h5"
+MEMORY_MARGIN = 1 << 28
 """Bytes that reading may take beside four times the file's own."""
 
 
-def claimed(content: str | IO[bytes], most: int) -> int:
+def declared_bytes(content: str | IO[bytes], max_bytes: int) -> int:
     """Return how many bytes the arrays claim, after reading all attributes, and the arrays that are kept in pieces.
 
     Args:
         content: an HDF5 file; the rest of one that cannot be read is left to Keras to name.
-        most: bytes after which nothing more is read.
+        max_bytes: bytes after which nothing more is read.
     """
     total = 0
 
@@ -33,9 +33,9 @@ def claimed(content: str | IO[bytes], most: int) -> int:
             item.attrs[name]
         if isinstance(item, h5py.Dataset):
             total += item.nbytes
-            if item.chunks and total <= most:
+            if item.chunks and total <= max_bytes:
                 item[()]
-        return True if total > most else None
+        return True if total > max_bytes else None
 
     try:
         with h5py.File(content, "r") as opened:
@@ -47,29 +47,29 @@ def claimed(content: str | IO[bytes], most: int) -> int:
     return total
 
 
-def limit_memory(more: int) -> None:
+def limit_memory(extra_bytes: int) -> None:
     """Let this process have so many bytes more than it has, where the system can tell and hold it to that."""
     with contextlib.suppress(ImportError, OSError, ValueError):
         import resource
 
         with open("/proc/self/statm") as statistics:
             now = int(statistics.read().split()[0]) * resource.getpagesize()
-        resource.setrlimit(resource.RLIMIT_AS, (now + more, now + more))
+        resource.setrlimit(resource.RLIMIT_AS, (now + extra_bytes, now + extra_bytes))
 
 
-def main(file: str, most: int) -> None:
+def main(file: str, max_bytes: int) -> None:
     """Print the bytes that a `.keras` or `.h5` file claims."""
-    limit_memory(ROOM + 4 * os.path.getsize(file))
+    limit_memory(MEMORY_MARGIN + 4 * os.path.getsize(file))
     total = 0
     if zipfile.is_zipfile(file):
         with (
             contextlib.suppress(KeyError, RuntimeError, zipfile.BadZipFile),
             zipfile.ZipFile(file) as archive,
-            archive.open(WEIGHTS) as weights,
+            archive.open(WEIGHTS_NAME) as weights,
         ):
-            total = claimed(weights, most)
+            total = declared_bytes(weights, max_bytes)
     else:
-        total = claimed(file, most)
+        total = declared_bytes(file, max_bytes)
     print(total)
 
 

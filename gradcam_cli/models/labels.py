@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gradcam_cli.errors import UsageError
-from gradcam_cli.models.catalog import Application
+from gradcam_cli.models.catalog import ModelSpec
 
 
 class Labels(NamedTuple):
@@ -46,9 +46,9 @@ def imagenet_labels() -> Labels:
     return Labels(tuple(name for _, name in pairs), tuple(wordnet for wordnet, _ in pairs))
 
 
-def labels_of(application: Application) -> Labels:
+def spec_labels(spec: ModelSpec) -> Labels:
     """Return the classes that a model known by name tells apart."""
-    return CIFAR10 if application.built_in else imagenet_labels()
+    return CIFAR10 if spec.built_in else imagenet_labels()
 
 
 def read_labels(path: str | os.PathLike[str]) -> Labels:
@@ -71,20 +71,20 @@ def read_labels(path: str | os.PathLike[str]) -> Labels:
             entries = [entries[str(index)] for index in range(len(entries))]
         if all(isinstance(entry, list) for entry in entries):
             ids, names = zip(*entries, strict=True)
-            return Labels(_strings(names), _strings(ids))
-        return Labels(_strings(entries))
+            return Labels(_require_strings(names), _require_strings(ids))
+        return Labels(_require_strings(entries))
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise UsageError(
             f"labels {path}: expected one name a line, a JSON list of names, or a Keras class index, got {error!r}"
         ) from error
 
 
-def _strings(entries: Sequence[object]) -> tuple[str, ...]:
+def _require_strings(entries: Sequence[object]) -> tuple[str, ...]:
     if not all(isinstance(entry, str) for entry in entries):
         raise TypeError("names that are not text")
     return tuple(str(entry) for entry in entries)
 
 
-def plain(name: str) -> str:
+def normalize_name(name: str) -> str:
     """Return a name without case, and with single spaces for spaces, underscores and hyphens."""
     return re.sub(r"[\s_-]+", " ", name).strip().casefold()

@@ -18,42 +18,42 @@ import tensorflow as tf
 from keras.src.utils import file_utils
 
 from gradcam_cli.errors import ModelError, WeightsError
-from gradcam_cli.models.catalog import Application
+from gradcam_cli.models.catalog import ModelSpec
 from gradcam_cli.models.mini import build_mini
-from gradcam_cli.models.safety import check_claims, room_for
+from gradcam_cli.models.safety import check_model_file, max_decompressed_size
 
 
-def build_application(application: Application, file: Path | None) -> keras.Model:
+def build_model(spec: ModelSpec, file: Path | None) -> keras.Model:
     """Build an application as Keras does for ImageNet, but with the weight file that was found.
 
     Keras builds some networks otherwise for `weights="imagenet"` than for a file (EfficientNet
     scales by ImageNet's deviation), so it is let to believe that the file came from its download.
 
     Args:
-        application: which network.
+        spec: which network.
         file: its weights, or None to leave it untrained.
 
     Raises:
         WeightsError: the file does not fit; the first layer that differs is named.
     """
-    if application.built_in:
+    if spec.built_in:
         return build_mini(file)
-    build = getattr(keras.applications, application.function)
+    build = getattr(keras.applications, spec.keras_function)
     if file is None:
         return build(weights=None)
     try:
-        with _keras_finding(file), without_initialising():
+        with _patched_get_file(file), skip_weight_init():
             return build(weights="imagenet")
     except Exception as error:
-        difference = _first_difference(build(weights=None), file)
+        difference = _first_mismatch(build(weights=None), file)
         raise WeightsError(
-            f"{file} does not fit {application.name}: {difference or _first_line(error)}",
-            f"expected the file that Keras calls {application.file}",
+            f"{file} does not fit {spec.name}: {difference or _first_line(error)}",
+            f"expected the file that Keras calls {spec.weights_file}",
         ) from error
 
 
 @contextlib.contextmanager
-def _keras_finding(file: Path) -> Iterator[None]:
+def _patched_get_file(file: Path) -> Iterator[None]:
     own = file_utils.get_file
     file_utils.get_file = lambda *args, **kwargs: str(file)
     try:
@@ -63,14 +63,14 @@ def _keras_finding(file: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def without_initialising(room: int | None = None) -> Iterator[None]:
+def skip_weight_init(max_bytes: int | None = None) -> Iterator[None]:
     """Leave the weights of Keras's own layers unset, for weights that are read right after.
 
     Drawing VGG19's 143 million random numbers takes longer than reading the ones that replace them.
     Layers of other makers keep their initialisers, since they may keep weights out of the file.
 
     Args:
-        room: bytes that all weights together may take, or None for any number.
+        max_bytes: bytes that all weights together may take, or None for any number.
     """
     own = keras.Layer.add_weight
     taken = 0
@@ -78,11 +78,11 @@ def without_initialising(room: int | None = None) -> Iterator[None]:
     def add_weight(layer: keras.Layer, *args: Any, **kwargs: Any) -> Any:
         nonlocal taken
         if type(layer).__module__.startswith("keras."):
-            kwargs["initializer"] = _unset
-        if room is not None:
-            taken += 4 * _count(kwargs.get("shape", args[0] if args else ()))
-            if taken > room:
-                raise ModelError(f"its layers ask for {taken:,} bytes of weights: expected at most {room:,}")
+            kwargs["initializer"] = _uninitialized
+        if max_bytes is not None:
+            taken += 4 * _num_elements(kwargs.get("shape", args[0] if args else ()))
+            if taken > max_bytes:
+                raise ModelError(f"its layers ask for {taken:,} bytes of weights: expected at most {max_bytes:,}")
         return own(layer, *args, **kwargs)
 
     keras.Layer.add_weight = add_weight
@@ -92,12 +92,12 @@ def without_initialising(room: int | None = None) -> Iterator[None]:
         keras.Layer.add_weight = own
 
 
-def _count(shape: object) -> int:
+def _num_elements(shape: object) -> int:
     sides = shape if isinstance(shape, (tuple, list)) else (shape,)
     return math.prod(side for side in sides if isinstance(side, int))
 
 
-def _unset(shape: tuple[int, ...], dtype: str | None = None) -> tf.Tensor:
+def _uninitialized(shape: tuple[int, ...], dtype: str | None = None) -> tf.Tensor:
     return tf.raw_ops.Empty(shape=shape, dtype=dtype or "float32", init=False)
 
 
@@ -110,17 +110,17 @@ def load_weights_into(model: keras.Model, file: Path) -> None:
     if not file.is_file():
         raise WeightsError(f"--weights {file}: expected a weight file, found none there")
     try:
-        check_claims(file)
+        check_model_file(file)
     except ModelError as error:
         raise WeightsError(error.message) from error
     try:
         model.load_weights(file)
     except Exception as error:
-        difference = _first_difference(model, file)
+        difference = _first_mismatch(model, file)
         raise WeightsError(f"{file} does not fit the model: {difference or _first_line(error)}") from error
 
 
-def _first_difference(model: keras.Model, file: Path) -> str | None:
+def _first_mismatch(model: keras.Model, file: Path) -> str | None:
     """Name the first layer whose weights in a Keras 2 weight file have other shapes than the model's."""
     try:
         with h5py.File(file) as content:
@@ -144,7 +144,7 @@ def _shapes(group: h5py.Group) -> list[tuple[int, ...]]:
     return sorted(found)
 
 
-def open_model_file(file: Path, allow_unsafe: bool) -> keras.Model:
+def load_model_file(file: Path, allow_unsafe: bool) -> keras.Model:
     """Open a `.keras` or `.h5` file; code that it carries is run only if that is allowed.
 
     Raises:
@@ -159,11 +159,11 @@ def open_model_file(file: Path, allow_unsafe: bool) -> keras.Model:
         raise ModelError(f"model {file}: expected a .keras or .h5 file, found none there")
     if file.suffix == ".keras" and not zipfile.is_zipfile(file):
         raise ModelError(f"{file} is not a .keras file, or is damaged: expected a zip archive")
-    check_claims(file)
+    check_model_file(file)
     from gradcam_cli.neuralode.layers import ode_block, odenet, spiral_net  # noqa: F401  # Keras opens the classes that are registered
 
     try:
-        with without_initialising(room_for(file)):
+        with skip_weight_init(max_decompressed_size(file)):
             model = keras.saving.load_model(file, compile=False, safe_mode=not allow_unsafe)
     except Exception as error:
         text = str(error)
@@ -185,7 +185,7 @@ def open_model_file(file: Path, allow_unsafe: bool) -> keras.Model:
     return model
 
 
-def encode_model(model: keras.Model) -> bytes:
+def model_to_bytes(model: keras.Model) -> bytes:
     """Return the bytes of a `.keras` file, without the state of an optimizer; Keras writes by name only."""
     with tempfile.TemporaryDirectory() as folder:
         model.save(Path(folder) / "model.keras")

@@ -5,18 +5,18 @@ from __future__ import annotations
 import numpy as np
 
 from gradcam_cli.errors import UsageError
-from gradcam_cli.models.catalog import applications, find_application
+from gradcam_cli.models.catalog import catalog, find_spec
 
 RANGES = {"none": (0.0, 255.0), "0..1": (0.0, 1.0), "-1..1": (-1.0, 1.0)}
 _KERAS_MODES = ("caffe", "tf", "torch")
 
 
-def preprocessing_names() -> list[str]:
+def preprocess_choices() -> list[str]:
     """Return all that `--preprocess` takes: the ranges, Keras's modes, and every application's name."""
-    return [*RANGES, *_KERAS_MODES, *applications()]
+    return [*RANGES, *_KERAS_MODES, *catalog()]
 
 
-def canonical(name: str) -> str:
+def resolve_preprocess(name: str) -> str:
     """Return the range or Keras mode that a name stands for; an application stands for its own.
 
     Raises:
@@ -24,32 +24,32 @@ def canonical(name: str) -> str:
     """
     if name in RANGES or name in _KERAS_MODES:
         return name
-    if application := find_application(name):
-        return application.preprocessing
+    if application := find_spec(name):
+        return application.preprocess
     raise UsageError(
         f"--preprocess {name}: expected {', '.join(RANGES)} or the name of an application, got {name!r}",
         "`gradcam models` lists the applications",
     )
 
 
-def preprocess(pixels: np.ndarray, name: str) -> np.ndarray:
+def preprocess_pixels(pixels: np.ndarray, mode: str) -> np.ndarray:
     """Bring pixels to the values that a network was trained on.
 
     Args:
         pixels: (n, h, w, c) uint8; not changed.
-        name: a name that `canonical` returns.
+        mode: a name that `resolve_preprocess` returns.
 
     Returns:
         (n, h, w, c) float32: within the range, or what the mode of
         `keras.applications.imagenet_utils.preprocess_input` makes of RGB pixels.
     """
     x = pixels.astype(np.float32)
-    if name in RANGES:
-        low, high = RANGES[name]
+    if mode in RANGES:
+        low, high = RANGES[mode]
         return x * np.float32((high - low) / 255) + np.float32(low)
     import keras
 
     preprocessed: np.ndarray = keras.applications.imagenet_utils.preprocess_input(
-        x, data_format="channels_last", mode=name
+        x, data_format="channels_last", mode=mode
     )
     return preprocessed

@@ -13,21 +13,21 @@ from pathlib import Path
 
 from gradcam_cli.console import log, progress
 from gradcam_cli.errors import WeightsError
-from gradcam_cli.models.catalog import MINI, Application
-from gradcam_cli.storage.files import replacing
+from gradcam_cli.models.catalog import MINI, ModelSpec
+from gradcam_cli.storage.files import atomic_write
 
 try:
     import fcntl
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
-from gradcam_cli.storage.files import locked
+from gradcam_cli.storage.files import file_lock
 
 TIMEOUT = 30
 """Seconds of silence after which a download is given up."""
-SLOWEST = 1000
+MIN_BYTES_PER_SECOND = 1000
 """Bytes a second with which it goes on."""
-FULL_OR_CLOSED = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR)
+DESTINATION_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR)
 """Errors of the place where a file is to be kept."""
 
 
@@ -36,7 +36,7 @@ def cache_directory() -> Path:
     return Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras") / "models"
 
 
-def find_weights(application: Application, weights: str | None = None) -> Path | None:
+def find_weights(spec: ModelSpec, weights: str | None = None) -> Path | None:
     """Look for a weight file without fetching it.
 
     A built-in model has the package's own. Otherwise the order is: the file asked for;
@@ -45,8 +45,8 @@ def find_weights(application: Application, weights: str | None = None) -> Path |
     Raises:
         WeightsError: a file was asked for and is not there.
     """
-    if application.built_in and weights in (None, "imagenet"):
-        return Path(str(resources.files("gradcam_cli.models").joinpath("data", application.file)))
+    if spec.built_in and weights in (None, "imagenet"):
+        return Path(str(resources.files("gradcam_cli.models").joinpath("data", spec.weights_file)))
     named = None if weights in (None, "imagenet") else weights
     for origin, name in (("--weights", named), ("GRADCAM_WEIGHTS", os.environ.get("GRADCAM_WEIGHTS"))):
         if not name:
@@ -54,55 +54,55 @@ def find_weights(application: Application, weights: str | None = None) -> Path |
         path = Path(name)
         if path.is_file():
             return path
-        if (path / application.file).is_file():
-            return path / application.file
+        if (path / spec.weights_file).is_file():
+            return path / spec.weights_file
         if not path.is_dir() or origin == "--weights":
             raise WeightsError(f"{origin} {name}: expected a weight file, found none there")
-    cached = cache_directory() / application.file
+    cached = cache_directory() / spec.weights_file
     return cached if cached.is_file() else None
 
 
-def obtain_weights(application: Application, weights: str | None = None, *, offline: bool = False) -> Path:
+def ensure_weights(spec: ModelSpec, weights: str | None = None, *, offline: bool = False) -> Path:
     """Return the path of an application's weight file, fetching it if it is nowhere here.
 
     Raises:
         WeightsError: it is not here and cannot or must not be fetched.
     """
-    if path := find_weights(application, weights):
+    if path := find_weights(spec, weights):
         return path
-    target = cache_directory() / application.file
+    target = cache_directory() / spec.weights_file
     by_hand = (
-        f"fetch {_url(application)} by hand and put it at {target}, or name it with --weights FILE "
+        f"fetch {_weights_url(spec)} by hand and put it at {target}, or name it with --weights FILE "
         "or by $GRADCAM_WEIGHTS; "
         f"the built-in model needs neither: --model {MINI.name}"
     )
     if offline:
-        raise WeightsError(f"the weights of {application.name} are not here, and --offline forbids fetching", by_hand)
+        raise WeightsError(f"the weights of {spec.name} are not here, and --offline forbids fetching", by_hand)
     try:
-        with locked(target):
+        with file_lock(target):
             if not target.is_file():  # another process may have fetched it meanwhile
-                log.warning("fetching %s, about %d MB, to %s", _url(application), application.megabytes, target)
-                _download(_url(application), target, application.hash, 2 * application.megabytes << 20)
+                log.warning("fetching %s, about %d MB, to %s", _weights_url(spec), spec.megabytes, target)
+                _download(_weights_url(spec), target, spec.hash, 2 * spec.megabytes << 20)
     except (OSError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or error or type(error).__name__
-        where = f" to {target}" if isinstance(error, OSError) and error.errno in FULL_OR_CLOSED else ""
+        where = f" to {target}" if isinstance(error, OSError) and error.errno in DESTINATION_ERRORS else ""
         raise WeightsError(
-            f"the weights of {application.name} cannot be fetched{where}: {' '.join(str(reason).split())}", by_hand
+            f"the weights of {spec.name} cannot be fetched{where}: {' '.join(str(reason).split())}", by_hand
         ) from error
     return target
 
 
-def _url(application: Application) -> str:
+def _weights_url(spec: ModelSpec) -> str:
     """Return where to fetch from: Keras's place, or its mirror `GRADCAM_WEIGHTS_MIRROR` holding the same files."""
     mirror = os.environ.get("GRADCAM_WEIGHTS_MIRROR")
-    return f"{mirror.rstrip('/')}/{application.file}" if mirror else application.url
+    return f"{mirror.rstrip('/')}/{spec.weights_file}" if mirror else spec.url
 
 
-def _download(url: str, target: Path, expected_hash: str | None, most: int) -> None:
+def _download(url: str, target: Path, expected_hash: str | None, max_bytes: int) -> None:
     """Fetch a file of at most so many bytes beside its target, check it, and only then move it into place."""
     digest = hashlib.new("sha256" if expected_hash and len(expected_hash) == 64 else "md5")
     # the URL is Keras's own, or the mirror that the person named
-    with replacing(target) as file, urllib.request.urlopen(url, timeout=TIMEOUT) as response:  # noqa: S310
+    with atomic_write(target) as file, urllib.request.urlopen(url, timeout=TIMEOUT) as response:  # noqa: S310
         told = response.headers.get("Content-Length") or ""
         length, start = int(told) if told.isdecimal() else 0, time.monotonic()
         with progress(target.name, length or None, in_bytes=True) as advance:
@@ -110,9 +110,9 @@ def _download(url: str, target: Path, expected_hash: str | None, most: int) -> N
                 digest.update(block)
                 file.write(block)
                 advance(len(block))
-                if file.tell() > most:
-                    raise WeightsError(f"{url}: expected at most {most:,} bytes, got more")
-                if (spent := time.monotonic() - start) > TIMEOUT and file.tell() < SLOWEST * spent:
+                if file.tell() > max_bytes:
+                    raise WeightsError(f"{url}: expected at most {max_bytes:,} bytes, got more")
+                if (spent := time.monotonic() - start) > TIMEOUT and file.tell() < MIN_BYTES_PER_SECOND * spent:
                     raise WeightsError(f"{url}: too slow: {file.tell():,} bytes in {spent:.0f} s")
         if length and file.tell() != length:
             raise WeightsError(f"{url}: the download broke off: expected {length} bytes, got {file.tell()}")

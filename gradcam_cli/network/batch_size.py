@@ -7,10 +7,10 @@ import math
 import keras
 import psutil
 
-from gradcam_cli.network.layers import walk
+from gradcam_cli.network.layers import iter_layers
 
-MOST, USUAL = 64, 8
-ENOUGH = 2**30
+MAX_BATCH_SIZE, DEFAULT_BATCH_SIZE = 64, 8
+TARGET_ACTIVATION_BYTES = 2**30
 """Bytes of activations in a pass beyond which an image gets hardly cheaper; VGG19 at 224x224 reaches them with 16."""
 
 
@@ -24,14 +24,16 @@ def default_batch_size(model: keras.Model, input_shape: tuple[int, int, int]) ->
         model: any Keras model.
         input_shape: (h, w, c).
     """
-    bytes_an_image = 4 * sum(_cells(layer, input_shape) for _, layer in walk(model) if "Conv" in type(layer).__name__)
+    bytes_an_image = 4 * sum(
+        _num_activations(layer, input_shape) for _, layer in iter_layers(model) if "Conv" in type(layer).__name__
+    )
     if not bytes_an_image:
-        return USUAL
-    fitting = int(min(ENOUGH, psutil.virtual_memory().available / 8) / bytes_an_image)
-    return min(MOST, 1 << max(fitting.bit_length() - 1, 0))
+        return DEFAULT_BATCH_SIZE
+    fitting = int(min(TARGET_ACTIVATION_BYTES, psutil.virtual_memory().available / 8) / bytes_an_image)
+    return min(MAX_BATCH_SIZE, 1 << max(fitting.bit_length() - 1, 0))
 
 
-def _cells(layer: keras.Layer, input_shape: tuple[int, int, int]) -> int:
+def _num_activations(layer: keras.Layer, input_shape: tuple[int, int, int]) -> int:
     """Count the numbers of a layer's output for one image; sides that are left open are those of the input."""
     try:
         shape = layer.output.shape[1:]

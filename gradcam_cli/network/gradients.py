@@ -11,12 +11,18 @@ import numpy as np
 import tensorflow as tf
 
 from gradcam_cli.errors import ModelError
-from gradcam_cli.network.layers import find_layer, intercepted
-from gradcam_cli.network.logits import Head, answering_logits, find_head, probabilities, two_classes
-from gradcam_cli.network.precision import computing_in
+from gradcam_cli.network.layers import find_layer, hooked
+from gradcam_cli.network.logits import (
+    OutputActivation,
+    expand_binary_logit,
+    find_output_activation,
+    probabilities,
+    returning_logits,
+)
+from gradcam_cli.network.precision import precision_scope
 
 
-class Pass(NamedTuple):
+class ForwardBackward(NamedTuple):
     """What one pass through the network gives for a batch of n images.
 
     Attributes:
@@ -34,12 +40,12 @@ class Pass(NamedTuple):
     dA: list[np.ndarray]
 
 
-Network = Callable[[np.ndarray, np.ndarray], Pass]
+GradientFunction = Callable[[np.ndarray, np.ndarray], ForwardBackward]
 
 
-def compile_network(
+def compile_gradient_function(
     model: keras.Model, layers: Sequence[str], score: str = "logit", precision: str = "float32"
-) -> Network:
+) -> GradientFunction:
     """Compile a model into a function of (x, codes) that makes one forward pass.
 
     Only the part of the network behind the layers is differentiated: a zero is added to each A, and
@@ -63,7 +69,7 @@ def compile_network(
             first call: a layer without a plane.)
     """
     operations = dict(find_layer(model, path) for path in layers)
-    head = find_scored_head(model, score)
+    head = require_logits(model, score)
 
     @tf.function(autograph=False)  # type: ignore[untyped-decorator]
     def run(x: tf.Tensor, codes: tf.Tensor) -> tuple[Any, ...]:
@@ -79,22 +85,22 @@ def compile_network(
             return A + zeros[path]
 
         with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
-            with intercepted(operations, tap), answering_logits(head) if head else contextlib.nullcontext():
-                output = only_output(model(x, training=False))
-            _check_planes(activations)
-            logits, p = scores_of(output, head)
+            with hooked(operations, tap), returning_logits(head) if head else contextlib.nullcontext():
+                output = single_output(model(x, training=False))
+            _check_spatial(activations)
+            logits, p = logits_and_probabilities(output, head)
             y = logits if score == "logit" else p
-            classes = class_indices(y, codes)
+            classes = resolve_ranks(y, codes)
             y_c = [tf.gather(y, classes[:, c], batch_dims=1) for c in range(codes.shape[1])]
         dA = [tape.gradient(score_of_c, zeros) for score_of_c in y_c]
         _check_connected(dA[0])
         A = [tf.cast(activations[path][0], tf.float32) for path in operations]
         return logits, p, classes, A, [tf.cast(tf.stack([d[path] for d in dA]), tf.float32) for path in operations]
 
-    def network(x: np.ndarray, codes: np.ndarray) -> Pass:
-        with computing_in(precision):
+    def network(x: np.ndarray, codes: np.ndarray) -> ForwardBackward:
+        with precision_scope(precision):
             logits, p, classes, A, dA = run(tf.constant(x, tf.float32), tf.constant(codes, tf.int32))
-        return Pass(
+        return ForwardBackward(
             None if logits is None else logits.numpy(),
             p.numpy(),
             classes.numpy(),
@@ -105,13 +111,13 @@ def compile_network(
     return network
 
 
-def find_scored_head(model: keras.Model, score: str) -> Head | None:
+def require_logits(model: keras.Model, score: str) -> OutputActivation | None:
     """Return the end of a model that `answering_logits` needs, or None where its own output is explained.
 
     Raises:
         ModelError: the logit is wanted and cannot be reached.
     """
-    head = find_head(model)
+    head = find_output_activation(model)
     if head is None and score == "logit":
         raise ModelError(
             "the logit before the last activation cannot be reached in this model",
@@ -120,23 +126,29 @@ def find_scored_head(model: keras.Model, score: str) -> Head | None:
     return head
 
 
-def scores_of(output: tf.Tensor, head: Head | None) -> tuple[tf.Tensor | None, tf.Tensor]:
+def logits_and_probabilities(
+    output: tf.Tensor, output_activation: OutputActivation | None
+) -> tuple[tf.Tensor | None, tf.Tensor]:
     """Return (n, classes) logits, None where they are hidden, and probabilities of a model's output."""
-    if head is None:
+    if output_activation is None:
         return None, tf.concat([1 - output, output], axis=-1) if output.shape[-1] == 1 else output
-    kind = "sigmoid" if output.shape[-1] == 1 and head.kind == "linear" else head.kind
-    logits = two_classes(output, kind)
+    kind = (
+        "sigmoid"
+        if output.shape[-1] == 1 and output_activation.activation == "linear"
+        else output_activation.activation
+    )
+    logits = expand_binary_logit(output, kind)
     return logits, probabilities(logits, kind)
 
 
-def class_indices(y: tf.Tensor, codes: tf.Tensor) -> tf.Tensor:
+def resolve_ranks(y: tf.Tensor, class_selectors: tf.Tensor) -> tf.Tensor:
     """Return (n, C) class indices: a code as it is, and -r as the class of the r-th largest score."""
     ranked = tf.argsort(y, axis=-1, direction="DESCENDING", stable=True)  # (n, classes)
-    by_rank = tf.gather(ranked, tf.maximum(-codes - 1, 0), batch_dims=1)
-    return tf.where(codes < 0, by_rank, codes)
+    by_rank = tf.gather(ranked, tf.maximum(-class_selectors - 1, 0), batch_dims=1)
+    return tf.where(class_selectors < 0, by_rank, class_selectors)
 
 
-def only_output(output: Any) -> tf.Tensor:
+def single_output(output: Any) -> tf.Tensor:
     """Return a model's output in float32.
 
     Raises:
@@ -148,7 +160,7 @@ def only_output(output: Any) -> tf.Tensor:
     return tf.cast(output, tf.float32)
 
 
-def _check_planes(activations: dict[str, list[tf.Tensor]]) -> None:
+def _check_spatial(activations: dict[str, list[tf.Tensor]]) -> None:
     for path, calls in activations.items():
         if len(calls) != 1:
             raise ModelError(f"layer {path} is called {len(calls)} times in one pass: expected once")

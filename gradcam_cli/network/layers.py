@@ -13,7 +13,7 @@ import tensorflow as tf
 from gradcam_cli.errors import ModelError, UsageError
 
 # Layers that only thin out, drop or rearrange what the layer before them found.
-_REARRANGING = ("Pooling", "Dropout", "Reshape", "Permute", "Flatten", "Cropping", "ZeroPadding", "UpSampling")
+_SHAPE_ONLY_LAYERS = ("Pooling", "Dropout", "Reshape", "Permute", "Flatten", "Cropping", "ZeroPadding", "UpSampling")
 
 
 class LayerInfo(NamedTuple):
@@ -21,23 +21,23 @@ class LayerInfo(NamedTuple):
 
     Attributes:
         path: its name, behind those of the models that hold it: `backbone/block5_conv4`.
-        kind: its class.
+        layer_type: its class.
         shape: (u, v, k) of its output.
-        kernel: (K1, K2), or None where it has none; strides and padding likewise.
-        parameters: how many weights it has; K1*K2*C*F + F for a convolution.
+        kernel_size: (K1, K2), or None where it has none; strides and padding likewise.
+        num_params: how many weights it has; K1*K2*C*F + F for a convolution.
     """
 
     path: str
-    kind: str
+    layer_type: str
     shape: tuple[int, int, int]
-    kernel: tuple[int, ...] | None
+    kernel_size: tuple[int, ...] | None
     strides: tuple[int, ...] | None
     padding: str | None
-    parameters: int
+    num_params: int
 
 
 @contextlib.contextmanager
-def intercepted(operations: Mapping[str, Any], through: Callable[[str, Any], Any]) -> Iterator[None]:
+def hooked(operations: Mapping[str, Any], hook: Callable[[str, Any], Any]) -> Iterator[None]:
     """Pass what the operations answer through a function, for as long as the block runs.
 
     Each operation's `call` is replaced, and put back in any case. The model, its weights and its
@@ -45,12 +45,12 @@ def intercepted(operations: Mapping[str, Any], through: Callable[[str, Any], Any
     model can be cut out of the first.
 
     Args:
-        operations: by the key that `through` is given.
-        through: called with the key and the output; its result takes the output's place.
+        operations: by the key that `hook` is given.
+        hook: called with the key and the output; its result takes the output's place.
     """
 
     def wrap(key: str, call: Callable[..., Any]) -> Callable[..., Any]:
-        return lambda *args, **kwargs: through(key, call(*args, **kwargs))
+        return lambda *args, **kwargs: hook(key, call(*args, **kwargs))
 
     own = {key: operation.__dict__.get("call") for key, operation in operations.items()}
     try:
@@ -65,7 +65,7 @@ def intercepted(operations: Mapping[str, Any], through: Callable[[str, Any], Any
                 operation.__dict__["call"] = own[key]
 
 
-def walk(model: keras.Model, prefix: str = "") -> Iterator[tuple[str, Any]]:
+def iter_layers(model: keras.Model, prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Yield (path, operation) of everything a model is made of, what it holds behind itself.
 
     What lies in a layer that calls itself `opaque` is left out: it is called many times in one pass.
@@ -77,16 +77,16 @@ def walk(model: keras.Model, prefix: str = "") -> Iterator[tuple[str, Any]]:
         path = prefix + operation.name
         yield path, operation
         if isinstance(operation, keras.Layer) and not getattr(operation, "opaque", False):
-            yield from walk(operation, path + "/")
+            yield from iter_layers(operation, path + "/")
 
 
-def refuse_channels_first(model: keras.Model) -> None:
+def require_channels_last(model: keras.Model) -> None:
     """Check that planes come before channels everywhere in a model.
 
     Raises:
         ModelError: a layer is channels_first.
     """
-    for path, operation in walk(model):
+    for path, operation in iter_layers(model):
         if getattr(operation, "data_format", None) == "channels_first":
             raise ModelError(
                 f"layer {path} is channels_first: expected a channels_last model",
@@ -94,7 +94,7 @@ def refuse_channels_first(model: keras.Model) -> None:
             )
 
 
-def plane_layers(model: keras.Model, input_shape: tuple[int, int, int]) -> list[LayerInfo]:
+def spatial_layers(model: keras.Model, input_shape: tuple[int, int, int]) -> list[LayerInfo]:
     """List the layers whose output is a plane with channels, in the order in which they are called.
 
     Args:
@@ -102,7 +102,7 @@ def plane_layers(model: keras.Model, input_shape: tuple[int, int, int]) -> list[
         input_shape: (h, w, c).
 
     """
-    operations = dict(walk(model))
+    operations = dict(iter_layers(model))
     shapes: dict[str, tuple[int | None, ...]] = {}
 
     def record(path: str, output: Any) -> Any:
@@ -110,10 +110,10 @@ def plane_layers(model: keras.Model, input_shape: tuple[int, int, int]) -> list[
             shapes[path] = tuple(output.shape)
         return output
 
-    with intercepted(operations, record):
+    with hooked(operations, record):
         _trace(model, input_shape)
     return [
-        _describe(path, operations[path], shape[1:])  # type: ignore[arg-type]
+        _layer_info(path, operations[path], shape[1:])  # type: ignore[arg-type]
         for path, shape in shapes.items()
         if len(shape) == 4 and None not in shape[1:]
     ]
@@ -133,7 +133,7 @@ def _trace(model: keras.Model, input_shape: tuple[int, int, int]) -> Any:
     return function.get_concrete_function(tf.TensorSpec((1, *input_shape), tf.float32))
 
 
-def _describe(path: str, operation: Any, shape: tuple[int, int, int]) -> LayerInfo:
+def _layer_info(path: str, operation: Any, shape: tuple[int, int, int]) -> LayerInfo:
     kernel = getattr(operation, "kernel_size", None) or getattr(operation, "pool_size", None)
     return LayerInfo(
         path,
@@ -155,7 +155,7 @@ def default_layer(layers: Sequence[LayerInfo]) -> str:
     planes = [layer for layer in layers if layer.shape[0] * layer.shape[1] > 1]
     leaves = [layer for layer in planes if not any(other.path.startswith(layer.path + "/") for other in layers)]
     for layer in reversed(leaves):
-        if not any(word in layer.kind for word in _REARRANGING):
+        if not any(word in layer.layer_type for word in _SHAPE_ONLY_LAYERS):
             return layer.path
     raise ModelError(
         "the model has no layer with a plane larger than 1x1: there is no place that a map could show",
@@ -169,7 +169,7 @@ def find_layer(model: keras.Model, path: str) -> tuple[str, Any]:
     Raises:
         UsageError: there is none, or there are several; near matches are listed.
     """
-    operations = dict(walk(model))
+    operations = dict(iter_layers(model))
     if path in operations:
         return path, operations[path]
     inside = [full for full in operations if full.endswith("/" + path)]

@@ -15,22 +15,22 @@ SCORES = ("logit", "softmax")
 
 _ACTIVATIONS = {"softmax": "softmax", "sigmoid": "sigmoid", "linear": "linear"}
 _OPERATIONS = {"Softmax": "softmax", "Sigmoid": "sigmoid"}
-_PASSING = ("Reshape", "Flatten", "Dropout", "Identity")
+_SHAPE_ONLY = ("Reshape", "Flatten", "Dropout", "Identity")
 
 
-class Head(NamedTuple):
+class OutputActivation(NamedTuple):
     """The operation that makes probabilities of logits.
 
     Attributes:
-        operation: a Dense, Activation, Softmax, ... of the model.
-        kind: `softmax`, `sigmoid`, or `linear` where the model's output is the logit itself.
+        layer: a Dense, Activation, Softmax, ... of the model.
+        activation: `softmax`, `sigmoid`, or `linear` where the model's output is the logit itself.
     """
 
-    operation: Any
-    kind: str
+    layer: Any
+    activation: str
 
 
-def find_head(model: keras.Model) -> Head | None:
+def find_output_activation(model: keras.Model) -> OutputActivation | None:
     """Find the last activation of a model, or return None where it cannot be reached.
 
     Layers that only rearrange the scores are passed over. Not reached: subclassed models, whose
@@ -43,34 +43,38 @@ def find_head(model: keras.Model) -> Head | None:
     while True:
         operation, node, _ = tensor._keras_history
         if isinstance(operation, keras.Model):
-            return find_head(operation)
-        kind = _kind(operation)
+            return find_output_activation(operation)
+        kind = _activation_name(operation)
         if kind and not (kind == "linear" and isinstance(operation, keras.layers.Activation)):
-            return Head(operation, kind)
+            return OutputActivation(operation, kind)
         inputs = operation._inbound_nodes[node].input_tensors
         if type(operation).__name__ == "GlobalAveragePooling2D":
-            return None if _kind(inputs[0]._keras_history[0]) in ("softmax", "sigmoid") else Head(operation, "linear")
-        if not (kind == "linear" or type(operation).__name__ in _PASSING) or len(inputs) != 1:
+            return (
+                None
+                if _activation_name(inputs[0]._keras_history[0]) in ("softmax", "sigmoid")
+                else OutputActivation(operation, "linear")
+            )
+        if not (kind == "linear" or type(operation).__name__ in _SHAPE_ONLY) or len(inputs) != 1:
             return None
         tensor = inputs[0]
 
 
-def _kind(operation: Any) -> str | None:
+def _activation_name(operation: Any) -> str | None:
     if "activation" in operation.__dict__:
         return _ACTIVATIONS.get(getattr(operation.activation, "__name__", ""))
     return _OPERATIONS.get(type(operation).__name__)
 
 
 @contextlib.contextmanager
-def answering_logits(head: Head) -> Iterator[None]:
+def returning_logits(output_activation: OutputActivation) -> Iterator[None]:
     """Let the model answer with its logits for as long as the block runs."""
-    attributes = head.operation.__dict__
+    attributes = output_activation.layer.__dict__
     replaced = "activation" if "activation" in attributes else "call"
     own = attributes.get(replaced)
     try:
         if replaced == "activation":
             attributes["activation"] = keras.activations.linear
-        elif head.kind != "linear":
+        elif output_activation.activation != "linear":
             attributes["call"] = lambda inputs, *args, **kwargs: inputs
         yield
     finally:
@@ -80,15 +84,15 @@ def answering_logits(head: Head) -> Iterator[None]:
             attributes[replaced] = own
 
 
-def probabilities(logits: tf.Tensor, kind: str) -> tf.Tensor:
+def probabilities(logits: tf.Tensor, activation: str) -> tf.Tensor:
     """Return the probabilities of (n, classes) logits, under the model's own activation.
 
     A linear output is taken for the logits of a softmax.
     """
-    return tf.sigmoid(logits) if kind == "sigmoid" else tf.nn.softmax(logits)
+    return tf.sigmoid(logits) if activation == "sigmoid" else tf.nn.softmax(logits)
 
 
-def two_classes(y: tf.Tensor, kind: str) -> tf.Tensor:
+def expand_binary_logit(y: tf.Tensor, activation: str) -> tf.Tensor:
     """Write the one logit y of a sigmoid head as the logits (-y, y) of class 0 and class 1.
 
     Their sigmoids are 1 - p and p. Other outputs are returned as they are.
@@ -98,6 +102,6 @@ def two_classes(y: tf.Tensor, kind: str) -> tf.Tensor:
     """
     if y.shape[-1] != 1:
         return y
-    if kind == "softmax":
+    if activation == "softmax":
         raise ModelError("the model has a single output under softmax: its probability is always 1, whatever it sees")
     return tf.concat([-y, y], axis=-1)

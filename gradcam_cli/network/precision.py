@@ -11,17 +11,17 @@ from gradcam_cli.errors import UsageError
 
 PRECISIONS = ("float32", "auto", "bfloat16", "float16")
 
-_REWRITER = {"bfloat16": "auto_mixed_precision_onednn_bfloat16", "float16": "auto_mixed_precision"}
+_GRAPH_OPTIMIZERS = {"bfloat16": "auto_mixed_precision_onednn_bfloat16", "float16": "auto_mixed_precision"}
 """TensorFlow's graph optimizers that write convolutions and products anew in fewer bits."""
 
 
-def choose_precision(asked: str) -> str:
+def resolve_precision(requested: str) -> str:
     """Return the precision that is used for the one that is asked for.
 
     `auto` is bfloat16 where the processor computes it in hardware, and float32 elsewhere.
 
     Args:
-        asked: a name in `options.PRECISIONS`.
+        requested: a name in `options.PRECISIONS`.
 
     Raises:
         UsageError: this machine has no hardware for it, so that TensorFlow would silently do without.
@@ -30,15 +30,15 @@ def choose_precision(asked: str) -> str:
 
     gpu = bool(tf.config.list_physical_devices("GPU"))
     bfloat16 = not gpu and has_bfloat16()
-    if asked == "auto":
+    if requested == "auto":
         log.info("precision auto: %s", "bfloat16, in this processor's hardware" if bfloat16 else "float32")
         return "bfloat16" if bfloat16 else "float32"
-    if (asked == "bfloat16" and not bfloat16) or (asked == "float16" and not gpu):
-        needed = {"bfloat16": "a processor with AMX or AVX512 for bfloat16", "float16": "a GPU"}[asked]
+    if (requested == "bfloat16" and not bfloat16) or (requested == "float16" and not gpu):
+        needed = {"bfloat16": "a processor with AMX or AVX512 for bfloat16", "float16": "a GPU"}[requested]
         raise UsageError(
-            f"--precision {asked}: expected {needed}, found none", "--precision auto takes the fastest there is"
+            f"--precision {requested}: expected {needed}, found none", "--precision auto takes the fastest there is"
         )
-    return asked
+    return requested
 
 
 def has_bfloat16() -> bool:
@@ -49,7 +49,7 @@ def has_bfloat16() -> bool:
 
 
 @contextlib.contextmanager
-def computing_in(precision: str) -> Iterator[None]:
+def precision_scope(precision: str) -> Iterator[None]:
     """Let TensorFlow compute in a precision for as long as the block runs, in this thread.
 
     The option belongs to the process, not to a model: the block must hold nothing but the network.
@@ -59,7 +59,7 @@ def computing_in(precision: str) -> Iterator[None]:
         return
     import tensorflow as tf
 
-    option = _REWRITER[precision]
+    option = _GRAPH_OPTIMIZERS[precision]
     before = tf.config.optimizer.get_experimental_options().get(option, False)
     tf.config.optimizer.set_experimental_options({option: True})
     try:

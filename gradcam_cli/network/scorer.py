@@ -11,16 +11,16 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from gradcam_cli.network.gradients import find_scored_head, only_output, scores_of
-from gradcam_cli.network.layers import find_layer, intercepted, walk
-from gradcam_cli.network.logits import answering_logits
-from gradcam_cli.network.precision import computing_in
+from gradcam_cli.network.gradients import logits_and_probabilities, require_logits, single_output
+from gradcam_cli.network.layers import find_layer, hooked, iter_layers
+from gradcam_cli.network.logits import returning_logits
+from gradcam_cli.network.precision import precision_scope
 
-MOST_PLANES, PLANES = 128, 2**27
+MAX_LAYER_BATCH, MAX_LAYER_BATCH_BYTES = 128, 2**27
 """Inputs of the part behind a layer in one pass, and their bytes; computing with them takes eight times as much."""
 
 
-class Probe:
+class ModelScorer:
     """The class scores of one model and one layer, for as many changed inputs as a method needs.
 
     Every question is answered in passes of the same size, the last one padded, so that TensorFlow
@@ -38,24 +38,24 @@ class Probe:
     def __init__(self, model: keras.Model, layer: str, score: str, precision: str, batch_size: int) -> None:
         self.model, self.layer = model, dict([find_layer(model, layer)])
         self.score, self.precision, self.batch_size = score, precision, batch_size
-        self.head = find_scored_head(model, score)
+        self.output_activation = require_logits(model, score)
 
     def scores(self, x: np.ndarray) -> np.ndarray:
         """Return y, (n, classes), of inputs (n, h, w, c)."""
-        return self._in_batches(self._scores, x, self.batch_size)
+        return self._run_padded(self._scores, x, self.batch_size)
 
-    def scores_behind(self, x: np.ndarray, A: np.ndarray) -> np.ndarray:
+    def scores_from_layer(self, x: np.ndarray, A: np.ndarray) -> np.ndarray:
         """Return y, (n, classes), of one input (h, w, c) whose layer answers A, (n, u, v, k).
 
         Only what lies behind the layer is computed, with what reaches it around the layer.
         """
         first = tf.constant(x[None], tf.float32)
-        size = max(self.batch_size, min(MOST_PLANES, PLANES // A[0].nbytes))
-        return self._in_batches(lambda A: self._scores_behind(first, A), A, size)
+        size = max(self.batch_size, min(MAX_LAYER_BATCH, MAX_LAYER_BATCH_BYTES // A[0].nbytes))
+        return self._run_padded(lambda A: self._scores_from_layer(first, A), A, size)
 
-    def gradients(self, x: np.ndarray, c: int) -> np.ndarray:
+    def input_gradients(self, x: np.ndarray, c: int) -> np.ndarray:
         """Return dy_c/dx, of the shape of x, (n, h, w, c), summed over nothing."""
-        return self._in_batches(lambda x: self._gradients(x, tf.constant(c)), x, self.batch_size)
+        return self._run_padded(lambda x: self._input_gradients(x, tf.constant(c)), x, self.batch_size)
 
     def guided_gradients(self, x: np.ndarray, c: int) -> np.ndarray:
         """Return dy_c/dx where each ReLU lets back only what is positive there and was positive forward.
@@ -63,20 +63,20 @@ class Probe:
         Source:
             Springenberg et al. 2015, Striving for Simplicity, section 3.4.
         """
-        return self._in_batches(lambda x: self._guided_gradients(x, tf.constant(c)), x, self.batch_size)
+        return self._run_padded(lambda x: self._guided_gradients(x, tf.constant(c)), x, self.batch_size)
 
-    def _in_batches(self, ask: Callable[[tf.Tensor], tf.Tensor], inputs: np.ndarray, most: int) -> np.ndarray:
-        size, answers = min(most, len(inputs)), []
-        with computing_in(self.precision):
+    def _run_padded(self, function: Callable[[tf.Tensor], tf.Tensor], inputs: np.ndarray, max_batch: int) -> np.ndarray:
+        size, answers = min(max_batch, len(inputs)), []
+        with precision_scope(self.precision):
             for start in range(0, len(inputs), size):
                 some = inputs[start : start + size]
                 padded = np.concatenate([some, np.repeat(some[-1:], size - len(some), 0)])
-                answers.append(ask(tf.constant(padded, tf.float32)).numpy()[: len(some)])
+                answers.append(function(tf.constant(padded, tf.float32)).numpy()[: len(some)])
         return np.concatenate(answers)
 
     def _y(self, x: tf.Tensor) -> tf.Tensor:
-        with answering_logits(self.head) if self.head else contextlib.nullcontext():
-            logits, p = scores_of(only_output(self.model(x, training=False)), self.head)
+        with returning_logits(self.output_activation) if self.output_activation else contextlib.nullcontext():
+            logits, p = logits_and_probabilities(single_output(self.model(x, training=False)), self.output_activation)
         return logits if self.score == "logit" else p
 
     def _dy_dx(self, x: tf.Tensor, c: tf.Tensor) -> tf.Tensor:
@@ -90,15 +90,15 @@ class Probe:
         return tf.function(self._y, autograph=False)
 
     @cached_property
-    def _scores_behind(self) -> Any:
+    def _scores_from_layer(self) -> Any:
         def behind(x: tf.Tensor, A: tf.Tensor) -> tf.Tensor:
-            with intercepted(self.layer, lambda _, own: tf.cast(A, own.dtype)):
+            with hooked(self.layer, lambda _, own: tf.cast(A, own.dtype)):
                 return self._y(tf.repeat(x, tf.shape(A)[0], axis=0))
 
         return tf.function(behind, autograph=False)
 
     @cached_property
-    def _gradients(self) -> Any:
+    def _input_gradients(self) -> Any:
         return tf.function(self._dy_dx, autograph=False)
 
     @cached_property
@@ -111,7 +111,7 @@ class Probe:
 
 
 @tf.custom_gradient  # type: ignore[untyped-decorator]
-def _gate(y: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
+def _guided_identity(y: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
     """Let everything through forward, and backward only what is positive."""
     return tf.identity(y), tf.nn.relu
 
@@ -119,7 +119,7 @@ def _gate(y: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
 @contextlib.contextmanager
 def guided_relus(model: keras.Model) -> Iterator[None]:
     """Put a gate behind every ReLU of a model, also ReLU6, for as long as the block runs."""
-    operations = dict(walk(model))
+    operations = dict(iter_layers(model))
     layers = {path: operation for path, operation in operations.items() if type(operation).__name__ in _RELU_LAYERS}
     activated = [
         (operation.__dict__, operation.activation)
@@ -128,8 +128,8 @@ def guided_relus(model: keras.Model) -> Iterator[None]:
     ]
     try:
         for attributes, own in activated:
-            attributes["activation"] = _gated(own)
-        with intercepted(layers, lambda _, y: _gate(y)):
+            attributes["activation"] = _with_guided_gradient(own)
+        with hooked(layers, lambda _, y: _guided_identity(y)):
             yield
     finally:
         for attributes, own in activated:
@@ -140,5 +140,5 @@ _RELUS = ("relu", "relu6")
 _RELU_LAYERS = ("ReLU", "Relu", "Relu6")
 
 
-def _gated(activation: Callable[[tf.Tensor], tf.Tensor]) -> Callable[[tf.Tensor], tf.Tensor]:
-    return lambda x: _gate(activation(x))
+def _with_guided_gradient(activation: Callable[[tf.Tensor], tf.Tensor]) -> Callable[[tf.Tensor], tf.Tensor]:
+    return lambda x: _guided_identity(activation(x))

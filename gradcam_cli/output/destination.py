@@ -7,26 +7,26 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gradcam_cli.errors import UsageError
-from gradcam_cli.storage.paths import HTTP, is_url, place, protocol_of
+from gradcam_cli.storage.paths import HTTP_PROTOCOLS, as_path, is_url, protocol_of
 
-TREE = Path("gradcam_out")
+DEFAULT_OUTPUT_DIR = Path("gradcam_out")
 """Where a directory's results go unless another place is named."""
 
 FORMATS = {"png": (".png",), "jpg": (".jpg", ".jpeg")}
 """Formats of pictures, with the suffixes of their files; the first is given to names."""
 
-PICTURES = tuple(suffix for suffixes in FORMATS.values() for suffix in suffixes)
-SUFFIXES = {
-    "figure": PICTURES,
-    "overlay": PICTURES,
-    "heatmap": PICTURES,
-    "panel": PICTURES,
+IMAGE_SUFFIXES = tuple(suffix for suffixes in FORMATS.values() for suffix in suffixes)
+ARTIFACT_SUFFIXES = {
+    "figure": IMAGE_SUFFIXES,
+    "overlay": IMAGE_SUFFIXES,
+    "heatmap": IMAGE_SUFFIXES,
+    "panel": IMAGE_SUFFIXES,
     "npy": (".npy",),
     "npz": (".npz",),
 }
 """What can be saved, with the suffixes of its file; the first of a suffix is meant by it."""
 
-SHEET = "panel"
+GRID = "panel"
 """The one kind that shows all maps of an input together: its file belongs to each of them."""
 
 
@@ -35,47 +35,49 @@ class Destination:
     """What `-o` and `--save` mean together.
 
     Attributes:
-        kinds: what is saved of each map.
+        artifact_kinds: what is saved of each map.
         directory: where results go, or None for the usual places.
         file: the one file that is asked for by name, or None.
         stdout: whether the bytes go to standard output instead.
-        format: of pictures, a name in `FORMATS`.
+        image_format: of pictures, a name in `FORMATS`.
     """
 
-    kinds: tuple[str, ...]
+    artifact_kinds: tuple[str, ...]
     directory: Path | None = None
     file: Path | None = None
     stdout: bool = False
-    format: str = "png"
+    image_format: str = "png"
 
     @property
-    def joint(self) -> bool:
+    def single_grid(self) -> bool:
         """Whether the maps of all inputs go onto one sheet."""
-        return self.file is not None and self.kinds == (SHEET,)
+        return self.file is not None and self.artifact_kinds == (GRID,)
 
 
-def kind_of(path: Path) -> str:
+def artifact_for_suffix(path: Path) -> str:
     """Return the kind of output that a file's suffix stands for.
 
     Raises:
         UsageError: none has this suffix.
     """
-    for kind, suffixes in SUFFIXES.items():
+    for kind, suffixes in ARTIFACT_SUFFIXES.items():
         if path.suffix.lower() in suffixes:
             return kind
     raise UsageError(f"{path}: expected a name ending in {', '.join(_all_suffixes())}")
 
 
-def format_of(path: Path) -> str:
+def format_for_suffix(path: Path) -> str:
     """Return the format that a picture's suffix stands for; `png` for every other file."""
     return next((name for name, suffixes in FORMATS.items() if path.suffix.lower() in suffixes), "png")
 
 
 def _all_suffixes() -> list[str]:
-    return sorted({suffix for suffixes in SUFFIXES.values() for suffix in suffixes})
+    return sorted({suffix for suffixes in ARTIFACT_SUFFIXES.values() for suffix in suffixes})
 
 
-def read_destination(output: str | None, kinds: Sequence[str], picture_format: str | None = None) -> Destination:
+def parse_destination(
+    output: str | None, artifact_kinds: Sequence[str], image_format: str | None = None
+) -> Destination:
     """Understand `-o`: `-` is standard output, a name with an output's suffix a file, anything else a directory.
 
     Files and directories may be URLs.
@@ -84,22 +86,22 @@ def read_destination(output: str | None, kinds: Sequence[str], picture_format: s
         UsageError: the file's suffix belongs to another kind or format than is saved, or several kinds are;
             or a URL cannot be written to, or needs a package that is missing.
     """
-    chosen = tuple(dict.fromkeys(kinds))
+    chosen = tuple(dict.fromkeys(artifact_kinds))
     if output == "-":
         if len(chosen) > 1:
             raise UsageError(f"-o -: expected one kind of output, got {', '.join(chosen)}")
-        return Destination(chosen or ("figure",), stdout=True, format=picture_format or "png")
-    if output is not None and protocol_of(output) in HTTP:
+        return Destination(chosen or ("figure",), stdout=True, image_format=image_format or "png")
+    if output is not None and protocol_of(output) in HTTP_PROTOCOLS:
         raise UsageError(f"-o {output}: expected a place to write to, such as s3://bucket/maps, got a web address")
-    path = place(output) if output is not None else None
+    path = as_path(output) if output is not None else None
     if path is None or path.suffix.lower() not in _all_suffixes() or (not is_url(path) and path.is_dir()):
-        return Destination(chosen or ("figure",), directory=path, format=picture_format or "png")
-    chosen = chosen or (kind_of(path),)
-    if picture_format and path.suffix.lower() in PICTURES and format_of(path) != picture_format:
-        raise UsageError(f"-o {output}: --save-format {picture_format} expects another suffix")
-    if len(chosen) > 1 or path.suffix.lower() not in SUFFIXES[chosen[0]]:
+        return Destination(chosen or ("figure",), directory=path, image_format=image_format or "png")
+    chosen = chosen or (artifact_for_suffix(path),)
+    if image_format and path.suffix.lower() in IMAGE_SUFFIXES and format_for_suffix(path) != image_format:
+        raise UsageError(f"-o {output}: --save-format {image_format} expects another suffix")
+    if len(chosen) > 1 or path.suffix.lower() not in ARTIFACT_SUFFIXES[chosen[0]]:
         raise UsageError(
             f"-o {output}: expected a name for {', '.join(chosen)}, got a {path.suffix} file",
             "name a directory to save several kinds",
         )
-    return Destination(chosen, file=path, format=format_of(path))
+    return Destination(chosen, file=path, image_format=format_for_suffix(path))

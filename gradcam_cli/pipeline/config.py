@@ -7,22 +7,22 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Request:
+class ExplainConfig:
     """What is asked of a run; the options of `gradcam explain` of the same names.
 
     Attributes:
         layers: paths, or `auto`.
-        classes: indices, names, `top`, `topN`.
+        classes: indices, names, `top_k`, `topN`.
         methods: names in `methods.registry.METHODS`.
         score: `logit` or `softmax`.
         fit: `squash`, `crop` or `pad`.
         zoom_order: 0..3.
-        top: how many predictions to list.
+        top_k: how many predictions to list.
         batch_size: images a pass; None chooses by the model's size and the memory that is free.
         precision: a name in `precision.PRECISIONS`.
         counterfactual: whether the gradients are negated: what speaks against the class (Selvaraju et al. 2017, 3.3).
-        smooth: whether maps are averaged over mirrored, darker and brighter copies of the photo.
-        channels: how many channels Score-CAM masks with; None takes all.
+        aug_smooth: whether maps are averaged over mirrored, darker and brighter copies of the photo.
+        max_channels: how many channels Score-CAM masks with; None takes all.
     """
 
     layers: Sequence[str] = ("auto",)
@@ -31,9 +31,9 @@ class Request:
     score: str = "logit"
     fit: str = "squash"
     zoom_order: int = 1
-    top: int = 5
+    top_k: int = 5
     batch_size: int | None = None
     precision: str = "float32"
     counterfactual: bool = False
-    smooth: bool = False
-    channels: int | None = None
+    aug_smooth: bool = False
+    max_channels: int | None = None

@@ -8,7 +8,7 @@ from importlib import metadata
 from typing import Any
 
 from gradcam_cli.images.load import Unexplained
-from gradcam_cli.pipeline.results import Explanation, finite
+from gradcam_cli.pipeline.results import Explanation, json_number
 
 SCHEMA_VERSION = 1
 
@@ -25,7 +25,7 @@ def to_json(result: Explanation | Unexplained, outputs: dict[str, str] | None = 
     if isinstance(result, Unexplained):
         record.update(status=result.status, error=result.error, hint=result.hint)
         return record
-    setting, chosen = result.setting, result.prediction
+    setting, chosen = result.settings, result.prediction
     record.update(
         status="ok",
         sha256=result.sha256,
@@ -37,20 +37,20 @@ def to_json(result: Explanation | Unexplained, outputs: dict[str, str] | None = 
         class_index=chosen.index,
         class_name=chosen.name,
         class_id=chosen.id,
-        class_asked=result.requested[2],
-        logit=finite(chosen.logit),
-        probability=finite(chosen.probability),
+        class_asked=result.request_key[2],
+        logit=json_number(chosen.logit),
+        probability=json_number(chosen.probability),
         top=predictions(result),
-        map=map_numbers(result),
+        map=map_summary(result),
         fit=setting.fit,
-        view=result.view,
-        preprocessing=setting.preprocessing,
+        view=result.crop_box,
+        preprocessing=setting.preprocess,
         precision=setting.precision,
         batch_size=setting.batch_size,
         zoom_order=setting.zoom_order,
         counterfactual=setting.counterfactual,
-        smooth=setting.smooth,
-        seconds={stage: round(spent, 4) for stage, spent in result.seconds.items()},
+        smooth=setting.aug_smooth,
+        seconds={stage: round(spent, 4) for stage, spent in result.timings.items()},
     )
     return record
 
@@ -58,20 +58,20 @@ def to_json(result: Explanation | Unexplained, outputs: dict[str, str] | None = 
 def predictions(result: Explanation) -> list[dict[str, Any]]:
     """Return the model's largest predictions."""
     return [
-        {"index": p.index, "name": p.name, "logit": finite(p.logit), "probability": finite(p.probability)}
-        for p in result.top
+        {"index": p.index, "name": p.name, "logit": json_number(p.logit), "probability": json_number(p.probability)}
+        for p in result.predictions
     ]
 
 
-def map_numbers(result: Explanation) -> dict[str, Any]:
+def map_summary(result: Explanation) -> dict[str, Any]:
     """Return what a map says in numbers."""
     return {
-        "raw_max": finite(float(result.raw.max())),
-        "mean": finite(float(result.map.mean())),
+        "raw_max": json_number(float(result.cam.max())),
+        "mean": json_number(float(result.heatmap.mean())),
         "positive_weights": None if result.alpha is None else float((result.alpha > 0).mean()),
         "peak": result.peak,
         "box": result.box,
-        "zero": result.zero,
+        "zero": result.zero_reason,
     }
 
 

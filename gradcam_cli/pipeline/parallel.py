@@ -12,29 +12,29 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-def cores() -> int:
+def available_cpus() -> int:
     """Return how many processors this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def in_order(pool: Executor, work: Callable[[T], R], items: Iterable[T], ahead: int) -> Iterator[R]:
+def ordered_map(pool: Executor, function: Callable[[T], R], items: Iterable[T], max_pending: int) -> Iterator[R]:
     """Do work on each item in a pool and yield the results in the order of the items.
 
-    An item is taken up only while fewer than `ahead` are in work or wait to be yielded, so that
+    An item is taken up only while fewer than `max_pending` are in work or wait to be yielded, so that
     memory does not grow with their number. Items are drawn in the thread that asks for results:
     what it costs to make the next ones overlaps with the work on those before.
 
     Args:
         pool: where the work is done.
-        work: called once an item; what it raises is raised here at that item's turn.
+        function: called once an item; what it raises is raised here at that item's turn.
         items: may be endless.
-        ahead: at least 1.
+        max_pending: at least 1.
     """
     pending: deque[Future[R]] = deque()
     try:
         for item in items:
-            pending.append(pool.submit(work, item))
-            if len(pending) >= ahead:
+            pending.append(pool.submit(function, item))
+            if len(pending) >= max_pending:
                 yield pending.popleft().result()
         while pending:
             yield pending.popleft().result()

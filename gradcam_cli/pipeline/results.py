@@ -19,15 +19,15 @@ from gradcam_cli.images import encode
 from gradcam_cli.images.fit import Box
 from gradcam_cli.methods import maps
 from gradcam_cli.output import figures
-from gradcam_cli.output.destination import SHEET, SUFFIXES, format_of, kind_of
-from gradcam_cli.storage.paths import name_of, place
+from gradcam_cli.output.destination import ARTIFACT_SUFFIXES, GRID, artifact_for_suffix, format_for_suffix
+from gradcam_cli.storage.paths import as_path, basename
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from gradcam_cli.storage.checksum import Checksum
+    from gradcam_cli.storage.checksum import LazySha256
 
-from gradcam_cli.storage.files import write
+from gradcam_cli.storage.files import write_output
 
 
 @dataclass(frozen=True)
@@ -53,20 +53,20 @@ class Prediction:
 
 
 @dataclass(frozen=True)
-class Setting:
+class RunSettings:
     """How all maps of a run were made: the names of the options and of the model's files."""
 
     model: str
     weights: str | None
-    weights_hash: Checksum | None
+    weights_hash: LazySha256 | None
     score: str
     fit: str
-    preprocessing: str
+    preprocess: str
     precision: str
     batch_size: int
     zoom_order: int
     counterfactual: bool = False
-    smooth: bool = False
+    aug_smooth: bool = False
 
     @property
     def weights_sha256(self) -> str | None:
@@ -81,168 +81,171 @@ class Explanation:
     Attributes:
         source: the input's name.
         sha256: of the input's bytes, or None for an array.
-        photo: (H, W, 3) uint8 RGB.
-        map: (H, W) float32 in 0..1, the enlarged map divided by its maximum.
-        raw: (u, v) float32, the map L_c before enlarging, in units of the score.
-        signed: (u, v) float32, what `raw` is the ReLU of.
+        image: (H, W, 3) uint8 RGB.
+        heatmap: (H, W) float32 in 0..1, the enlarged map divided by its maximum.
+        cam: (u, v) float32, the map L_c before enlarging, in units of the score.
+        cam_pre_relu: (u, v) float32, what `cam` is the ReLU of.
         alpha: (k,) float32, the weights of the channels, or None for methods that weigh cells.
-        view: the part of the photo that the network saw.
+        crop_box: the part of the photo that the network saw.
         prediction: the class that is explained.
-        top: the model's largest predictions.
+        predictions: the model's largest predictions.
         layer: path of the layer.
         method: name of the method.
-        requested: how layer, method and class were asked for, as file names use it.
-        zero: why the map is zero everywhere, or None.
-        setting: what holds for the whole run.
-        seconds: time spent, by stage.
+        request_key: how layer, method and class were asked for, as file names use it.
+        zero_reason: why the map is zero everywhere, or None.
+        settings: what holds for the whole run.
+        timings: time spent, by stage.
     """
 
     source: str
     sha256: str | None
-    photo: np.ndarray = field(repr=False)
-    map: np.ndarray = field(repr=False)
-    raw: np.ndarray = field(repr=False)
-    signed: np.ndarray = field(repr=False)
+    image: np.ndarray = field(repr=False)
+    heatmap: np.ndarray = field(repr=False)
+    cam: np.ndarray = field(repr=False)
+    cam_pre_relu: np.ndarray = field(repr=False)
     alpha: np.ndarray | None = field(repr=False)
-    view: Box
+    crop_box: Box
     prediction: Prediction
-    top: tuple[Prediction, ...] = field(repr=False)
+    predictions: tuple[Prediction, ...] = field(repr=False)
     layer: str
     method: str
-    requested: tuple[str, str, str] = field(repr=False)
-    zero: str | None
-    setting: Setting = field(repr=False)
-    seconds: dict[str, float] = field(repr=False)
+    request_key: tuple[str, str, str] = field(repr=False)
+    zero_reason: str | None
+    settings: RunSettings = field(repr=False)
+    timings: dict[str, float] = field(repr=False)
 
     @cached_property
     def peak(self) -> tuple[int, int] | None:
         """(x, y) of the largest value, in the photo's pixels."""
-        return maps.peak(self.map)
+        return maps.peak(self.heatmap)
 
     @cached_property
     def box(self) -> Box | None:
         """The box around the largest connected region above 15 % of the maximum."""
-        return maps.box(self.map)
+        return maps.bounding_box(self.heatmap)
 
-    def identity(self) -> dict[str, Any]:
+    def metadata(self) -> dict[str, Any]:
         """Return what the map is of and how it was made, under the keys of the JSON lines."""
         chosen = self.prediction
         return {
             "input": self.source,
             "sha256": self.sha256,
-            "model": self.setting.model,
+            "model": self.settings.model,
             "layer": self.layer,
             "method": self.method,
-            "score": self.setting.score,
+            "score": self.settings.score,
             "class_index": chosen.index,
             "class_name": chosen.name,
-            "probability": finite(chosen.probability),
-            "class_asked": self.requested[2],
-            "fit": self.setting.fit,
-            "precision": self.setting.precision,
-            "zoom_order": self.setting.zoom_order,
-            "counterfactual": self.setting.counterfactual,
-            "smooth": self.setting.smooth,
+            "probability": json_number(chosen.probability),
+            "class_asked": self.request_key[2],
+            "fit": self.settings.fit,
+            "precision": self.settings.precision,
+            "zoom_order": self.settings.zoom_order,
+            "counterfactual": self.settings.counterfactual,
+            "smooth": self.settings.aug_smooth,
         }
 
     @property
     def title(self) -> str:
         """Class number, class name, probability and layer, as the figure shows them."""
-        zero = " · the map is zero everywhere" if self.zero else ""
-        return f"{self.prediction} · p = {self.prediction.probability:.3f} · {self.layer}{zero}"
+        zero = " · the map is zero everywhere" if self.zero_reason else ""
+        return f"{prediction_label(self)} · {self.layer}{zero}"
 
-    def overlay(self, cmap: str = "jet", alpha: float = 0.5) -> np.ndarray:
+    def overlay(self, cmap: str = "jet", opacity: float = 0.5) -> np.ndarray:
         """Return the photo with the map over it, (H, W, 3) uint8."""
-        return figures.overlay(self.photo, self.map, self.view, cmap, alpha)
+        return figures.overlay(self.image, self.heatmap, self.crop_box, cmap, opacity)
 
-    def figure(self, cmap: str = "jet", alpha: float = 0.5, dpi: int = 150) -> Figure:
+    def figure(self, cmap: str = "jet", opacity: float = 0.5, dpi: int = 150) -> Figure:
         """Return a matplotlib figure of the photo beside the photo with the map over it."""
-        return figures.figure(self.photo, self.overlay(cmap, alpha), self.title, dpi)
+        return figures.side_by_side_figure(self.image, self.overlay(cmap, opacity), self.title, dpi)
 
     def encode(
-        self, kind: str, picture_format: str = "png", *, cmap: str = "jet", alpha: float = 0.5, dpi: int = 150
+        self, kind: str, image_format: str = "png", *, cmap: str = "jet", opacity: float = 0.5, dpi: int = 150
     ) -> bytes:
         """Return the bytes of a file; the same explanation gives the same bytes.
 
         Args:
             kind: one of `outputs.SUFFIXES`.
-            picture_format: one of `outputs.FORMATS`, for pictures.
+            image_format: one of `outputs.FORMATS`, for pictures.
             cmap: name of a matplotlib colour map.
-            alpha: how strongly the map covers the photo, 0..1.
+            opacity: how strongly the map covers the photo, 0..1.
             dpi: dots an inch of the figure.
         """
         if kind == "figure":
-            return figures.encode_figure(self.figure(cmap, alpha, dpi), picture_format)
+            return figures.encode_figure(self.figure(cmap, opacity, dpi), image_format)
         if kind == "overlay":
-            return encode.encode(self.overlay(cmap, alpha), picture_format)
+            return encode.encode(self.overlay(cmap, opacity), image_format)
         if kind == "heatmap":
-            return encode.encode(figures.heatmap(self.map, self.view, cmap), picture_format)
+            return encode.encode(figures.render_heatmap(self.heatmap, self.crop_box, cmap), image_format)
         buffer = io.BytesIO()
         if kind == "npy":
-            np.save(buffer, self.map)
+            np.save(buffer, self.heatmap)
         else:
-            texts = {"class": str(self.prediction), "layer": self.layer, "score": self.setting.score}
+            texts = {"class": str(self.prediction), "layer": self.layer, "score": self.settings.score}
             arrays = {name: np.array(text) for name, text in texts.items()}
-            arrays["record"] = np.array(json.dumps(self.identity()))
+            arrays["record"] = np.array(json.dumps(self.metadata()))
             if self.alpha is not None:
                 arrays["alpha"] = self.alpha
-            np.savez(buffer, allow_pickle=False, map=self.map, raw=self.raw, **arrays)
+            np.savez(buffer, allow_pickle=False, map=self.heatmap, raw=self.cam, **arrays)
         return buffer.getvalue()
 
-    def save(self, path: str | os.PathLike[str], kind: str | None = None, **look: Any) -> Path:
+    def save(self, path: str | os.PathLike[str], kind: str | None = None, **render_options: Any) -> Path:
         """Write a file, replacing an older one at once.
 
         Args:
             path: where to, perhaps a URL such as `s3://bucket/map.png`.
             kind: one of `outputs.SUFFIXES`; without it, `.npy` and `.npz` say themselves and a picture is the figure.
-            look: `cmap`, `alpha` (0..1) and `dpi`.
+            render_options: `cmap`, `opacity` (0..1) and `dpi`.
 
         Raises:
             UsageError: the kind is unknown, or the suffix belongs to another kind.
             OutputError: the file cannot be written.
         """
-        target = place(path)
-        kind = kind or kind_of(target)
-        if kind == SHEET:
-            return write(target, encode_sheet([self], format_of(target), **look))
-        if target.suffix.lower() not in SUFFIXES.get(kind, ()):
-            raise UsageError(f"{target}: expected a name ending in {', '.join(SUFFIXES.get(kind, ()))} for {kind}")
-        return write(target, self.encode(kind, format_of(target), **look))
+        target = as_path(path)
+        kind = kind or artifact_for_suffix(target)
+        if kind == GRID:
+            return write_output(target, encode_grid([self], format_for_suffix(target), **render_options))
+        if target.suffix.lower() not in ARTIFACT_SUFFIXES.get(kind, ()):
+            raise UsageError(
+                f"{target}: expected a name ending in {', '.join(ARTIFACT_SUFFIXES.get(kind, ()))} for {kind}"
+            )
+        return write_output(target, self.encode(kind, format_for_suffix(target), **render_options))
 
 
-def encode_sheet(
+def encode_grid(
     explanations: Sequence[Explanation],
-    picture_format: str = "png",
+    image_format: str = "png",
     *,
     cmap: str = "jet",
-    alpha: float = 0.5,
+    opacity: float = 0.5,
     dpi: int = 150,
 ) -> bytes:
     """Return the file of one sheet with all maps of a photo: a row a class, a column a method and layer."""
     rows: dict[str, list[figures.Cell]] = {}
     for one in explanations:
-        row = rows.setdefault(_label(one), [(_label(one), one.photo)])
-        row.append((f"{one.method} · {one.layer}", one.overlay(cmap, alpha)))
-    return figures.encode_figure(figures.sheet(list(rows.values()), dpi), picture_format)
+        row = rows.setdefault(prediction_label(one), [(prediction_label(one), one.image)])
+        row.append((f"{one.method} · {one.layer}", one.overlay(cmap, opacity)))
+    return figures.encode_figure(figures.grid_figure(list(rows.values()), dpi), image_format)
 
 
-def sheet_row(
-    explanations: Sequence[Explanation], cmap: str = "jet", alpha: float = 0.5, dpi: int = 150
+def grid_row(
+    explanations: Sequence[Explanation], cmap: str = "jet", opacity: float = 0.5, dpi: int = 150
 ) -> list[figures.Cell]:
     """Return one photo's row on a sheet of several: the photo, then its maps, small as they are drawn."""
     first = explanations[0]
     several = len({one.prediction.index for one in explanations}) > 1
-    row = [(f"{name_of(first.source)}: {_label(first)}", figures.shrink_to_cell(first.photo, dpi))]
+    row = [(f"{basename(first.source)}: {prediction_label(first)}", figures.thumbnail_for_grid(first.image, dpi))]
     for one in explanations:
-        label = f"{one.method} · {one.layer}" + (f" · {_label(one)}" if several else "")
-        row.append((label, figures.shrink_to_cell(one.overlay(cmap, alpha), dpi)))
+        label = f"{one.method} · {one.layer}" + (f" · {prediction_label(one)}" if several else "")
+        row.append((label, figures.thumbnail_for_grid(one.overlay(cmap, opacity), dpi)))
     return row
 
 
-def _label(one: Explanation) -> str:
-    return f"{one.prediction} · p = {one.prediction.probability:.3f}"
+def prediction_label(explanation: Explanation) -> str:
+    """Return class number, class name and probability, as figures show them."""
+    return f"{explanation.prediction} · p = {explanation.prediction.probability:.3f}"
 
 
-def finite(value: float | None) -> float | None:
+def json_number(value: float | None) -> float | None:
     """Return a number as JSON can hold it: None for NaN and infinity."""
     return value if value is not None and math.isfinite(value) else None

@@ -14,8 +14,8 @@ import numpy as np
 from gradcam_cli.errors import GradcamError, InputError
 from gradcam_cli.images.decode import decode
 from gradcam_cli.storage import remote
-from gradcam_cli.storage.files import open_bytes, read_bytes
-from gradcam_cli.storage.paths import is_url, place, relative
+from gradcam_cli.storage.files import open_readable, read_bytes
+from gradcam_cli.storage.paths import as_path, is_url, relative_to
 
 SAME = ("layer", "method", "score", "counterfactual")
 """What two maps must have in common to be compared."""
@@ -24,28 +24,28 @@ COMPARED = {*SAME, "input", "class_index", "class_name"}
 """What the record of a map must tell for that."""
 
 
-class Saved(NamedTuple):
+class SavedMap(NamedTuple):
     """A map as `--save npz` keeps it.
 
     Attributes:
-        record: what it is of: input, layer, method, score, class and its probability.
-        map: (H, W) in 0..1.
-        raw: (u, v).
+        metadata: what it is of: input, layer, method, score, class and its probability.
+        heatmap: (H, W) in 0..1.
+        cam: (u, v).
     """
 
-    record: dict[str, Any]
-    map: np.ndarray
-    raw: np.ndarray
+    metadata: dict[str, Any]
+    heatmap: np.ndarray
+    cam: np.ndarray
 
 
-def find_results(directory: Path) -> dict[str, Path]:
+def find_saved_maps(directory: Path) -> dict[str, Path]:
     """Return the arrays of a directory of results, by their names within it.
 
     Raises:
         InputError: it holds none.
     """
     try:
-        found = {relative(str(path), directory): path for path in sorted(_arrays_below(directory))}
+        found = {relative_to(str(path), directory): path for path in sorted(_find_npz_files(directory))}
     except FileNotFoundError:
         found = {}
     except OSError as error:
@@ -55,40 +55,40 @@ def find_results(directory: Path) -> dict[str, Path]:
     return found
 
 
-def _arrays_below(directory: Path) -> Iterator[Path]:
+def _find_npz_files(directory: Path) -> Iterator[Path]:
     if not is_url(directory):
         yield from directory.rglob("*.npz")
         return
     for folder, _, names in remote.walk(str(directory)):
-        yield from (place(f"{folder}/{name}") for name in names if name.endswith(".npz"))
+        yield from (as_path(f"{folder}/{name}") for name in names if name.endswith(".npz"))
 
 
-def read_result(path: Path) -> Saved:
+def load_saved_map(path: Path) -> SavedMap:
     """Read one map.
 
     Raises:
         InputError: the file is damaged, or was not written by gradcam.
     """
-    with _opened(path) as arrays:
-        saved = Saved(_record(arrays), arrays["map"], arrays["raw"])
-        if lacking := COMPARED - saved.record.keys():
+    with _open_npz(path) as arrays:
+        saved = SavedMap(_parse_metadata(arrays), arrays["map"], arrays["raw"])
+        if lacking := COMPARED - saved.metadata.keys():
             raise ValueError(f"its record lacks {', '.join(sorted(lacking))}")
-        if not all(one.ndim == 2 and one.size and np.isfinite(one).all() for one in (saved.map, saved.raw)):
+        if not all(one.ndim == 2 and one.size and np.isfinite(one).all() for one in (saved.heatmap, saved.cam)):
             raise ValueError("its maps are not planes of finite numbers")
         return saved
 
 
-def read_record(path: Path) -> dict[str, Any]:
+def load_saved_metadata(path: Path) -> dict[str, Any]:
     """Read what a map is of, without the map.
 
     Raises:
         InputError: the file is damaged, or was not written by gradcam.
     """
-    with _opened(path) as arrays:
-        return _record(arrays)
+    with _open_npz(path) as arrays:
+        return _parse_metadata(arrays)
 
 
-def _record(arrays: Any) -> dict[str, Any]:
+def _parse_metadata(arrays: Any) -> dict[str, Any]:
     record = json.loads(str(arrays["record"]))
     if not isinstance(record, dict):
         raise ValueError(f"its record is {type(record).__name__}, no object")
@@ -96,9 +96,9 @@ def _record(arrays: Any) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def _opened(path: Path) -> Iterator[Any]:
+def _open_npz(path: Path) -> Iterator[Any]:
     try:
-        with open_bytes(path) as file, np.load(file, allow_pickle=False) as arrays:
+        with open_readable(path) as file, np.load(file, allow_pickle=False) as arrays:
             yield arrays
     except GradcamError:
         raise
@@ -107,12 +107,12 @@ def _opened(path: Path) -> Iterator[Any]:
         raise InputError(f"{path} cannot be read: {reason}", "expected what --save npz writes") from error
 
 
-def photo_of(saved: Saved) -> np.ndarray | None:
+def load_source_image(saved: SavedMap) -> np.ndarray | None:
     """Return the photo of a map, (H, W, 3) uint8, or None where it is no more, or is another one."""
     try:
-        data = read_bytes(place(saved.record["input"]))
+        data = read_bytes(as_path(saved.metadata["input"]))
         photo = decode(data)
     except (OSError, ValueError, GradcamError):
         return None
-    same = saved.record.get("sha256") in (None, hashlib.sha256(data).hexdigest())
-    return photo if same and photo.shape[:2] == saved.map.shape else None
+    same = saved.metadata.get("sha256") in (None, hashlib.sha256(data).hexdigest())
+    return photo if same and photo.shape[:2] == saved.heatmap.shape else None

@@ -1,6 +1,6 @@
 """The straight line over many images: photos, what the network sees of them, one pass a batch, maps, explanations.
 
-The stages are apart so that they may overlap: `see` and `explain` are for any thread, `score` is
+The stages are apart so that they may overlap: `to_model_input` and `make_explanations` are for any thread, `run_batches` is
 for the one that drives the network.
 """
 
@@ -16,72 +16,76 @@ import tensorflow as tf
 from gradcam_cli.console import log
 from gradcam_cli.errors import InputError
 from gradcam_cli.images import decode, fit
-from gradcam_cli.images.fit import Box, view_of
-from gradcam_cli.images.load import Photo, Unexplained
+from gradcam_cli.images.fit import Box, crop_box_for
+from gradcam_cli.images.load import LoadedImage, Unexplained
 from gradcam_cli.methods import cam, maps, perturbation, registry
-from gradcam_cli.network.gradients import Pass
+from gradcam_cli.network.gradients import ForwardBackward
 from gradcam_cli.pipeline.results import Explanation, Prediction
-from gradcam_cli.pipeline.run import Run
+from gradcam_cli.pipeline.run import PreparedRun
 
 OUT_OF_MEMORY = ("out of memory", "a smaller photo, a smaller --input-size, or fewer --workers need less")
-BESIDE = "its positive cells lie beside the photo, in the bars, or between the photo's few pixels"
+OUTSIDE_IMAGE = "its positive cells lie beside the photo, in the bars, or between the photo's few pixels"
 
 
-class Seen(NamedTuple):
+class ModelInput(NamedTuple):
     """A photo and what the network sees of it.
 
     Attributes:
-        photo: as it was decoded.
-        view: the part of it that is seen.
+        image: as it was decoded.
+        crop_box: the part of it that is seen.
         pixels: (h, w, c) uint8, the network's input before preprocessing.
         classes: to explain in place of those of the run, as many; None for those of the run.
     """
 
-    photo: Photo
-    view: Box
+    image: LoadedImage
+    crop_box: Box
     pixels: np.ndarray
     classes: tuple[int, ...] | None = None
 
 
-class Scored(NamedTuple):
+class ForwardResult(NamedTuple):
     """A photo after its pass: all that its maps are made of.
 
     Attributes:
-        photo: as it was decoded.
-        view: the part of it that the network saw.
-        result: of the whole batch.
-        i: the photo's place in the batch.
-        computed: maps that took more than the one pass, by their place in `Run.maps`.
+        image: as it was decoded.
+        crop_box: the part of it that the network saw.
+        batch_result: of the whole batch.
+        batch_index: the photo's place in the batch.
+        multi_pass_maps: maps that took more than the one pass, by their place in `Run.maps`.
         seconds: its share of the time that the pass took.
     """
 
-    photo: Photo
-    view: Box
-    result: Pass
-    i: int
-    computed: dict[tuple[int, str, int], cam.Cam]
+    image: LoadedImage
+    crop_box: Box
+    batch_result: ForwardBackward
+    batch_index: int
+    multi_pass_maps: dict[tuple[int, str, int], cam.Cam]
     seconds: float
 
 
-def explain_photos(run: Run, photos: Iterable[Photo | Unexplained]) -> Iterator[list[Explanation] | Unexplained]:
+def explain_images(
+    run: PreparedRun, loaded: Iterable[LoadedImage | Unexplained]
+) -> Iterator[list[Explanation] | Unexplained]:
     """Explain photos batch by batch, one stage after the other; failures pass through at their place."""
-    for scored in score(run, (see(run, photo) for photo in photos)):
-        yield explain(run, scored)
+    for scored in run_batches(run, (to_model_input(run, photo) for photo in loaded)):
+        yield make_explanations(run, scored)
 
 
-def see(run: Run, photo: Photo | Unexplained) -> Seen | Unexplained:
+def to_model_input(run: PreparedRun, image: LoadedImage | Unexplained) -> ModelInput | Unexplained:
     """Bring a photo to the network's input; a failure passes through."""
-    if isinstance(photo, Unexplained):
-        return photo
+    if isinstance(image, Unexplained):
+        return image
     h, w, channels = run.classifier.input_shape
-    view = view_of(photo.pixels.shape[:2], (h, w), run.request.fit)
-    if (view.x1 - view.x0) * (view.y1 - view.y0) > max(decode.MAX_PIXELS, photo.pixels[..., 0].size):
-        size = f"{photo.pixels.shape[1]}x{photo.pixels.shape[0]}"
-        return Unexplained(photo.name, f"{size} pixels are too narrow to be padded", "--fit squash or --fit crop")
-    return Seen(photo, view, fit.see(photo.pixels, view, (h, w), channels))
+    view = crop_box_for(image.pixels.shape[:2], (h, w), run.config.fit)
+    if (view.x1 - view.x0) * (view.y1 - view.y0) > max(decode.MAX_PIXELS, image.pixels[..., 0].size):
+        size = f"{image.pixels.shape[1]}x{image.pixels.shape[0]}"
+        return Unexplained(image.name, f"{size} pixels are too narrow to be padded", "--fit squash or --fit crop")
+    return ModelInput(image, view, fit.resize_to_input(image.pixels, view, (h, w), channels))
 
 
-def score(run: Run, photos: Iterable[Seen | Unexplained], size: int = 0) -> Iterator[Scored | Unexplained]:
+def run_batches(
+    run: PreparedRun, model_inputs: Iterable[ModelInput | Unexplained], padded_size: int = 0
+) -> Iterator[ForwardResult | Unexplained]:
     """Pass photos through the network batch by batch, in their order; failures pass through at their place.
 
     All batches are padded to one size, so that nothing is compiled twice. Where memory does not suffice for it,
@@ -89,60 +93,68 @@ def score(run: Run, photos: Iterable[Seen | Unexplained], size: int = 0) -> Iter
 
     Args:
         run: made ready.
-        photos: seen by the network.
-        size: of the batches, at least as many as there are photos in one; 0 takes that of the first.
+        model_inputs: seen by the network.
+        padded_size: of the batches, at least as many as there are photos in one; 0 takes that of the first.
     """
-    for batch in _batches(photos, run.batch_size):
-        good = [seen for seen in batch if isinstance(seen, Seen)]
-        size = size or len(good)
-        results, size = _score_in_parts(run, good, size)
+    for batch in _batches(model_inputs, run.batch_size):
+        good = [seen for seen in batch if isinstance(seen, ModelInput)]
+        padded_size = padded_size or len(good)
+        results, padded_size = _run_with_oom_retry(run, good, padded_size)
         scored = iter(results)
         for seen in batch:
-            yield next(scored) if isinstance(seen, Seen) else seen
+            yield next(scored) if isinstance(seen, ModelInput) else seen
 
 
-def _score_in_parts(run: Run, photos: list[Seen], size: int) -> tuple[list[Scored | Unexplained], int]:
-    """Score photos, `size` in a pass; return the results with the size for which there was memory."""
-    results: list[Scored | Unexplained] = []
-    while photos:
+def _run_with_oom_retry(
+    run: PreparedRun, model_inputs: list[ModelInput], padded_size: int
+) -> tuple[list[ForwardResult | Unexplained], int]:
+    """Score photos, `padded_size` in a pass; return the results with the size for which there was memory."""
+    results: list[ForwardResult | Unexplained] = []
+    while model_inputs:
         try:
-            results += _score_batch(run, photos[:size], size)
+            results += _run_batch(run, model_inputs[:padded_size], padded_size)
         except (MemoryError, tf.errors.ResourceExhaustedError):
-            if size > 1:
-                size = (size + 1) // 2
-                log.warning("memory does not suffice for the batch: going on with %d in a pass", size)
+            if padded_size > 1:
+                padded_size = (padded_size + 1) // 2
+                log.warning("memory does not suffice for the batch: going on with %d in a pass", padded_size)
                 continue
-            results.append(Unexplained(photos[0].photo.name, *OUT_OF_MEMORY))
-        photos = photos[size:]
-    return results, size
+            results.append(Unexplained(model_inputs[0].image.name, *OUT_OF_MEMORY))
+        model_inputs = model_inputs[padded_size:]
+    return results, padded_size
 
 
-def _batches(photos: Iterable[Seen | Unexplained], size: int) -> Iterator[list[Seen | Unexplained]]:
+def _batches(model_inputs: Iterable[ModelInput | Unexplained], size: int) -> Iterator[list[ModelInput | Unexplained]]:
     """Yield runs of photos that hold `size` good ones, the last one fewer."""
-    batch: list[Seen | Unexplained] = []
-    for seen in photos:
+    batch: list[ModelInput | Unexplained] = []
+    for seen in model_inputs:
         batch.append(seen)
-        if sum(isinstance(other, Seen) for other in batch) == size:
+        if sum(isinstance(other, ModelInput) for other in batch) == size:
             yield batch
             batch = []
     if batch:
         yield batch
 
 
-def _score_batch(run: Run, photos: list[Seen], size: int) -> list[Scored]:
+def _run_batch(run: PreparedRun, model_inputs: list[ModelInput], padded_size: int) -> list[ForwardResult]:
     start = time.perf_counter()
-    pixels = [seen.pixels for seen in photos]
-    x = run.classifier.prepare(np.stack(pixels + [pixels[-1]] * (size - len(pixels))))
-    usual = tuple(requested.code for requested in run.classes)
-    codes = np.array([seen.classes or usual for seen in photos] + [usual] * (size - len(photos)), np.int32)
-    result = run.network(x, codes)
-    results = [(result, False), *(_other_copies(run, np.stack(pixels), result) if run.request.smooth else ())]
-    computed = [_compute(run, x[i], results, i) for i in range(len(photos))]
-    seconds = (time.perf_counter() - start) / len(photos)
-    return [Scored(seen.photo, seen.view, result, i, computed[i], seconds) for i, seen in enumerate(photos)]
+    pixels = [seen.pixels for seen in model_inputs]
+    x = run.classifier.preprocess(np.stack(pixels + [pixels[-1]] * (padded_size - len(pixels))))
+    usual = tuple(requested.index_or_rank for requested in run.classes)
+    codes = np.array(
+        [seen.classes or usual for seen in model_inputs] + [usual] * (padded_size - len(model_inputs)), np.int32
+    )
+    result = run.gradient_function(x, codes)
+    results = [(result, False), *(_augmented_passes(run, np.stack(pixels), result) if run.config.aug_smooth else ())]
+    computed = [_compute_multi_pass(run, x[i], results, i) for i in range(len(model_inputs))]
+    seconds = (time.perf_counter() - start) / len(model_inputs)
+    return [
+        ForwardResult(seen.image, seen.crop_box, result, i, computed[i], seconds) for i, seen in enumerate(model_inputs)
+    ]
 
 
-def _other_copies(run: Run, pixels: np.ndarray, result: Pass) -> Iterator[tuple[Pass, bool]]:
+def _augmented_passes(
+    run: PreparedRun, pixels: np.ndarray, result: ForwardBackward
+) -> Iterator[tuple[ForwardBackward, bool]]:
     """Pass copies of the photos for the same classes: mirrored or not, at 0.9, 1 and 1.1 of their brightness."""
     codes = result.classes
     padded = np.concatenate([pixels, np.repeat(pixels[-1:], len(codes) - len(pixels), 0)])
@@ -150,79 +162,85 @@ def _other_copies(run: Run, pixels: np.ndarray, result: Pass) -> Iterator[tuple[
         for light in (0.9, 1.0, 1.1):
             if mirrored or light != 1:
                 copy = np.clip(padded[:, :, ::-1] if mirrored else padded, 0, 255 / light) * np.float32(light)
-                yield run.network(run.classifier.prepare(copy), codes), mirrored
+                yield run.gradient_function(run.classifier.preprocess(copy), codes), mirrored
 
 
-def _compute(
-    run: Run, x: np.ndarray, results: Sequence[tuple[Pass, bool]], i: int
+def _compute_multi_pass(
+    run: PreparedRun, x: np.ndarray, results: Sequence[tuple[ForwardBackward, bool]], i: int
 ) -> dict[tuple[int, str, int], cam.Cam]:
     """Compute the maps of a photo that need the network again, or several copies of the photo."""
     first, computed = results[0][0], {}
     for layer, method, c in run.maps:
         if registry.METHODS[method].kind == "attribution":
-            asked = perturbation.Question(
-                x, run.black, first.A[layer][i], first.dA[layer][c, i], int(first.classes[i, c]), run.request.channels
+            asked = perturbation.AttributionInputs(
+                x,
+                run.baseline_input,
+                first.A[layer][i],
+                first.dA[layer][c, i],
+                int(first.classes[i, c]),
+                run.config.max_channels,
             )
-            computed[layer, method, c] = registry.METHODS[method].function(run.probes[layer], asked)
+            computed[layer, method, c] = registry.METHODS[method].function(run.scorers[layer], asked)
         elif len(results) > 1:
-            cams = [(_cam(run, method, result, (i, layer, c)), mirrored) for result, mirrored in results]
-            L = np.mean([one.L[:, ::-1] if mirrored else one.L for one, mirrored in cams], axis=0)
+            cams = [(_compute_cam(run, method, result, (i, layer, c)), mirrored) for result, mirrored in results]
+            L = np.mean([one.map[:, ::-1] if mirrored else one.map for one, mirrored in cams], axis=0)
             weights = [one.alpha for one, _ in cams if one.alpha is not None]
             alpha = np.mean(weights, axis=0) if weights else None
             computed[layer, method, c] = cam.Cam(alpha, L)
     return computed
 
 
-def _cam(run: Run, method: str, result: Pass, place: tuple[int, int, int]) -> cam.Cam:
-    i, layer, c = place
+def _compute_cam(run: PreparedRun, method: str, result: ForwardBackward, indices: tuple[int, int, int]) -> cam.Cam:
+    i, layer, c = indices
     dA = result.dA[layer][c, i]
-    return registry.METHODS[method].function(result.A[layer][i], -dA if run.request.counterfactual else dA)
+    return registry.METHODS[method].function(result.A[layer][i], -dA if run.config.counterfactual else dA)
 
 
-def explain(run: Run, scored: Scored | Unexplained) -> list[Explanation] | Unexplained:
+def make_explanations(run: PreparedRun, forward_result: ForwardResult | Unexplained) -> list[Explanation] | Unexplained:
     """Make the maps of a photo: for every layer, method and class one explanation; a failure passes through."""
-    if isinstance(scored, Unexplained):
-        return scored
+    if isinstance(forward_result, Unexplained):
+        return forward_result
     try:
-        return [_explanation(run, scored, *place) for place in run.maps]
+        return [_make_explanation(run, forward_result, *place) for place in run.maps]
     except InputError as error:
-        return Unexplained(scored.photo.name, error.message, error.hint)
+        return Unexplained(forward_result.image.name, error.message, error.hint)
     except MemoryError:
-        return Unexplained(scored.photo.name, *OUT_OF_MEMORY)
+        return Unexplained(forward_result.image.name, *OUT_OF_MEMORY)
 
 
-def _explanation(run: Run, scored: Scored, layer: int, method: str, c: int) -> Explanation:
+def _make_explanation(run: PreparedRun, forward_result: ForwardResult, layer: int, method: str, c: int) -> Explanation:
     start = time.perf_counter()
-    photo, view, result, i, computed, seconds = scored
+    photo, view, result, i, computed, seconds = forward_result
     path, asked = list(run.layers.items())[layer]
-    made = computed.get((layer, method, c)) or _cam(run, method, result, (i, layer, c))
-    if not np.isfinite(made.L).all():
+    made = computed.get((layer, method, c)) or _compute_cam(run, method, result, (i, layer, c))
+    if not np.isfinite(made.map).all():
         raise InputError("the network's answer to this image is not finite: expected numbers, got NaN or infinity")
-    map_ = maps.enlarge(made.L, (view.y1 - view.y0, view.x1 - view.x0), run.request.zoom_order)
-    map_ = maps.normalise(maps.place(map_, view, photo.pixels.shape[:2]))
+    map_ = maps.upsample(made.map, (view.y1 - view.y0, view.x1 - view.x0), run.config.zoom_order)
+    map_ = maps.normalize(maps.paste_into_image(map_, view, photo.pixels.shape[:2]))
     scores = result.probabilities if result.logits is None else result.logits
-    ranked = np.argsort(-scores[i], kind="stable")[: run.request.top]
+    ranked = np.argsort(-scores[i], kind="stable")[: run.config.top_k]
     return Explanation(
         source=photo.name,
         sha256=photo.sha256,
-        photo=photo.pixels,
-        map=map_,
-        raw=made.L,
-        signed=made.S,
+        image=photo.pixels,
+        heatmap=map_,
+        cam=made.map,
+        cam_pre_relu=made.pre_relu,
         alpha=made.alpha,
-        view=view,
+        crop_box=view,
         prediction=_prediction(run, result, i, int(result.classes[i, c])),
-        top=tuple(_prediction(run, result, i, int(index)) for index in ranked),
-        layer=path if registry.METHODS[method].uses_layer else registry.INPUT,
+        predictions=tuple(_prediction(run, result, i, int(index)) for index in ranked),
+        layer=path if registry.METHODS[method].uses_layer else registry.INPUT_LAYER,
         method=method,
-        requested=(asked, method, run.classes[c].text),
-        zero=cam.why_zero(result.A[layer][i], result.dA[layer][c, i], made) or (None if map_.any() else BESIDE),
-        setting=run.setting,
-        seconds={"decode": photo.seconds, "network": seconds, "map": time.perf_counter() - start},
+        request_key=(asked, method, run.classes[c].text),
+        zero_reason=cam.zero_reason(result.A[layer][i], result.dA[layer][c, i], made)
+        or (None if map_.any() else OUTSIDE_IMAGE),
+        settings=run.settings,
+        timings={"decode": photo.seconds, "network": seconds, "map": time.perf_counter() - start},
     )
 
 
-def _prediction(run: Run, result: Pass, i: int, index: int) -> Prediction:
+def _prediction(run: PreparedRun, result: ForwardBackward, i: int, index: int) -> Prediction:
     labels = run.classifier.labels
     logit = None if result.logits is None else float(result.logits[i, index])
     return Prediction(index, labels.name(index), labels.id(index), logit, float(result.probabilities[i, index]))

@@ -10,17 +10,17 @@ from pathlib import Path
 from typing import IO
 
 from gradcam_cli.errors import InputError
-from gradcam_cli.report.run_records import FOLDER, LINES, Record, cut_torn_line, read_lines
+from gradcam_cli.report.run_records import REPORT_FOLDER, RUN_LOG_NAME, Record, read_records, truncate_partial_line
 from gradcam_cli.storage import remote
 from gradcam_cli.storage.files import write_bytes
 from gradcam_cli.storage.paths import is_url
 
-MOST_LINES, MOST_SECONDS = 1000, 30.0
+MAX_PENDING_LINES, MAX_PENDING_SECONDS = 1000, 30.0
 """An object of lines is written when so many wait, or the first of them so long."""
 _PART = re.compile(r"run-\d{5,}\.jsonl")
 
 
-class Journal:
+class RunLog:
     """The lines in a report's folder: `run.jsonl`, or behind a URL, where nothing can be appended, `run-00000.jsonl`...
 
     Args:
@@ -28,17 +28,17 @@ class Journal:
         resume: whether the lines of an earlier run stay.
 
     Attributes:
-        begun: whether a line was written; before the first, all is left as it was.
+        started: whether a line was written; before the first, all is left as it was.
     """
 
     def __init__(self, directory: Path, *, resume: bool = False) -> None:
-        self.begun = False
+        self.started = False
         self._directory, self._resume = directory, resume
         self._file: IO[bytes] | None = None
-        self._waiting: list[bytes] = []
+        self._pending: list[bytes] = []
 
-    def _begin(self) -> None:
-        earlier = list(_files(self._directory))
+    def _open(self) -> None:
+        earlier = list(_log_files(self._directory))
         if not self._resume:
             for path in earlier:
                 _remove(path)
@@ -46,12 +46,12 @@ class Journal:
             parts = [path.name for path in earlier if self._resume and _PART.fullmatch(path.name)]
             self._next = int(parts[-1][4:-6]) + 1 if parts else 0
         else:
-            path = self._directory / FOLDER / LINES
+            path = self._directory / REPORT_FOLDER / RUN_LOG_NAME
             path.parent.mkdir(parents=True, exist_ok=True)
             if self._resume:
-                cut_torn_line(path)
+                truncate_partial_line(path)
             self._file = path.open("ab")
-        self.begun = True
+        self.started = True
 
     def write(self, *lines: bytes) -> None:
         """Add lines that belong together: one call of the system, so that a killed run leaves all or none.
@@ -59,17 +59,17 @@ class Journal:
         Raises:
             OSError: they cannot be written.
         """
-        if not self.begun:
-            self._begin()
+        if not self.started:
+            self._open()
         ended = [line + b"\n" for line in lines]
         if self._file:
             self._file.write(b"".join(ended))
             self._file.flush()
             return
-        if not self._waiting:
-            self._since = time.monotonic()
-        self._waiting += ended
-        if len(self._waiting) >= MOST_LINES or time.monotonic() - self._since >= MOST_SECONDS:
+        if not self._pending:
+            self._pending_since = time.monotonic()
+        self._pending += ended
+        if len(self._pending) >= MAX_PENDING_LINES or time.monotonic() - self._pending_since >= MAX_PENDING_SECONDS:
             self._write_part()
 
     def close(self) -> None:
@@ -80,35 +80,35 @@ class Journal:
         """
         if self._file:
             self._file.close()
-        elif self._waiting:
+        elif self._pending:
             self._write_part()
 
     def _write_part(self) -> None:
-        write_bytes(self._directory / FOLDER / f"run-{self._next:05}.jsonl", b"".join(self._waiting))
+        write_bytes(self._directory / REPORT_FOLDER / f"run-{self._next:05}.jsonl", b"".join(self._pending))
         self._next += 1
-        self._waiting = []
+        self._pending = []
 
 
-def kept_lines(directory: Path) -> Iterator[Record] | None:
+def load_run_log(directory: Path) -> Iterator[Record] | None:
     """Return the lines that a run left in a directory; None where there are none.
 
     Raises:
         InputError: they cannot be read.
     """
     try:
-        files = list(_files(directory))
+        files = list(_log_files(directory))
     except OSError as error:
-        raise InputError(f"{directory / FOLDER} cannot be read: {error.strerror or error}") from error
-    return (record for path in files for record in read_lines(path)) if files else None
+        raise InputError(f"{directory / REPORT_FOLDER} cannot be read: {error.strerror or error}") from error
+    return (record for path in files for record in read_records(path)) if files else None
 
 
-def _files(directory: Path) -> Iterator[Path]:
+def _log_files(directory: Path) -> Iterator[Path]:
     """Yield the files of lines in their order; those of a report that was fetched from a store are its objects."""
-    folder = directory / FOLDER
+    folder = directory / REPORT_FOLDER
     with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-        names = remote.names(str(folder)) if is_url(folder) else [path.name for path in folder.iterdir()]
+        names = remote.list_files(str(folder)) if is_url(folder) else [path.name for path in folder.iterdir()]
         parts = sorted((name for name in names if _PART.fullmatch(name)), key=lambda name: int(name[4:-6]))
-        yield from (folder / name for name in [*parts, *({LINES} & set(names))])
+        yield from (folder / name for name in [*parts, *({RUN_LOG_NAME} & set(names))])
 
 
 def _remove(path: Path) -> None:

@@ -10,35 +10,35 @@ from pathlib import Path
 from typing import Any
 
 from gradcam_cli.errors import InputError
-from gradcam_cli.pipeline.saved import find_results, read_record
-from gradcam_cli.storage.files import open_bytes
+from gradcam_cli.pipeline.saved import find_saved_maps, load_saved_metadata
+from gradcam_cli.storage.files import open_readable
 
-FOLDER, LINES = "report", "run.jsonl"
-RESULTS = ("ok", "failed", "skipped", "alone")
+REPORT_FOLDER, RUN_LOG_NAME = "report", "run.jsonl"
+RESULT_STATUSES = ("ok", "failed", "skipped", "alone")
 """Status of lines that tell of an input."""
-MOST = 20_000
+MAX_REPORT_INPUTS = 20_000
 """Inputs whose results a report shows; of more it has the counts."""
-BLOCK = 2**16
+BLOCK_SIZE = 2**16
 Record = dict[str, Any]
 
 
-def read_lines(path: Path) -> Iterator[Record]:
+def read_records(path: Path) -> Iterator[Record]:
     """Yield the objects of a file of JSON lines; a last line that a killed run left torn is left out.
 
     Raises:
         InputError: the file cannot be read, or another line is no JSON object.
     """
     try:
-        file = open_bytes(path)
+        file = open_readable(path)
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
     with file:
         for number, line in enumerate(file, 1):
-            if line.strip() and (record := _record(path, number, line)):
+            if line.strip() and (record := _parse_record(path, number, line)):
                 yield record
 
 
-def _record(path: Path, number: int, line: bytes) -> Record | None:
+def _parse_record(path: Path, number: int, line: bytes) -> Record | None:
     try:
         record = json.loads(line)
     except (ValueError, RecursionError) as error:
@@ -50,15 +50,15 @@ def _record(path: Path, number: int, line: bytes) -> Record | None:
     return record
 
 
-def cut_torn_line(path: Path) -> None:
+def truncate_partial_line(path: Path) -> None:
     """Take away what a killed run left of its last line, so that another may follow."""
     if not path.is_file():
         return
     with open(path, "r+b") as file:
         place = file.seek(0, os.SEEK_END)
         while place:
-            file.seek(max(place - BLOCK, 0))
-            block = file.read(min(place, BLOCK))
+            file.seek(max(place - BLOCK_SIZE, 0))
+            block = file.read(min(place, BLOCK_SIZE))
             place -= len(block)
             if b"\n" in block:
                 place += block.rfind(b"\n") + 1
@@ -66,12 +66,12 @@ def cut_torn_line(path: Path) -> None:
         file.truncate(place)
 
 
-def input_of(record: Record) -> str:
+def input_name(record: Record) -> str:
     """Return the name of what a line tells of: its input, or the file that only one of two runs has."""
     return str(record.get("input", record.get("name")))
 
 
-def latest(records: Iterable[Record], most: int = MOST) -> list[Record]:
+def merge_runs(records: Iterable[Record], max_inputs: int = MAX_REPORT_INPUTS) -> list[Record]:
     """Return the lines of the last run, and of the runs before it those of inputs that it skipped or has not reached.
 
     Inputs that are gone when a run has come to its end are left out. Of inputs beyond the most a line of status
@@ -85,11 +85,11 @@ def latest(records: Iterable[Record], most: int = MOST) -> list[Record]:
     for record in records:
         if record["status"] == "run":
             reached, others, beyond = {}, [], Counter()
-        if record["status"] not in RESULTS:
+        if record["status"] not in RESULT_STATUSES:
             others.append(record)
             continue
-        name = input_of(record)
-        if name not in results and len(results) >= most:
+        name = input_name(record)
+        if name not in results and len(results) >= max_inputs:
             beyond[record["status"]] += name != last
             last = name
             continue
@@ -104,11 +104,11 @@ def latest(records: Iterable[Record], most: int = MOST) -> list[Record]:
     return others + [record for name, group in results.items() if name in reached or not ended for record in group]
 
 
-def saved_lines(directory: Path) -> Iterator[Record]:
+def records_from_npz(directory: Path) -> Iterator[Record]:
     """Yield a line for each map that a run saved as arrays.
 
     Raises:
         InputError: there is none, or one is damaged.
     """
-    for path in find_results(directory).values():
-        yield {"status": "ok", **read_record(path), "outputs": {"npz": str(path)}}
+    for path in find_saved_maps(directory).values():
+        yield {"status": "ok", **load_saved_metadata(path), "outputs": {"npz": str(path)}}

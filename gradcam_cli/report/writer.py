@@ -17,36 +17,38 @@ from types import TracebackType
 from gradcam_cli.console import log
 from gradcam_cli.errors import GradcamError, OutputError
 from gradcam_cli.pipeline.json_lines import SCHEMA_VERSION, versions
-from gradcam_cli.report.build import build_report, check_place
-from gradcam_cli.report.image_store import Album
-from gradcam_cli.report.run_log import Journal, kept_lines
-from gradcam_cli.report.run_records import FOLDER, LINES, Record, input_of, latest
+from gradcam_cli.report.build import build_report, check_not_foreign_page
+from gradcam_cli.report.image_store import ReportImages
+from gradcam_cli.report.run_log import RunLog, load_run_log
+from gradcam_cli.report.run_records import REPORT_FOLDER, RUN_LOG_NAME, Record, input_name, merge_runs
 
 
-class Recorder:
+class ReportWriter:
     """Take down a run; its report is written when the block ends. A run without a result leaves all as it was.
 
     Args:
         directory: of the report.
-        began: what the first line says of the run: `command`, `line`, `again`, `inputs`, `bounds`.
-        album: for the pictures.
+        start_record: what the first line says of the run: `command`, `line`, `again`, `inputs`, `bounds`.
+        report_images: for the pictures.
         resume: whether the lines of an earlier run stay, for the inputs that this one skips.
 
     Attributes:
-        end: what the last line says besides.
+        end_record: what the last line says besides.
 
     Raises:
         OutputError: the directory holds a page that is no report, or cannot be written to.
     """
 
-    def __init__(self, directory: Path, began: Record, album: Album, *, resume: bool = False) -> None:
-        check_place(directory)
-        self.directory, self.album = directory, album
-        self.end: Record = {}
-        self._began, self._resume = began, resume
-        self._journal = Journal(directory, resume=resume)
+    def __init__(
+        self, directory: Path, start_record: Record, report_images: ReportImages, *, resume: bool = False
+    ) -> None:
+        check_not_foreign_page(directory)
+        self.directory, self.images = directory, report_images
+        self.end_record: Record = {}
+        self._start_record, self._resume = start_record, resume
+        self._run_log = RunLog(directory, resume=resume)
 
-    def __enter__(self) -> Recorder:
+    def __enter__(self) -> ReportWriter:
         self._start = time.perf_counter()
         self._started = datetime.now(UTC).isoformat(timespec="seconds")
         return self
@@ -54,24 +56,24 @@ class Recorder:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._journal.begun:
+        if self._run_log.started:
             seconds = round(time.perf_counter() - self._start, 3)
             why = None if error is None else error.message if isinstance(error, GradcamError) else "interrupted"
-            self._put({"status": "end", **self.end, "seconds": seconds, "interrupted": why})
-            with self._plainly():
-                self._journal.close()
+            self._append({"status": "end", **self.end_record, "seconds": seconds, "interrupted": why})
+            with self._as_output_error():
+                self._run_log.close()
             log.info("report: %s", build_report(self.directory))
 
-    def told(self) -> set[str] | None:
+    def completed_inputs(self) -> set[str] | None:
         """Return the inputs that the report knows as done or skipped by earlier runs; None where none is resumed.
 
         Raises:
             InputError: its lines cannot be read.
         """
-        lines = kept_lines(self.directory) if self._resume else None
+        lines = load_run_log(self.directory) if self._resume else None
         if lines is None:
             return None
-        return {input_of(record) for record in latest(lines) if record["status"] in ("ok", "skipped")}
+        return {input_name(record) for record in merge_runs(lines) if record["status"] in ("ok", "skipped")}
 
     def write(self, *records: Record) -> None:
         """Append the lines of an input: all, or where the run is killed none.
@@ -81,19 +83,19 @@ class Recorder:
         """
         if not records:
             return
-        if not self._journal.begun:
-            self._put({"status": "run", **self._began, "started": self._started, "versions": versions()})
-        self._put(*records)
+        if not self._run_log.started:
+            self._append({"status": "run", **self._start_record, "started": self._started, "versions": versions()})
+        self._append(*records)
 
-    def _put(self, *records: Record) -> None:
+    def _append(self, *records: Record) -> None:
         lines = [json.dumps({"schema_version": SCHEMA_VERSION, **record}, allow_nan=False) for record in records]
-        with self._plainly():
-            self._journal.write(*(line.encode() for line in lines))
+        with self._as_output_error():
+            self._run_log.write(*(line.encode() for line in lines))
 
     @contextlib.contextmanager
-    def _plainly(self) -> Iterator[None]:
+    def _as_output_error(self) -> Iterator[None]:
         try:
             yield
         except OSError as error:
-            path = self.directory / FOLDER / LINES
+            path = self.directory / REPORT_FOLDER / RUN_LOG_NAME
             raise OutputError(f"{path} cannot be written: {error.strerror or error}") from error

@@ -13,7 +13,7 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 
-class Checksum:
+class LazySha256:
     """The SHA-256 of a file, read when it is first asked for, or from `start` on beside other work.
 
     Half a gigabyte takes a core a second, which nobody should wait for who does not ask.

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @contextlib.contextmanager
-def replacing(target: Path) -> Iterator[BinaryIO]:
+def atomic_write(target: Path) -> Iterator[BinaryIO]:
     """Open a new file that takes the target's place, at once, when the block ends well.
 
     Missing folders are made. If the block raises, the target is as it was and nothing is left behind.
@@ -45,9 +45,9 @@ def write_bytes(target: Path, data: bytes) -> None:
         OSError: it cannot be written.
     """
     if is_url(target):
-        remote.put(str(target), data)
+        remote.write(str(target), data)
         return
-    with replacing(target) as file:
+    with atomic_write(target) as file:
         file.write(data)
 
 
@@ -60,7 +60,7 @@ def read_bytes(path: Path) -> bytes:
     return remote.read(str(path)) if is_url(path) else path.read_bytes()
 
 
-def open_bytes(path: Path) -> BinaryIO:
+def open_readable(path: Path) -> BinaryIO:
     """Open a file to read it in any order; what is behind a URL is fetched whole.
 
     Raises:
@@ -79,7 +79,7 @@ def exists(path: Path) -> bool:
         return False
 
 
-def write(target: Path, data: bytes) -> Path:
+def write_output(target: Path, data: bytes) -> Path:
     """Write a file, replacing an older one at once.
 
     Raises:
@@ -99,7 +99,7 @@ except ImportError:  # Windows
 
 
 @contextlib.contextmanager
-def locked(target: Path) -> Iterator[None]:
+def file_lock(target: Path) -> Iterator[None]:
     """Let one process at a time make a file; where the system knows no such locks, all may.
 
     A lock whose file is gone when it is got belongs to another that is done, and is asked for again.

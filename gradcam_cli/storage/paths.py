@@ -13,15 +13,15 @@ from urllib.parse import unquote, urlsplit
 from gradcam_cli.errors import UsageError
 
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://.")  # one letter before the colon is a drive
-HTTP = ("http", "https")
+HTTP_PROTOCOLS = ("http", "https")
 EXTRAS = {
     **dict.fromkeys(["s3", "s3a"], "s3"),
     **dict.fromkeys(["gs", "gcs"], "gs"),
     **dict.fromkeys(["az", "abfs", "abfss", "adl"], "az"),
-    **dict.fromkeys(HTTP, "http"),
+    **dict.fromkeys(HTTP_PROTOCOLS, "http"),
 }
 """Extras of gradcam-cli that bring the packages of a protocol."""
-OPTIONS = {"use_listings_cache": False}
+FILESYSTEM_OPTIONS = {"use_listings_cache": False}
 """Of all file systems: what was listed an hour ago may be gone, and a million names need not be kept."""
 
 
@@ -36,7 +36,7 @@ def protocol_of(url: object) -> str:
     return found[1] if found else ""
 
 
-def place(name: str | os.PathLike[str]) -> Path:
+def as_path(name: str | os.PathLike[str]) -> Path:
     """Return a path of this machine, or for a URL a `upath.UPath`, which has the same methods.
 
     Raises:
@@ -44,14 +44,14 @@ def place(name: str | os.PathLike[str]) -> Path:
     """
     if not is_url(name):
         return Path(name)
-    check_protocol(protocol_of(name))
+    require_protocol(protocol_of(name))
     from upath import UPath
 
-    return cast(Path, UPath(str(name), **OPTIONS))
+    return cast(Path, UPath(str(name), **FILESYSTEM_OPTIONS))
 
 
 @cache
-def check_protocol(protocol: str) -> None:
+def require_protocol(protocol: str) -> None:
     """Check that the packages for a protocol are here.
 
     Raises:
@@ -76,24 +76,24 @@ def check_protocol(protocol: str) -> None:
         raise UsageError(f"{protocol}://: expected a protocol such as s3, gs, az or https") from error
 
 
-def name_of(name: str) -> str:
+def basename(name: str) -> str:
     """Return the last part of a path or URL; of an address of the web without its query."""
-    if protocol_of(name) in HTTP:
+    if protocol_of(name) in HTTP_PROTOCOLS:
         return unquote(posixpath.basename(urlsplit(name).path.rstrip("/"))) or "index"
     return posixpath.basename(name.rstrip("/")) if is_url(name) else Path(name).name
 
 
-def real(name: str | os.PathLike[str]) -> str:
+def canonical(name: str | os.PathLike[str]) -> str:
     """Return the one name of a place: a path without links, a URL as it is."""
     return str(name).rstrip("/") if is_url(name) else os.path.realpath(name)
 
 
-def join(folder: str, name: str) -> str:
+def join_path(folder: str, name: str) -> str:
     """Return the name of what is in a folder."""
     return f"{folder.rstrip('/')}/{name}" if is_url(folder) else os.path.join(folder, name)
 
 
-def relative(path: str, directory: Path) -> str:
+def relative_to(path: str, directory: Path) -> str:
     """Return where a file is as seen from a directory, with `/`; a URL of another place stays as it is."""
     if not (is_url(path) or is_url(directory)):
         return Path(os.path.relpath(path, directory)).as_posix()

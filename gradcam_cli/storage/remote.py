@@ -13,36 +13,36 @@ from typing import Any, TypeVar
 
 from gradcam_cli.console import log
 from gradcam_cli.errors import GradcamError
-from gradcam_cli.storage.paths import OPTIONS, check_protocol, protocol_of
+from gradcam_cli.storage.paths import FILESYSTEM_OPTIONS, protocol_of, require_protocol
 
 T = TypeVar("T")
-WAITS = (0.5, 1.0)
+RETRY_DELAYS = (0.5, 1.0)
 """Seconds before the second and the third attempt; there is no fourth."""
-LASTING = (
+PERMANENT_ERRORS = (
     *(FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError, FileExistsError),
     *(GradcamError, ImportError, NotImplementedError, TypeError, ValueError),
 )
 """Errors that will be the same in a second."""
 
 
-def retrying(work: Callable[[], T]) -> T:
+def with_retries(function: Callable[[], T]) -> T:
     """Do work over the network, up to three times; what will not pass by itself is raised at once."""
-    for wait in WAITS:
+    for wait in RETRY_DELAYS:
         try:
-            return work()
+            return function()
         except Exception as error:
-            if _lasts(error):
+            if _is_permanent(error):
                 raise
-            log.debug("trying again in %s s: %s", wait, _reason(error))
+            log.debug("trying again in %s s: %s", wait, _first_line(error))
         time.sleep(wait)
-    return work()
+    return function()
 
 
-def _lasts(error: Exception) -> bool:
+def _is_permanent(error: Exception) -> bool:
     found = (getattr(error, name, None) for name in ("status", "status_code", "code"))
     status = next((value for value in found if isinstance(value, int)), 0)
     refused = 400 <= status < 500 and status not in (408, 429)
-    return refused or isinstance(error, LASTING) or "Credentials" in type(error).__name__
+    return refused or isinstance(error, PERMANENT_ERRORS) or "Credentials" in type(error).__name__
 
 
 def read(url: str) -> bytes:
@@ -51,17 +51,17 @@ def read(url: str) -> bytes:
     Raises:
         OSError: they cannot be read; `strerror` is one line.
     """
-    data: bytes = _asked(url, lambda system, path: system.cat_file(path))
+    data: bytes = _call(url, lambda system, path: system.cat_file(path))
     return data
 
 
-def put(url: str, data: bytes) -> None:
+def write(url: str, data: bytes) -> None:
     """Write a file by one request of complete bytes: an object store shows an object whole or not at all.
 
     Raises:
         OSError: it cannot be written; `strerror` is one line.
     """
-    _asked(url, lambda system, path: system.pipe_file(path, data))
+    _call(url, lambda system, path: system.pipe_file(path, data))
 
 
 def exists(url: str) -> bool:
@@ -71,7 +71,7 @@ def exists(url: str) -> bool:
         OSError: that cannot be found out; `strerror` is one line.
     """
     try:
-        _asked(url, lambda system, path: system.info(path))
+        _call(url, lambda system, path: system.info(path))
     except FileNotFoundError:
         return False
     return True
@@ -83,7 +83,7 @@ def remove(url: str) -> None:
     Raises:
         OSError: it cannot be deleted; `strerror` is one line.
     """
-    _asked(url, lambda system, path: system.rm_file(path))
+    _call(url, lambda system, path: system.rm_file(path))
 
 
 def walk(url: str) -> Iterator[tuple[str, list[str], list[str]]]:
@@ -95,23 +95,23 @@ def walk(url: str) -> Iterator[tuple[str, list[str], list[str]]]:
         NotADirectoryError: the URL is that of a file.
         OSError: a folder cannot be listed; `strerror` is one line.
     """
-    folders, files = _asked(url, _list)
+    folders, files = _call(url, _list_folder)
     yield url, folders, files
     for name in folders:
         with contextlib.suppress(FileNotFoundError):  # gone since its name was read
             yield from walk(f"{url.rstrip('/')}/{name}")
 
 
-def names(url: str) -> list[str]:
+def list_files(url: str) -> list[str]:
     """Return the names of the files in a folder.
 
     Raises:
         OSError: it cannot be listed; `strerror` is one line.
     """
-    return _asked(url, _list)[1]
+    return _call(url, _list_folder)[1]
 
 
-def _list(system: Any, path: str) -> tuple[list[str], list[str]]:
+def _list_folder(system: Any, path: str) -> tuple[list[str], list[str]]:
     folders: list[str] = []
     files: list[str] = []
     own = path.strip("/")
@@ -124,11 +124,11 @@ def _list(system: Any, path: str) -> tuple[list[str], list[str]]:
     return folders, files
 
 
-def _asked(url: str, work: Callable[[Any, str], T]) -> T:
+def _call(url: str, function: Callable[[Any, str], T]) -> T:
     """Do work on a file system and a path in it; what goes wrong becomes an OSError with a sentence."""
     try:
         system = _file_system(_root(url), os.getpid())
-        return retrying(lambda: work(system, system._strip_protocol(url)))
+        return with_retries(lambda: function(system, system._strip_protocol(url)))
     except GradcamError:
         raise
     except FileNotFoundError as error:
@@ -138,7 +138,7 @@ def _asked(url: str, work: Callable[[Any, str], T]) -> T:
     except NotImplementedError as error:
         raise OSError(errno.ENOTSUP, f"{protocol_of(url)}:// does not allow this", url) from error
     except Exception as error:
-        raise OSError(errno.EIO, _reason(error), url) from error
+        raise OSError(errno.EIO, _first_line(error), url) from error
 
 
 def _root(url: str) -> str:
@@ -149,13 +149,13 @@ def _root(url: str) -> str:
 @lru_cache(maxsize=64)
 def _file_system(root: str, process: int) -> Any:
     """Return the file system of a store, one for all threads; after a fork the child needs its own."""
-    check_protocol(protocol_of(f"{root}/."))
+    require_protocol(protocol_of(f"{root}/."))
     from fsspec.core import url_to_fs
 
-    return url_to_fs(root, **OPTIONS)[0]
+    return url_to_fs(root, **FILESYSTEM_OPTIONS)[0]
 
 
-def _reason(error: Exception) -> str:
+def _first_line(error: Exception) -> str:
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return shorten(lines[0], 200, placeholder=" ...") if lines else type(error).__name__

@@ -64,7 +64,7 @@ def test_workers_read_and_draw(small, photo, monkeypatch, workers):
 
     for stage in ("see", "explain"):
         monkeypatch.setattr(stages, stage, watched(stage, getattr(stages, stage)))
-    monkeypatch.setattr(stages, "_score_batch", watched("score", stages._score_batch))
+    monkeypatch.setattr(stages, "_run_batch", watched("score", stages._run_batch))
     done = small(*[photo(f"{number}.png", seed=number) for number in range(9)], "--workers", workers, "--batch-size", 2)
     assert done.status == 0
     assert [line.split("/")[-1].split(":")[0] for line in done.lines] == [f"{number}.png" for number in range(9)]
@@ -85,9 +85,9 @@ def test_a_map_does_not_depend_on_workers(small, photo):
 def test_photos_wait_in_small_numbers(small, photo, monkeypatch):
     """Memory does not grow with the number of inputs: few photos are read before the first is done."""
     read, finished = [], []
-    own_read, own_explain = commands_run.read_photo, stages.explain
+    own_read, own_explain = commands_run.load_image, stages.make_explanations
     monkeypatch.setattr(commands_run, "read_photo", lambda *a: read.append(1) or own_read(*a))
-    monkeypatch.setattr(stages, "explain", lambda *a: finished.append(len(read)) or own_explain(*a))
+    monkeypatch.setattr(stages, "make_explanations", lambda *a: finished.append(len(read)) or own_explain(*a))
     assert small(*[photo()] * 60, "--workers", 2, "--batch-size", 4).status == 0
     most_waiting = max(count - place for place, count in enumerate(finished))
     assert most_waiting <= 3 * (4 + 2)

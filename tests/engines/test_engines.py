@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from gradcam_cli import load_model
-from gradcam_cli.engines.local import run_here
-from gradcam_cli.images.load import Photo, Unexplained
-from gradcam_cli.pipeline.config import Request
+from gradcam_cli.engines.local import run_local
+from gradcam_cli.images.load import LoadedImage, Unexplained
+from gradcam_cli.pipeline.config import ExplainConfig
 from gradcam_cli.pipeline.run import prepare_run
 
 
@@ -22,10 +22,10 @@ class Work:
     def read(self, job):
         if self.bad(job):
             return Unexplained(str(job), "bad")
-        return Photo(str(job), np.full((12, 12, 3), job % 256, np.uint8))
+        return LoadedImage(str(job), np.full((12, 12, 3), job % 256, np.uint8))
 
     def load(self):
-        return prepare_run(load_model(self.model, preprocessing="-1..1"), Request(batch_size=4))
+        return prepare_run(load_model(self.model, preprocess="-1..1"), ExplainConfig(batch_size=4))
 
     def finish(self, job, result):
         assert isinstance(result, Unexplained) if self.bad(job) else result[0].source == str(job)
@@ -41,16 +41,16 @@ def test_jobs_are_drawn_as_they_are_needed(model_file):
             drawn.append(number)
             yield number
 
-    with closing(run_here(endless(), Work(model_file), workers=2)) as finished:
+    with closing(run_local(endless(), Work(model_file), threads=2)) as finished:
         assert [next(finished) for _ in range(50)] == list(range(50))
     assert len(drawn) <= 50 + 3 * (4 + 2)
 
 
 @pytest.mark.parametrize("bad", [lambda job: job < 3, lambda job: job % 5 == 2, lambda job: job > 8])
 def test_failures_keep_their_place(model_file, bad):
-    assert list(run_here(range(11), Work(model_file, bad), workers=3)) == list(range(11))
+    assert list(run_local(range(11), Work(model_file, bad), threads=3)) == list(range(11))
 
 
 def test_no_photo_no_model():
     """Nothing is loaded where nothing can be read, or all is there already."""
-    assert list(run_here(range(5), Work(bad=lambda job: True), before_load=pytest.fail)) == list(range(5))
+    assert list(run_local(range(5), Work(bad=lambda job: True), before_load=pytest.fail)) == list(range(5))

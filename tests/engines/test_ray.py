@@ -18,7 +18,7 @@ import pytest
 ray = pytest.importorskip("ray", reason="the extra gradcam-cli[ray] is not installed")
 
 from gradcam_cli.engines import ray_engine  # noqa: E402
-from gradcam_cli.engines.ray_cluster import Cluster, _share  # noqa: E402
+from gradcam_cli.engines.ray_cluster import RayConfig, _allocate_actors  # noqa: E402
 from gradcam_cli.errors import UsageError  # noqa: E402
 
 PHOTOS, BATCH = 40, 4
@@ -178,13 +178,13 @@ def test_a_cluster_that_is_not_there(explain):
 def test_how_a_cluster_is_shared(there, asked, expected):
     """A worker a GPU, or one for two CPUs, and always a CPU left for reading and writing."""
     workers, cpus, gpus = expected
-    assert _share(there, Cluster(**asked)) == (workers, {"num_cpus": cpus, "num_gpus": gpus})
+    assert _allocate_actors(there, RayConfig(**asked)) == (workers, {"num_cpus": cpus, "num_gpus": gpus})
 
 
 @pytest.mark.parametrize("asked", [{"model_workers": 2}, {"worker_cpus": 2}, {"worker_gpus": 1}])
 def test_a_cluster_that_is_too_small(asked):
     with pytest.raises(UsageError, match="expected a cluster for"):
-        _share({"CPU": 2}, Cluster(**asked))
+        _allocate_actors({"CPU": 2}, RayConfig(**asked))
 
 
 @pytest.mark.parametrize("options", [("--address", "x"), ("--model-workers", 2), ("--worker-cpus", 1)])
@@ -207,10 +207,10 @@ def test_jobs_are_drawn_in_portions(monkeypatch):
     def stream(jobs, *_):
         return ({"item": pickle.dumps(job)} for job in jobs)
 
-    monkeypatch.setattr(ray_engine, "CHUNK", 10)
+    monkeypatch.setattr(ray_engine, "TASKS_PER_ACTOR", 10)
     monkeypatch.setattr(ray_engine, "connected", lambda cluster: nullcontext((2, {})))
-    monkeypatch.setattr(ray_engine, "_stream", stream)
-    finished = ray_engine.run_on_ray(endless(), None, Cluster())
+    monkeypatch.setattr(ray_engine, "_stream_results", stream)
+    finished = ray_engine.run_on_ray(endless(), None, RayConfig())
     assert [next(finished) for _ in range(20)] == list(range(20))
     assert len(drawn) == 20
     assert next(finished) == 20

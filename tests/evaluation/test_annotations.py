@@ -9,8 +9,8 @@ from PIL import Image
 from gradcam_cli.errors import InputError, UsageError
 from gradcam_cli.evaluation.annotations import read_annotations
 from gradcam_cli.evaluation.annotations.class_map import read_class_map
-from gradcam_cli.evaluation.annotations.masks import RLE, Annotation, region
-from gradcam_cli.evaluation.annotations.matching import by_photo, classes_of
+from gradcam_cli.evaluation.annotations.masks import RLE, Annotation, annotation_mask
+from gradcam_cli.evaluation.annotations.matching import index_by_image, match_categories
 from gradcam_cli.models.labels import Labels, imagenet_labels
 
 DOG = Annotation("val/a.jpg", "dog", None, (1, 2, 3, 4))
@@ -67,7 +67,7 @@ def write(tmp_path):
 def test_every_format_says_the_same_box(write, name, content, expected):
     """Columns 1 and 2 of rows 2 and 3: COCO writes x, y, width, height, VOC counts from 1 and includes the last."""
     assert read_annotations(write(name, content)) == [expected]
-    assert np.argwhere(region(expected, (9, 9))).tolist() == [[2, 1], [2, 2], [3, 1], [3, 2]]
+    assert np.argwhere(annotation_mask(expected, (9, 9))).tolist() == [[2, 1], [2, 2], [3, 1], [3, 2]]
 
 
 def test_directories_of_voc_are_read_in_order(write, tmp_path):
@@ -103,7 +103,7 @@ def test_crowds_empty_boxes_and_difficult_objects_are_left_out(write):
     ],
 )
 def test_outlines_are_read(write, segmentation, outline):
-    assert read_annotations(write("a.json", coco(segmentation=segmentation)))[0].outline == outline
+    assert read_annotations(write("a.json", coco(segmentation=segmentation)))[0].segmentation == outline
 
 
 @pytest.mark.parametrize(
@@ -120,29 +120,31 @@ def test_outlines_are_read(write, segmentation, outline):
 def test_compressed_counts_by_hand(write, text, size, counts):
     """Five bits a character, the lowest first; from the fourth count on the difference to the count before the last."""
     path = write("a.json", coco(segmentation={"size": size, "counts": text}))
-    assert read_annotations(path)[0].outline == RLE(tuple(size), counts)
+    assert read_annotations(path)[0].segmentation == RLE(tuple(size), counts)
 
 
 def test_masks_run_down_the_columns():
     """Two rows, three columns: one pixel outside, two inside, two outside, one inside, column after column."""
-    mask = region(thing(RLE((2, 3), [1, 2, 2, 1])), (2, 3))
+    mask = annotation_mask(thing(RLE((2, 3), [1, 2, 2, 1])), (2, 3))
     np.testing.assert_array_equal(mask, [[0, 1, 0], [1, 0, 1]])
     with pytest.raises(InputError, match="expected a mask of 2x3 pixels, got 3x2"):
-        region(thing(RLE((2, 3), [1, 2, 2, 1])), (3, 2))
+        annotation_mask(thing(RLE((2, 3), [1, 2, 2, 1])), (3, 2))
 
 
 def test_polygons_hold_the_pixels_whose_centres_they_hold():
     """A rectangle of whole pixels is exactly these; a second polygon is added; the box does not matter."""
-    mask = region(thing([[1, 0, 3, 0, 3, 2, 1, 2], [0, 2, 0.6, 2, 0.6, 3, 0, 3]]), (3, 4))
+    mask = annotation_mask(thing([[1, 0, 3, 0, 3, 2, 1, 2], [0, 2, 0.6, 2, 0.6, 3, 0, 3]]), (3, 4))
     np.testing.assert_array_equal(mask, [[0, 1, 1, 0], [0, 1, 1, 0], [1, 0, 0, 0]])
-    triangle = region(thing([[0, 0, 4.6, 0, 0, 4.6]]), (4, 4))
+    triangle = annotation_mask(thing([[0, 0, 4.6, 0, 0, 4.6]]), (4, 4))
     np.testing.assert_array_equal(triangle, np.tri(4)[::-1])
 
 
 @pytest.mark.parametrize("box", [(0.5, 1.5, 2.5, 3.4), (0.4, 1.1, 2.5, 3.5), (0, 1, 2, 3)])
 def test_boxes_hold_the_pixels_whose_centres_they_hold(box):
     """The centres of columns 0 and 1 are 0.5 and 1.5; the end is not included."""
-    np.testing.assert_array_equal(np.argwhere(region(thing(box=box), (5, 5))), [[1, 0], [1, 1], [2, 0], [2, 1]])
+    np.testing.assert_array_equal(
+        np.argwhere(annotation_mask(thing(box=box), (5, 5))), [[1, 0], [1, 1], [2, 0], [2, 1]]
+    )
 
 
 @pytest.mark.parametrize("far", [7, 1e5, 1e200])
@@ -150,8 +152,8 @@ def test_what_reaches_beyond_the_photo_is_clipped(far):
     """From the second column on, however far."""
     polygon = [1, -far, far, -far, far, far, 1, far]
     for annotation in (thing([polygon]), thing(box=(1, -far, far, far))):
-        np.testing.assert_array_equal(region(annotation, (2, 3)), [[0, 1, 1], [0, 1, 1]])
-    assert not region(thing(box=(far, 0, 2 * far, 9)), (2, 3)).any()
+        np.testing.assert_array_equal(annotation_mask(annotation, (2, 3)), [[0, 1, 1], [0, 1, 1]])
+    assert not annotation_mask(thing(box=(far, 0, 2 * far, 9)), (2, 3)).any()
 
 
 BROKEN_ENTRIES = [
@@ -308,7 +310,7 @@ def test_annotations_are_found_by_their_photo(photo, boxes):
         "new/d",
         "s/d.jpg",
     ]
-    find = by_photo(Annotation(file, "dog", None, (0, 0, x1, 1)) for x1, file in enumerate(files, 1))
+    find = index_by_image(Annotation(file, "dog", None, (0, 0, x1, 1)) for x1, file in enumerate(files, 1))
     assert [annotation.box[2] for annotation in find(photo)] == boxes
 
 
@@ -365,42 +367,42 @@ NAMES = Labels(("hot dog", "crane", "dog", "crane"), ("n1", "n2", "n3", "n4"))
     ],
 )
 def test_categories_mean_the_class_of_their_name(category, number, indices):
-    assert classes_of([(category, number)], NAMES, 4) == ({category: indices} if indices else {})
+    assert match_categories([(category, number)], NAMES, 4) == ({category: indices} if indices else {})
 
 
 def test_categories_of_one_name_mean_what_each_means():
-    assert classes_of([("crane", 3), ("crane", 1), ("dog", 9)], NAMES, 4) == {"crane": [1, 3], "dog": [2]}
-    assert classes_of([("crane", 3)], NAMES, 3) == {"crane": [1]}  # the model has no fourth class
+    assert match_categories([("crane", 3), ("crane", 1), ("dog", 9)], NAMES, 4) == {"crane": [1, 3], "dog": [2]}
+    assert match_categories([("crane", 3)], NAMES, 3) == {"crane": [1]}  # the model has no fourth class
 
 
 def test_without_names_numbers_count():
     categories = [("a", 0), ("b", 2), ("c", 3), ("d", -1), ("e", None)]
-    assert classes_of(categories, Labels(()), 3) == {"a": [0], "b": [2]}
+    assert match_categories(categories, Labels(()), 3) == {"a": [0], "b": [2]}
 
 
 def test_a_class_map_alone_decides():
     """Not the names and not the numbers; and what the map does not mention means nothing."""
     meant = {"bird": ["3", "hot dog", "1"], "dog": []}
-    assert classes_of([("bird", 0), ("dog", 2), ("crane", 1)], NAMES, 4, meant) == {"bird": [0, 1, 3]}
+    assert match_categories([("bird", 0), ("dog", 2), ("crane", 1)], NAMES, 4, meant) == {"bird": [0, 1, 3]}
 
 
 @pytest.mark.parametrize("request_", ["cat", "4", "crane", "top", "top2", "-1"])
 def test_class_maps_to_no_class(request_):
     """Unknown and ambiguous classes are said even for categories that do not occur; a rank is no class."""
     with pytest.raises(UsageError, match=r"class .*expected"):
-        classes_of([("dog", None)], NAMES, 4, {"other": [request_]})
+        match_categories([("dog", None)], NAMES, 4, {"other": [request_]})
 
 
 def test_real_outlines(data):
     """The outlines of 80 pets lie in their boxes and have their polygons' area, by the shoelace formula."""
     annotations = read_annotations(data / "images" / "pets.json")
     assert len(annotations) == 80
-    find = by_photo(annotations)
+    find = index_by_image(annotations)
     for annotation in annotations:
         path = data / "images" / "pets" / annotation.file
         with Image.open(path) as photo:
-            mask = region(annotation, (photo.height, photo.width))
-        x, y = np.array(annotation.outline[0]).reshape(-1, 2).T
+            mask = annotation_mask(annotation, (photo.height, photo.width))
+        x, y = np.array(annotation.segmentation[0]).reshape(-1, 2).T
         area = abs(x @ np.roll(y, 1) - y @ np.roll(x, 1)) / 2
         assert mask.sum() == pytest.approx(area, rel=0.02)
         rows, columns = mask.any(1).nonzero()[0], mask.any(0).nonzero()[0]
@@ -408,7 +410,7 @@ def test_real_outlines(data):
         assert x0 - 1 <= columns[0] <= columns[-1] < x1 + 1
         assert y0 - 1 <= rows[0] <= rows[-1] < y1 + 1
         assert find(str(path)) == [annotation]
-    meant = classes_of({(a.category, a.category_id) for a in annotations}, imagenet_labels(), 1000)
+    meant = match_categories({(a.category, a.category_id) for a in annotations}, imagenet_labels(), 1000)
     assert all(meant[annotation.category] == [annotation.category_id] for annotation in annotations)
 
 

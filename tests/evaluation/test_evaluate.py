@@ -8,11 +8,11 @@ from conftest import small_network
 
 from gradcam_cli import load_model
 from gradcam_cli.evaluation.annotations.masks import Annotation
-from gradcam_cli.evaluation.evaluate import Evaluation, Item, Protocol
+from gradcam_cli.evaluation.evaluate import EvaluationConfig, EvaluationItem, Evaluator
 from gradcam_cli.evaluation.metrics.registry import METRICS
-from gradcam_cli.evaluation.metrics.summary import summarise
-from gradcam_cli.images.load import Photo, Unexplained
-from gradcam_cli.pipeline.config import Request
+from gradcam_cli.evaluation.metrics.summary import summarize
+from gradcam_cli.images.load import LoadedImage, Unexplained
+from gradcam_cli.pipeline.config import ExplainConfig
 from gradcam_cli.pipeline.run import prepare_run
 
 PIXELS = [np.random.default_rng(seed).integers(0, 256, (12, 12, 3), np.uint8) for seed in range(5)]
@@ -20,16 +20,16 @@ PIXELS = [np.random.default_rng(seed).integers(0, 256, (12, 12, 3), np.uint8) fo
 
 @pytest.fixture(scope="module")
 def classifier():
-    return load_model(small_network(), preprocessing="-1..1")
+    return load_model(small_network(), preprocess="-1..1")
 
 
 def rows_of(classifier, items, methods=("gradcam", "random"), workers=2, classes=("top",), **protocol):
-    run = prepare_run(classifier, Request(layers=("conv2",), methods=methods, classes=classes, batch_size=2))
-    return list(Evaluation(run, Protocol(**{"metrics": list(METRICS), **protocol})).rows(items, workers))
+    run = prepare_run(classifier, ExplainConfig(layers=("conv2",), methods=methods, classes=classes, batch_size=2))
+    return list(Evaluator(run, EvaluationConfig(**{"metrics": list(METRICS), **protocol})).evaluate(items, workers))
 
 
 def photos():
-    return [Item(Photo(str(i), pixels)) for i, pixels in enumerate(PIXELS)]
+    return [EvaluationItem(LoadedImage(str(i), pixels)) for i, pixels in enumerate(PIXELS)]
 
 
 def probability(classifier, pictures, c):
@@ -41,13 +41,13 @@ def test_values_of_an_independent_program(classifier, base):
     """Drop, increase, deletion and insertion, computed photo by photo and pixel by pixel from the maps' cells."""
     steps = 7
     for i, (gradcam, _) in enumerate(rows_of(classifier, photos(), base=base, steps=steps)):
-        run = prepare_run(classifier, Request(layers=("conv2",), zoom_order=1))
+        run = prepare_run(classifier, ExplainConfig(layers=("conv2",), zoom_order=1))
         x = PIXELS[i].astype(np.float64)
         c = gradcam.identity["class_index"]
-        from gradcam_cli.pipeline.stages import explain_photos
+        from gradcam_cli.pipeline.stages import explain_images
 
-        ((record,),) = explain_photos(run, [Photo(str(i), PIXELS[i])])
-        L = record.map  # the photo has the size of the input
+        ((record,),) = explain_images(run, [LoadedImage(str(i), PIXELS[i])])
+        L = record.heatmap  # the photo has the size of the input
         y = probability(classifier, [x], c)[0]
         o = probability(classifier, [x * L[:, :, None]], c)[0]
         assert gradcam.values["drop"] == pytest.approx(max(0, y - o) / y, abs=1e-6)
@@ -81,13 +81,13 @@ def test_the_seed_is_of_the_noise(classifier):
 
 
 def test_failures_keep_their_place(classifier):
-    items = [photos()[0], Item(Unexplained("bad", "cannot be read")), photos()[1]]
+    items = [photos()[0], EvaluationItem(Unexplained("bad", "cannot be read")), photos()[1]]
     found = rows_of(classifier, items, metrics=["drop"])
     assert [isinstance(one, Unexplained) for one in found] == [False, True, False]
 
 
 def annotated(c, box=(0, 0, 6, 12), pixels=PIXELS[0], others=()):
-    return Item(Photo("a", pixels), (c, *others), (Annotation("a", "thing", None, box),))
+    return EvaluationItem(LoadedImage("a", pixels), (c, *others), (Annotation("a", "thing", None, box),))
 
 
 def test_the_annotated_class_is_explained(classifier):
@@ -134,7 +134,7 @@ def test_without_relu(classifier):
 
 def test_means_by_hand(classifier):
     rows = [row for found in rows_of(classifier, photos(), metrics=["drop", "pointing"]) for row in found]
-    gradcam, random = summarise(rows, ["drop", "pointing"])
+    gradcam, random = summarize(rows, ["drop", "pointing"])
     assert (gradcam["method"], gradcam["maps"], gradcam["baseline"]) == ("gradcam", 5, False)
     assert random["baseline"]
     assert gradcam["drop"] == pytest.approx(np.mean([row.values["drop"] for row in rows if row.method == "gradcam"]))

@@ -19,35 +19,35 @@ def test_average_drop_and_increase_by_hand():
     assert f.average_drop(0.8, 0.6) == pytest.approx(0.25)
     assert f.average_drop(0.5, 0.9) == 0
     assert f.average_drop(0.0, 0.0) == 0
-    assert f.increase(0.5, 0.51) == 1
-    assert f.increase(0.5, 0.5) == 0
-    np.testing.assert_allclose(f.masked(X, L)[:, :, 0], [[2, 40], [24, 0]])
+    assert f.increase_in_confidence(0.5, 0.51) == 1
+    assert f.increase_in_confidence(0.5, 0.5) == 0
+    np.testing.assert_allclose(f.mask_by_map(X, L)[:, :, 0], [[2, 40], [24, 0]])
 
 
 def test_order_by_hand():
     """From the largest value to the least, equal ones in reading order."""
-    np.testing.assert_array_equal(f.order(L), [1, 2, 0, 3])
-    np.testing.assert_array_equal(f.order(np.zeros((2, 2))), [0, 1, 2, 3])
+    np.testing.assert_array_equal(f.pixels_by_relevance(L), [1, 2, 0, 3])
+    np.testing.assert_array_equal(f.pixels_by_relevance(np.zeros((2, 2))), [0, 1, 2, 3])
 
 
 def test_deletion_by_hand():
     """40, 60, 20, 80 leave in the order of the map; the area is the trapezoids' over four steps."""
     curve = f.deletion(brightness, X, L, np.zeros_like(X), steps=4)
     expected = np.array([200, 160, 100, 80, 0]) / 4 / 255
-    np.testing.assert_allclose(curve.p, expected, rtol=1e-6)
-    assert curve.area == pytest.approx((expected[0] / 2 + expected[1:4].sum() + expected[4] / 2) / 4)
+    np.testing.assert_allclose(curve.probabilities, expected, rtol=1e-6)
+    assert curve.auc == pytest.approx((expected[0] / 2 + expected[1:4].sum() + expected[4] / 2) / 4)
 
 
 def test_insertion_by_hand():
     """40, 60, 20, 80 come back in the order of the map."""
     curve = f.insertion(brightness, X, L, np.zeros_like(X), steps=4)
-    np.testing.assert_allclose(curve.p, np.array([0, 40, 100, 120, 200]) / 4 / 255, rtol=1e-6)
+    np.testing.assert_allclose(curve.probabilities, np.array([0, 40, 100, 120, 200]) / 4 / 255, rtol=1e-6)
 
 
 def test_uneven_steps():
     """Three steps over four pixels: 1, 3 and 4 are exchanged, and both ends are reached."""
     curve = f.insertion(brightness, X, L, np.zeros_like(X), steps=3)
-    np.testing.assert_allclose(curve.p, np.array([0, 40, 120, 200]) / 4 / 255, rtol=1e-6)
+    np.testing.assert_allclose(curve.probabilities, np.array([0, 40, 120, 200]) / 4 / 255, rtol=1e-6)
 
 
 def test_the_best_and_the_worst_map():
@@ -55,18 +55,18 @@ def test_the_best_and_the_worst_map():
     x = np.random.default_rng(0).uniform(0, 255, (8, 8, 1)).astype(np.float32)
     best, worst = x[:, :, 0], -x[:, :, 0]
     black = np.zeros_like(x)
-    assert f.deletion(brightness, x, best, black).area < f.deletion(brightness, x, worst, black).area
-    assert f.insertion(brightness, x, best, black).area > f.insertion(brightness, x, worst, black).area
-    assert f.deletion(brightness, x, best, black).area == pytest.approx(f.insertion(brightness, x, worst, black).area)
+    assert f.deletion(brightness, x, best, black).auc < f.deletion(brightness, x, worst, black).auc
+    assert f.insertion(brightness, x, best, black).auc > f.insertion(brightness, x, worst, black).auc
+    assert f.deletion(brightness, x, best, black).auc == pytest.approx(f.insertion(brightness, x, worst, black).auc)
 
 
 def test_bases():
     """Mean keeps each colour's mean; blur keeps a flat picture, and nearly nothing of fine noise; black is zero."""
     x = np.random.default_rng(0).uniform(0, 255, (40, 60, 3)).astype(np.float32)
-    np.testing.assert_allclose(f.BASES["mean"](x)[7, 9], x.mean((0, 1)), rtol=1e-5)
-    assert f.BASES["blur"](x).std() < x.std() / 5
-    np.testing.assert_allclose(f.BASES["blur"](np.full_like(x, 77)), 77, rtol=1e-5)
-    assert not f.BASES["black"](x).any()
+    np.testing.assert_allclose(f.DELETION_BASELINES["mean"](x)[7, 9], x.mean((0, 1)), rtol=1e-5)
+    assert f.DELETION_BASELINES["blur"](x).std() < x.std() / 5
+    np.testing.assert_allclose(f.DELETION_BASELINES["blur"](np.full_like(x, 77)), 77, rtol=1e-5)
+    assert not f.DELETION_BASELINES["black"](x).any()
 
 
 class Silent:

@@ -2,14 +2,14 @@
 
 from xml.etree import ElementTree
 
-from gradcam_cli.evaluation.junit import Case, encode_junit
+from gradcam_cli.evaluation.junit import JUnitCase, encode_junit
 
 
 def test_cases_and_counts():
     cases = [
-        Case("photos", "a.jpg", output="pointing 1.0"),
-        Case("photos", '<b>&".jpg', error="cannot be read"),
-        Case("limits", "--fail-under pointing=0.9", failure="pointing: expected at least 0.9, got 0.5"),
+        JUnitCase("photos", "a.jpg", output="pointing 1.0"),
+        JUnitCase("photos", '<b>&".jpg', error="cannot be read"),
+        JUnitCase("limits", "--fail-under pointing=0.9", failure="pointing: expected at least 0.9, got 0.5"),
     ]
     root = ElementTree.fromstring(encode_junit("gradcam", cases))
     assert (root.attrib["tests"], root.attrib["failures"], root.attrib["errors"]) == ("3", "1", "1")
@@ -22,5 +22,5 @@ def test_cases_and_counts():
 
 def test_names_that_xml_cannot_hold():
     """Control characters and lone surrogates become replacement characters; the file stays readable."""
-    data = encode_junit("gradcam", [Case("photos", "a\x00\x1b\udce9.jpg", output="\x0b")])
+    data = encode_junit("gradcam", [JUnitCase("photos", "a\x00\x1b\udce9.jpg", output="\x0b")])
     assert ElementTree.fromstring(data)[0][0].attrib["name"] == "a\ufffd\ufffd\ufffd.jpg"

@@ -49,7 +49,7 @@ def test_directories_are_searched_through(tmp_path):
     touch(*(tmp_path / name for name in ("b10.jpg", "b2.JPG", "notes.txt", ".hidden.png", ".git/x.png", "sub/c.webp")))
     found = list(find_sources([str(tmp_path)]))
     assert names(found) == ["b2.JPG", "b10.jpg", "c.webp"]
-    assert found[-1].relative == Path("sub/c.webp")
+    assert found[-1].relative_path == Path("sub/c.webp")
 
 
 def test_own_results_are_not_explained_again(tmp_path):
@@ -60,7 +60,7 @@ def test_own_results_are_not_explained_again(tmp_path):
 def test_several_directories_keep_apart(tmp_path):
     touch(tmp_path / "a/x.png", tmp_path / "b/x.png")
     found = find_sources([str(tmp_path / "a"), str(tmp_path / "b")])
-    assert [source.relative for source in found] == [Path("a/x.png"), Path("b/x.png")]
+    assert [source.relative_path for source in found] == [Path("a/x.png"), Path("b/x.png")]
 
 
 def test_files_asked_for_by_name_come_whatever_they_are_called(tmp_path):

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from gradcam_cli.methods import perturbation, pixel_gradients
-from gradcam_cli.methods.cam import Cam, weighted
-from gradcam_cli.methods.perturbation import Question
+from gradcam_cli.methods.cam import Cam, weighted_sum
+from gradcam_cli.methods.perturbation import AttributionInputs
 from gradcam_cli.methods.registry import METHODS, names_of_kind
 
 
@@ -48,7 +48,7 @@ def question(shape=(6, 6, 3), plane=(6, 6, 2), c=1):
     rng = np.random.default_rng(3)
     A = rng.uniform(0, 2, plane).astype(np.float32)
     dA = rng.normal(0.2, 1, plane).astype(np.float32)
-    return Question(rng.normal(size=shape).astype(np.float32), np.full(shape, -1, np.float32), A, dA, c)
+    return AttributionInputs(rng.normal(size=shape).astype(np.float32), np.full(shape, -1, np.float32), A, dA, c)
 
 
 def relative(got, expected):
@@ -67,7 +67,7 @@ def test_scorecam():
         C.append((network.W[1] * q.x * H[:, :, None]).sum())
     weights = np.exp(C) / np.exp(C).sum()
     np.testing.assert_allclose(cam.alpha, weights, rtol=1e-4)
-    np.testing.assert_allclose(cam.L, weights[0] * q.A[..., 0] + weights[1] * q.A[..., 1], rtol=1e-4)
+    np.testing.assert_allclose(cam.map, weights[0] * q.A[..., 0] + weights[1] * q.A[..., 1], rtol=1e-4)
 
 
 def test_scorecam_computes_dead_channels_once():
@@ -111,16 +111,16 @@ def test_ablationcam_asks_once_a_living_channel():
 def test_saliency_is_the_largest_absolute_gradient():
     q = question()
     network = Linear(q.x.shape)
-    np.testing.assert_array_equal(pixel_gradients.saliency(network, q).L, np.abs(network.W[1]).max(-1))
+    np.testing.assert_array_equal(pixel_gradients.saliency(network, q).map, np.abs(network.W[1]).max(-1))
 
 
 def test_smoothgrad():
     """The mean gradient of noisy inputs: exactly W for a linear score, x within the noise of the mean for x^2/2."""
     q = question((20, 20, 3))
     network = Linear(q.x.shape)
-    np.testing.assert_allclose(pixel_gradients.smoothgrad(network, q).L, np.abs(network.W[1]).max(-1), rtol=1e-6)
+    np.testing.assert_allclose(pixel_gradients.smoothgrad(network, q).map, np.abs(network.W[1]).max(-1), rtol=1e-6)
     sigma = 0.15 * np.ptp(q.x)
-    noise = pixel_gradients.smoothgrad(Square(q.x.shape), q._replace(x=q.x * [1, 0, 0])).L - np.abs(q.x[..., 0])
+    noise = pixel_gradients.smoothgrad(Square(q.x.shape), q._replace(x=q.x * [1, 0, 0])).map - np.abs(q.x[..., 0])
     assert 0 < np.abs(noise).mean() < 2 * sigma / 5
 
 
@@ -128,10 +128,10 @@ def test_integrated_gradients_are_complete():
     """For x^2/2 the integral is (x^2 - x'^2)/2, and the attributions of all pixels sum to y(x) - y(x')."""
     q = question()
     expected = (q.x**2 - q.black**2) / 2
-    L = pixel_gradients.integrated_gradients(Square(q.x.shape), q).L
+    L = pixel_gradients.integrated_gradients(Square(q.x.shape), q).map
     np.testing.assert_allclose(L, np.maximum(expected.sum(-1), 0), rtol=1e-4, atol=1e-4)
     bright = q._replace(x=np.abs(q.x) + 2)
-    L = pixel_gradients.integrated_gradients(Square(q.x.shape), bright).L
+    L = pixel_gradients.integrated_gradients(Square(q.x.shape), bright).map
     assert L.sum() == pytest.approx(((bright.x**2).sum() - (q.black**2).sum()) / 2, rel=1e-4)
 
 
@@ -140,7 +140,7 @@ def test_guided_gradcam_is_the_product():
     network = Linear(q.x.shape)
     alpha = q.dA.mean((0, 1))
     expected = np.maximum(network.W[1], 0).max(-1) * np.maximum(q.A @ alpha, 0)
-    assert relative(pixel_gradients.guided_gradcam(network, q).L, expected) < 1e-6
+    assert relative(pixel_gradients.guided_gradcam(network, q).map, expected) < 1e-6
 
 
 def test_occlusion_pixel_by_pixel():
@@ -148,7 +148,7 @@ def test_occlusion_pixel_by_pixel():
     q = question((7, 7, 3))
     network = Linear(q.x.shape)
     expected = np.maximum((network.W[1] * (q.x - q.black)).sum(-1), 0)
-    assert relative(perturbation.occlusion(network, q).L, expected) < 1e-5
+    assert relative(perturbation.occlusion(network, q).map, expected) < 1e-5
 
 
 def test_occlusion_averages_over_the_patches():
@@ -157,7 +157,7 @@ def test_occlusion_averages_over_the_patches():
     network = Linear(q.x.shape)
     lost = (network.W[1] * (q.x - q.black)).sum(-1)
     patches = lost[:-1, :-1] + lost[1:, :-1] + lost[:-1, 1:] + lost[1:, 1:]
-    L = perturbation.occlusion(network, q).L
+    L = perturbation.occlusion(network, q).map
     assert L[0, 0] == pytest.approx(max(patches[0, 0], 0), rel=1e-4)
     assert L[5, 5] == pytest.approx(max(patches[4:6, 4:6].mean(), 0), rel=1e-4, abs=1e-6)
     assert network.asked == 1 + 13 * 13
@@ -167,7 +167,7 @@ def test_occlusion_averages_over_the_patches():
 def test_the_arguments_are_left_alone(name):
     q = question((14, 14, 3), (14, 14, 2))
     before = [part.copy() for part in q[:4]]
-    L = METHODS[name].function(Linear(q.x.shape), q).L
+    L = METHODS[name].function(Linear(q.x.shape), q).map
     assert L.shape == (14, 14)
     assert (L >= 0).all()
     for part, kept in zip(q[:4], before, strict=True):
@@ -182,15 +182,15 @@ WRONG = {
 
 def test_wrong_formulas_fail(monkeypatch):
     """Scores not normalised, ablations of the wrong sign, a mean for a maximum, the integral of another gradient."""
-    own = weighted
+    own = weighted_sum
     for name, wrong in WRONG.items():
         monkeypatch.setattr(perturbation, "weighted", lambda A, alpha, wrong=wrong: own(A, wrong(None, alpha)))
         with pytest.raises(AssertionError):
             globals()[f"test_{name}"]()
-    monkeypatch.setattr(pixel_gradients, "_pixels", lambda g: Cam(None, np.abs(g).mean(2)))
+    monkeypatch.setattr(pixel_gradients, "_max_abs_over_channels", lambda g: Cam(None, np.abs(g).mean(2)))
     with pytest.raises(AssertionError):
         test_saliency_is_the_largest_absolute_gradient()
-    monkeypatch.setattr(pixel_gradients, "STEPS", 1)
+    monkeypatch.setattr(pixel_gradients, "IG_STEPS", 1)
     monkeypatch.setattr(Square, "gradients", lambda self, x, c: x**2)
     with pytest.raises(AssertionError):
         test_integrated_gradients_are_complete()

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gradcam_cli.methods.cam import Cam, eigencam, gradcam, why_zero
+from gradcam_cli.methods.cam import Cam, eigencam, gradcam, zero_reason
 from gradcam_cli.methods.registry import METHODS, names_of_kind
 
 # Two channels on a 2x2 plane, and the gradient of the score with respect to them.
@@ -40,7 +40,7 @@ BY_HAND = {
 def check(name, method):
     expected_alpha, expected_L = BY_HAND[name]
     made = method(A, dA)
-    alpha, L = (made.alpha, made.L) if isinstance(made, Cam) else made
+    alpha, L = (made.alpha, made.map) if isinstance(made, Cam) else made
     assert (alpha is None) == (expected_alpha is None)
     if alpha is not None:
         np.testing.assert_allclose(alpha, expected_alpha, rtol=1e-6)
@@ -114,7 +114,7 @@ def test_every_method_has_a_wrong_formula():
 def test_eigencam_is_positive_for_negative_activations():
     """The sign that the decomposition leaves open is chosen so that the sum of A V_1 is positive."""
     for sign in (1, -1):
-        np.testing.assert_allclose(eigencam(sign * A, dA).L, BY_HAND["eigencam"][1], rtol=1e-6)
+        np.testing.assert_allclose(eigencam(sign * A, dA).map, BY_HAND["eigencam"][1], rtol=1e-6)
 
 
 def test_gradcam_plus_plus_takes_scores_of_any_size():
@@ -122,7 +122,7 @@ def test_gradcam_plus_plus_takes_scores_of_any_size():
     for scale in (1e-20, 1e10):
         made = METHODS["gradcam++"].function(A, scale * dA.astype(np.float64))
         assert np.isfinite(made.alpha).all()
-        assert np.isfinite(made.L).all()
+        assert np.isfinite(made.map).all()
 
 
 @pytest.mark.parametrize("name", names_of_kind("cam", "baseline"))
@@ -130,7 +130,7 @@ def test_nothing_in_nothing_out(name):
     """No division by zero: dead activations and missing gradients give zeros, never NaN; baselines do not care."""
     zeros = np.zeros((2, 2, 3), np.float32)
     for A_, dA_ in ((zeros, zeros), (zeros, zeros + 1), (zeros + 1, zeros)):
-        L = METHODS[name].function(A_, dA_).L
+        L = METHODS[name].function(A_, dA_).map
         assert np.isfinite(L).all()
         if METHODS[name].kind == "cam" and not (name == "eigencam" and A_.any()):
             assert not L.any()
@@ -139,11 +139,11 @@ def test_nothing_in_nothing_out(name):
 def test_random_is_uniform_and_repeatable():
     """Cells from 0 to 1 with mean 1/2 and variance 1/12; the same for the same activations, others for others."""
     plane = np.ones((200, 200, 1), np.float32)
-    L = METHODS["random"].function(plane, plane).L
+    L = METHODS["random"].function(plane, plane).map
     assert L.mean() == pytest.approx(0.5, abs=0.01)
     assert L.var() == pytest.approx(1 / 12, abs=0.002)
-    np.testing.assert_array_equal(L, METHODS["random"].function(plane, -plane).L)
-    assert not np.allclose(L, METHODS["random"].function(2 * plane, plane).L)
+    np.testing.assert_array_equal(L, METHODS["random"].function(plane, -plane).map)
+    assert not np.allclose(L, METHODS["random"].function(2 * plane, plane).map)
 
 
 def test_centre_and_whole_by_hand():
@@ -151,9 +151,9 @@ def test_centre_and_whole_by_hand():
     plane = np.zeros((3, 2, 1), np.float32)
     edge, middle = np.exp(-4.5 * (4 / 9 + 1 / 4)), np.exp(-4.5 / 4)
     np.testing.assert_allclose(
-        METHODS["centre"].function(plane, plane).L, [[edge] * 2, [middle] * 2, [edge] * 2], rtol=1e-6
+        METHODS["centre"].function(plane, plane).map, [[edge] * 2, [middle] * 2, [edge] * 2], rtol=1e-6
     )
-    np.testing.assert_array_equal(METHODS["whole"].function(plane, plane).L, np.ones((3, 2)))
+    np.testing.assert_array_equal(METHODS["whole"].function(plane, plane).map, np.ones((3, 2)))
 
 
 def test_arguments_are_left_alone():
@@ -173,5 +173,5 @@ def test_arguments_are_left_alone():
 )
 def test_zero_maps_say_why(A, dA, reason):
     """A map of zeros comes with its reason, a map of anything else with none."""
-    assert reason in why_zero(A, dA, gradcam(A, dA))
-    assert why_zero(np.ones((2, 2, 1)), np.ones((2, 2, 1)), gradcam(np.ones((2, 2, 1)), np.ones((2, 2, 1)))) is None
+    assert reason in zero_reason(A, dA, gradcam(A, dA))
+    assert zero_reason(np.ones((2, 2, 1)), np.ones((2, 2, 1)), gradcam(np.ones((2, 2, 1)), np.ones((2, 2, 1)))) is None

@@ -9,23 +9,23 @@ from conftest import small_network
 
 from gradcam_cli import load_model
 from gradcam_cli.errors import UsageError
-from gradcam_cli.images.load import Photo
+from gradcam_cli.images.load import LoadedImage
 from gradcam_cli.methods import registry
-from gradcam_cli.pipeline.config import Request
+from gradcam_cli.pipeline.config import ExplainConfig
 from gradcam_cli.pipeline.run import prepare_run
-from gradcam_cli.pipeline.stages import explain_photos
+from gradcam_cli.pipeline.stages import explain_images
 
 PIXELS = np.random.default_rng(1).integers(0, 256, (12, 12, 3), np.uint8)
 
 
 @pytest.fixture(scope="module")
 def classifier():
-    return load_model(small_network(), preprocessing="-1..1")
+    return load_model(small_network(), preprocess="-1..1")
 
 
 def explained(classifier, **request):
-    run = prepare_run(classifier, Request(layers=("conv2",), classes=(1,), zoom_order=0, **request))
-    (records,) = explain_photos(run, [Photo("photo", PIXELS)])
+    run = prepare_run(classifier, ExplainConfig(layers=("conv2",), classes=(1,), zoom_order=0, **request))
+    (records,) = explain_images(run, [LoadedImage("photo", PIXELS)])
     return records
 
 
@@ -56,10 +56,12 @@ def test_all_methods_in_one_run(run, photo, model_file):
 
 def test_methods_of_the_gradient_share_one_pass(classifier):
     """Seven methods, one forward pass; the network is not asked again."""
-    prepared = prepare_run(classifier, Request(layers=("conv2",), methods=registry.names_of_kind("cam", "baseline")))
-    passes, own = [], prepared.network
+    prepared = prepare_run(
+        classifier, ExplainConfig(layers=("conv2",), methods=registry.names_of_kind("cam", "baseline"))
+    )
+    passes, own = [], prepared.gradient_function
     object.__setattr__(prepared, "network", lambda *given: passes.append(1) or own(*given))
-    (records,) = explain_photos(prepared, [Photo("photo", PIXELS)])
+    (records,) = explain_images(prepared, [LoadedImage("photo", PIXELS)])
     assert [record.method for record in records] == list(registry.names_of_kind("cam", "baseline"))
     assert len(passes) == 1
 
@@ -76,7 +78,7 @@ def test_counterfactual_negates_the_gradient(classifier):
 
 def test_counterfactuals_are_of_gradients(run, photo):
     with pytest.raises(UsageError, match="got eigencam"):
-        registry.check_counterfactual(["gradcam", "eigencam"])
+        registry.require_counterfactual(["gradcam", "eigencam"])
     done = run(photo(), "--method", "scorecam", "--counterfactual", "--model", "mini")
     assert done.status == 2
     assert "expected methods that use the gradient" in done.stderr

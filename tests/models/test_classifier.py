@@ -11,7 +11,7 @@ from conftest import small_network
 from keras import layers as L  # noqa: N812
 
 from gradcam_cli.errors import ModelError, UsageError, WeightsError
-from gradcam_cli.models.catalog import applications, find_application, is_model_path
+from gradcam_cli.models.catalog import catalog, find_spec, is_model_path
 from gradcam_cli.models.classifier import load_model
 
 
@@ -35,9 +35,9 @@ def mobilenet(tmp_path_factory):
 
 def test_names_however_they_are_spelt():
     for name in ("vgg19", "VGG19", "Vgg-19", "vgg_19"):
-        assert find_application(name).function == "VGG19"
-    assert find_application("EfficientNetV2-B0").size == 224
-    assert find_application("vgg") is None
+        assert find_spec(name).keras_function == "VGG19"
+    assert find_spec("EfficientNetV2-B0").input_size == 224
+    assert find_spec("vgg") is None
 
 
 def test_files_are_told_from_names(tmp_path, monkeypatch):
@@ -57,7 +57,7 @@ def test_an_application_with_a_weight_file(mobilenet):
     classifier = load_model("mobilenetv2", weights=str(path))
     x = np.random.default_rng(0).uniform(-1, 1, (1, 224, 224, 3)).astype(np.float32)
     np.testing.assert_allclose(classifier.model(x), model(x), rtol=1e-4)
-    assert (classifier.name, classifier.preprocessing, classifier.input_shape) == ("mobilenetv2", "tf", (224, 224, 3))
+    assert (classifier.name, classifier.preprocess_mode, classifier.input_shape) == ("mobilenetv2", "tf", (224, 224, 3))
     assert classifier.labels.names[281] == "tabby"
     assert classifier.weights == "mobilenet.h5"
     assert len(classifier.weights_hash.result()) == 64
@@ -76,7 +76,7 @@ def test_no_weights_are_drawn_to_be_replaced(mobilenet, model_file, monkeypatch)
     for initialiser in (keras.initializers.GlorotUniform, keras.initializers.VarianceScaling, keras.initializers.Ones):
         monkeypatch.setattr(initialiser, "__call__", Refusing.__call__)
     load_model("mobilenetv2", weights=str(path))
-    load_model(model_file, preprocessing="none")
+    load_model(model_file, preprocess="none")
     with pytest.raises(AssertionError):
         keras.layers.Dense(3).build((None, 2))
 
@@ -102,7 +102,7 @@ def test_layers_of_other_makers_are_initialised(tmp_path):
     """What such a layer does not read from the file has its own initial value, not what lay in memory."""
     model = keras.Sequential([keras.Input((4, 4, 3)), L.Conv2D(2, 3), Forgetful(), L.Flatten(), L.Dense(2)])
     model.save(tmp_path / "forgetful.keras")
-    loaded = load_model(tmp_path / "forgetful.keras", preprocessing="none").model
+    loaded = load_model(tmp_path / "forgetful.keras", preprocess="none").model
     x = np.random.default_rng(0).uniform(-1, 1, (2, 4, 4, 3)).astype(np.float32)
     np.testing.assert_array_equal(loaded(x), model(x))
 
@@ -152,7 +152,7 @@ def test_model_files(tmp_path, suffix):
     model = small_network()
     path = tmp_path / f"net{suffix}"
     model.save(path)
-    classifier = load_model(path, preprocessing="-1..1")
+    classifier = load_model(path, preprocess="-1..1")
     x = np.zeros((1, 12, 12, 3), np.float32)
     np.testing.assert_allclose(classifier.model(x), model(x), rtol=1e-5)
     assert (classifier.name, classifier.class_count, classifier.input_shape) == ("net", 3, (12, 12, 3))
@@ -163,7 +163,7 @@ def test_weights_into_a_model_file(tmp_path, model_file):
     other = small_network()
     other.layers[-1].bias.assign([1, 2, 3])
     other.save_weights(tmp_path / "other.weights.h5")
-    classifier = load_model(model_file, weights=str(tmp_path / "other.weights.h5"), preprocessing="none")
+    classifier = load_model(model_file, weights=str(tmp_path / "other.weights.h5"), preprocess="none")
     np.testing.assert_array_equal(classifier.model.layers[-1].bias, [1, 2, 3])
     with pytest.raises(WeightsError, match="does not fit the model"):
         load_model(model_file, weights=str(_empty_h5(tmp_path)))
@@ -180,10 +180,10 @@ def test_code_in_a_model_file_is_not_run(tmp_path, monkeypatch, suffix):
     model.save(path)
     trace.unlink(missing_ok=True)
     with pytest.raises(ModelError, match="carries code of its own") as caught:
-        load_model(path, preprocessing="none")
+        load_model(path, preprocess="none")
     assert "--allow-unsafe-model" in caught.value.hint
     assert not trace.exists()
-    load_model(path, preprocessing="none", allow_unsafe=True).model(np.zeros((1, 8, 8, 3)))
+    load_model(path, preprocess="none", allow_unsafe=True).model(np.zeros((1, 8, 8, 3)))
     assert trace.exists()
 
 
@@ -221,8 +221,8 @@ def convolutional(*first, size=(20, 20, 3), name=None):
 
 
 def test_input_sizes():
-    assert load_model(convolutional(size=(None, None, 3)), preprocessing="none").input_shape == (224, 224, 3)
-    free = load_model(convolutional(size=(None, None, 1)), preprocessing="none", input_size=(30, 40))
+    assert load_model(convolutional(size=(None, None, 3)), preprocess="none").input_shape == (224, 224, 3)
+    free = load_model(convolutional(size=(None, None, 1)), preprocess="none", input_size=(30, 40))
     assert free.input_shape == (30, 40, 1)
     with pytest.raises(UsageError, match="takes 20x20"):
         load_model(convolutional(), input_size=(30, 30))
@@ -237,22 +237,22 @@ def test_input_sizes():
 
 def test_preprocessing_is_found_out(caplog):
     """Models that scale their input get pixels; applications their own way; others 0..1, with a note."""
-    assert load_model(convolutional(L.Rescaling(1 / 127.5, -1))).preprocessing == "none"
+    assert load_model(convolutional(L.Rescaling(1 / 127.5, -1))).preprocess_mode == "none"
     inner = keras.applications.MobileNetV2(weights=None, include_top=False, input_shape=(96, 96, 3))
     holding = keras.Sequential([keras.Input((96, 96, 3)), inner, L.GlobalAveragePooling2D(), L.Dense(4)])
-    assert load_model(holding).preprocessing == "tf"
+    assert load_model(holding).preprocess_mode == "tf"
     assert not caplog.records
-    assert load_model(convolutional()).preprocessing == "0..1"
+    assert load_model(convolutional()).preprocess_mode == "0..1"
     assert "--preprocess" in caplog.records[-1].getMessage()
     x = keras.Input((20, 20, 3))
     inside = keras.applications.mobilenet_v2.preprocess_input(x)
     scaled = keras.Model(x, L.Dense(2)(L.GlobalAveragePooling2D()(L.Conv2D(2, 3)(inside))))
-    assert load_model(scaled).preprocessing == "none"
+    assert load_model(scaled).preprocess_mode == "none"
 
 
 def test_labels_must_be_as_many_as_classes(tmp_path, model_file):
     (tmp_path / "names").write_text("a\nb\nc\n")
-    assert load_model(model_file, labels=tmp_path / "names", preprocessing="none").labels.names == ("a", "b", "c")
+    assert load_model(model_file, labels=tmp_path / "names", preprocess="none").labels.names == ("a", "b", "c")
     (tmp_path / "names").write_text("a\nb\n")
     with pytest.raises(UsageError, match="expected 3 names, one a class, got 2"):
         load_model(model_file, labels=tmp_path / "names")
@@ -263,5 +263,5 @@ def test_the_table_of_applications_is_complete():
     import inspect
 
     functions = {name for name, value in vars(keras.applications).items() if inspect.isfunction(value)}
-    assert {application.function for application in applications().values() if not application.built_in} == functions
-    assert applications()["vgg19"].parameters == 143_667_240
+    assert {application.keras_function for application in catalog().values() if not application.built_in} == functions
+    assert catalog()["vgg19"].num_params == 143_667_240

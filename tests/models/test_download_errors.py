@@ -14,8 +14,8 @@ import pytest
 
 from gradcam_cli.errors import WeightsError
 from gradcam_cli.models import weights
-from gradcam_cli.models.catalog import applications
-from gradcam_cli.models.weights import cache_directory, obtain_weights
+from gradcam_cli.models.catalog import catalog
+from gradcam_cli.models.weights import cache_directory, ensure_weights
 
 CONTENT = bytes(range(256)) * 1000
 WHOLE = b"HTTP/1.1 200 OK\r\nContent-Length: 256000\r\n\r\n" + CONTENT
@@ -28,7 +28,7 @@ def _empty_cache(monkeypatch, tmp_path):
 
 @pytest.fixture
 def application():
-    return applications()["vgg19"]._replace(file="tiny.h5", hash=hashlib.md5(CONTENT).hexdigest())
+    return catalog()["vgg19"]._replace(weights_file="tiny.h5", hash=hashlib.md5(CONTENT).hexdigest())
 
 
 @pytest.fixture
@@ -97,11 +97,11 @@ def test_no_bad_file_is_kept(application, server, answer, tried):
     tried("downloads that go wrong")
     server.pieces = (answer,)
     with pytest.raises(WeightsError) as caught:
-        obtain_weights(application)
+        ensure_weights(application)
     assert "\n" not in caught.value.message
     assert in_cache() == []
     server.pieces = (WHOLE,)
-    assert obtain_weights(application).read_bytes() == CONTENT
+    assert ensure_weights(application).read_bytes() == CONTENT
     assert in_cache() == ["tiny.h5"]
 
 
@@ -111,7 +111,7 @@ def test_a_trickle_is_given_up(application, server, monkeypatch):
     server.pieces = (HEAD + b"Content-Length: 256000\r\n\r\n", *(b"x", 0.05) * 100)
     start = time.monotonic()
     with pytest.raises(WeightsError, match="too slow"):
-        obtain_weights(application)
+        ensure_weights(application)
     assert time.monotonic() - start < 3
     assert in_cache() == []
 
@@ -120,7 +120,7 @@ def test_silence_in_the_middle(application, server, monkeypatch):
     monkeypatch.setattr(weights, "TIMEOUT", 0.3)
     server.pieces = (WHOLE[:9000], 2.0)
     with pytest.raises(WeightsError, match="timed out"):
-        obtain_weights(application)
+        ensure_weights(application)
     assert in_cache() == []
 
 
@@ -128,7 +128,7 @@ def test_a_stream_without_end_does_not_fill_the_disk(application, server):
     """Twice the size that is known is enough."""
     server.pieces = (HEAD + b"\r\n", *[bytes(1 << 20)] * 4)
     with pytest.raises(WeightsError, match="expected at most 2,097,152 bytes, got more"):
-        obtain_weights(application._replace(parameters=250_000))
+        ensure_weights(application._replace(parameters=250_000))
     assert in_cache() == []
 
 
@@ -161,7 +161,7 @@ def test_a_full_disk(application, server, monkeypatch, number):
 
     monkeypatch.setattr("builtins.open", full)
     with pytest.raises(WeightsError, match=os.strerror(number)) as caught:
-        obtain_weights(application)
+        ensure_weights(application)
     assert (str(cache_directory()) in caught.value.message) == (number != errno.EIO)
     assert in_cache() == []
 
@@ -171,7 +171,7 @@ def test_a_home_that_cannot_be_written(application, server, monkeypatch, tmp_pat
     (tmp_path / "file").touch()
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "file"))
     with pytest.raises(WeightsError, match=r"cannot be fetched to .*: Not a directory") as caught:
-        obtain_weights(application)
+        ensure_weights(application)
     assert "$GRADCAM_WEIGHTS" in caught.value.hint
     assert server.asked == 0
 
@@ -180,7 +180,7 @@ def test_a_home_that_cannot_be_written(application, server, monkeypatch, tmp_pat
 
     monkeypatch.setattr(Path, "mkdir", closed)
     with pytest.raises(WeightsError, match=r"cannot be fetched to .*: Permission denied"):
-        obtain_weights(application)
+        ensure_weights(application)
 
 
 FETCH = f"""
@@ -210,4 +210,4 @@ def test_one_that_is_killed_holds_up_nobody(application, server):
     started.kill()
     started.wait()
     server.pieces = (WHOLE,)
-    assert obtain_weights(application).read_bytes() == CONTENT
+    assert ensure_weights(application).read_bytes() == CONTENT

@@ -10,7 +10,7 @@ ANIMALS = Labels(("house cat", "big_cat", "dog", "catfish"))
 
 
 def codes(*requests, labels=ANIMALS, count=4):
-    return [requested.code for requested in resolve_classes(requests, labels, count)]
+    return [requested.index_or_rank for requested in resolve_classes(requests, labels, count)]
 
 
 def test_imagenet_has_its_thousand():
@@ -86,6 +86,6 @@ def test_broken_labels_files(tmp_path, content):
 
 def test_numbers_of_any_length():
     """An index of thousands of digits is refused like any other that is too large; zeros in front do not count."""
-    assert resolve_classes(["0" * 5000 + "1"], Labels(("a", "b")), 2)[0].code == 1
+    assert resolve_classes(["0" * 5000 + "1"], Labels(("a", "b")), 2)[0].index_or_rank == 1
     with pytest.raises(UsageError, match="expected an index from 0 to 1"):
         resolve_classes(["9" * 5000], Labels(("a", "b")), 2)

@@ -106,7 +106,7 @@ def test_a_hostile_archive_of_sound_parts_still_opens(sound, tmp_path):
     """What is refused is the hostile part, not the way in which the archive was packed."""
     path = tmp_path / "packed.keras"
     path.write_bytes(rewritten(sound[".keras"]))
-    assert load_model(path, preprocessing="none").class_count == 3
+    assert load_model(path, preprocess="none").class_count == 3
 
 
 @pytest.mark.slow
@@ -122,7 +122,7 @@ def test_weights_that_are_damaged(sound, tmp_path):
         (tmp_path / name).write_bytes(data)
         for model in (tmp_path / "small.keras", "mini"):
             with pytest.raises(WeightsError, match=re.escape(name)) as caught:
-                load_model(model, weights=str(tmp_path / name), preprocessing="none")
+                load_model(model, weights=str(tmp_path / name), preprocess="none")
             assert "\n" not in caught.value.message
 
 
@@ -142,6 +142,6 @@ def test_odd_labels_are_refused(sound, tmp_path, monkeypatch, data):
     (tmp_path / "small.keras").write_bytes(sound[".keras"])
     (tmp_path / "labels").write_bytes(data)
     with pytest.raises((UsageError, ModelError), match="labels") as caught:
-        load_model("small.keras", labels="labels", preprocessing="none")
+        load_model("small.keras", labels="labels", preprocess="none")
     assert "\n" not in caught.value.message
     assert not (tmp_path / TRACE).exists()

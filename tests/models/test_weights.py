@@ -8,16 +8,16 @@ import pytest
 
 from gradcam_cli.errors import WeightsError
 from gradcam_cli.models import weights
-from gradcam_cli.models.catalog import applications
-from gradcam_cli.models.weights import cache_directory, find_weights, obtain_weights
-from gradcam_cli.storage.checksum import Checksum, sha256
+from gradcam_cli.models.catalog import catalog
+from gradcam_cli.models.weights import cache_directory, ensure_weights, find_weights
+from gradcam_cli.storage.checksum import LazySha256, sha256
 
 CONTENT = b"weights" * 1000
 
 
 @pytest.fixture
 def application():
-    return applications()["vgg19"]._replace(file="tiny.h5", hash=hashlib.md5(CONTENT).hexdigest())
+    return catalog()["vgg19"]._replace(weights_file="tiny.h5", hash=hashlib.md5(CONTENT).hexdigest())
 
 
 @pytest.fixture
@@ -86,19 +86,19 @@ def test_a_named_file_that_is_missing(application, place, monkeypatch):
 
 def test_download(application, server, caplog):
     """Announced with size and place, checked, put into Keras's cache, and not fetched again."""
-    path = obtain_weights(application)
+    path = ensure_weights(application)
     assert path == cache_directory() / "tiny.h5"
     assert path.read_bytes() == CONTENT
     assert left_behind() == ["tiny.h5"]
     (message,) = [record.getMessage() for record in caplog.records]
     assert "575 MB" in message
     assert str(path) in message
-    obtain_weights(application)
+    ensure_weights(application)
     assert server.asked == ["/mirror/tiny.h5"]
 
 
 def test_sha256_hashes_are_known_too(application, server):
-    obtain_weights(application._replace(hash=hashlib.sha256(CONTENT).hexdigest()))
+    ensure_weights(application._replace(hash=hashlib.sha256(CONTENT).hexdigest()))
     assert left_behind() == ["tiny.h5"]
 
 
@@ -114,7 +114,7 @@ def test_a_bad_download_leaves_nothing(application, server, change, words):
     for name, value in change.items():
         setattr(server, name, value)
     with pytest.raises(WeightsError, match=words):
-        obtain_weights(application)
+        ensure_weights(application)
     assert left_behind() == []
 
 
@@ -122,14 +122,14 @@ def test_no_network(application, monkeypatch):
     """The hint names the file, the place, and the way to name another."""
     monkeypatch.setenv("GRADCAM_WEIGHTS_MIRROR", "http://127.0.0.1:9")
     with pytest.raises(WeightsError, match="cannot be fetched") as caught:
-        obtain_weights(application)
+        ensure_weights(application)
     for word in ("http://127.0.0.1:9/tiny.h5", str(cache_directory() / "tiny.h5"), "--weights FILE"):
         assert word in caught.value.hint
 
 
 def test_offline_never_asks(application, server):
     with pytest.raises(WeightsError, match="--offline"):
-        obtain_weights(application, offline=True)
+        ensure_weights(application, offline=True)
     assert server.asked == []
 
 
@@ -140,7 +140,7 @@ def test_a_silent_server_is_given_up(application, monkeypatch):
     monkeypatch.setattr(weights, "TIMEOUT", 0.2)
     monkeypatch.setenv("GRADCAM_WEIGHTS_MIRROR", f"http://127.0.0.1:{silent.getsockname()[1]}")
     with silent, pytest.raises(WeightsError, match="timed out"):
-        obtain_weights(application)
+        ensure_weights(application)
     assert left_behind() == []
 
 
@@ -148,7 +148,7 @@ def test_a_checksum_is_read_when_it_is_asked_for(tmp_path):
     """Not before; and only once, whoever asks."""
     path = tmp_path / "abc"
     path.write_bytes(b"before")
-    checksum = Checksum(path)
+    checksum = LazySha256(path)
     path.write_bytes(b"abc")
     assert checksum.start() is checksum.start()
     assert checksum.result() == sha256(path)

@@ -9,7 +9,7 @@ from keras import layers as L  # noqa: N812
 
 from gradcam_cli.errors import ModelError, UsageError
 from gradcam_cli.methods.cam import gradcam
-from gradcam_cli.network.gradients import compile_network
+from gradcam_cli.network.gradients import compile_gradient_function
 
 X = np.random.default_rng(3).uniform(-1, 1, (2, 12, 12, 3)).astype(np.float32)
 TOP = np.full((2, 1), -1, np.int32)
@@ -51,7 +51,7 @@ def by_hand(model, x, c, score="logit"):
 def test_against_float64_numpy(c, score):
     """Activations, gradients, alpha and map are those of an independent program."""
     model = small_network()
-    result = compile_network(model, ["conv2"], score)(X, np.full((2, 1), c, np.int32))
+    result = compile_gradient_function(model, ["conv2"], score)(X, np.full((2, 1), c, np.int32))
     for i in range(2):
         A, dA, logits = by_hand(model, X[i], c, score)
         np.testing.assert_allclose(result.A[0][i], A, rtol=1e-4, atol=1e-6)
@@ -60,13 +60,13 @@ def test_against_float64_numpy(c, score):
         alpha = dA.mean((0, 1))
         cam = gradcam(result.A[0][i], result.dA[0][0, i])
         np.testing.assert_allclose(cam.alpha, alpha, rtol=1e-4, atol=1e-8)
-        np.testing.assert_allclose(cam.L, np.maximum((A * alpha).sum(-1), 0), rtol=1e-3, atol=1e-7)
+        np.testing.assert_allclose(cam.map, np.maximum((A * alpha).sum(-1), 0), rtol=1e-3, atol=1e-7)
 
 
 def test_softmax_for_logit_fails():
     """The wrong score would be noticed: its gradient is another one."""
     model = small_network()
-    dA = compile_network(model, ["conv2"], "softmax")(X, TOP).dA[0][0, 0]
+    dA = compile_gradient_function(model, ["conv2"], "softmax")(X, TOP).dA[0][0, 0]
     expected = by_hand(model, X[0], int(np.argmax(by_hand(model, X[0], 0)[2])))[1]
     assert not np.allclose(dA, expected, rtol=1e-2)
 
@@ -76,12 +76,14 @@ def test_guided_gradients_fail():
     model = small_network()
     _, dA, _ = by_hand(model, X[0], 0)
     assert not np.allclose(np.maximum(dA, 0), dA, rtol=1e-2)
-    np.testing.assert_allclose(compile_network(model, ["conv2"])(X, TOP * 0).dA[0][0, 0], dA, rtol=1e-4, atol=1e-7)
+    np.testing.assert_allclose(
+        compile_gradient_function(model, ["conv2"])(X, TOP * 0).dA[0][0, 0], dA, rtol=1e-4, atol=1e-7
+    )
 
 
 def test_classes_by_index_and_rank():
     """Each image has its own classes; -1 is its largest score, -2 the next."""
-    network = compile_network(small_network(), ["conv2"])
+    network = compile_gradient_function(small_network(), ["conv2"])
     result = network(X, np.array([[-1, -2, 2], [1, -1, -3]], np.int32))
     order = np.argsort(-result.logits, 1)
     np.testing.assert_array_equal(result.classes, [[order[0, 0], order[0, 1], 2], [1, order[1, 0], order[1, 2]]])
@@ -93,9 +95,9 @@ def test_classes_by_index_and_rank():
 def test_several_layers_one_behind_the_other():
     """A layer in front of another one gets its whole gradient, not the part beside it."""
     model = small_network()
-    both = compile_network(model, ["conv1", "conv2"])(X, TOP)
+    both = compile_gradient_function(model, ["conv1", "conv2"])(X, TOP)
     for place, layer in enumerate(["conv1", "conv2"]):
-        alone = compile_network(model, [layer])(X, TOP)
+        alone = compile_gradient_function(model, [layer])(X, TOP)
         np.testing.assert_allclose(both.dA[place], alone.dA[0], rtol=1e-5, atol=1e-8)
         assert np.abs(alone.dA[0]).max() > 0
 
@@ -109,8 +111,8 @@ def test_inside_a_residual_block():
     out = L.Dense(2, activation="softmax")(L.GlobalAveragePooling2D()(L.Activation("tanh")(L.Add()([y, branch]))))
     model = keras.Model(x, out)
     image = np.random.default_rng(0).normal(size=(1, 6, 6, 2)).astype(np.float32)
-    result = compile_network(model, ["stem"])(image, np.zeros((1, 1), np.int32))
-    head = compile_network(model, ["branch"])
+    result = compile_gradient_function(model, ["stem"])(image, np.zeros((1, 1), np.int32))
+    head = compile_gradient_function(model, ["branch"])
     bias = model.get_layer("stem").bias
     total = result.dA[0].sum((0, 1, 2, 3))  # dy/d(bias of the stem)
     for k in range(3):
@@ -138,7 +140,7 @@ def nested():
 def test_nested_models(layer):
     """Layers of a model inside a model, and the inner model itself, by path."""
     model = nested()
-    result = compile_network(model, [layer])(X, TOP)
+    result = compile_gradient_function(model, [layer])(X, TOP)
     weights = model.layers[-1].get_weights()[0]  # (4, 3)
     cells = 25
     if layer == "backbone":  # the pooled plane: every cell has the same share
@@ -152,7 +154,7 @@ def test_nested_models(layer):
 
 def test_batch_neighbours_do_not_matter():
     """An image's map does not depend on the other images of its batch."""
-    network = compile_network(small_network(), ["conv2"])
+    network = compile_gradient_function(small_network(), ["conv2"])
     first = network(X, TOP)
     second = network(np.stack([X[0], X[1] * 5]), TOP)
     np.testing.assert_array_equal(first.dA[0][0, 0], second.dA[0][0, 0])
@@ -169,7 +171,7 @@ def test_the_model_is_left_as_it_was():
         return flags, model.layers[-1].activation, backbone_conv.activation
 
     before, weights, x = state(), [w.copy() for w in model.get_weights()], X.copy()
-    compile_network(model, ["backbone/conv"])(x, TOP)
+    compile_gradient_function(model, ["backbone/conv"])(x, TOP)
     assert state() == before
     for now, then in zip(model.get_weights(), weights, strict=True):
         np.testing.assert_array_equal(now, then)
@@ -180,7 +182,7 @@ def test_the_model_is_left_as_it_was():
 def test_the_model_is_left_as_it_was_after_an_error():
     model = small_network()
     with pytest.raises(ModelError):
-        compile_network(model, ["flat"])(X, TOP)
+        compile_gradient_function(model, ["flat"])(X, TOP)
     assert "call" not in model.get_layer("flat").__dict__
     assert model.layers[-1].activation is keras.activations.softmax
 
@@ -207,7 +209,7 @@ def test_one_forward_pass_and_one_trace():
     """Three classes, two layers, three batches: traced once, run once a batch."""
     model = small_network()
     counts = counting(model, "conv1")
-    network = compile_network(model, ["conv1", "conv2"])
+    network = compile_gradient_function(model, ["conv1", "conv2"])
     for _ in range(3):
         network(X, np.array([[0, 1, -1]] * 2, np.int32))
     assert counts == {"traced": 1, "run": 3}
@@ -216,7 +218,7 @@ def test_one_forward_pass_and_one_trace():
 def test_only_the_part_behind_the_layer_is_differentiated():
     """The compiled graph holds no gradient of the convolution that makes A, nor of those before it."""
     model = small_network()
-    network = compile_network(model, ["conv2"])
+    network = compile_gradient_function(model, ["conv2"])
     network(X, TOP)
     (run,) = [
         cell.cell_contents for cell in network.__closure__ if hasattr(cell.cell_contents, "get_concrete_function")
@@ -235,7 +237,7 @@ def test_mixed_precision_models():
         model = small_network()
     finally:
         keras.config.set_dtype_policy(policy)
-    result = compile_network(model, ["conv2"])(X, TOP)
+    result = compile_gradient_function(model, ["conv2"])(X, TOP)
     assert result.A[0].dtype == result.dA[0].dtype == result.logits.dtype == np.float32
     exact = by_hand(model, X[0], int(result.classes[0, 0]))
     np.testing.assert_allclose(result.logits[0], exact[2], rtol=0.02, atol=0.02)
@@ -250,7 +252,7 @@ def test_mixed_precision_models():
 )
 def test_layers_without_a_map(layer, error, words):
     with pytest.raises(error, match=words):
-        compile_network(small_network(), [layer])(X, TOP)
+        compile_gradient_function(small_network(), [layer])(X, TOP)
 
 
 def test_layers_that_do_not_matter_or_come_twice():
@@ -261,6 +263,6 @@ def test_layers_that_do_not_matter_or_come_twice():
     y = y + 0 * keras.ops.stop_gradient(keras.ops.mean(aside))
     model = keras.Model(x, y)
     with pytest.raises(ModelError, match="shared is called 2 times"):
-        compile_network(model, ["shared"], "softmax")(X, TOP)
+        compile_gradient_function(model, ["shared"], "softmax")(X, TOP)
     with pytest.raises(ModelError, match="does not depend on layer aside"):
-        compile_network(model, ["aside"], "softmax")(X, TOP)
+        compile_gradient_function(model, ["aside"], "softmax")(X, TOP)

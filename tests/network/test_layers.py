@@ -6,36 +6,36 @@ from conftest import small_network
 from keras import layers as L  # noqa: N812
 
 from gradcam_cli.errors import ModelError, UsageError
-from gradcam_cli.models.catalog import applications
+from gradcam_cli.models.catalog import catalog
 from gradcam_cli.models.classifier import load_model
-from gradcam_cli.network.layers import default_layer, find_layer, intercepted, plane_layers, walk
+from gradcam_cli.network.layers import default_layer, find_layer, hooked, iter_layers, spatial_layers
 
 QUICK = """mini vgg16 vgg19 resnet50 resnet50v2 mobilenet mobilenetv2 mobilenetv3small efficientnetb0
 convnexttiny xception""".split()
 
 
 def chosen(name):
-    application = applications()[name]
+    application = catalog()[name]
     keras.backend.clear_session()  # numbers in layer names start anew
     model = load_model(name, weights="none").model
-    return default_layer(plane_layers(model, (application.size, application.size, 3)))
+    return default_layer(spatial_layers(model, (application.input_size, application.input_size, 3)))
 
 
 @pytest.mark.parametrize(
-    "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in applications()]
+    "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in catalog()]
 )
 def test_default_layer_of_every_application(name):
     """`auto` is the last plane larger than 1x1 before pooling, and the table of models says the same."""
-    assert chosen(name) == applications()[name].layer
+    assert chosen(name) == catalog()[name].default_layer
 
 
 def test_vgg19_table():
     """Shapes and parameters of VGG19's convolutions are those of the paper; K1*K2*C*F + F."""
     model = keras.applications.VGG19(weights=None)
-    layers = {layer.path: layer for layer in plane_layers(model, (224, 224, 3))}
+    layers = {layer.path: layer for layer in spatial_layers(model, (224, 224, 3))}
     conv = layers["block5_conv4"]
     assert conv[1:] == ("Conv2D", (14, 14, 512), (3, 3), (1, 1), "same", 3 * 3 * 512 * 512 + 512)
-    assert layers["block1_conv1"].parameters == 3 * 3 * 3 * 64 + 64
+    assert layers["block1_conv1"].num_params == 3 * 3 * 3 * 64 + 64
     assert layers["block5_pool"][1:6] == ("MaxPooling2D", (7, 7, 512), (2, 2), (2, 2), "valid")
     assert next(iter(layers)) == "block1_conv1"
     assert "flatten" not in layers
@@ -44,8 +44,8 @@ def test_vgg19_table():
 def test_parameters_as_the_founding_article_counts_them():
     """Ten filters of 5x5 over three channels have 760 parameters and leave 196x196 of 200x200."""
     model = keras.Sequential([keras.Input((200, 200, 3)), L.Conv2D(10, 5), L.GlobalAveragePooling2D(), L.Dense(2)])
-    (layer,) = [layer for layer in plane_layers(model, (200, 200, 3)) if layer.kind == "Conv2D"]
-    assert (layer.parameters, layer.shape) == (760, (196, 196, 10))
+    (layer,) = [layer for layer in spatial_layers(model, (200, 200, 3)) if layer.layer_type == "Conv2D"]
+    assert (layer.num_params, layer.shape) == (760, (196, 196, 10))
 
 
 def test_auto_goes_back_over_what_rearranges():
@@ -61,13 +61,13 @@ def test_auto_goes_back_over_what_rearranges():
             L.Flatten(),
         ]
     )
-    assert default_layer(plane_layers(model, (16, 16, 3))) == "conv"
+    assert default_layer(spatial_layers(model, (16, 16, 3))) == "conv"
 
 
 def test_no_plane_at_all():
     model = keras.Sequential([keras.Input((8, 8, 3)), L.Flatten(), L.Dense(2)])
     with pytest.raises(ModelError, match="no layer with a plane larger than 1x1"):
-        default_layer(plane_layers(model, (8, 8, 3)))
+        default_layer(spatial_layers(model, (8, 8, 3)))
 
 
 def test_layers_are_found_by_path_and_by_a_name_used_once():
@@ -75,7 +75,7 @@ def test_layers_are_found_by_path_and_by_a_name_used_once():
     model = keras.Sequential([keras.Input((12, 12, 3)), inner, L.Dense(2)])
     assert find_layer(model, "small/conv2")[0] == "small/conv2"
     assert find_layer(model, "conv2") == ("small/conv2", inner.get_layer("conv2"))
-    assert "small" in dict(walk(model))
+    assert "small" in dict(iter_layers(model))
 
 
 @pytest.mark.parametrize(("asked", "near"), [("conv3", "small/conv"), ("smal/conv1", "small/conv1")])
@@ -114,7 +114,7 @@ def test_interception_ends_with_its_block():
     inside = []
 
     def fail():
-        with intercepted({"layer": layer}, lambda path, output: output):
+        with hooked({"layer": layer}, lambda path, output: output):
             inside.append(layer.call)
             raise RuntimeError
 

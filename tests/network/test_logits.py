@@ -7,8 +7,8 @@ from conftest import small_network
 from keras import layers as L  # noqa: N812
 
 from gradcam_cli.errors import ModelError
-from gradcam_cli.network.gradients import compile_network
-from gradcam_cli.network.logits import find_head
+from gradcam_cli.network.gradients import compile_gradient_function
+from gradcam_cli.network.logits import find_output_activation
 
 X = np.random.default_rng(0).uniform(-1, 1, (1, 8, 8, 3)).astype(np.float32)
 
@@ -45,7 +45,7 @@ ENDS = {
 def test_the_logit_is_reached(end):
     """Each end gives the same logits, and the probabilities that the model itself gives."""
     model = ending(*ENDS[end]())
-    result = compile_network(model, ["conv"])(X, np.zeros((1, 1), np.int32))
+    result = compile_gradient_function(model, ["conv"])(X, np.zeros((1, 1), np.int32))
     reference = ending(dense())(X).numpy()
     np.testing.assert_allclose(result.logits, reference, rtol=1e-5)
     expected = keras.ops.softmax(reference) if end == "linear" else model(X)
@@ -54,7 +54,7 @@ def test_the_logit_is_reached(end):
 
 def test_multi_label_sigmoids():
     """Each class has its own sigmoid; the logit is its own."""
-    result = compile_network(ending(dense(activation="sigmoid")), ["conv"])(X, np.zeros((1, 1), np.int32))
+    result = compile_gradient_function(ending(dense(activation="sigmoid")), ["conv"])(X, np.zeros((1, 1), np.int32))
     np.testing.assert_allclose(result.logits, ending(dense())(X), rtol=1e-5)
     np.testing.assert_allclose(result.probabilities, 1 / (1 + np.exp(-result.logits)), rtol=1e-5)
 
@@ -63,7 +63,7 @@ def test_multi_label_sigmoids():
 def test_single_sigmoid(activation):
     """One output y is two classes: y speaks for class 1, -y for class 0, with p and 1 - p."""
     model = ending(L.Dense(1, activation=activation))
-    result = compile_network(model, ["conv"])(X, np.array([[0, 1]], np.int32))
+    result = compile_gradient_function(model, ["conv"])(X, np.array([[0, 1]], np.int32))
     np.testing.assert_allclose(result.dA[0][0], -result.dA[0][1], rtol=1e-6)
     np.testing.assert_allclose(result.logits[:, 0], -result.logits[:, 1])
     np.testing.assert_allclose(result.probabilities.sum(1), 1, rtol=1e-6)
@@ -76,8 +76,8 @@ def test_convolutional_classifiers():
     x = keras.Input((8, 8, 3))
     open_ = keras.Model(x, L.GlobalAveragePooling2D()(L.Conv2D(3, 1)(x)))
     hidden = keras.Model(x, L.GlobalAveragePooling2D()(L.Conv2D(3, 1, activation="softmax")(x)))
-    assert find_head(open_).kind == "linear"
-    assert find_head(hidden) is None
+    assert find_output_activation(open_).activation == "linear"
+    assert find_output_activation(hidden) is None
 
 
 class Opaque(keras.Model):
@@ -98,20 +98,20 @@ def test_hidden_logits_are_said_to_be_hidden(make):
     layer = "conv" if not isinstance(model, Opaque) else "small/conv2"
     model(X)
     with pytest.raises(ModelError, match="cannot be reached") as caught:
-        compile_network(model, [layer])
+        compile_gradient_function(model, [layer])
     assert "--score softmax" in caught.value.hint
-    result = compile_network(model, [layer], "softmax")(X, np.zeros((1, 1), np.int32))
+    result = compile_gradient_function(model, [layer], "softmax")(X, np.zeros((1, 1), np.int32))
     assert result.logits is None
     np.testing.assert_allclose(result.probabilities, model(X), rtol=1e-5)
 
 
 def test_softmax_over_one_unit():
     with pytest.raises(ModelError, match="always 1"):
-        compile_network(ending(L.Dense(1, activation="softmax")), ["conv"])(X, np.zeros((1, 1), np.int32))
+        compile_gradient_function(ending(L.Dense(1, activation="softmax")), ["conv"])(X, np.zeros((1, 1), np.int32))
 
 
 def test_several_outputs():
     x = keras.Input((8, 8, 3))
     y = L.GlobalAveragePooling2D()(L.Conv2D(3, 1, name="conv")(x))
     with pytest.raises(ModelError, match="one output"):
-        compile_network(keras.Model(x, [y, y]), ["conv"])(X, np.zeros((1, 1), np.int32))
+        compile_gradient_function(keras.Model(x, [y, y]), ["conv"])(X, np.zeros((1, 1), np.int32))

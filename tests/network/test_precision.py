@@ -27,14 +27,14 @@ def rounds(value=1 + 2**-12):
 @needs_bfloat16
 def test_bfloat16_is_computed_and_then_no_more():
     assert not rounds()
-    with precision.computing_in("bfloat16"):
+    with precision.precision_scope("bfloat16"):
         assert rounds()
     assert not rounds()
 
 
 @needs_bfloat16
 def test_an_error_restores_it_too():
-    with pytest.raises(KeyError), precision.computing_in("bfloat16"):
+    with pytest.raises(KeyError), precision.precision_scope("bfloat16"):
         raise KeyError
     assert not rounds()
 
@@ -45,7 +45,7 @@ def test_what_the_caller_had_set_stays_set():
     option = "auto_mixed_precision_onednn_bfloat16"
     tf.config.optimizer.set_experimental_options({option: True})
     try:
-        with precision.computing_in("bfloat16"):
+        with precision.precision_scope("bfloat16"):
             pass
         assert tf.config.optimizer.get_experimental_options()[option] is True
     finally:
@@ -60,28 +60,28 @@ def test_the_python_call_leaks_nothing():
     exact, lower, again = (
         explain(pixels, mini, "block5_conv4", precision=name) for name in ("float32", "bfloat16", "float32")
     )
-    assert (exact.setting.precision, lower.setting.precision) == ("float32", "bfloat16")
+    assert (exact.settings.precision, lower.settings.precision) == ("float32", "bfloat16")
     assert exact.prediction.logit == again.prediction.logit
     assert exact.prediction.logit != lower.prediction.logit
     assert exact.prediction.logit == pytest.approx(lower.prediction.logit, abs=0.3)
-    assert np.corrcoef(exact.raw.ravel(), lower.raw.ravel())[0, 1] > 0.99
-    assert lower.raw.dtype == lower.alpha.dtype == np.float32
+    assert np.corrcoef(exact.cam.ravel(), lower.cam.ravel())[0, 1] > 0.99
+    assert lower.cam.dtype == lower.alpha.dtype == np.float32
     assert not rounds()
 
 
 @pytest.mark.parametrize(("has", "expected"), [(True, "bfloat16"), (False, "float32")])
 def test_auto_takes_what_there_is(monkeypatch, has, expected):
     monkeypatch.setattr(precision, "has_bfloat16", lambda: has)
-    assert precision.choose_precision("auto") == expected
+    assert precision.resolve_precision("auto") == expected
 
 
 def test_what_is_not_there_is_refused(monkeypatch):
     """TensorFlow would go on in float32 without a word; the JSON would then lie."""
     monkeypatch.setattr(precision, "has_bfloat16", lambda: False)
     with pytest.raises(UsageError, match="bfloat16: expected a processor"):
-        precision.choose_precision("bfloat16")
+        precision.resolve_precision("bfloat16")
     with pytest.raises(UsageError, match="float16: expected a GPU"):
-        precision.choose_precision("float16")
+        precision.resolve_precision("float16")
 
 
 @needs_bfloat16
@@ -98,7 +98,7 @@ def test_another_thread_is_not_touched():
     thread = threading.Thread(target=other)
     thread.start()
     begun.wait(5)
-    with precision.computing_in("bfloat16"):
+    with precision.precision_scope("bfloat16"):
         change.set()
         thread.join()
     assert seen == [False, False]

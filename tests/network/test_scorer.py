@@ -6,8 +6,8 @@ import pytest
 from conftest import small_network
 from keras import layers as L  # noqa: N812
 
-from gradcam_cli.network.gradients import compile_network
-from gradcam_cli.network.scorer import Probe
+from gradcam_cli.network.gradients import compile_gradient_function
+from gradcam_cli.network.scorer import ModelScorer
 
 RNG = np.random.default_rng(5)
 
@@ -24,21 +24,21 @@ def x():
 
 def test_scores_are_the_logits(network, x):
     """In batches of two, the last one padded: what the network's own pass gives."""
-    probe = Probe(network, "conv2", "logit", "float32", 2)
-    passed = compile_network(network, ["conv2"])(x, np.full((5, 1), -1, np.int32))
+    probe = ModelScorer(network, "conv2", "logit", "float32", 2)
+    passed = compile_gradient_function(network, ["conv2"])(x, np.full((5, 1), -1, np.int32))
     np.testing.assert_allclose(probe.scores(x), passed.logits, rtol=1e-5)
-    softmax = Probe(network, "conv2", "softmax", "float32", 2)
+    softmax = ModelScorer(network, "conv2", "softmax", "float32", 2)
     np.testing.assert_allclose(softmax.scores(x), network.predict(x, verbose=0), rtol=1e-5)
 
 
 def test_scores_behind_are_those_of_the_whole(network, x):
     """The layer's own answer put in its place changes nothing; zeros give the score of the biases alone."""
-    probe = Probe(network, "conv2", "logit", "float32", 4)
-    A = compile_network(network, ["conv2"])(x, np.full((5, 1), -1, np.int32)).A[0]
-    np.testing.assert_allclose(probe.scores_behind(x[0], A), probe.scores(x), rtol=1e-5)
+    probe = ModelScorer(network, "conv2", "logit", "float32", 4)
+    A = compile_gradient_function(network, ["conv2"])(x, np.full((5, 1), -1, np.int32)).A[0]
+    np.testing.assert_allclose(probe.scores_from_layer(x[0], A), probe.scores(x), rtol=1e-5)
     hidden = np.maximum(network.get_layer("hidden").bias.numpy(), 0)
     kernel, bias = (weight.numpy() for weight in network.get_layer("predictions").weights)
-    np.testing.assert_allclose(probe.scores_behind(x[0], 0 * A[:1])[0], hidden @ kernel + bias, rtol=1e-5)
+    np.testing.assert_allclose(probe.scores_from_layer(x[0], 0 * A[:1])[0], hidden @ kernel + bias, rtol=1e-5)
 
 
 def test_scores_behind_a_layer_inside_a_residual_block():
@@ -47,18 +47,18 @@ def test_scores_behind_a_layer_inside_a_residual_block():
     inner = L.Conv2D(1, 1, name="inner", kernel_initializer="ones")(given)
     model = keras.Model(given, L.Dense(2, kernel_initializer="ones")(L.Flatten()(L.Add()([given, inner]))))
     x = RNG.uniform(size=(1, 4, 4, 1)).astype(np.float32)
-    y = Probe(model, "inner", "logit", "float32", 8).scores_behind(x[0], np.zeros((3, 4, 4, 1), np.float32))
+    y = ModelScorer(model, "inner", "logit", "float32", 8).scores_from_layer(x[0], np.zeros((3, 4, 4, 1), np.float32))
     np.testing.assert_allclose(y, np.full((3, 2), x.sum()), rtol=1e-5)
 
 
 def test_only_what_lies_behind_is_computed(network, x):
     """The layers before are not in the compiled graph: asking for 100 changed layers costs no forward pass."""
-    probe = Probe(network, "conv2", "logit", "float32", 4)
+    probe = ModelScorer(network, "conv2", "logit", "float32", 4)
     A = RNG.uniform(size=(4, 10, 10, 5)).astype(np.float32)
-    probe.scores_behind(x[0], A)
+    probe.scores_from_layer(x[0], A)
     import tensorflow as tf
 
-    concrete = probe._scores_behind.get_concrete_function(tf.constant(x[:1]), tf.constant(A))
+    concrete = probe._scores_from_layer.get_concrete_function(tf.constant(x[:1]), tf.constant(A))
     graph = concrete.graph.as_graph_def()
     from tensorflow.python.framework.graph_util import extract_sub_graph
 
@@ -68,8 +68,8 @@ def test_only_what_lies_behind_is_computed(network, x):
 
 def test_gradients_against_differences(network, x):
     """dy_c/dx by the symmetric difference of the scores."""
-    probe = Probe(network, "conv2", "logit", "float32", 4)
-    gradient = probe.gradients(x[:1], 2)[0]
+    probe = ModelScorer(network, "conv2", "logit", "float32", 4)
+    gradient = probe.input_gradients(x[:1], 2)[0]
     for place in [(0, 0, 0), (5, 6, 1), (11, 11, 2)]:
         step = np.zeros_like(x[0])
         step[place] = 1e-2
@@ -98,11 +98,11 @@ def test_guided_gradients_by_hand(kind):
     dense.set_weights([V.T, np.zeros(6)])
     model.get_layer("out").set_weights([np.stack([W, -W], 1), np.zeros(2)])
     before = {id(layer): dict(layer.__dict__) for layer in model.layers}
-    probe = Probe(model, "hidden", "logit", "float32", 1)
+    probe = ModelScorer(model, "hidden", "logit", "float32", 1)
     picture = x.reshape(1, 2, 2, 1)
     np.testing.assert_allclose(probe.guided_gradients(picture, 0).ravel(), guided_by_hand(x, V, W), rtol=1e-4)
     plain = V.T @ (W * (V @ x > 0))
-    np.testing.assert_allclose(probe.gradients(picture, 0).ravel(), plain, rtol=1e-4)
+    np.testing.assert_allclose(probe.input_gradients(picture, 0).ravel(), plain, rtol=1e-4)
     assert not np.allclose(plain, guided_by_hand(x, V, W))
     assert all(dict(layer.__dict__).keys() == before[id(layer)].keys() for layer in model.layers)
     if kind == "activation":

@@ -9,10 +9,10 @@ import pytest
 
 from gradcam_cli.errors import UsageError
 from gradcam_cli.images.source import Source
-from gradcam_cli.output.destination import read_destination
+from gradcam_cli.output.destination import parse_destination
 from gradcam_cli.output.naming import plan_outputs
 from gradcam_cli.output.taken import Taken
-from gradcam_cli.storage.files import write
+from gradcam_cli.storage.files import write_output
 
 ONE = [("auto", "gradcam", "top1")]
 
@@ -20,7 +20,7 @@ ONE = [("auto", "gradcam", "top1")]
 def planned(sources, output=None, kinds=(), maps=ONE, inputs=()):
     return [
         [str(out.path) for out in outs]
-        for _, outs in plan_outputs(sources, read_destination(output, kinds), maps, inputs)
+        for _, outs in plan_outputs(sources, parse_destination(output, kinds), maps, inputs)
     ]
 
 
@@ -95,7 +95,7 @@ def test_a_link_in_an_outputs_place_is_replaced_and_not_followed(tmp_path):
     (tmp_path / "cat.jpg").write_bytes(b"photo")
     link = tmp_path / "cat_gradcam.png"
     link.symlink_to("cat.jpg")
-    write(link, b"map")
+    write_output(link, b"map")
     assert ((tmp_path / "cat.jpg").read_bytes(), link.read_bytes()) == (b"photo", b"map")
 
 
@@ -156,14 +156,14 @@ def test_inputs_are_never_overwritten():
     [("x.png", (), "figure"), ("x.png", ("overlay",), "overlay"), ("x.npz", (), "npz"), ("x.NPY", (), "npy")],
 )
 def test_one_named_file(output, kinds, expected):
-    ((_, (out,)),) = plan_outputs([Source("cat.jpg")], read_destination(output, kinds), ONE)
+    ((_, (out,)),) = plan_outputs([Source("cat.jpg")], parse_destination(output, kinds), ONE)
     assert (out.kind, str(out.path)) == (expected, output)
 
 
 def test_other_names_are_directories(tmp_path):
     (tmp_path / "maps.png").mkdir()
-    assert read_destination("maps.v2", ()).directory == Path("maps.v2")
-    assert read_destination(str(tmp_path / "maps.png"), ()).directory == tmp_path / "maps.png"
+    assert parse_destination("maps.v2", ()).directory == Path("maps.v2")
+    assert parse_destination(str(tmp_path / "maps.png"), ()).directory == tmp_path / "maps.png"
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from gradcam_cli.pipeline.parallel import in_order
+from gradcam_cli.pipeline.parallel import ordered_map
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def test_results_come_in_the_order_of_the_items(pool):
         time.sleep(0.05 if number == 0 else 0)
         return number * number
 
-    assert list(in_order(pool, work, range(20), ahead=5)) == [number * number for number in range(20)]
+    assert list(ordered_map(pool, work, range(20), max_pending=5)) == [number * number for number in range(20)]
 
 
 def test_no_more_than_ahead_are_taken_up(pool):
@@ -34,7 +34,7 @@ def test_no_more_than_ahead_are_taken_up(pool):
             taken.append(number)
             yield number
 
-    results = in_order(pool, str, items(), ahead=7)
+    results = ordered_map(pool, str, items(), max_pending=7)
     for count in range(1, 50):
         next(results)
         assert len(taken) <= count + 6
@@ -53,14 +53,14 @@ def test_work_goes_on_while_the_next_item_is_made(pool):
         begun.set()
         return item
 
-    assert list(in_order(pool, work, items(), ahead=3)) == ["first", "second"]
+    assert list(ordered_map(pool, work, items(), max_pending=3)) == ["first", "second"]
 
 
 def test_an_error_is_raised_at_its_turn(pool):
     def work(number):
         return 1 // number
 
-    results = in_order(pool, work, [1, 1, 0, 1], ahead=4)
+    results = ordered_map(pool, work, [1, 1, 0, 1], max_pending=4)
     assert [next(results), next(results)] == [1, 1]
     with pytest.raises(ZeroDivisionError):
         next(results)

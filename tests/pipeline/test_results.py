@@ -111,8 +111,8 @@ def test_zero_maps_are_drawn_and_explained():
     model = small_network()
     model.get_layer("conv2").bias.assign([-100] * 5)
     dead = explain(PHOTO, model, "conv2", preprocessing="0..1")
-    assert not dead.map.any()
-    assert dead.zero.startswith("dead activations")
+    assert not dead.heatmap.any()
+    assert dead.zero_reason.startswith("dead activations")
     assert "zero everywhere" in dead.title
     entry = to_json(dead)
     assert entry["map"]["peak"] is entry["map"]["box"] is None
@@ -136,11 +136,11 @@ def test_evidence_beside_the_photo():
     weights[:, 0] = 1
     model.set_weights([np.ones((1, 1, 3, 1)), np.zeros(1), weights, np.zeros(2)])
     record = explain(
-        np.zeros((4, 12, 3), np.uint8), model, "conv", fit="pad", preprocessing="0..1", class_=0, zoom_order=0
+        np.zeros((4, 12, 3), np.uint8), model, "conv", fit="pad", preprocessing="0..1", target_class=0, zoom_order=0
     )
-    assert record.raw.any()
-    assert not record.map.any()
-    assert "beside the photo" in record.zero
+    assert record.cam.any()
+    assert not record.heatmap.any()
+    assert "beside the photo" in record.zero_reason
 
 
 def test_saturated_predictions_keep_their_order():
@@ -149,5 +149,5 @@ def test_saturated_predictions_keep_their_order():
     kernel = model.layers[-1].get_weights()[0]
     model.layers[-1].set_weights([kernel * 0, np.array([50.0, 70.0, 60.0])])
     record = explain(PHOTO, model, "conv2", preprocessing="0..1")
-    assert [prediction.index for prediction in record.top] == [1, 2, 0]
-    assert {prediction.probability for prediction in record.top} == {1.0}
+    assert [prediction.index for prediction in record.predictions] == [1, 2, 0]
+    assert {prediction.probability for prediction in record.predictions} == {1.0}

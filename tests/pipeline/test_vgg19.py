@@ -8,13 +8,13 @@ from PIL import Image, ImageDraw
 from scipy import stats
 
 from gradcam_cli import explain, load_model
-from gradcam_cli.images.load import read_photo
+from gradcam_cli.images.load import load_image
 from gradcam_cli.images.source import Source
 from gradcam_cli.methods.registry import METHODS
 from gradcam_cli.network.precision import has_bfloat16
-from gradcam_cli.pipeline.config import Request
+from gradcam_cli.pipeline.config import ExplainConfig
 from gradcam_cli.pipeline.run import prepare_run
-from gradcam_cli.pipeline.stages import explain_photos
+from gradcam_cli.pipeline.stages import explain_images
 
 pytestmark = pytest.mark.slow
 
@@ -43,14 +43,14 @@ def distance(map_, reference):
 def test_golden_maps(vgg19, golden, batch_size):
     """Maps of the two largest classes at three depths, and the logits, are captum's."""
     images, reference = golden
-    request = Request(layers=tuple(LAYERS), classes=("top2",), top=1000, batch_size=batch_size)
-    photos = (read_photo(Source(str(path))) for path in images)
-    for path, records in zip(images, explain_photos(prepare_run(vgg19, request), photos), strict=True):
+    request = ExplainConfig(layers=tuple(LAYERS), classes=("top2",), top_k=1000, batch_size=batch_size)
+    photos = (load_image(Source(str(path))) for path in images)
+    for path, records in zip(images, explain_images(prepare_run(vgg19, request), photos), strict=True):
         for record in records:
-            name = "gradcam" if record.requested[2] == "top1" else "gradcam_second"
-            assert distance(record.raw, reference[f"{path.stem}/{record.layer}/{name}"]) < LAYERS[record.layer]
+            name = "gradcam" if record.request_key[2] == "top1" else "gradcam_second"
+            assert distance(record.cam, reference[f"{path.stem}/{record.layer}/{name}"]) < LAYERS[record.layer]
         logits = np.empty(1000)
-        logits[[other.index for other in records[0].top]] = [other.logit for other in records[0].top]
+        logits[[other.index for other in records[0].predictions]] = [other.logit for other in records[0].predictions]
         np.testing.assert_allclose(logits, reference[f"{path.stem}/logits"], atol=1e-3)
 
 
@@ -71,15 +71,17 @@ RANKS = {"gradcam++": 0.9, "xgradcam": 0.9, "scorecam": 0.9, "ablationcam": 0.9}
 def test_golden_methods(vgg19, golden):
     """The methods of one pass against pytorch-grad-cam's maps of the largest class."""
     images, reference = golden
-    request = Request(layers=("block5_conv4",), methods=("gradcam", "hirescam", "layercam", "gradcam++", "xgradcam"))
-    photos = (read_photo(Source(str(path))) for path in images)
-    for path, records in zip(images, explain_photos(prepare_run(vgg19, request), photos), strict=True):
+    request = ExplainConfig(
+        layers=("block5_conv4",), methods=("gradcam", "hirescam", "layercam", "gradcam++", "xgradcam")
+    )
+    photos = (load_image(Source(str(path))) for path in images)
+    for path, records in zip(images, explain_images(prepare_run(vgg19, request), photos), strict=True):
         for record in records:
             expected = reference[f"{path.stem}/block5_conv4/pgc_{record.method}"]
             if record.method in SAME:
-                assert distance(normalised(record.raw), normalised(expected)) < 1e-3, (path.stem, record.method)
+                assert distance(normalised(record.cam), normalised(expected)) < 1e-3, (path.stem, record.method)
             else:
-                assert rank_correlation(record.raw, expected) > RANKS[record.method], (path.stem, record.method)
+                assert rank_correlation(record.cam, expected) > RANKS[record.method], (path.stem, record.method)
 
 
 def test_golden_eigencam_centres(vgg19, golden):
@@ -94,7 +96,7 @@ def test_golden_eigencam_centres(vgg19, golden):
         expected = reference[f"{path.stem}/block5_conv4/pgc_eigencam"]
         both = [np.maximum(sign * matrix @ first, 0).reshape(14, 14) for sign in (1, -1)]
         assert min(distance(normalised(one), normalised(expected)) for one in both) < 1e-3
-        assert METHODS["eigencam"].function(A, A).L.shape == (14, 14)
+        assert METHODS["eigencam"].function(A, A).map.shape == (14, 14)
 
 
 def test_golden_masks_and_ablations(vgg19, golden):
@@ -102,12 +104,12 @@ def test_golden_masks_and_ablations(vgg19, golden):
     images, reference = golden
     chosen = [path for path in images if f"{path.stem}/block5_conv4/pgc_scorecam" in reference]
     assert len(chosen) == 2
-    request = Request(layers=("block5_conv4",), methods=("scorecam", "ablationcam"), precision="auto")
-    photos = (read_photo(Source(str(path))) for path in chosen)
-    for path, records in zip(chosen, explain_photos(prepare_run(vgg19, request), photos), strict=True):
+    request = ExplainConfig(layers=("block5_conv4",), methods=("scorecam", "ablationcam"), precision="auto")
+    photos = (load_image(Source(str(path))) for path in chosen)
+    for path, records in zip(chosen, explain_images(prepare_run(vgg19, request), photos), strict=True):
         for record in records:
             expected = reference[f"{path.stem}/block5_conv4/pgc_{record.method}"]
-            assert rank_correlation(record.raw, expected) > RANKS[record.method], (path.stem, record.method)
+            assert rank_correlation(record.cam, expected) > RANKS[record.method], (path.stem, record.method)
 
 
 @pytest.mark.skipif(not has_bfloat16(), reason="the processor has no bfloat16")
@@ -121,17 +123,20 @@ def test_bfloat16_agrees(vgg19, data):
     assert len(paths) == 143
     records = {}
     for precision in ("float32", "bfloat16"):
-        run = prepare_run(vgg19, Request(layers=("block5_conv4",), precision=precision))
-        photos = (read_photo(Source(str(path))) for path in paths)
-        records[precision] = [one for (one,) in explain_photos(run, photos)]
+        run = prepare_run(vgg19, ExplainConfig(layers=("block5_conv4",), precision=precision))
+        photos = (load_image(Source(str(path))) for path in paths)
+        records[precision] = [one for (one,) in explain_images(run, photos)]
     pairs = list(zip(records["float32"], records["bfloat16"], strict=True))
-    same = [exact.top[0].index == lower.top[0].index for exact, lower in pairs]
-    clear = [exact.top[0].logit - exact.top[1].logit > exact.top[0].logit / 2**8 for exact, _ in pairs]
+    same = [exact.predictions[0].index == lower.predictions[0].index for exact, lower in pairs]
+    clear = [
+        exact.predictions[0].logit - exact.predictions[1].logit > exact.predictions[0].logit / 2**8
+        for exact, _ in pairs
+    ]
     assert sum(clear) >= 130
     assert np.mean([one for one, far in zip(same, clear, strict=True) if far]) >= 0.99
     assert np.mean(same) >= 0.98
     correlations = [
-        np.corrcoef(exact.raw.ravel(), lower.raw.ravel())[0, 1]
+        np.corrcoef(exact.cam.ravel(), lower.cam.ravel())[0, 1]
         for exact, lower in pairs
         if exact.prediction.index == lower.prediction.index
     ]
@@ -191,9 +196,11 @@ def test_pointing_at_pets(vgg19, data):
     hits = []
     for animal in pets["annotations"]:
         image = files[animal["image_id"]]
-        record = explain(data / "images/pets" / image["file_name"], vgg19, "block5_conv4", class_=animal["category_id"])
+        record = explain(
+            data / "images/pets" / image["file_name"], vgg19, "block5_conv4", target_class=animal["category_id"]
+        )
         outline = outline_of(animal["segmentation"], image["width"], image["height"])
-        assert record.map.shape == outline.shape
+        assert record.heatmap.shape == outline.shape
         x, y = record.peak
         hits.append(outline[y, x])
     print(f"pointing game on {len(hits)} pets: {np.mean(hits):.3f}")

@@ -15,16 +15,16 @@ import pytest
 from PIL import Image
 
 from gradcam_cli.errors import InputError, OutputError
-from gradcam_cli.evaluation.drift import Change
+from gradcam_cli.evaluation.drift import MapChange
 from gradcam_cli.images.fit import Box
-from gradcam_cli.output.figures import colour_table
-from gradcam_cli.report.build import build_report, check_place
-from gradcam_cli.report.document import document_of
-from gradcam_cli.report.entries import entries_of, shell_word, visible
-from gradcam_cli.report.image_store import Album
-from gradcam_cli.report.run_records import cut_torn_line, latest, read_lines
-from gradcam_cli.report.thumbnails import map_picture, photo_picture, thumb_picture
-from gradcam_cli.report.writer import Recorder
+from gradcam_cli.output.figures import color_table
+from gradcam_cli.report.build import build_report, check_not_foreign_page
+from gradcam_cli.report.document import build_document
+from gradcam_cli.report.entries import build_entries, escape_for_display, shell_quote
+from gradcam_cli.report.image_store import ReportImages
+from gradcam_cli.report.run_records import merge_runs, read_records, truncate_partial_line
+from gradcam_cli.report.thumbnails import encode_map, encode_source_image, encode_thumbnail
+from gradcam_cli.report.writer import ReportWriter
 
 RUN = {"status": "run", "command": "explain", "line": "gradcam a", "again": ["--model", "mini"], "inputs": 3}
 END = {"status": "end", "seconds": 1.5, "interrupted": None}
@@ -44,8 +44,8 @@ def test_lines_of_a_killed_run(tmp_path):
     """The torn last line is left out, and cut off before another run goes on."""
     path = tmp_path / "run.jsonl"
     path.write_bytes(b'{"status": "run"}\n{"status": "ok", "input": "a"}\n{"status": "o')
-    assert [record["status"] for record in read_lines(path)] == ["run", "ok"]
-    cut_torn_line(path)
+    assert [record["status"] for record in read_records(path)] == ["run", "ok"]
+    truncate_partial_line(path)
     assert path.read_bytes().endswith(b'"a"}\n')
 
 
@@ -54,7 +54,7 @@ def test_lines_that_are_none(tmp_path, line):
     path = tmp_path / "run.jsonl"
     path.write_bytes(b'{"status": "run"}\n' + line + b'\n{"status": "end"}\n')
     with pytest.raises(InputError, match="line 2: expected"):
-        list(read_lines(path))
+        list(read_records(path))
 
 
 def result(name, status="ok", **own):
@@ -65,17 +65,17 @@ def test_lines_of_two_runs():
     """A skipped input keeps the lines of the run before; one explained again has only its new ones."""
     first = [{"status": "run"}, result("a", n=1), result("a", n=2), result("b", n=3), {"status": "end"}]
     second = [{"status": "run"}, result("a", "skipped"), result("b", n=4), result("c", n=5)]
-    assert [record.get("n") for record in latest(first + second)] == [None, 1, 2, 4, 5]
-    ended = latest([*first, {"status": "run"}, result("b", n=6), {"status": "end"}])
+    assert [record.get("n") for record in merge_runs(first + second)] == [None, 1, 2, 4, 5]
+    ended = merge_runs([*first, {"status": "run"}, result("b", n=6), {"status": "end"}])
     assert [record.get("n") for record in ended] == [None, None, 6]  # a is gone
 
 
 def test_lines_of_very_many_inputs():
     """The first ones are kept, the others counted, each once however many maps it has."""
     lines = [{"status": "run"}, *(result(str(n), k=k) for n in range(5) for k in range(2)), result("x", "failed")]
-    kept = latest([*lines, {"status": "end", "interrupted": None, "seconds": 1}], most=2)
+    kept = merge_runs([*lines, {"status": "end", "interrupted": None, "seconds": 1}], max_inputs=2)
     assert [record["input"] for record in kept if record["status"] == "ok"] == ["0", "0", "1", "1"]
-    document = document_of(kept)
+    document = build_document(kept)
     assert document["counts"] == {"ok": 5, "failed": 1, "skipped": 0}
     assert document["notice"] == "The gallery holds the first 2 of 6 inputs."
 
@@ -83,14 +83,14 @@ def test_lines_of_very_many_inputs():
 def test_a_torn_line_longer_than_a_block(tmp_path):
     path = tmp_path / "run.jsonl"
     path.write_bytes(b'{"status": "run"}\n' + b"x" * 200_000)
-    cut_torn_line(path)
+    truncate_partial_line(path)
     assert path.read_bytes() == b'{"status": "run"}\n'
 
 
 def test_lines_of_a_run_that_goes_on():
     """What the second run has not reached yet is still there."""
     lines = [{"status": "run"}, result("a", n=1), result("b", n=2), {"status": "run"}, result("a", n=3)]
-    assert [record.get("n") for record in latest(lines)] == [None, 3, 2]
+    assert [record.get("n") for record in merge_runs(lines)] == [None, 3, 2]
 
 
 # pictures
@@ -104,10 +104,10 @@ def test_the_map_as_a_picture():
     """Half of the photo seen: there the colours of the map's values, beside it nothing."""
     map_ = np.zeros((40, 80), np.float32)
     map_[:, 60:] = 1
-    picture = opened(map_picture(map_, Box(40, 0, 80, 40), "viridis"))
+    picture = opened(encode_map(map_, Box(40, 0, 80, 40), "viridis"))
     assert picture.size == (320, 160)
     pixels = np.asarray(picture.convert("RGBA"))
-    colours = colour_table("viridis")
+    colours = color_table("viridis")
     np.testing.assert_array_equal(pixels[80, 300], [*colours[255], 255])
     np.testing.assert_array_equal(pixels[80, 200], [*colours[1], 255])
     assert not pixels[:, :160, 3].any()
@@ -115,29 +115,29 @@ def test_the_map_as_a_picture():
 
 
 def test_the_map_of_a_photo_seen_wholly_hides_nothing():
-    picture = opened(map_picture(np.eye(7, dtype=np.float32), Box(-3, 0, 10, 7)))
+    picture = opened(encode_map(np.eye(7, dtype=np.float32), Box(-3, 0, 10, 7)))
     assert "transparency" not in picture.info
 
 
 def test_large_photos_are_made_smaller_and_small_ones_kept():
     small = np.random.default_rng(0).integers(0, 256, (28, 30, 3), np.uint8)
-    np.testing.assert_array_equal(np.asarray(opened(photo_picture(small))), small)
-    assert opened(photo_picture(np.zeros((1000, 500, 3), np.uint8))).size == (320, 640)
+    np.testing.assert_array_equal(np.asarray(opened(encode_source_image(small))), small)
+    assert opened(encode_source_image(np.zeros((1000, 500, 3), np.uint8))).size == (320, 640)
 
 
 def test_the_small_picture_is_photo_and_map():
     """Half black, half the map's colour, of a white photo: 0.5 * 255 + 0.5 * colour."""
     photo, map_ = np.full((100, 400, 3), 255, np.uint8), np.ones((100, 400), np.float32)
-    picture = opened(thumb_picture(photo, map_, Box(0, 0, 400, 100)))
+    picture = opened(encode_thumbnail(photo, map_, Box(0, 0, 400, 100)))
     assert picture.size == (200, 50)
-    expected = (255 + colour_table("jet")[255].astype(float)) / 2
+    expected = (255 + color_table("jet")[255].astype(float)) / 2
     np.testing.assert_allclose(np.asarray(picture)[20, 100], expected, atol=4)
 
 
 def test_maps_of_a_photo_have_pictures_of_their_own(tmp_path):
-    album, map_, view = Album(tmp_path), np.ones((9, 9), np.float32), Box(0, 0, 9, 9)
+    album, map_, view = ReportImages(tmp_path), np.ones((9, 9), np.float32), Box(0, 0, 9, 9)
     photo = np.zeros((9, 9, 3), np.uint8)
-    one, other = (album.draw_photo("a", which, photo, map_, view) for which in ("x", "y"))
+    one, other = (album.draw_image("a", which, photo, map_, view) for which in ("x", "y"))
     assert one["photo"] == other["photo"]
     assert one["thumb"] != other["thumb"]
     assert album.draw_map("a", "x", map_, view) != album.draw_map("a", "y", map_, view)
@@ -148,16 +148,16 @@ def test_maps_of_a_photo_have_pictures_of_their_own(tmp_path):
 
 
 def test_the_command_that_makes_a_map_again():
-    (entry,) = entries_of([OK], RUN)
+    (entry,) = build_entries([OK], RUN)
     assert entry["maps"][0]["shell"] == "gradcam a.jpg --model mini --layer conv --class 3"
-    (entry,) = entries_of([{**OK, "input": "-a b.jpg", "method": "layercam", "layer": "input"}], RUN)
+    (entry,) = build_entries([{**OK, "input": "-a b.jpg", "method": "layercam", "layer": "input"}], RUN)
     assert entry["maps"][0]["shell"] == "gradcam './-a b.jpg' --model mini --method layercam --class 3"
 
 
 def test_the_command_of_a_run_that_says_less():
     """Without the run's own words, the line's settings say what was asked for: not those that are usual anyway."""
     line = {**OK, "model": "mini", "fit": "pad", "score": "logit", "zoom_order": 1, "smooth": True}
-    (entry,) = entries_of([line], {})
+    (entry,) = build_entries([line], {})
     assert entry["maps"][0]["shell"] == "gradcam a.jpg --model mini --fit pad --smooth --layer conv --class 3"
 
 
@@ -166,23 +166,23 @@ def test_the_command_of_a_run_that_says_less():
 )
 def test_words_for_the_shell(word):
     """Bash reads each word as it was, and what a person copies is on one line."""
-    shown = shell_word(word)
-    assert shown == visible(shown)
+    shown = shell_quote(word)
+    assert shown == escape_for_display(shown)
     read = subprocess.run(["bash", "-c", f"printf %s {shown}"], capture_output=True, check=True)
     assert read.stdout == word.encode()
 
 
 def test_bytes_that_are_no_text():
     name = b"caf\xe9.jpg".decode("utf-8", "surrogateescape")
-    assert shell_word(name) == r"$'caf\xe9.jpg'"
-    (entry,) = entries_of([{**OK, "input": name}], RUN)
+    assert shell_quote(name) == r"$'caf\xe9.jpg'"
+    (entry,) = build_entries([{**OK, "input": name}], RUN)
     assert entry["name"] == r"caf\udce9.jpg"
     json.dumps(entry).encode()
 
 
 def test_failures_and_skipped_inputs():
     lines = [result("bad\n.jpg", "failed", error="damaged", hint=None), result("old.jpg", "skipped")]
-    failed, skipped = entries_of(lines, {})
+    failed, skipped = build_entries(lines, {})
     assert (failed["name"], failed["status"], failed["error"]) == (r"bad\n.jpg", "failed", "damaged")
     assert (skipped["status"], skipped["maps"]) == ("skipped", [])
 
@@ -201,9 +201,9 @@ def test_limits_that_one_photo_misses():
         measured("c", pointing=None, drop=1),
         measured("c", "gradcam without relu", pointing=0, drop=1),
     ]
-    entries = entries_of(rows, began)
+    entries = build_entries(rows, began)
     assert [entry["missed"] for entry in entries] == [["pointing"], ["drop"], []]
-    document = document_of([began, *rows, {**END, "limits": {"--fail-under pointing=1": "missed it"}}])
+    document = build_document([began, *rows, {**END, "limits": {"--fail-under pointing=1": "missed it"}}])
     assert document["limits"] == [{"text": "--fail-under pointing=1", "missed": "missed it"}]
     assert [metric["name"] for metric in document["metrics"]] == ["pointing", "drop"]
     (means,) = document["tables"]
@@ -212,7 +212,7 @@ def test_limits_that_one_photo_misses():
 
 
 def test_changes_of_a_comparison():
-    change = Change("a_gradcam.npz", "a.jpg", (1, "dog"), (3, "cat"), 0.25, 0.5, 0.75, 0.125)
+    change = MapChange("a_gradcam.npz", "a.jpg", (1, "dog"), (3, "cat"), 0.25, 0.5, 0.75, 0.125)
     sides = {
         run: {**OK, "class_name": name, "picture": f"{run}.png"} for run, name in (("before", "dog"), ("after", "cat"))
     }
@@ -220,7 +220,7 @@ def test_changes_of_a_comparison():
         {**RUN, "command": "compare", "bounds": [["rank", "most", 0.5]]},
         {**change._asdict(), "status": "ok", "report": sides},
     ]
-    document = document_of([*lines, {"status": "alone", "name": "b_gradcam.npz"}, END])
+    document = build_document([*lines, {"status": "alone", "name": "b_gradcam.npz"}, END])
     entry, alone = document["entries"]
     before, after = entry["maps"]
     assert (before["run"], before["class"], after["run"], after["class"]) == ("before", "dog", "after", "cat")
@@ -239,7 +239,7 @@ def test_changes_of_a_comparison():
 def test_depths_are_maps():
     depths = [{"t": t, "sensitivity": 2 * t, "peak": [1, 2], "raw_max": 1.0} for t in (0.0, 0.5)]
     line = {**OK, "depths": depths, "map": None, "report": {"pictures": ["x.png", "y.png"], "photo": "p.png"}}
-    (entry,) = entries_of([line], {"again": ["--model", "ode.keras"]})
+    (entry,) = build_entries([line], {"again": ["--model", "ode.keras"]})
     assert [(m["t"], m["sensitivity"], m["picture"]) for m in entry["maps"]] == [(0, 0, "x.png"), (0.5, 1, "y.png")]
     assert entry["maps"][0]["shell"] == "gradcam neuralode explain a.jpg --model ode.keras"
 
@@ -253,7 +253,7 @@ def test_depths_are_maps():
     ],
 )
 def test_a_run_that_did_not_come_to_its_end(end, expected):
-    partial = document_of([RUN, OK, *end])["partial"]
+    partial = build_document([RUN, OK, *end])["partial"]
     assert partial is None if expected is None else expected in partial
 
 
@@ -408,27 +408,27 @@ def test_an_interrupted_run_has_its_report(tmp_path):
     """Written while the exception passes, and marked as partial."""
 
     def interrupted():
-        with Recorder(tmp_path, RUN, Album(tmp_path)) as recorder:
+        with ReportWriter(tmp_path, RUN, ReportImages(tmp_path)) as recorder:
             recorder.write(OK)
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         interrupted()
     assert "(interrupted): 1 of 3" in document_in(tmp_path / "index.html")["partial"]
-    check_place(tmp_path)
+    check_not_foreign_page(tmp_path)
 
 
 def test_to_write_nothing_leaves_all_as_it_was(tmp_path):
-    with Recorder(tmp_path, RUN, Album(tmp_path)) as recorder:
+    with ReportWriter(tmp_path, RUN, ReportImages(tmp_path)) as recorder:
         recorder.write(OK)
     before = (tmp_path / "report/run.jsonl").read_bytes()
-    with Recorder(tmp_path, RUN, Album(tmp_path)) as recorder:
+    with ReportWriter(tmp_path, RUN, ReportImages(tmp_path)) as recorder:
         recorder.write()
     assert (tmp_path / "report/run.jsonl").read_bytes() == before
 
 
 def test_a_killed_run_has_its_report_afterwards(tmp_path):
-    recorder = Recorder(tmp_path, RUN, Album(tmp_path)).__enter__()
+    recorder = ReportWriter(tmp_path, RUN, ReportImages(tmp_path)).__enter__()
     recorder.write(OK)
     assert not (tmp_path / "index.html").exists()
     assert "it was killed" in document_in(build_report(tmp_path))["partial"]
@@ -438,7 +438,7 @@ def test_a_folder_that_cannot_be_written(tmp_path):
     (tmp_path / "report").write_text("a file in the way")
     with (
         pytest.raises(OutputError, match=r"run.jsonl cannot be written"),
-        Recorder(tmp_path, RUN, Album(tmp_path)) as one,
+        ReportWriter(tmp_path, RUN, ReportImages(tmp_path)) as one,
     ):
         one.write(OK)
 

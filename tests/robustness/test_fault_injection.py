@@ -19,13 +19,13 @@ from PIL import Image
 from test_report import document_in
 from test_trainer import halves
 
-from gradcam_cli.images.load import Photo, Unexplained
+from gradcam_cli.images.load import LoadedImage, Unexplained
 from gradcam_cli.models.classifier import load_model
 from gradcam_cli.pipeline import stages
-from gradcam_cli.pipeline.config import Request
+from gradcam_cli.pipeline.config import ExplainConfig
 from gradcam_cli.pipeline.run import prepare_run
 from gradcam_cli.report.build import build_report
-from gradcam_cli.report.run_log import kept_lines
+from gradcam_cli.report.run_log import load_run_log
 
 KINDS = ["--save", "overlay", "--save", "npz"]
 KILLS = 20 if os.environ.get("GRADCAM_TELL_TRIED") else 3
@@ -109,7 +109,7 @@ def test_runs_with_a_report_killed_and_resumed(photo, model_file, tmp_path, kill
     disturbed = command(model_file, *arguments, "--skip-existing")
     for _ in range(KILLS):
         kill("runs with a report killed and resumed", disturbed, 0.1, cwd=out)
-        if any(record["status"] == "ok" for record in kept_lines(out) or ()):
+        if any(record["status"] == "ok" for record in load_run_log(out) or ()):
             document = document_in(build_report(out))
             assert "it was killed" in document["partial"]
             shown = [map_["picture"] for entry in document["entries"] for map_ in entry["maps"]]
@@ -214,8 +214,8 @@ def test_a_broken_off_run_tells_how_far_it_came(photo, model_file, tmp_path, num
 
 def run_refusing(beyond, error, refused=()):
     """A run whose network has memory for so many images in a pass, and none for the pixels refused."""
-    run = prepare_run(load_model(small_network(), preprocessing="none"), Request(batch_size=8))
-    network, passes = run.network, []
+    run = prepare_run(load_model(small_network(), preprocess="none"), ExplainConfig(batch_size=8))
+    network, passes = run.gradient_function, []
 
     def limited(x, codes):
         passes.append(len(x))
@@ -228,7 +228,7 @@ def run_refusing(beyond, error, refused=()):
 
 
 def photos(count):
-    return [Photo(f"{number}.png", np.full((12, 12, 3), number, np.uint8)) for number in range(count)]
+    return [LoadedImage(f"{number}.png", np.full((12, 12, 3), number, np.uint8)) for number in range(count)]
 
 
 EXHAUSTED = tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
@@ -240,11 +240,11 @@ def test_without_memory_the_batch_is_halved(error, beyond, caplog):
     """All photos come, in order, with the maps of an undisturbed run; the size that failed is not tried again."""
     run, passes = run_refusing(beyond, error)
     calm, _ = run_refusing(8, error)
-    found = list(stages.explain_photos(run, photos(20)))
-    expected = list(stages.explain_photos(calm, photos(20)))
+    found = list(stages.explain_images(run, photos(20)))
+    expected = list(stages.explain_images(calm, photos(20)))
     assert [one.source for (one,) in found] == [f"{number}.png" for number in range(20)]
     for (one,), (other,) in zip(found, expected, strict=True):
-        np.testing.assert_allclose(one.raw, other.raw, rtol=1e-4, atol=1e-6)
+        np.testing.assert_allclose(one.cam, other.cam, rtol=1e-4, atol=1e-6)
     sizes = [size for size in (8, 4, 2, 1) if size > beyond]
     assert passes[: len(sizes)] == sizes
     assert set(passes[len(sizes) :]) == {sizes[-1] // 2}
@@ -253,7 +253,7 @@ def test_without_memory_the_batch_is_halved(error, beyond, caplog):
 
 def test_a_photo_that_does_not_fit_alone_fails_alone():
     run, _ = run_refusing(1, EXHAUSTED, refused=(3,))
-    found = list(stages.explain_photos(run, photos(6)))
+    found = list(stages.explain_images(run, photos(6)))
     assert [isinstance(one, Unexplained) for one in found] == [number == 3 for number in range(6)]
     assert (found[3].source, found[3].error) == ("3.png", "out of memory")
 

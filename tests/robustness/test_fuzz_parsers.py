@@ -16,12 +16,12 @@ from PIL import Image
 
 from gradcam_cli.errors import GradcamError, InputError, UsageError
 from gradcam_cli.evaluation.annotations import read_annotations
-from gradcam_cli.evaluation.annotations.masks import region
+from gradcam_cli.evaluation.annotations.masks import annotation_mask
 from gradcam_cli.images.decode import decode
 from gradcam_cli.images.discover import read_list
 from gradcam_cli.models.labels import read_labels
-from gradcam_cli.pipeline.saved import COMPARED, read_result
-from gradcam_cli.report.run_records import cut_torn_line, latest, read_lines
+from gradcam_cli.pipeline.saved import COMPARED, load_saved_map
+from gradcam_cli.report.run_records import merge_runs, read_records, truncate_partial_line
 
 pytestmark = pytest.mark.filterwarnings("ignore:::PIL")
 
@@ -211,7 +211,7 @@ def test_annotations(form, examples, tmp_path, tried):
             return
         for one in found:
             assert np.isfinite(one.box).all()
-            mask, _ = outcome(InputError, region, one, (4, 3))
+            mask, _ = outcome(InputError, annotation_mask, one, (4, 3))
             assert mask is None or (mask.shape, mask.dtype) == ((4, 3), bool)
 
     hold(examples, strategy, check)
@@ -282,12 +282,12 @@ def test_lines_of_a_run(form, examples, tmp_path, tried):
     def check(data):
         tried(f"lines of a run: {form}")
         path.write_bytes(data)
-        records, error = outcome(InputError, lambda: list(read_lines(path)))
+        records, error = outcome(InputError, lambda: list(read_records(path)))
         if error:
             assert "line " in error.message
         else:
-            assert all("status" in record for record in latest(records))
-        cut_torn_line(path)
+            assert all("status" in record for record in merge_runs(records))
+        truncate_partial_line(path)
         assert path.read_bytes() in (data, data[: data.rfind(b"\n") + 1])
 
     hold(examples, strategy, check)
@@ -305,7 +305,7 @@ def test_saved_arrays(examples, tmp_path, tried):
     def check(data):
         tried("saved arrays")
         path.write_bytes(data)
-        saved, error = outcome(GradcamError, read_result, path)
+        saved, error = outcome(GradcamError, load_saved_map, path)
         if error:
             assert str(path) in error.message
             return

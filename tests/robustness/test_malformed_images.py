@@ -13,9 +13,9 @@ from PIL import Image
 from gradcam_cli.errors import InputError
 from gradcam_cli.images.decode import decode
 from gradcam_cli.images.discover import find_sources
-from gradcam_cli.images.load import Unexplained, read_photo
+from gradcam_cli.images.load import Unexplained, load_image
 from gradcam_cli.images.source import Source
-from gradcam_cli.output.destination import read_destination
+from gradcam_cli.output.destination import parse_destination
 from gradcam_cli.output.naming import plan_outputs
 
 SAID = re.compile(r"(error|hint|note): .")
@@ -40,7 +40,7 @@ def test_the_corpus_is_large():
 def test_one_sentence_or_the_right_pixels(case, corpus, tried):
     """Refused with the words of the case, in one line; or decoded, where it is known to the right colour."""
     tried(f"file: {case.kind}")
-    photo = read_photo(Source(str(corpus / case.name)))
+    photo = load_image(Source(str(corpus / case.name)))
     if case.refused:
         assert isinstance(photo, Unexplained)
         assert re.search(case.refused, photo.error)
@@ -92,7 +92,7 @@ def test_long_names_are_cut(tmp_path):
     sources = [Source("a" * 247 + ending) for ending in (".png", ".jpg", "b.png", "b.jpg")]
     sources += [Source("ü" * 125 + ".png")]
     maps = [("auto", "gradcam", "top1"), ("auto", "layercam", "top1")]
-    planned = plan_outputs(sources, read_destination(str(tmp_path), ["npz", "overlay"], None), maps)
+    planned = plan_outputs(sources, parse_destination(str(tmp_path), ["npz", "overlay"], None), maps)
     paths = [output.path for _, outputs in planned for output in outputs]
     assert len(set(paths)) == len(paths) == 20
     for path in paths:
@@ -129,7 +129,7 @@ def test_errors_of_the_disk_are_told(tmp_path, monkeypatch, number):
         raise OSError(number, os.strerror(number))
 
     (tmp_path / "photo.png").touch()
-    monkeypatch.setattr("gradcam_cli.images.source._open_at_once", fail)
+    monkeypatch.setattr("gradcam_cli.images.source._open_nonblocking", fail)
     with pytest.raises(InputError, match=f"cannot be read: {os.strerror(number)}"):
         Source(str(tmp_path / "photo.png")).read()
 
@@ -157,7 +157,7 @@ def test_a_folder_that_vanishes_while_it_is_walked(tmp_path):
     (tmp_path / "photo.png").touch()
     (source,) = find_sources([str(tmp_path)])
     (tmp_path / "photo.png").unlink()
-    assert "No such file" in read_photo(source).error
+    assert "No such file" in load_image(source).error
 
 
 def test_no_program_is_started_for_a_photo(monkeypatch):

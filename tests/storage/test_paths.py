@@ -11,17 +11,17 @@ import pytest
 from gradcam_cli.errors import InputError, OutputError, UsageError
 from gradcam_cli.images.discover import find_sources, read_list
 from gradcam_cli.images.source import Source
-from gradcam_cli.output.destination import read_destination
+from gradcam_cli.output.destination import parse_destination
 from gradcam_cli.output.naming import plan_outputs
-from gradcam_cli.pipeline.saved import find_results
+from gradcam_cli.pipeline.saved import find_saved_maps
 from gradcam_cli.report import run_log
-from gradcam_cli.report.build import check_place
-from gradcam_cli.report.image_store import Album
-from gradcam_cli.report.run_log import Journal, kept_lines
-from gradcam_cli.report.writer import Recorder
+from gradcam_cli.report.build import check_not_foreign_page
+from gradcam_cli.report.image_store import ReportImages
+from gradcam_cli.report.run_log import RunLog, load_run_log
+from gradcam_cli.report.writer import ReportWriter
 from gradcam_cli.storage import files, paths, remote
-from gradcam_cli.storage.files import write
-from gradcam_cli.storage.paths import is_url, name_of, place, relative
+from gradcam_cli.storage.files import write_output
+from gradcam_cli.storage.paths import as_path, basename, is_url, relative_to
 
 fsspec = pytest.importorskip("fsspec", reason="URLs need fsspec")
 pytest.importorskip("upath", reason="URLs need universal-pathlib")
@@ -66,16 +66,16 @@ def test_what_a_url_is(name, expected):
 
 def test_last_parts_of_names():
     """The query of a web address, which may hold slashes, is no part of a name; in a store `?` is a letter."""
-    assert name_of("https://h/a/my%20cat.jpg?key=x/y.z") == "my cat.jpg"
-    assert name_of("s3://b/a/what?.jpg") == "what?.jpg"
-    assert name_of("s3://b/photos/") == "photos"
-    assert name_of("a/what?.jpg") == "what?.jpg"
+    assert basename("https://h/a/my%20cat.jpg?key=x/y.z") == "my cat.jpg"
+    assert basename("s3://b/a/what?.jpg") == "what?.jpg"
+    assert basename("s3://b/photos/") == "photos"
+    assert basename("a/what?.jpg") == "what?.jpg"
 
 
 def test_a_place_keeps_its_url():
-    path = place("s3://b/maps/") / "a#b.png"
-    assert (str(path), path.name, str(place(path))) == ("s3://b/maps/a#b.png", "a#b.png", "s3://b/maps/a#b.png")
-    assert place("a/b") == Path("a/b")
+    path = as_path("s3://b/maps/") / "a#b.png"
+    assert (str(path), path.name, str(as_path(path))) == ("s3://b/maps/a#b.png", "a#b.png", "s3://b/maps/a#b.png")
+    assert as_path("a/b") == Path("a/b")
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_a_place_keeps_its_url():
     ],
 )
 def test_files_as_seen_from_a_report(path, directory, expected):
-    assert relative(path, place(directory)) == expected
+    assert relative_to(path, as_path(directory)) == expected
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_files_as_seen_from_a_report(path, directory, expected):
 )
 def test_protocols_that_are_none(url, message, hint):
     with pytest.raises(UsageError, match=message) as caught:
-        place(url)
+        as_path(url)
     assert caught.value.hint == hint
 
 
@@ -111,7 +111,7 @@ def test_a_package_that_is_missing_is_named(protocol, extra, monkeypatch):
         raise ImportError("Install this")
 
     monkeypatch.setattr(fsspec, "get_filesystem_class", missing)
-    paths.check_protocol.cache_clear()
+    paths.require_protocol.cache_clear()
     with pytest.raises(UsageError, match=f"{protocol}://.*Install this") as caught:
         list(find_sources([f"{protocol}://b/x.jpg"]))
     assert caught.value.hint == f"pip install 'gradcam-cli[{extra}]'"
@@ -119,9 +119,9 @@ def test_a_package_that_is_missing_is_named(protocol, extra, monkeypatch):
 
 def test_fsspec_itself_may_be_missing(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "upath", None)
-    paths.check_protocol.cache_clear()
+    paths.require_protocol.cache_clear()
     with pytest.raises(UsageError, match="memory:// needs the package upath") as caught:
-        place("memory://x")
+        as_path("memory://x")
     assert caught.value.hint == "pip install 'gradcam-cli[url]'"
 
 
@@ -135,12 +135,12 @@ def test_directories_behind_urls_are_searched_as_others_are(memory, tmp_path):
         fill(memory, f"b/in/{name}")
         (tmp_path / "in" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "in" / name).touch()
-    found = list(find_sources(["memory://b/in"], skip=place("memory://b/in/out")))
+    found = list(find_sources(["memory://b/in"], skip=as_path("memory://b/in/out")))
     local = list(find_sources([str(tmp_path / "in")], skip=tmp_path / "in/out"))
-    assert [one.relative for one in found] == [one.relative for one in local]
-    assert [str(one.relative) for one in found] == ["b2.JPG", "b10.jpg", "sub/c.webp", "sub2/a.png", "sub10/a.png"]
+    assert [one.relative_path for one in found] == [one.relative_path for one in local]
+    assert [str(one.relative_path) for one in found] == ["b2.JPG", "b10.jpg", "sub/c.webp", "sub2/a.png", "sub10/a.png"]
     assert found[2].name == "memory://b/in/sub/c.webp"
-    assert list(find_sources(["memory://b/in/"], skip=place("memory://b/in/out"))) == found
+    assert list(find_sources(["memory://b/in/"], skip=as_path("memory://b/in/out"))) == found
 
 
 def test_folders_are_listed_when_they_are_reached(memory, monkeypatch):
@@ -160,7 +160,7 @@ def test_several_directories_keep_apart(memory, tmp_path):
     (tmp_path / "three").mkdir()
     (tmp_path / "three/x.png").touch()
     found = find_sources(["memory://b/one", "memory://b/two", str(tmp_path / "three")])
-    assert [str(one.relative) for one in found] == ["one/x.png", "two/x.png", "three/x.png"]
+    assert [str(one.relative_path) for one in found] == ["one/x.png", "two/x.png", "three/x.png"]
 
 
 def test_what_is_no_directory_is_a_file(memory):
@@ -213,14 +213,14 @@ class BusyError(Exception):
 
 def test_what_fails_for_a_while_is_tried_again(waits):
     store = Store(ConnectionError("reset"), BusyError())
-    assert remote.retrying(store) == b"answer"
+    assert remote.with_retries(store) == b"answer"
     assert waits == [0.5, 1.0]
 
 
 def test_there_are_three_attempts(waits):
     store = Store(*[ConnectionError(f"reset {number}") for number in range(9)])
     with pytest.raises(ConnectionError, match="reset 2"):
-        remote.retrying(store)
+        remote.with_retries(store)
     assert store.calls == 3
 
 
@@ -233,7 +233,7 @@ NoCredentialsError = type("NoCredentialsError", (Exception,), {})
 def test_what_will_fail_again_is_tried_once(error, waits):
     store = Store(error)
     with pytest.raises(type(error)):
-        remote.retrying(store)
+        remote.with_retries(store)
     assert (store.calls, waits) == (1, [])
 
 
@@ -263,7 +263,7 @@ def test_reads_and_writes_are_tried_again(memory, monkeypatch):
             return own(self, *arguments, **how)
 
         monkeypatch.setattr(type(memory), name, once)
-    write(place("memory://b/x.bin"), b"data")
+    write_output(as_path("memory://b/x.bin"), b"data")
     assert Source("memory://b/x.bin").read() == b"data"
 
 
@@ -271,7 +271,7 @@ def test_reads_and_writes_are_tried_again(memory, monkeypatch):
 
 
 def planned(sources, output, **more):
-    plan = plan_outputs(sources, read_destination(output, ()), ONE, **more)
+    plan = plan_outputs(sources, parse_destination(output, ()), ONE, **more)
     return [[str(out.path) for out in outs] for _, outs in plan]
 
 
@@ -283,7 +283,7 @@ def test_outputs_behind_urls():
     assert planned([Source("https://h/cat.jpg?x=y/z")], "maps") == [["maps/cat_gradcam.png"]]
     assert planned([Source("cat.jpg")], "s3://b/map.png") == [["s3://b/map.png"]]
     with pytest.raises(UsageError, match="web address"):
-        read_destination("https://host/maps", ())
+        parse_destination("https://host/maps", ())
 
 
 def test_names_do_not_depend_on_the_place():
@@ -303,23 +303,23 @@ def test_inputs_behind_urls_are_never_overwritten():
 
 def test_files_that_are_there(memory, monkeypatch):
     fill(memory, "b/x.png")
-    assert files.exists(place("memory://b/x.png"))
-    assert not files.exists(place("memory://b/y.png"))
+    assert files.exists(as_path("memory://b/x.png"))
+    assert not files.exists(as_path("memory://b/y.png"))
     monkeypatch.setattr(type(memory), "info", lambda self, path, **how: Store(*[OSError()] * 3)())
-    assert not files.exists(place("memory://b/x.png"))
+    assert not files.exists(as_path("memory://b/x.png"))
 
 
 def test_what_cannot_be_written(memory, monkeypatch):
     monkeypatch.setattr(type(memory), "pipe_file", lambda self, *more, **how: Store(PermissionError("read-only"))())
     with pytest.raises(OutputError, match="memory://b/x cannot be written: read-only"):
-        write(place("memory://b/x"), b"")
+        write_output(as_path("memory://b/x"), b"")
 
 
 # reports
 
 
 def lines_of(directory):
-    return [record["n"] for record in kept_lines(place(directory)) or ()]
+    return [record["n"] for record in load_run_log(as_path(directory)) or ()]
 
 
 def note(lines, *numbers):
@@ -329,8 +329,8 @@ def note(lines, *numbers):
 
 def test_lines_are_kept_in_parts(memory, monkeypatch):
     """Each part is written when enough lines wait; a resumed run adds parts, and another one begins anew."""
-    monkeypatch.setattr(run_log, "MOST_LINES", 2)
-    opened = partial(Journal, place("memory://b/maps"))
+    monkeypatch.setattr(run_log, "MAX_PENDING_LINES", 2)
+    opened = partial(RunLog, as_path("memory://b/maps"))
     lines = opened()
     note(lines, 1, 2, 3)
     assert lines_of("memory://b/maps") == [1, 2]
@@ -348,46 +348,46 @@ def test_lines_are_kept_in_parts(memory, monkeypatch):
 
 
 def test_lines_do_not_wait_for_long(memory, monkeypatch):
-    monkeypatch.setattr(run_log, "MOST_SECONDS", 0.0)
-    note(Journal(place("memory://b/maps")), 1)
+    monkeypatch.setattr(run_log, "MAX_PENDING_SECONDS", 0.0)
+    note(RunLog(as_path("memory://b/maps")), 1)
     assert lines_of("memory://b/maps") == [1]
 
 
 def test_a_report_that_was_fetched_from_a_store_is_read_and_resumed(memory, tmp_path):
-    note(lines := Journal(place("memory://b/maps")), 1)
+    note(lines := RunLog(as_path("memory://b/maps")), 1)
     lines.close()
     memory.get("/b/maps/report", str(tmp_path / "report"), recursive=True)
     assert lines_of(str(tmp_path)) == [1]
-    note(Journal(tmp_path, resume=True), 2)
+    note(RunLog(tmp_path, resume=True), 2)
     assert lines_of(str(tmp_path)) == [1, 2]
-    note(Journal(tmp_path), 3)
+    note(RunLog(tmp_path), 3)
     assert lines_of(str(tmp_path)) == [3]
 
 
 def test_a_report_behind_a_url(memory):
-    directory = place("memory://b/maps")
-    with Recorder(directory, {"command": "explain", "inputs": 1}, Album(directory)) as recorder:
+    directory = as_path("memory://b/maps")
+    with ReportWriter(directory, {"command": "explain", "inputs": 1}, ReportImages(directory)) as recorder:
         recorder.write({"status": "failed", "input": "a.jpg", "error": "broken"})
     assert b"a.jpg" in memory.cat_file("/b/maps/index.html")
-    check_place(directory)
+    check_not_foreign_page(directory)
     memory.pipe_file("/b/maps/index.html", b"<h1>my own page</h1>")
     with pytest.raises(OutputError, match="no report"):
-        check_place(directory)
+        check_not_foreign_page(directory)
 
 
 def test_no_lines_where_there_are_none(memory, tmp_path):
-    assert kept_lines(place("memory://b/none")) is None
-    assert kept_lines(tmp_path) is None
+    assert load_run_log(as_path("memory://b/none")) is None
+    assert load_run_log(tmp_path) is None
 
 
 def test_arrays_behind_urls_are_found(memory):
     fill(memory, "b/maps/x_gradcam.npz", "b/maps/sub/y_gradcam.npz", "b/maps/x.png")
-    found = find_results(place("memory://b/maps"))
+    found = find_saved_maps(as_path("memory://b/maps"))
     assert {name: str(path) for name, path in found.items()} == {
         name: f"memory://b/maps/{name}" for name in ("sub/y_gradcam.npz", "x_gradcam.npz")
     }
     with pytest.raises(InputError, match="holds no results"):
-        find_results(place("memory://b/none"))
+        find_saved_maps(as_path("memory://b/none"))
 
 
 def test_the_command_from_store_to_store(memory, run, photo, model_file):
@@ -402,7 +402,7 @@ def test_the_command_from_store_to_store(memory, run, photo, model_file):
     assert (done.status, done.stdout) == (0, "memory://b/maps/index.html\n")
     assert memory.cat_file("/b/maps/index.html") == page
     assert run(photo("a.png"), "-o", "maps", *options).status == 0
-    stored = np.load(files.open_bytes(place("memory://b/maps/a_gradcam.npz")))["map"]
+    stored = np.load(files.open_readable(as_path("memory://b/maps/a_gradcam.npz")))["map"]
     np.testing.assert_array_equal(stored, np.load("maps/a_gradcam.npz")["map"])
     assert run("compare", "memory://b/maps", "maps", "--sheet", "memory://b/moved.png").status == 0
     assert memory.cat_file("/b/moved.png").startswith(b"\x89PNG")

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gradcam_cli.cli.click_extensions import GroupedCommand, under
+from gradcam_cli.cli.click_extensions import GroupedCommand, option_group
 from gradcam_cli.cli.neuralode.options import canvas_option, data_option, seed_option, size_option
-from gradcam_cli.cli.options import allow_unsafe_option, message_options, start, start_tensorflow
+from gradcam_cli.cli.options import allow_unsafe_option, general_options, quiet_tensorflow, setup_logging
 from gradcam_cli.cli.tables import write_table
 from gradcam_cli.console import log
 from gradcam_cli.errors import ModelError, UsageError
-from gradcam_cli.output.destination import PICTURES, format_of
+from gradcam_cli.output.destination import IMAGE_SUFFIXES, format_for_suffix
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from gradcam_cli.neuralode.training.evaluate import Predictions
     from gradcam_cli.neuralode.training.solver_check import SolverResult
 
-_output = under("Output")
+_output = option_group("Output")
 
 
 EPILOG = """\
@@ -47,7 +47,7 @@ Examples:
     help="Picture, PNG or JPEG: which class is taken for which.",
 )
 @_output("--one-solver", is_flag=True, help="Leave out the other solvers.")
-@message_options
+@general_options
 @click.pass_context
 def evaluate(ctx: click.Context, /, **options: Any) -> None:
     """Measure a classifier that `gradcam neuralode train` made, on the test images.
@@ -56,20 +56,20 @@ def evaluate(ctx: click.Context, /, **options: Any) -> None:
     ways: one that moves by more than half a point was trained with steps too coarse to be an ODE.
     """
     picture = options["confusion"]
-    if picture and picture.suffix.lower() not in PICTURES:
-        raise UsageError(f"--confusion {picture}: expected a name ending in {', '.join(PICTURES)}")
-    start(ctx, quiet=options["quiet"], verbose=options["verbose"], debug=options["debug"])
+    if picture and picture.suffix.lower() not in IMAGE_SUFFIXES:
+        raise UsageError(f"--confusion {picture}: expected a name ending in {', '.join(IMAGE_SUFFIXES)}")
+    setup_logging(ctx, quiet=options["quiet"], verbose=options["verbose"], debug=options["debug"])
     stdout = sys.stdout
     log.info("loading %s", options["model"])
-    start_tensorflow(ctx, verbose=options["verbose"] or options["debug"])
+    quiet_tensorflow(ctx, verbose=options["verbose"] or options["debug"])
     from gradcam_cli.neuralode.training.plots import plot_confusion
     from gradcam_cli.output.figures import encode_figure
-    from gradcam_cli.storage.files import write
+    from gradcam_cli.storage.files import write_output
 
     labels, y, score, ways = _evaluate_model(options)
     confusion = score.confusion(y)
     if picture:
-        write(picture, encode_figure(plot_confusion(confusion, labels), format_of(picture)))
+        write_output(picture, encode_figure(plot_confusion(confusion, labels), format_for_suffix(picture)))
     classes = _per_class_rows(confusion, labels)
     record = {
         "model": str(options["model"]),
@@ -104,14 +104,14 @@ def evaluate(ctx: click.Context, /, **options: Any) -> None:
 
 def _evaluate_model(options: dict[str, Any]) -> tuple[tuple[str, ...], np.ndarray, Predictions, list[SolverResult]]:
     """Load model and data, and return the classes, the truth, the scores, and how the other solvers do."""
-    from gradcam_cli.models.loading import open_model_file
+    from gradcam_cli.models.loading import load_model_file
     from gradcam_cli.neuralode.layers.ode_block import ode_blocks
     from gradcam_cli.neuralode.layers.odenet import LabeledDense
     from gradcam_cli.neuralode.training.datasets import load_data, place_on_canvas
     from gradcam_cli.neuralode.training.evaluate import evaluate
     from gradcam_cli.neuralode.training.solver_check import evaluate_with_solvers
 
-    model = open_model_file(options["model"], options["allow_unsafe_model"])
+    model = load_model_file(options["model"], options["allow_unsafe_model"])
     if not isinstance(model.layers[-1], LabeledDense):
         raise ModelError(f"{options['model']}: expected a model of `gradcam neuralode train`, got another")
     data = load_data(options["data"], options["input_size"])

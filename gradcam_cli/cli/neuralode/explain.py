@@ -10,35 +10,35 @@ from typing import Any
 
 import click
 
-from gradcam_cli.cli.click_extensions import GroupedCommand, under
+from gradcam_cli.cli.click_extensions import GroupedCommand, option_group
 from gradcam_cli.cli.options import (
     allow_unsafe_option,
+    general_options,
     input_options,
     labels_option,
-    message_options,
     preprocess_option,
-    start,
-    start_tensorflow,
+    quiet_tensorflow,
+    setup_logging,
 )
-from gradcam_cli.cli.report_options import AGAIN, check_report, open_report, report_option
-from gradcam_cli.cli.signals import check_interrupts
+from gradcam_cli.cli.report_options import RERUN_OPTIONS, open_report, report_option, require_report_directory
+from gradcam_cli.cli.signals import raise_if_interrupted
 from gradcam_cli.console import log, progress
 from gradcam_cli.errors import UsageError
-from gradcam_cli.images.discover import find_sources, gather, no_image
-from gradcam_cli.images.fit import FITS
+from gradcam_cli.images.discover import expand_inputs, find_sources, no_images_error
+from gradcam_cli.images.fit import FIT_MODES
 from gradcam_cli.images.source import Source
 from gradcam_cli.methods.registry import names_of_kind
-from gradcam_cli.models.class_selection import split_ranks
+from gradcam_cli.models.class_selection import expand_top_n
 from gradcam_cli.neuralode.solver.tableaus import SOLVERS
-from gradcam_cli.output.destination import TREE, Destination
+from gradcam_cli.output.destination import DEFAULT_OUTPUT_DIR, Destination
 from gradcam_cli.output.naming import plan_outputs
-from gradcam_cli.storage.paths import is_url, place
+from gradcam_cli.storage.paths import as_path, is_url
 
 ARTIFACT_SUFFIXES = {"strip": ".png", "gif": ".gif", "apng": ".apng", "npz": ".npz"}
 """What can be saved of an image, each with its suffix."""
-RERUN_DEPTH_OPTIONS = (*AGAIN, "at", "frames", "block", "asked", "method", "solver", "tolerance")
+RERUN_DEPTH_OPTIONS = (*RERUN_OPTIONS, "at", "frames", "block", "asked", "method", "solver", "tolerance")
 """Options that a command needs to make the maps again."""
-_explanation, _output = under("What to explain"), under("Output")
+_explanation, _output = option_group("What to explain"), option_group("Output")
 
 EPILOG = """\
 Examples:
@@ -80,7 +80,9 @@ class FloatList(click.ParamType):
     show_default=True,
     help="How a map is made.",
 )
-@_explanation("--fit", type=click.Choice(FITS), default="squash", show_default=True, help="How a photo is made to fit.")
+@_explanation(
+    "--fit", type=click.Choice(FIT_MODES), default="squash", show_default=True, help="How a photo is made to fit."
+)
 @_explanation("--solver", type=click.Choice(list(SOLVERS)), help="Of both solves. [default: the model's]")
 @_explanation(
     "--tolerance",
@@ -97,7 +99,7 @@ class FloatList(click.ParamType):
 )
 @_output("--alpha", type=click.FloatRange(0, 1), default=0.5, show_default=True, metavar="X", help="Of the maps.")
 @_output("--cmap", default="jet", show_default=True, metavar="NAME", help="Any colour map of matplotlib.")
-@message_options
+@general_options
 @click.pass_context
 def explain(ctx: click.Context, /, **options: Any) -> int:
     """Show what a network with an ODE in its middle sees at every depth t.
@@ -106,40 +108,42 @@ def explain(ctx: click.Context, /, **options: Any) -> int:
     for every t. The strip shows the maps, each divided by its own maximum, and below them how long a(t) is: how much
     the score depends on the state at that depth.
     """
-    start(ctx, quiet=options["quiet"], verbose=options["verbose"], debug=options["debug"])
+    setup_logging(ctx, quiet=options["quiet"], verbose=options["verbose"], debug=options["debug"])
     if options["at"] and options["frames"]:
         raise UsageError("--at and --frames: expected one of them, got both")
-    if len(split_ranks([options["asked"]])) > 1:
+    if len(expand_top_n([options["asked"]])) > 1:
         raise UsageError(f"--class {options['asked']}: expected one class, got several")
     if options["report"]:
-        options["output"] = options["output"] or str(TREE)
-        check_report(options, into_directory=not _is_file_target(place(options["output"])))
-    inputs = gather(options["inputs"], options["files_from"], nul=options["null"])
+        options["output"] = options["output"] or str(DEFAULT_OUTPUT_DIR)
+        require_report_directory(options, into_directory=not _is_file_target(as_path(options["output"])))
+    inputs = expand_inputs(options["inputs"], options["files_from"], nul=options["null"])
     jobs = list(_plan_files(inputs, options))
     if not jobs:
-        raise no_image(inputs)
+        raise no_images_error(inputs)
     log.info("loading %s", options["model"])
     stdout = sys.stdout
-    start_tensorflow(ctx, verbose=options["verbose"] or options["debug"])
+    quiet_tensorflow(ctx, verbose=options["verbose"] or options["debug"])
     from gradcam_cli.cli.neuralode.explain_run import DepthResultWriter, explain_tasks, prepare
 
     run, depths = prepare(options)
     counts: Counter[str] = Counter()
     with (
-        open_report(ctx, options, place(options["output"] or TREE), len(jobs), again=RERUN_DEPTH_OPTIONS) as recorder,
+        open_report(
+            ctx, options, as_path(options["output"] or DEFAULT_OUTPUT_DIR), len(jobs), rerun_options=RERUN_DEPTH_OPTIONS
+        ) as recorder,
         progress("explaining", len(jobs)) as advance,
     ):
         writer = DepthResultWriter(options, depths, stdout, recorder)
         for one in explain_tasks(run, jobs, options["max_pixels"]):
             counts[writer.finish(one)] += 1
             advance(1)
-            check_interrupts()
+            raise_if_interrupted()
     return 0 if not counts["failed"] else 1 if counts["ok"] else 3
 
 
 def _plan_files(inputs: Sequence[str], options: dict[str, Any]) -> Iterator[tuple[Source, dict[str, Path]]]:
     """Give each image its files: NAME_gradcam_depth and a suffix."""
-    target, kinds = place(options["output"]) if options["output"] else None, options["kinds"]
+    target, kinds = as_path(options["output"]) if options["output"] else None, options["kinds"]
     named = target if target and _is_file_target(target) else None
     if named and (kinds not in ((), (_artifact_kind(named),))):
         raise UsageError(
@@ -147,7 +151,7 @@ def _plan_files(inputs: Sequence[str], options: dict[str, Any]) -> Iterator[tupl
         )
     kinds = (_artifact_kind(named),) if named else tuple(dict.fromkeys(kinds)) or ("strip",)
     directory = None if named else target
-    sources = find_sources(inputs, skip=directory or TREE)
+    sources = find_sources(inputs, skip=directory or DEFAULT_OUTPUT_DIR)
     ending = "_gradcam_panel.png"
     for number, (source, outputs) in enumerate(
         plan_outputs(sources, Destination(("panel",), directory), [("", "", "")], inputs)
@@ -155,7 +159,7 @@ def _plan_files(inputs: Sequence[str], options: dict[str, Any]) -> Iterator[tupl
         if named and number:
             raise UsageError(f"-o {named}: expected one input, got several", "name a directory instead")
         start = str(outputs[0].path).removesuffix(ending)
-        yield source, {kind: named or place(f"{start}_gradcam_depth{ARTIFACT_SUFFIXES[kind]}") for kind in kinds}
+        yield source, {kind: named or as_path(f"{start}_gradcam_depth{ARTIFACT_SUFFIXES[kind]}") for kind in kinds}
 
 
 def _is_file_target(path: Path) -> bool:

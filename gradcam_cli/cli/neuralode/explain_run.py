@@ -12,24 +12,24 @@ from typing import TYPE_CHECKING, Any, TextIO
 import numpy as np
 
 from gradcam_cli.cli.model_options import load_classifier
-from gradcam_cli.console import log, one_line, say_error
+from gradcam_cli.console import escape_control_chars, log, print_error
 from gradcam_cli.errors import OutputError
-from gradcam_cli.images.load import Unexplained, read_photo
+from gradcam_cli.images.load import Unexplained, load_image
 from gradcam_cli.images.source import Source
 from gradcam_cli.neuralode.explain.depth import adjoint_norms, parse_depths, prepare_depth_run
 from gradcam_cli.neuralode.explain.plots import animation_frames, depth_figure, upscaled_overlay
 from gradcam_cli.neuralode.layers.ode_block import find_block
 from gradcam_cli.output.figures import encode_animation, encode_figure
 from gradcam_cli.pipeline import stages
-from gradcam_cli.pipeline.config import Request
-from gradcam_cli.pipeline.json_lines import map_numbers, to_json
+from gradcam_cli.pipeline.config import ExplainConfig
+from gradcam_cli.pipeline.json_lines import map_summary, to_json
 from gradcam_cli.pipeline.results import Explanation
-from gradcam_cli.pipeline.run import Run
-from gradcam_cli.storage.files import write
-from gradcam_cli.storage.paths import name_of
+from gradcam_cli.pipeline.run import PreparedRun
+from gradcam_cli.storage.files import write_output
+from gradcam_cli.storage.paths import basename
 
 if TYPE_CHECKING:
-    from gradcam_cli.report.writer import Recorder
+    from gradcam_cli.report.writer import ReportWriter
 
 BATCH_SIZE = 32
 DepthTask = tuple[Source, dict[str, Path]]
@@ -38,23 +38,27 @@ DepthResult = tuple[DepthTask, list[Explanation] | Unexplained, np.ndarray]
 """A job, its maps, one a depth, and the sensitivity at each depth."""
 
 
-def prepare(options: dict[str, Any]) -> tuple[Run, list[float]]:
+def prepare(options: dict[str, Any]) -> tuple[PreparedRun, list[float]]:
     """Load the model and make the run along its depth ready."""
     classifier = load_classifier({"weights": None, "input_size": None, "offline": True, **options})
     block = find_block(classifier.model, options["block"])
     depths = parse_depths(block, options["at"], options["frames"])
-    request = Request(
+    request = ExplainConfig(
         classes=(options["asked"],), methods=(options["method"],), fit=options["fit"], batch_size=BATCH_SIZE
     )
     return prepare_depth_run(classifier, request, depths, block, options["solver"], options["tolerance"]), depths
 
 
-def explain_tasks(run: Run, tasks: Sequence[DepthTask], max_pixels: int) -> Iterator[DepthResult]:
+def explain_tasks(run: PreparedRun, tasks: Sequence[DepthTask], max_pixels: int) -> Iterator[DepthResult]:
     """Explain the photos of all jobs, in order."""
-    seen = (stages.see(run, read_photo(source, max_pixels)) for source, _ in tasks)
-    for job, scored in zip(tasks, stages.score(run, seen), strict=True):
-        curve = adjoint_norms(scored.result)[0, scored.i] if isinstance(scored, stages.Scored) else np.zeros(0)
-        yield job, stages.explain(run, scored), curve
+    seen = (stages.to_model_input(run, load_image(source, max_pixels)) for source, _ in tasks)
+    for job, scored in zip(tasks, stages.run_batches(run, seen), strict=True):
+        curve = (
+            adjoint_norms(scored.batch_result)[0, scored.batch_index]
+            if isinstance(scored, stages.ForwardResult)
+            else np.zeros(0)
+        )
+        yield job, stages.make_explanations(run, scored), curve
 
 
 @dataclass(frozen=True)
@@ -64,7 +68,7 @@ class DepthResultWriter:
     options: dict[str, Any]
     depths: list[float]
     stdout: TextIO
-    report_writer: Recorder | None = None
+    report_writer: ReportWriter | None = None
 
     def finish(self, depth_result: DepthResult) -> str:
         """Write all of a photo; return `ok` or `failed`."""
@@ -73,18 +77,23 @@ class DepthResultWriter:
             return self._fail(result)
         try:
             for kind, path in files.items():
-                write(path, self._encode(kind, result, curve))
+                write_output(path, self._encode(kind, result, curve))
             record, report = self._record(result, curve, {kind: str(path) for kind, path in files.items()})
         except OutputError as error:
             return self._fail(Unexplained(source.name, error.message, error.hint))
         for one in result:
-            if one.zero:
-                log.warning("%s: the map at %s is zero everywhere: %s", one_line(source.name), one.layer, one.zero)
+            if one.zero_reason:
+                log.warning(
+                    "%s: the map at %s is zero everywhere: %s",
+                    escape_control_chars(source.name),
+                    one.layer,
+                    one.zero_reason,
+                )
         self._write(record, report)
         return "ok"
 
     def _fail(self, failure: Unexplained) -> str:
-        say_error(f"{failure.source}: {failure.error}", failure.hint)
+        print_error(f"{failure.source}: {failure.error}", failure.hint)
         record = to_json(failure)
         if self.options["as_json"]:
             self.stdout.write(json.dumps(record, allow_nan=False) + "\n")
@@ -98,13 +107,13 @@ class DepthResultWriter:
         """Return the line of a photo, and what the report shows of it, whose pictures are drawn."""
         first, report = result[0], {}
         along = [
-            {"t": t, "sensitivity": float(length), **map_numbers(one)}
+            {"t": t, "sensitivity": float(length), **map_summary(one)}
             for t, length, one in zip(self.depths, norms, result, strict=True)
         ]
         own = {"layer": first.layer.split("@")[0], "map": None, "depths": along, "tolerance": self.options["tolerance"]}
         if self.report_writer:
-            drawn = self.report_writer.album.draw(result)
-            files = self.report_writer.album.files(paths)
+            drawn = self.report_writer.images.draw(result)
+            files = self.report_writer.images.relative_paths(paths)
             report = {**drawn[0], "pictures": [one["picture"] for one in drawn], "files": files}
         return {**to_json(first, paths), **own}, report
 
@@ -117,7 +126,7 @@ class DepthResultWriter:
             index, name = record["class_index"], record["class_name"]
             chosen = f"{index} {name}" if name not in (None, str(index)) else str(index)
             paths = ", ".join(record["outputs"].values())
-            line = one_line(f"{record['input']}: {chosen} ({record['probability']:.3f}) -> {paths}")
+            line = escape_control_chars(f"{record['input']}: {chosen} ({record['probability']:.3f}) -> {paths}")
         self.stdout.write(line + "\n")
         self.stdout.flush()
 
@@ -126,13 +135,13 @@ class DepthResultWriter:
         if kind == "npz":
             return _encode_npz(result, self.depths, norms)
         look = (self.options["cmap"], self.options["alpha"])
-        overlays = [upscaled_overlay(one.photo, one.map, one.view, *look) for one in result]
+        overlays = [upscaled_overlay(one.image, one.heatmap, one.crop_box, *look) for one in result]
         if kind != "strip":
             return encode_animation(animation_frames(overlays, self.depths), kind)
         first = result[0]
         chosen = f"{first.prediction} · p = {first.prediction.probability:.3f}"
-        title = f"{name_of(first.source)}: {chosen} · {first.method} along {first.layer.split('@')[0]}"
-        return encode_figure(depth_figure(first.photo, overlays, self.depths, norms, title))
+        title = f"{basename(first.source)}: {chosen} · {first.method} along {first.layer.split('@')[0]}"
+        return encode_figure(depth_figure(first.image, overlays, self.depths, norms, title))
 
 
 def _encode_npz(result: list[Explanation], depths: list[float], norms: np.ndarray) -> bytes:
@@ -140,6 +149,6 @@ def _encode_npz(result: list[Explanation], depths: list[float], norms: np.ndarra
     weights = [one.alpha for one in result if one.alpha is not None]
     arrays = {name: np.stack([getattr(one, name) for one in result]) for name in ("map", "raw", "signed")}
     arrays |= {"alpha": np.stack(weights)} if weights else {}
-    record = np.array(json.dumps(first.identity()))
+    record = np.array(json.dumps(first.metadata()))
     np.savez(buffer, allow_pickle=False, t=np.array(depths), sensitivity=norms, record=record, **arrays)
     return buffer.getvalue()

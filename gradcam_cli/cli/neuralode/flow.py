@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gradcam_cli.cli.click_extensions import GroupedCommand, PreprocessType
-from gradcam_cli.cli.options import allow_unsafe_option, message_options
+from gradcam_cli.cli.click_extensions import GroupedCommand, PreprocessName
+from gradcam_cli.cli.options import allow_unsafe_option, general_options
 from gradcam_cli.cli.tables import write_table
 from gradcam_cli.errors import UsageError
-from gradcam_cli.output.destination import format_of
+from gradcam_cli.output.destination import format_for_suffix
 
 if TYPE_CHECKING:
     import keras
@@ -29,7 +29,7 @@ from gradcam_cli.cli.neuralode.options import begin, option, require_picture
 @option("--block", metavar="NAME", help="The ODEBlock, where the model has several.")
 @option("--input", "inputs", metavar="IMAGE", multiple=True, help="Begin at what the block gets of it; repeatable.")
 @option("--seed", type=click.IntRange(0), default=0, show_default=True, metavar="N", help="Of random states without.")
-@option("--preprocess", metavar="NAME", type=PreprocessType(), help="Of the images, where the model does not say.")
+@option("--preprocess", metavar="NAME", type=PreprocessName(), help="Of the images, where the model does not say.")
 @allow_unsafe_option
 @option("--depth", type=click.IntRange(1, 50), default=5, show_default=True, metavar="N", help="Layers.")
 @option(
@@ -40,7 +40,7 @@ from gradcam_cli.cli.neuralode.options import begin, option, require_picture
     show_default=True,
     help="The picture, PNG or JPEG.",
 )
-@message_options
+@general_options
 @click.pass_context
 def flow(ctx: click.Context, /, **options: Any) -> None:
     """Draw a residual network's steps beside an equation's flow: Figure 1 of the paper.
@@ -57,7 +57,7 @@ def flow(ctx: click.Context, /, **options: Any) -> None:
     from gradcam_cli.neuralode.demos import flow as flows
     from gradcam_cli.neuralode.demos.plots import draw_flow
     from gradcam_cli.output.figures import encode_figure
-    from gradcam_cli.storage.files import write
+    from gradcam_cli.storage.files import write_output
 
     block, starts = _load_block(options) if options["model"] else (None, _toy_initial_states())
     f, span = (block.f, block.t_span) if block else (flows.toy_dynamics, (0.0, float(options["depth"])))
@@ -71,7 +71,7 @@ def flow(ctx: click.Context, /, **options: Any) -> None:
     ode = flows.ode_paths(f, starts, span, w, **given)
     seen = f"state, along the direction of {share:.0%} of its variance" if w.size > 1 else "input / hidden / output"
     figure = draw_flow(residual, ode, None if block else f, seen)
-    write(options["output"], encode_figure(figure, format_of(options["output"])))
+    write_output(options["output"], encode_figure(figure, format_for_suffix(options["output"])))
     counts = [sum(len(path.eval_t) for path in paths) for paths in (residual, ode)]
     row = {"residual evaluations": counts[0], "ODE evaluations": counts[1], "picture": str(options["output"])}
     write_table([row], stdout, as_json=options["as_json"])
@@ -86,11 +86,11 @@ def _toy_initial_states() -> list[tf.Tensor]:
 
 def _load_block(options: dict[str, Any]) -> tuple[ODEBlock, list[tf.Tensor]]:
     """Return a model's block, and the states to begin at."""
-    from gradcam_cli.models.loading import open_model_file
+    from gradcam_cli.models.loading import load_model_file
     from gradcam_cli.neuralode.demos.flow import block_inputs, random_states
     from gradcam_cli.neuralode.layers.ode_block import find_block
 
-    model = open_model_file(options["model"], options["allow_unsafe_model"])
+    model = load_model_file(options["model"], options["allow_unsafe_model"])
     block = find_block(model, options["block"])
     if not options["inputs"]:
         return block, random_states(block, 5, options["seed"])
@@ -103,11 +103,14 @@ def _preprocess_images(model: keras.Model, inputs: Sequence[str], preprocess: st
 
     from gradcam_cli.images import decode, fit
     from gradcam_cli.images.discover import find_sources
-    from gradcam_cli.images.fit import view_of
+    from gradcam_cli.images.fit import crop_box_for
     from gradcam_cli.models.classifier import load_model
 
-    classifier = load_model(model, preprocessing=preprocess)
+    classifier = load_model(model, preprocess=preprocess)
     h, w, channels = classifier.input_shape
     photos = [decode.decode(source.read()) for source in find_sources(inputs)]
-    views = [fit.see(photo, view_of(photo.shape[:2], (h, w), "squash"), (h, w), channels) for photo in photos]
-    return classifier.prepare(np.stack(views))
+    views = [
+        fit.resize_to_input(photo, crop_box_for(photo.shape[:2], (h, w), "squash"), (h, w), channels)
+        for photo in photos
+    ]
+    return classifier.preprocess(np.stack(views))

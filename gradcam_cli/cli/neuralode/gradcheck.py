@@ -8,7 +8,7 @@ import click
 
 from gradcam_cli.cli.click_extensions import GroupedCommand
 from gradcam_cli.cli.neuralode.options import begin, option
-from gradcam_cli.cli.options import message_options
+from gradcam_cli.cli.options import general_options
 from gradcam_cli.cli.tables import write_table
 from gradcam_cli.neuralode.solver.tableaus import SOLVERS
 
@@ -19,7 +19,7 @@ PROBLEMS = ("linear", "logistic", "spiral", "network")
 @click.argument("f", metavar="F", type=click.Choice(PROBLEMS), default="network")
 @option("--solver", type=click.Choice(list(SOLVERS)), default="dopri5", show_default=True, help="Of both solves.")
 @option("--seed", type=click.IntRange(0), default=0, show_default=True, metavar="N", help="Of the directions.")
-@message_options
+@general_options
 @click.pass_context
 def gradcheck(ctx: click.Context, /, problem: str, **options: Any) -> None:
     """Check the gradients of an equation against finite differences.

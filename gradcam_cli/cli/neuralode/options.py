@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gradcam_cli.cli.click_extensions import SizeType, together, under
-from gradcam_cli.cli.options import start, start_tensorflow
+from gradcam_cli.cli.click_extensions import ImageSize, combine_options, option_group
+from gradcam_cli.cli.options import quiet_tensorflow, setup_logging
 from gradcam_cli.errors import UsageError
 from gradcam_cli.neuralode.solver.tableaus import SOLVERS
-from gradcam_cli.output.destination import PICTURES
+from gradcam_cli.output.destination import IMAGE_SUFFIXES
 
 if TYPE_CHECKING:
     pass
 
-_data, _network, _solver, _training, _output = map(under, ("Data", "Network", "Solver", "Learning", "Output"))
+_data, _network, _solver, _training, _output = map(option_group, ("Data", "Network", "Solver", "Learning", "Output"))
 _positive = click.FloatRange(0, min_open=True)
 
 data_option = _data(
@@ -27,14 +27,14 @@ data_option = _data(
     help="digits (built in), mnist, fashion_mnist, cifar10, an .npz file (x_train, y_train, x_test, y_test), or a "
     "directory with a folder a class.",
 )
-size_option = _data("--input-size", type=SizeType(), help="To which the images of a directory are scaled.")
+size_option = _data("--input-size", type=ImageSize(), help="To which the images of a directory are scaled.")
 canvas_option = _data(
     "--canvas", type=click.IntRange(2), metavar="N", help="Place images at random on black, N times as wide."
 )
 seed_option = _training(
     "--seed", type=click.IntRange(0), default=0, show_default=True, metavar="N", help="Of all that is random."
 )
-network_options = together(
+network_options = combine_options(
     _network(
         "--arch",
         type=click.Choice(["odenet", "odenet-thin", "resnet", "stem"]),
@@ -58,7 +58,7 @@ network_options = together(
         help="Weight of a loss, the integral of f^2: larger means straighter paths and fewer steps.",
     ),
 )
-solver_options = together(
+solver_options = combine_options(
     _solver(
         "--gradient",
         type=click.Choice(["adjoint", "discrete"]),
@@ -83,7 +83,7 @@ solver_options = together(
     _solver("--step-size", type=_positive, metavar="X", help="Fixed steps of this size."),
     _solver("--first-step", type=_positive, metavar="X", help="Size of the first step. [default: Hairer's rule]"),
 )
-training_options = together(
+training_options = combine_options(
     _training("--epochs", type=click.IntRange(1), metavar="N", help="Passes. [default: by the data]"),
     _training("--batch-size", type=click.IntRange(1), metavar="N", help="Images in a step. [default: by the data]"),
     _training(
@@ -130,7 +130,7 @@ training_options = together(
         help="Compile by XLA: on a CPU slower, for its gradients of convolutions are.",
     ),
 )
-output_options = together(
+output_options = combine_options(
     _output(
         "-o",
         "--output",
@@ -159,19 +159,19 @@ output_options = together(
 )
 
 
-option = under("Options")
+option = option_group("Options")
 
 
 def begin(ctx: click.Context, options: dict[str, Any]) -> Any:
     """Set up messages and TensorFlow, and return where results go."""
-    start(ctx, quiet=options["quiet"], verbose=options["verbose"], debug=options["debug"])
+    setup_logging(ctx, quiet=options["quiet"], verbose=options["verbose"], debug=options["debug"])
     stdout = sys.stdout
-    start_tensorflow(ctx, verbose=options["verbose"] or options["debug"])
+    quiet_tensorflow(ctx, verbose=options["verbose"] or options["debug"])
     return stdout
 
 
 def require_picture(value: Path) -> Path:
     """Return the path of a figure, if its suffix is one of an image format."""
-    if value.suffix.lower() not in PICTURES:
-        raise UsageError(f"-o {value}: expected a name ending in {', '.join(PICTURES)}")
+    if value.suffix.lower() not in IMAGE_SUFFIXES:
+        raise UsageError(f"-o {value}: expected a name ending in {', '.join(IMAGE_SUFFIXES)}")
     return value

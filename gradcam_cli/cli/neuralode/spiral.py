@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gradcam_cli.cli.click_extensions import GroupedCommand
-from gradcam_cli.cli.options import message_options
-from gradcam_cli.cli.signals import check_interrupts
+from gradcam_cli.cli.options import general_options
+from gradcam_cli.cli.signals import raise_if_interrupted
 from gradcam_cli.cli.tables import write_table
 from gradcam_cli.console import progress
 from gradcam_cli.errors import UsageError
-from gradcam_cli.output.destination import format_of
+from gradcam_cli.output.destination import format_for_suffix
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -41,7 +41,7 @@ from gradcam_cli.cli.neuralode.options import begin, option, require_picture
 )
 @option("--save", metavar="FILE.keras", type=click.Path(dir_okay=False, path_type=Path), help="Keep what was learned.")
 @option("--frames", metavar="FILE.gif", type=click.Path(dir_okay=False, path_type=Path), help="Animate the learning.")
-@message_options
+@general_options
 @click.pass_context
 def spiral(ctx: click.Context, /, **options: Any) -> None:
     """Learn a spiral, dz/dt = z^3 A, from pieces of one trajectory.
@@ -57,11 +57,11 @@ def spiral(ctx: click.Context, /, **options: Any) -> None:
     stdout = begin(ctx, options)
     import keras
 
-    from gradcam_cli.models.loading import encode_model
+    from gradcam_cli.models.loading import model_to_bytes
     from gradcam_cli.neuralode.demos import spiral as learning
     from gradcam_cli.neuralode.layers.spiral_net import SpiralNetwork
     from gradcam_cli.output.figures import encode_animation, encode_figure, figure_pixels
-    from gradcam_cli.storage.files import write
+    from gradcam_cli.storage.files import write_output
 
     keras.utils.set_random_seed(options["seed"])
     f, data = SpiralNetwork(), learning.true_trajectory()
@@ -74,17 +74,19 @@ def spiral(ctx: click.Context, /, **options: Any) -> None:
             done = after
             if options["frames"]:
                 frames.append(figure_pixels(_spiral_figure(f, data, f"iteration {done.iteration}")))
-            check_interrupts()
+            raise_if_interrupted()
     seconds = time.perf_counter() - began
     error, _ = learning.fit_error(f, data)
-    write(
+    write_output(
         options["output"],
-        encode_figure(_spiral_figure(f, data, f"after {done.iteration} iterations"), format_of(options["output"])),
+        encode_figure(
+            _spiral_figure(f, data, f"after {done.iteration} iterations"), format_for_suffix(options["output"])
+        ),
     )
     if frames:
-        write(options["frames"], encode_animation(frames, seconds=0.12))
+        write_output(options["frames"], encode_animation(frames, seconds=0.12))
     if options["save"]:
-        write(options["save"], encode_model(learning.as_model(f)))
+        write_output(options["save"], model_to_bytes(learning.as_model(f)))
     row = {
         "iterations": done.iteration,
         "loss": f"{done.loss:.4f}",

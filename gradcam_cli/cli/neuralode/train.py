@@ -20,12 +20,12 @@ from gradcam_cli.cli.neuralode.options import (
     solver_options,
     training_options,
 )
-from gradcam_cli.cli.options import message_options, start, start_tensorflow
-from gradcam_cli.cli.signals import check_interrupts
+from gradcam_cli.cli.options import general_options, quiet_tensorflow, setup_logging
+from gradcam_cli.cli.signals import raise_if_interrupted
 from gradcam_cli.cli.tables import write_table
 from gradcam_cli.console import log, progress
 from gradcam_cli.errors import UsageError
-from gradcam_cli.output.naming import plain_name
+from gradcam_cli.output.naming import safe_filename
 
 if TYPE_CHECKING:
     from gradcam_cli.neuralode.training.config import TrainingConfig
@@ -49,7 +49,7 @@ Examples:
 @solver_options
 @training_options
 @output_options
-@message_options
+@general_options
 @click.pass_context
 def train(ctx: click.Context, /, **options: Any) -> None:
     """Learn a classifier whose middle is an ordinary differential equation.
@@ -60,15 +60,15 @@ def train(ctx: click.Context, /, **options: Any) -> None:
     target, checkpoint = options["output"], options["output"].with_suffix(".checkpoint.npz")
     if target.suffix != ".keras":
         raise UsageError(f"-o {target}: expected a name ending in .keras")
-    start(ctx, quiet=options["quiet"], verbose=options["verbose"], debug=options["debug"])
+    setup_logging(ctx, quiet=options["quiet"], verbose=options["verbose"], debug=options["debug"])
     stdout = sys.stdout
-    start_tensorflow(ctx, verbose=options["verbose"] or options["debug"])
+    quiet_tensorflow(ctx, verbose=options["verbose"] or options["debug"])
     if options["resume"] and target.exists() and not checkpoint.exists():
         raise UsageError(f"--resume: {target} is trained to its end", "leave --resume out to train it anew")
-    from gradcam_cli.models.loading import encode_model
+    from gradcam_cli.models.loading import model_to_bytes
     from gradcam_cli.neuralode.training.datasets import load_data, place_on_canvas
     from gradcam_cli.neuralode.training.evaluate import evaluate
-    from gradcam_cli.storage.files import write
+    from gradcam_cli.storage.files import write_output
 
     data = load_data(options["data"], options["input_size"])
     if options["canvas"]:
@@ -86,7 +86,7 @@ def train(ctx: click.Context, /, **options: Any) -> None:
             log.warning("%s is kept: --resume goes on after epoch %d", checkpoint, len(trainer.history))
         raise
     score = evaluate(trainer.model, data.x_test, data.y_test)
-    write(target, encode_model(trainer.model))
+    write_output(target, model_to_bytes(trainer.model))
     checkpoint.unlink(missing_ok=True)
     write_table([_result_row(trainer, score.accuracy(data.y_test), target)], stdout, as_json=options["as_json"])
 
@@ -96,12 +96,12 @@ def _write_samples(data: Dataset, directory: Path) -> None:
     import numpy as np
 
     from gradcam_cli.images.encode import encode
-    from gradcam_cli.storage.files import write
+    from gradcam_cli.storage.files import write_output
 
     for y, label in enumerate(data.labels):
         for i in np.flatnonzero(data.y_test == y)[:1]:
             rgb = np.broadcast_to(data.x_test[i], (*data.x_test.shape[1:3], 3))
-            write(directory / (plain_name(label) + ".png"), encode(np.ascontiguousarray(rgb)))
+            write_output(directory / (safe_filename(label) + ".png"), encode(np.ascontiguousarray(rgb)))
 
 
 def _make_trainer(data: Dataset, options: dict[str, Any]) -> Trainer:
@@ -138,7 +138,7 @@ def _train(trainer: Trainer, checkpoint: Path, options: dict[str, Any]) -> None:
 
         def step(count: int) -> None:
             advance(count)
-            check_interrupts()
+            raise_if_interrupted()
 
         for epoch in trainer.epochs(checkpoint, step):
             log.info(_epoch_summary(epoch, trainer.config.epochs))

@@ -6,11 +6,11 @@ import os
 from pathlib import Path
 
 from gradcam_cli.errors import UsageError
-from gradcam_cli.evaluation.annotations.coco import _coco
-from gradcam_cli.evaluation.annotations.csv_boxes import _csv
+from gradcam_cli.evaluation.annotations.coco import parse_coco
+from gradcam_cli.evaluation.annotations.csv_boxes import parse_csv_boxes
 from gradcam_cli.evaluation.annotations.masks import Annotation
-from gradcam_cli.evaluation.annotations.parsing import load
-from gradcam_cli.evaluation.annotations.voc import _voc
+from gradcam_cli.evaluation.annotations.parsing import parse_file
+from gradcam_cli.evaluation.annotations.voc import parse_voc
 
 
 def read_annotations(path: Path) -> list[Annotation]:
@@ -23,13 +23,13 @@ def read_annotations(path: Path) -> list[Annotation]:
     Raises:
         UsageError: something there cannot be read, has another form, or there are no annotations.
     """
-    annotations = [annotation for file in _files(path) for annotation in _annotations_of(file)]
+    annotations = [annotation for file in _annotation_files(path) for annotation in _parse_annotations(file)]
     if not annotations:
         raise UsageError(f"annotations {path}: expected at least one annotation, got none")
     return annotations
 
 
-def _files(path: Path) -> list[Path]:
+def _annotation_files(path: Path) -> list[Path]:
     if not os.path.isdir(path):  # where Path.is_dir raises, this is False
         return [path]
     found = sorted(file for file in path.rglob("*") if file.suffix.lower() == ".xml" and os.path.isfile(file))
@@ -38,11 +38,11 @@ def _files(path: Path) -> list[Path]:
     return found
 
 
-def _annotations_of(path: Path) -> list[Annotation]:
+def _parse_annotations(path: Path) -> list[Annotation]:
     parse = FORMATS.get(path.suffix.lower())
     if parse is None:
         raise UsageError(f"annotations {path}: expected a directory, or a file of {', '.join(FORMATS)}, got neither")
-    return load("annotations", path, parse)
+    return parse_file("annotations", path, parse)
 
 
-FORMATS = {".json": _coco, ".xml": _voc, ".csv": _csv}
+FORMATS = {".json": parse_coco, ".xml": parse_voc, ".csv": parse_csv_boxes}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gradcam_cli.evaluation.annotations.matching import _requests
-from gradcam_cli.evaluation.annotations.parsing import FormError, load, parse_json, parse_rows
+from gradcam_cli.evaluation.annotations.matching import _class_selectors
+from gradcam_cli.evaluation.annotations.parsing import FormatError, parse_csv, parse_file, parse_json
 
 
 def read_class_map(path: Path) -> dict[str, list[str]]:
@@ -18,19 +18,19 @@ def read_class_map(path: Path) -> dict[str, list[str]]:
     Raises:
         UsageError: the file cannot be read, has another form, or is empty.
     """
-    return load("class map", path, _class_map)
+    return parse_file("class map", path, _parse_class_map)
 
 
-def _class_map(data: bytes) -> dict[str, list[str]]:
+def _parse_class_map(data: bytes) -> dict[str, list[str]]:
     meant: dict[str, list[str]] = {}
     if data.lstrip(b"\xef\xbb\xbf \t\r\n").startswith((b"{", b"[")):
         document = parse_json(data)
         if not isinstance(document, dict):
-            raise FormError("an object of classes", document)
-        meant = {name: _requests(value, name) for name, value in document.items()}
+            raise FormatError("an object of classes", document)
+        meant = {name: _class_selectors(value, name) for name, value in document.items()}
     else:
-        for _, (name, request) in parse_rows(data, "annotation's class,model's class"):
+        for _, (name, request) in parse_csv(data, "annotation's class,model's class"):
             meant.setdefault(name, []).append(request)
     if not meant:
-        raise FormError("at least one class", meant)
+        raise FormatError("at least one class", meant)
     return meant

@@ -4,95 +4,95 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from gradcam_cli.evaluation.annotations.masks import RLE, Annotation, Outline
-from gradcam_cli.evaluation.annotations.parsing import FormError, _box, _finite, parse_json
+from gradcam_cli.evaluation.annotations.masks import RLE, Annotation, Segmentation
+from gradcam_cli.evaluation.annotations.parsing import FormatError, checked_box, finite_floats, parse_json
 
 KINDS: dict[type, str] = {int: "a whole number", str: "text", list: "a list"}
 T = TypeVar("T")
 
 
-def _coco(data: bytes) -> list[Annotation]:
+def parse_coco(data: bytes) -> list[Annotation]:
     document = parse_json(data)
-    photos, categories = _by_id(document, "images", "file_name"), _by_id(document, "categories", "name")
+    photos, categories = _names_by_id(document, "images", "file_name"), _names_by_id(document, "categories", "name")
     annotations = []
-    for number, entry in enumerate(_get(document, "annotations", list, "the file")):
+    for number, entry in enumerate(_require(document, "annotations", list, "the file")):
         where = f"annotations[{number}]"
-        category = _get(entry, "category_id", int, where)
-        photo = _get(entry, "image_id", int, where)
+        category = _require(entry, "category_id", int, where)
+        photo = _require(entry, "image_id", int, where)
         if photo not in photos:
-            raise FormError(f"the id of one of the images as image_id of {where}", photo)
+            raise FormatError(f"the id of one of the images as image_id of {where}", photo)
         if category not in categories:
-            raise FormError(f"the id of one of the categories as category_id of {where}", category)
+            raise FormatError(f"the id of one of the categories as category_id of {where}", category)
         if entry.get("iscrowd") not in (0, 1, None):
-            raise FormError(f"0 or 1 as iscrowd of {where}", entry["iscrowd"])
+            raise FormatError(f"0 or 1 as iscrowd of {where}", entry["iscrowd"])
         if entry.get("iscrowd") != 1:
-            box, outline = _coco_box(entry.get("bbox"), where), _outline(entry.get("segmentation"), where)
+            box, outline = _coco_box(entry.get("bbox"), where), _segmentation(entry.get("segmentation"), where)
             if box:
                 annotations.append(Annotation(photos[photo], categories[category], category, box, outline))
     return annotations
 
 
-def _by_id(document: object, key: str, name: str) -> dict[int, str]:
+def _names_by_id(document: object, key: str, name_key: str) -> dict[int, str]:
     """Return the names in a list of COCO's by their ids, which are unique."""
-    entries = _get(document, key, list, "the file")
+    entries = _require(document, key, list, "the file")
     wheres = [f"{key}[{number}]" for number in range(len(entries))]
     names = {
-        _get(entry, "id", int, where): _get(entry, name, str, where)
+        _require(entry, "id", int, where): _require(entry, name_key, str, where)
         for entry, where in zip(entries, wheres, strict=True)
     }
     if len(names) < len(entries):
-        raise FormError(f"another id for each of the {len(entries)} {key}", len(names))
+        raise FormatError(f"another id for each of the {len(entries)} {key}", len(names))
     return names
 
 
-def _get(entry: object, key: str, kind: type[T], where: str) -> T:
+def _require(entry: object, key: str, expected_type: type[T], where: str) -> T:
     if not isinstance(entry, dict):
-        raise FormError(f"an object as {where}", entry)
+        raise FormatError(f"an object as {where}", entry)
     value = entry.get(key)
-    if not isinstance(value, kind) or isinstance(value, bool):
-        raise FormError(f"{KINDS[kind]} as {key} of {where}", value)
+    if not isinstance(value, expected_type) or isinstance(value, bool):
+        raise FormatError(f"{KINDS[expected_type]} as {key} of {where}", value)
     return value
 
 
 def _coco_box(value: object, where: str) -> tuple[float, float, float, float] | None:
     """Return a box, or None for one without width or height: COCO's own files hold such."""
-    numbers = _finite(value)
+    numbers = finite_floats(value)
     if numbers is None or len(numbers) != 4:
-        raise FormError(f"four finite numbers as bbox of {where}", value)
+        raise FormatError(f"four finite numbers as bbox of {where}", value)
     x, y, width, height = numbers
-    return _box(x, y, x + width, y + height, where) if width and height else None
+    return checked_box(x, y, x + width, y + height, where) if width and height else None
 
 
-def _outline(value: object, where: str) -> Outline:
+def _segmentation(value: object, where: str) -> Segmentation:
     if isinstance(value, list):
         return [_polygon(polygon, where) for polygon in value] or None
     return None if value is None else _rle(value, where)
 
 
 def _polygon(value: object, where: str) -> list[float]:
-    numbers = _finite(value)
+    numbers = finite_floats(value)
     if numbers is None or len(numbers) < 6 or len(numbers) % 2:
-        raise FormError(f"three or more points x, y of finite numbers as a polygon of {where}", value)
+        raise FormatError(f"three or more points x, y of finite numbers as a polygon of {where}", value)
     return numbers
 
 
 def _rle(value: object, where: str) -> RLE:
-    size = _get(value, "size", list, f"the segmentation of {where}")
+    size = _require(value, "size", list, f"the segmentation of {where}")
     counts = value.get("counts") if isinstance(value, dict) else None
     if isinstance(counts, str):
-        counts = _decode(counts, where)
-    if len(size) != 2 or not _whole(size):
-        raise FormError(f"[height, width] as the segmentation's size of {where}", size)
-    if not isinstance(counts, list) or not _whole(counts) or sum(counts) != size[0] * size[1]:
-        raise FormError(f"counts that sum to {size[0]} x {size[1]} in the segmentation of {where}", counts)
+        counts = _decode_rle(counts, where)
+    if len(size) != 2 or not _are_counts(size):
+        raise FormatError(f"[height, width] as the segmentation's size of {where}", size)
+    if not isinstance(counts, list) or not _are_counts(counts) or sum(counts) != size[0] * size[1]:
+        raise FormatError(f"counts that sum to {size[0]} x {size[1]} in the segmentation of {where}", counts)
     return RLE((size[0], size[1]), counts)
 
 
-def _whole(values: list[object]) -> bool:
+def _are_counts(values: list[object]) -> bool:
     return all(type(value) is int and 0 <= value < 2**32 for value in values)
 
 
-def _decode(text: str, where: str) -> list[int]:
+def _decode_rle(text: str, where: str) -> list[int]:
     """Decode COCO's compressed counts.
 
     A number is written in groups of five bits, the lowest first, in two's complement; a character
@@ -104,7 +104,7 @@ def _decode(text: str, where: str) -> list[int]:
     for character in text:
         bits = ord(character) - 48
         if not 0 <= bits < 64 or shift > 30:  # seven groups hold any difference of 32-bit counts
-            raise FormError(f"COCO's compressed counts in {where}", text)
+            raise FormatError(f"COCO's compressed counts in {where}", text)
         value |= (bits & 31) << shift
         shift += 5
         if not bits & 32:
@@ -112,5 +112,5 @@ def _decode(text: str, where: str) -> list[int]:
             counts.append(value - sign + (counts[-2] if len(counts) > 2 else 0))
             value = shift = 0
     if shift:
-        raise FormError(f"more characters after the last of the compressed counts in {where}", text)
+        raise FormatError(f"more characters after the last of the compressed counts in {where}", text)
     return counts

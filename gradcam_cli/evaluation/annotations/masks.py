@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw
 
 from gradcam_cli.errors import InputError
 
-FARTHEST = 2.0**20
+MAX_COORDINATE = 2.0**20
 """Where polygons are cut off, in pixels from the photo's corner: Pillow draws with 32-bit integers."""
 
 
@@ -25,7 +25,7 @@ class RLE(NamedTuple):
     counts: list[int]
 
 
-Outline = list[list[float]] | RLE | None
+Segmentation = list[list[float]] | RLE | None
 """Polygons, each x, y, x, y ...; or a mask; or None where only the box is known."""
 
 
@@ -37,17 +37,17 @@ class Annotation(NamedTuple):
         category: the name of the thing's class.
         category_id: COCO's number of the class, or None.
         box: x0, y0, x1, y1 in the photo's pixels, the ends not included.
-        outline: where the thing is within the box.
+        segmentation: where the thing is within the box.
     """
 
     file: str
     category: str
     category_id: int | None
     box: tuple[float, float, float, float]
-    outline: Outline = None
+    segmentation: Segmentation = None
 
 
-def region(annotation: Annotation, shape: tuple[int, int]) -> np.ndarray:
+def annotation_mask(annotation: Annotation, shape: tuple[int, int]) -> np.ndarray:
     """Return the pixels of a thing: those whose centre lies in the outline, or in the box if there is none.
 
     Args:
@@ -60,11 +60,11 @@ def region(annotation: Annotation, shape: tuple[int, int]) -> np.ndarray:
     Raises:
         InputError: the outline is a mask of another shape.
     """
-    outline = annotation.outline
+    outline = annotation.segmentation
     if outline is None:
-        return _fill(annotation.box, shape)
+        return _box_mask(annotation.box, shape)
     if not isinstance(outline, RLE):
-        return _draw(outline, shape)
+        return _polygon_mask(outline, shape)
     if outline.size != tuple(shape):
         (H, W), (h, w) = shape, outline.size
         raise InputError(f"annotation of {annotation.file}: expected a mask of {W}x{H} pixels, got {w}x{h}")
@@ -72,17 +72,17 @@ def region(annotation: Annotation, shape: tuple[int, int]) -> np.ndarray:
     return np.repeat(inside, outline.counts).reshape(shape, order="F")
 
 
-def _fill(box: tuple[float, float, float, float], shape: tuple[int, int]) -> np.ndarray:
+def _box_mask(box: tuple[float, float, float, float], shape: tuple[int, int]) -> np.ndarray:
     y, x = (np.arange(side) + 0.5 for side in shape)
     x0, y0, x1, y1 = box
     return ((y0 <= y) & (y < y1))[:, None] & ((x0 <= x) & (x < x1))
 
 
-def _draw(polygons: list[list[float]], shape: tuple[int, int]) -> np.ndarray:
+def _polygon_mask(polygons: list[list[float]], shape: tuple[int, int]) -> np.ndarray:
     """Draw at double size, where pixel centres are the odd points: Pillow knows whole points only."""
     H, W = shape
     image = Image.new("1", (2 * W, 2 * H))
     for polygon in polygons:
-        points = np.rint(2 * np.clip(polygon, -FARTHEST, FARTHEST))
+        points = np.rint(2 * np.clip(polygon, -MAX_COORDINATE, MAX_COORDINATE))
         ImageDraw.Draw(image).polygon(points.tolist(), fill=1)
     return np.asarray(image.resize((W, H), Image.Resampling.NEAREST))  # the odd points

@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterable
 
 from gradcam_cli.errors import UsageError
 from gradcam_cli.evaluation.annotations.masks import Annotation
-from gradcam_cli.evaluation.annotations.parsing import FormError
+from gradcam_cli.evaluation.annotations.parsing import FormatError
 from gradcam_cli.models.class_selection import resolve_classes
-from gradcam_cli.models.labels import Labels, plain
+from gradcam_cli.models.labels import Labels, normalize_name
 
 
-def by_photo(annotations: Iterable[Annotation]) -> Callable[[str], list[Annotation]]:
+def index_by_image(annotations: Iterable[Annotation]) -> Callable[[str], list[Annotation]]:
     """Return what finds the annotations of a photo by the path it was given as.
 
     `val/a.jpg` in the annotation file is the photo `/data/val/a.jpg`; of two that fit, the longer.
@@ -21,14 +21,14 @@ def by_photo(annotations: Iterable[Annotation]) -> Callable[[str], list[Annotati
     """
     files: dict[tuple[str, ...], list[Annotation]] = {}
     for annotation in annotations:
-        files.setdefault(_parts(annotation.file), []).append(annotation)
+        files.setdefault(_path_parts(annotation.file), []).append(annotation)
     bare: dict[tuple[str, ...], list[list[Annotation]]] = {}
     files.pop((), None)  # names such as "/" are no photo's
     for parts, found in files.items():
         bare.setdefault(parts[-1:], []).append(found)
 
     def find(photo: str) -> list[Annotation]:
-        spellings = _spellings(_parts(photo))
+        spellings = _path_variants(_path_parts(photo))
         tails = [parts[start:] for start in range(len(spellings[0])) for parts in spellings]
         fitting = [files[tail] for tail in tails if tail in files]
         alone = [bare[parts[-1:]][0] for parts in spellings if len(bare.get(parts[-1:], ())) == 1]
@@ -37,27 +37,27 @@ def by_photo(annotations: Iterable[Annotation]) -> Callable[[str], list[Annotati
     return find
 
 
-def _parts(path: str) -> tuple[str, ...]:
+def _path_parts(path: str) -> tuple[str, ...]:
     return tuple(part for part in re.split(r"[\\/]", path) if part not in ("", "."))
 
 
-def _spellings(parts: tuple[str, ...]) -> list[tuple[str, ...]]:
+def _path_variants(parts: tuple[str, ...]) -> list[tuple[str, ...]]:
     """Return a path's parts as they are, and without the extension if the name has just one."""
     stem = [part.partition(".")[0] for part in parts[-1:] if part.count(".") == 1]
     return [parts, (*parts[:-1], *stem)] if stem else [parts]
 
 
-def _requests(value: object, name: str) -> list[str]:
+def _class_selectors(value: object, name: str) -> list[str]:
     requests = value if isinstance(value, list) else [value]
     if not all(type(request) in (int, str) for request in requests):
-        raise FormError(f"class indices or names for {name!r}", value)
+        raise FormatError(f"class indices or names for {name!r}", value)
     return [str(request) for request in requests]
 
 
-def classes_of(
+def match_categories(
     categories: Iterable[tuple[str, int | None]],
     labels: Labels,
-    count: int,
+    class_count: int,
     class_map: dict[str, list[str]] | None = None,
 ) -> dict[str, list[int]]:
     """Find the model's classes that annotated classes mean; those that mean none are left out.
@@ -69,7 +69,7 @@ def classes_of(
     Args:
         categories: names and ids of the annotated classes.
         labels: the model's class names.
-        count: how many classes the model has.
+        class_count: how many classes the model has.
         class_map: which classes each name means instead; one that is not in it means none.
 
     Returns:
@@ -78,29 +78,33 @@ def classes_of(
     Raises:
         UsageError: the map speaks of a class that the model does not have, or of several as one.
     """
-    mapped = None if class_map is None else {name: _resolve(class_map[name], labels, count) for name in class_map}
-    named = _indices(labels, count)
+    mapped = (
+        None
+        if class_map is None
+        else {name: _class_indices(class_map[name], labels, class_count) for name in class_map}
+    )
+    named = _index_by_name(labels, class_count)
     meant: dict[str, set[int]] = {}
     for name, number in categories:
-        found = named.get(plain(name), []) if mapped is None else mapped.get(name, [])
-        by_id = [number] if number is not None and 0 <= number < count else []
+        found = named.get(normalize_name(name), []) if mapped is None else mapped.get(name, [])
+        by_id = [number] if number is not None and 0 <= number < class_count else []
         if mapped is None and (number in found or not labels.names):
             found = by_id
         meant.setdefault(name, set()).update(found)
     return {name: sorted(indices) for name, indices in meant.items() if indices}
 
 
-def _indices(labels: Labels, count: int) -> dict[str, list[int]]:
+def _index_by_name(labels: Labels, class_count: int) -> dict[str, list[int]]:
     named: dict[str, list[int]] = {}
     for names in (labels.names, labels.ids):
-        for index, name in enumerate(names[:count]):
-            named.setdefault(plain(name), []).append(index)
+        for index, name in enumerate(names[:class_count]):
+            named.setdefault(normalize_name(name), []).append(index)
     return named
 
 
-def _resolve(requests: list[str], labels: Labels, count: int) -> list[int]:
-    found = resolve_classes(requests, labels, count)
+def _class_indices(selectors: list[str], labels: Labels, class_count: int) -> list[int]:
+    found = resolve_classes(selectors, labels, class_count)
     for request in found:
-        if request.code < 0:
+        if request.index_or_rank < 0:
             raise UsageError(f"class map: expected class indices or names, got {request.text}, a rank")
-    return [request.code for request in found]
+    return [request.index_or_rank for request in found]

@@ -16,7 +16,7 @@ from gradcam_cli.errors import UsageError
 T = TypeVar("T")
 
 
-class FormError(Exception):
+class FormatError(Exception):
     """What a file holds in place of what it should: `expected ..., got ...`."""
 
     def __init__(self, expected: str, got: object) -> None:
@@ -24,14 +24,14 @@ class FormError(Exception):
         super().__init__(f"expected {expected}, got {said}")
 
 
-def load(what: str, path: Path, parse: Callable[[bytes], T]) -> T:
+def parse_file(subject: str, path: Path, parse: Callable[[bytes], T]) -> T:
     """Parse a file; what parsing it raises becomes a UsageError that names the file."""
     try:
         return parse(path.read_bytes())
-    except FormError as error:
-        raise UsageError(f"{what} {path}: {error}") from error
+    except FormatError as error:
+        raise UsageError(f"{subject} {path}: {error}") from error
     except (OSError, ValueError) as error:
-        raise UsageError(f"{what} {path}: expected a readable file, got {error}") from error
+        raise UsageError(f"{subject} {path}: expected a readable file, got {error}") from error
 
 
 def parse_json(data: bytes) -> object:
@@ -39,24 +39,24 @@ def parse_json(data: bytes) -> object:
     try:
         document: object = json.loads(data)
     except (ValueError, RecursionError) as error:
-        raise FormError("JSON", error) from error
+        raise FormatError("JSON", error) from error
     return document
 
 
-def parse_rows(data: bytes, columns: str) -> Iterator[tuple[str, list[str]]]:
+def parse_csv(data: bytes, columns: str) -> Iterator[tuple[str, list[str]]]:
     """Yield the name of each line that is not blank, and its fields, of which none is empty."""
     try:
         reader = csv.reader(io.StringIO(data.decode("utf-8-sig"), newline=""), skipinitialspace=True)
         lines = [(f"line {reader.line_num}", [field.strip() for field in fields]) for fields in reader if fields]
     except (csv.Error, UnicodeDecodeError) as error:
-        raise FormError(f"lines of {columns} in UTF-8", error) from error
+        raise FormatError(f"lines of {columns} in UTF-8", error) from error
     for where, fields in lines:
         if len(fields) != columns.count(",") + 1 or not all(fields):
-            raise FormError(f"{columns} in {where}", ",".join(fields))
+            raise FormatError(f"{columns} in {where}", ",".join(fields))
         yield where, fields
 
 
-def _finite(values: object) -> list[float] | None:
+def finite_floats(values: object) -> list[float] | None:
     """Return a list of finite numbers as floats, and None for anything else."""
     largest = sys.float_info.max
     if isinstance(values, list) and all(type(v) in (int, float) and abs(v) <= largest for v in values):
@@ -64,8 +64,8 @@ def _finite(values: object) -> list[float] | None:
     return None
 
 
-def _box(x0: float, y0: float, x1: float, y1: float, where: str) -> tuple[float, float, float, float]:
+def checked_box(x0: float, y0: float, x1: float, y1: float, where: str) -> tuple[float, float, float, float]:
     box = (x0, y0, x1, y1)
-    if _finite(list(box)) is None or not (x0 < x1 and y0 < y1):
-        raise FormError(f"finite x0 < x1 and y0 < y1 as the box of {where}", box)
+    if finite_floats(list(box)) is None or not (x0 < x1 and y0 < y1):
+        raise FormatError(f"finite x0 < x1 and y0 < y1 as the box of {where}", box)
     return box

@@ -15,11 +15,11 @@ from gradcam_cli.evaluation.metrics.imputation import impute
 
 Probability = Callable[[np.ndarray], np.ndarray]
 
-STEPS = 20
-BLUR = 1 / 20
+CURVE_STEPS = 20
+BLUR_SIGMA = 1 / 20
 """Standard deviation of the blur, as a share of the shorter side: little of any class is left."""
 
-SHARES = (0.2, 0.4, 0.6, 0.8)
+ROAD_SHARES = (0.2, 0.4, 0.6, 0.8)
 """Shares of the pixels that ROAD removes."""
 
 
@@ -27,12 +27,12 @@ class Curve(NamedTuple):
     """A probability while the picture changes.
 
     Attributes:
-        p: (steps + 1,), after each step; evenly spaced from 0 to 1.
-        area: under the curve, 0 to 1.
+        probabilities: (steps + 1,), after each step; evenly spaced from 0 to 1.
+        auc: under the curve, 0 to 1.
     """
 
-    p: np.ndarray
-    area: float
+    probabilities: np.ndarray
+    auc: float
 
 
 def average_drop(y: float, o: float) -> float:
@@ -48,7 +48,7 @@ def average_drop(y: float, o: float) -> float:
     return max(0.0, y - o) / y if y > 0 else 0.0
 
 
-def increase(y: float, o: float) -> float:
+def increase_in_confidence(y: float, o: float) -> float:
     """Return 1 if the class is more probable when only the map's part is left, else 0; more is better.
 
     Source:
@@ -57,7 +57,7 @@ def increase(y: float, o: float) -> float:
     return float(o > y)
 
 
-def masked(x: np.ndarray, L: np.ndarray) -> np.ndarray:
+def mask_by_map(x: np.ndarray, L: np.ndarray) -> np.ndarray:
     """Return the picture times its map, E = L * x: what the map leaves out is black.
 
     Source:
@@ -67,7 +67,7 @@ def masked(x: np.ndarray, L: np.ndarray) -> np.ndarray:
     return E
 
 
-def order(L: np.ndarray) -> np.ndarray:
+def pixels_by_relevance(L: np.ndarray) -> np.ndarray:
     """Return the places (in reading order) of all pixels, from the largest value of the map to the least.
 
     Equal values stay in reading order.
@@ -75,60 +75,62 @@ def order(L: np.ndarray) -> np.ndarray:
     return np.argsort(-L.ravel(), kind="stable")
 
 
-def blurred(x: np.ndarray) -> np.ndarray:
+def blur_baseline(x: np.ndarray) -> np.ndarray:
     """Return the picture under a Gaussian of a twentieth of its shorter side."""
     from scipy import ndimage
 
-    sigma = BLUR * min(x.shape[:2])
+    sigma = BLUR_SIGMA * min(x.shape[:2])
     soft: np.ndarray = ndimage.gaussian_filter(x, (sigma, sigma, 0))
     return soft
 
 
-def mean_colour(x: np.ndarray) -> np.ndarray:
+def mean_color_baseline(x: np.ndarray) -> np.ndarray:
     """Return a picture of the picture's mean colour."""
     return np.full_like(x, x.mean(axis=(0, 1), dtype=np.float64))
 
 
-BASES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-    "blur": blurred,
-    "mean": mean_colour,
+DELETION_BASELINES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "blur": blur_baseline,
+    "mean": mean_color_baseline,
     "black": np.zeros_like,
 }
 """What takes the place of deleted pixels."""
 
 
-def deletion(p: Probability, x: np.ndarray, L: np.ndarray, base: np.ndarray, steps: int = STEPS) -> Curve:
+def deletion(p: Probability, x: np.ndarray, L: np.ndarray, baseline: np.ndarray, steps: int = CURVE_STEPS) -> Curve:
     """Replace the picture by the baseline, the map's largest values first; a small area is good.
 
     Source:
-        Petsiuk et al. 2018, RISE, section 4.1. (There the baseline is gray; `base` says it here.)
+        Petsiuk et al. 2018, RISE, section 4.1. (There the baseline is gray; `baseline` says it here.)
     """
-    return _exchange(p, x, base, order(L), steps)
+    return _probability_curve(p, x, baseline, pixels_by_relevance(L), steps)
 
 
-def insertion(p: Probability, x: np.ndarray, L: np.ndarray, base: np.ndarray, steps: int = STEPS) -> Curve:
+def insertion(p: Probability, x: np.ndarray, L: np.ndarray, baseline: np.ndarray, steps: int = CURVE_STEPS) -> Curve:
     """Put the picture into the baseline, the map's largest values first; a large area is good.
 
     Source:
         Petsiuk et al. 2018, RISE, section 4.1.
     """
-    return _exchange(p, base, x, order(L), steps)
+    return _probability_curve(p, baseline, x, pixels_by_relevance(L), steps)
 
 
-def _exchange(p: Probability, start: np.ndarray, end: np.ndarray, places: np.ndarray, steps: int) -> Curve:
+def _probability_curve(
+    p: Probability, start: np.ndarray, end: np.ndarray, pixel_order: np.ndarray, steps: int
+) -> Curve:
     """Exchange one picture for another in equal steps: after step k the first k/steps of the places are new."""
     colours = start.shape[2]
     pictures = np.repeat(start[None], steps + 1, axis=0)
     flat, new = pictures.reshape(steps + 1, -1, colours), end.reshape(-1, colours)
     for k in range(1, steps + 1):
-        some = places[: round(k * len(places) / steps)]
+        some = pixel_order[: round(k * len(pixel_order) / steps)]
         flat[k, some] = new[some]
     answers = p(pictures).astype(np.float64)
     return Curve(answers, float(np.trapezoid(answers, dx=1 / steps)))
 
 
 def road(
-    p: Probability, x: np.ndarray, L: np.ndarray, rng: np.random.Generator, shares: Sequence[float] = SHARES
+    p: Probability, x: np.ndarray, L: np.ndarray, rng: np.random.Generator, shares: Sequence[float] = ROAD_SHARES
 ) -> float:
     """ROAD: how much more removing the least relevant pixels leaves than removing the most relevant.
 
@@ -140,9 +142,9 @@ def road(
         Rong et al. 2022, A Consistent and Efficient Evaluation Strategy for Attribution Methods,
         sections 4 and 5; the two orders are joined as pytorch-grad-cam does.
     """
-    places = order(L)
+    places = pixels_by_relevance(L)
     pictures = [
-        impute(x, _mask(ends[: round(share * len(places))], L.shape), rng)
+        impute(x, _pixel_mask(ends[: round(share * len(places))], L.shape), rng)
         for ends in (places[::-1], places)
         for share in shares
     ]
@@ -150,7 +152,7 @@ def road(
     return float((least - most).mean() / 2)
 
 
-def _mask(places: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+def _pixel_mask(pixels: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     mask = np.zeros(shape, bool)
-    mask.ravel()[places] = True
+    mask.ravel()[pixels] = True
     return mask

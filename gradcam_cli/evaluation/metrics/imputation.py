@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 DIRECT, DIAGONAL = 1 / 6, 1 / 12
-_NEIGHBOURS = [(i, j, DIRECT if i == 0 or j == 0 else DIAGONAL) for i in (-1, 0, 1) for j in (-1, 0, 1) if i or j]
+_NEIGHBORS = [(i, j, DIRECT if i == 0 or j == 0 else DIAGONAL) for i in (-1, 0, 1) for j in (-1, 0, 1) if i or j]
 NOISE = 0.01 * 255
 
 
@@ -47,7 +47,7 @@ def _solve(x: np.ndarray, missing: np.ndarray) -> np.ndarray:
     number[i, j] = np.arange(len(i))
     total, known = np.zeros(len(i)), np.zeros((len(i), x.shape[2]))
     rows, columns, weights = [], [], []
-    for di, dj, weight in _NEIGHBOURS:
+    for di, dj, weight in _NEIGHBORS:
         inside = np.flatnonzero((i + di >= 0) & (i + di < h) & (j + dj >= 0) & (j + dj < w))
         place = (i[inside] + di, j[inside] + dj)
         total[inside] += weight

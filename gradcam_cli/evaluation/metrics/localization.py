@@ -6,50 +6,50 @@ from collections.abc import Iterable
 
 import numpy as np
 
-FOUND = 0.5
+IOU_THRESHOLD = 0.5
 """Intersection over union from which on a box counts as found."""
 
-Rectangle = tuple[float, float, float, float]
+Box = tuple[float, float, float, float]
 """x0, y0, x1, y1 in pixels, the ends not included."""
 
 
-def pointing(map_: np.ndarray, region: np.ndarray, tolerance: int = 0) -> float:
+def pointing_game(heatmap: np.ndarray, region: np.ndarray, tolerance: int = 0) -> float:
     """Return 1 if the map's largest value lies in the region, or at most `tolerance` pixels beside it, else 0.
 
     Of equal values the first in reading order counts. A map of zeros points nowhere.
 
     Args:
-        map_: (H, W), not negative.
+        heatmap: (H, W), not negative.
         region: (H, W) bool.
         tolerance: radius in pixels; the paper allows 15.
 
     Source:
         Zhang et al. 2016, Top-down Neural Attention by Excitation Backprop, section 4.2.
     """
-    if not map_.any():
+    if not heatmap.any():
         return 0.0
-    y, x = divmod(int(np.argmax(map_)), map_.shape[1])
+    y, x = divmod(int(np.argmax(heatmap)), heatmap.shape[1])
     i, j = np.nonzero(region)
     return float(((i - y) ** 2 + (j - x) ** 2 <= tolerance**2).any())
 
 
-def energy(map_: np.ndarray, region: np.ndarray) -> float:
+def energy_pointing_game(heatmap: np.ndarray, region: np.ndarray) -> float:
     """Return the share of the map's sum that lies in the region, 0 to 1; 0 for a map of zeros.
 
         energy = sum of L inside / sum of L
 
     Args:
-        map_: (H, W), not negative.
+        heatmap: (H, W), not negative.
         region: (H, W) bool.
 
     Source:
         Wang et al. 2020, Score-CAM, section 4.3 (the energy-based pointing game).
     """
-    total = map_.sum(dtype=np.float64)
-    return float(map_[region].sum(dtype=np.float64) / total) if total > 0 else 0.0
+    total = heatmap.sum(dtype=np.float64)
+    return float(heatmap[region].sum(dtype=np.float64) / total) if total > 0 else 0.0
 
 
-def box_iou(a: Rectangle, b: Rectangle) -> float:
+def box_iou(a: Box, b: Box) -> float:
     """Return the intersection over the union of two boxes, 0 to 1."""
     width, height = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
     shared = max(width, 0) * max(height, 0)
@@ -57,16 +57,16 @@ def box_iou(a: Rectangle, b: Rectangle) -> float:
     return shared / union if union > 0 else 0.0
 
 
-def _area(box: Rectangle) -> float:
+def _area(box: Box) -> float:
     return (box[2] - box[0]) * (box[3] - box[1])
 
 
-def best_iou(found: Rectangle | None, annotated: Iterable[Rectangle]) -> float:
+def max_iou(predicted: Box | None, annotated: Iterable[Box]) -> float:
     """Return the intersection over union with the annotated box that fits best; 0 where no box was found."""
-    return max((box_iou(found, box) for box in annotated), default=0.0) if found else 0.0
+    return max((box_iou(predicted, box) for box in annotated), default=0.0) if predicted else 0.0
 
 
-def localisation_error(iou: float, class_: int, predicted: Iterable[int]) -> float:
+def localization_error(iou: float, class_: int, predicted: Iterable[int]) -> float:
     """Return 0 if the class is among the predictions and its box was found, else 1.
 
     Args:
@@ -77,4 +77,4 @@ def localisation_error(iou: float, class_: int, predicted: Iterable[int]) -> flo
     Source:
         Selvaraju et al. 2017, Grad-CAM, section 4.1; ILSVRC's localisation task.
     """
-    return float(not (class_ in predicted and iou >= FOUND))
+    return float(not (class_ in predicted and iou >= IOU_THRESHOLD))

@@ -10,13 +10,13 @@ class Metric(NamedTuple):
 
     Attributes:
         title: in words.
-        more_is_better: whether a large value is a good one.
-        annotated: whether it needs annotations.
+        higher_is_better: whether a large value is a good one.
+        needs_annotations: whether it needs annotations.
     """
 
     title: str
-    more_is_better: bool
-    annotated: bool = False
+    higher_is_better: bool
+    needs_annotations: bool = False
 
 
 METRICS = {
@@ -25,11 +25,11 @@ METRICS = {
     "deletion": Metric("area under the probability while the map's part is deleted", False),
     "insertion": Metric("area under the probability while the map's part is put in", True),
     "road": Metric("ROAD: the least relevant pixels removed, against the most", True),
-    "pointing": Metric("pointing game: share of peaks inside the object", True, annotated=True),
-    "energy": Metric("share of the map inside the object", True, annotated=True),
-    "iou": Metric("intersection over union of the map's box and the annotated one", True, annotated=True),
-    "error1": Metric("localisation error, first prediction", False, annotated=True),
-    "error5": Metric("localisation error, first five predictions", False, annotated=True),
+    "pointing": Metric("pointing game: share of peaks inside the object", True, needs_annotations=True),
+    "energy": Metric("share of the map inside the object", True, needs_annotations=True),
+    "iou": Metric("intersection over union of the map's box and the annotated one", True, needs_annotations=True),
+    "error1": Metric("localisation error, first prediction", False, needs_annotations=True),
+    "error5": Metric("localisation error, first five predictions", False, needs_annotations=True),
 }
-FAITHFULNESS = tuple(name for name, metric in METRICS.items() if not metric.annotated)
-LOCALISATION = tuple(name for name, metric in METRICS.items() if metric.annotated)
+FAITHFULNESS = tuple(name for name, metric in METRICS.items() if not metric.needs_annotations)
+LOCALIZATION = tuple(name for name, metric in METRICS.items() if metric.needs_annotations)

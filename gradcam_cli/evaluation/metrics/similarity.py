@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 SSIM_SIGMA, SSIM_C1, SSIM_C2 = 1.5, 0.01**2, 0.03**2
-TOP = 0.2
+TOP_SHARE = 0.2
 
 
 def rank_correlation(a: np.ndarray, b: np.ndarray) -> float:
@@ -54,7 +54,7 @@ def ssim(a: np.ndarray, b: np.ndarray) -> float:
     return float((likeness / ((m_a**2 + m_b**2 + SSIM_C1) * (s_aa + s_bb + SSIM_C2))).mean())
 
 
-def top_iou(a: np.ndarray, b: np.ndarray, share: float = TOP) -> float:
+def top_iou(a: np.ndarray, b: np.ndarray, share: float = TOP_SHARE) -> float:
     """Return the intersection over the union of the cells that hold the largest values of each map, 0 to 1.
 
     Of equal values the first in reading order count.

@@ -6,15 +6,15 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 WITHOUT_RELU = " without relu"
-SAME = 0.5
+UNCHANGED_CORRELATION = 0.5
 """Mean rank correlation from which on a map counts as unchanged."""
 
 
-class Row(NamedTuple):
+class MetricRow(NamedTuple):
     """One map of one photo, measured.
 
     Attributes:
-        identity: what the map is of, as `Explanation.identity` gives it.
+        metadata: what the map is of, as `Explanation.identity` gives it.
         method: its method, and `without relu` where the ReLU is left out.
         baseline: whether it is a map that knows nothing.
         values: by the metrics' names; None where one says nothing of this map.
@@ -22,7 +22,7 @@ class Row(NamedTuple):
         report: where the map's pictures are, and what else a report shows of it.
     """
 
-    identity: dict[str, Any]
+    metadata: dict[str, Any]
     method: str
     baseline: bool
     values: dict[str, float | None]
@@ -30,34 +30,34 @@ class Row(NamedTuple):
     report: dict[str, Any] | None = None
 
 
-class Step(NamedTuple):
+class SanityStep(NamedTuple):
     """How like the trained network's maps those of a partly random one are, the mean over the photos.
 
     Attributes:
-        randomised: the layer that was made random last; all after it are random, too.
-        behind: whether by then everything behind the map's layer is random.
+        last_randomized_layer: the layer that was made random last; all after it are random, too.
+        all_downstream_randomized: whether by then everything behind the map's layer is random.
         layer: of the map.
         method: of the map.
         rank: rank correlation, -1 to 1.
         ssim: structural similarity, -1 to 1.
     """
 
-    randomised: str
-    behind: bool
+    last_randomized_layer: str
+    all_downstream_randomized: bool
     layer: str
     method: str
     rank: float
     ssim: float
 
 
-def summarise(rows: Sequence[Row], metrics: Sequence[str]) -> list[dict[str, Any]]:
+def summarize(rows: Sequence[MetricRow], metrics: Sequence[str]) -> list[dict[str, Any]]:
     """Return for every layer and method the mean of each metric over the photos, None where none has it.
 
     Baselines stand last.
     """
-    groups: dict[tuple[str, str], list[Row]] = {}
+    groups: dict[tuple[str, str], list[MetricRow]] = {}
     for row in sorted(rows, key=lambda row: row.baseline):
-        groups.setdefault((row.identity["layer"], row.method), []).append(row)
+        groups.setdefault((row.metadata["layer"], row.method), []).append(row)
     return [
         {
             "layer": layer,
@@ -75,10 +75,10 @@ def _mean(values: Sequence[float | None]) -> float | None:
     return sum(known) / len(known) if known else None
 
 
-def insensitive(steps: Sequence[Step]) -> list[tuple[str, str]]:
+def insensitive_methods(steps: Sequence[SanityStep]) -> list[tuple[str, str]]:
     """Return (layer, method) of the maps that stay as they are when all behind their layer is random."""
     first: dict[tuple[str, str], float] = {}
     for step in steps:
-        if step.behind:
+        if step.all_downstream_randomized:
             first.setdefault((step.layer, step.method), step.rank)
-    return [which for which, rank in first.items() if rank >= SAME]
+    return [which for which, rank in first.items() if rank >= UNCHANGED_CORRELATION]

@@ -22,13 +22,20 @@ import tensorflow as tf
 
 from gradcam_cli.errors import GradcamError, ModelError, UsageError
 from gradcam_cli.models.classifier import Classifier
-from gradcam_cli.network.gradients import Network, Pass, class_indices, find_scored_head, only_output, scores_of
-from gradcam_cli.network.logits import answering_logits
+from gradcam_cli.network.gradients import (
+    ForwardBackward,
+    GradientFunction,
+    logits_and_probabilities,
+    require_logits,
+    resolve_ranks,
+    single_output,
+)
+from gradcam_cli.network.logits import returning_logits
 from gradcam_cli.neuralode.layers.ode_block import ODEBlock
 from gradcam_cli.neuralode.solver.odeint import odeint
 from gradcam_cli.neuralode.solver.status import failure_message
-from gradcam_cli.pipeline.config import Request
-from gradcam_cli.pipeline.run import Run, prepare_run
+from gradcam_cli.pipeline.config import ExplainConfig
+from gradcam_cli.pipeline.run import PreparedRun, prepare_run
 
 DEFAULT_TOL = 1e-5
 
@@ -72,7 +79,7 @@ def compile_depth_gradients(
     score: str = "logit",
     solver: str | None = None,
     tol: float = DEFAULT_TOL,
-) -> Network:
+) -> GradientFunction:
     """Compile a model into a function whose activations are the states z at some depths, and gradients the adjoints.
 
     Each image takes steps of its own, so that what else is in the batch makes no difference.
@@ -95,7 +102,7 @@ def compile_depth_gradients(
     if block not in model.layers:
         raise ModelError(f"ODEBlock {block.name} lies in a model within the model: expected it among the outer layers")
     before, behind = keras.Model(model.inputs, block.input), keras.Model(block.output, model.outputs)
-    head = find_scored_head(model, score)
+    head = require_logits(model, score)
     start, end = block.t_span
     times = [start, *(t for t in depths if t not in (start, end)), end]
     wanted = [times.index(t) for t in depths]
@@ -115,11 +122,11 @@ def compile_depth_gradients(
         z = solve(block.f, tf.cast(before(x, training=False), tf.float32), times)  # (times, n, u, v, k)
         with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
             tape.watch(z1 := z[-1])
-            with answering_logits(head) if head else contextlib.nullcontext():
-                output = only_output(behind(z1, training=False))
-            logits, p = scores_of(output, head)
+            with returning_logits(head) if head else contextlib.nullcontext():
+                output = single_output(behind(z1, training=False))
+            logits, p = logits_and_probabilities(output, head)
             y = logits if score == "logit" else p
-            classes = class_indices(y, codes)
+            classes = resolve_ranks(y, codes)
             y_c = [tf.gather(y, classes[:, c], batch_dims=1) for c in range(codes.shape[1])]
         adjoints = []
         for score_of_c in y_c:
@@ -130,25 +137,27 @@ def compile_depth_gradients(
             adjoints.append(a[::-1] * unit)
         return logits, p, classes, [z[i] for i in wanted], [tf.stack([a[i] for a in adjoints]) for i in wanted]
 
-    def network(x: np.ndarray, codes: np.ndarray) -> Pass:
+    def network(x: np.ndarray, codes: np.ndarray) -> ForwardBackward:
         try:
             logits, p, classes, A, dA = run(tf.constant(x, tf.float32), tf.constant(codes, tf.int32))
         except tf.errors.InvalidArgumentError as error:
             raise GradcamError(failure_message(error), "loosen --tolerance, or take another --solver") from error
         hidden = None if logits is None else logits.numpy()
-        return Pass(hidden, p.numpy(), classes.numpy(), [one.numpy() for one in A], [one.numpy() for one in dA])
+        return ForwardBackward(
+            hidden, p.numpy(), classes.numpy(), [one.numpy() for one in A], [one.numpy() for one in dA]
+        )
 
     return network
 
 
 def prepare_depth_run(
     classifier: Classifier,
-    config: Request,
+    config: ExplainConfig,
     depths: Sequence[float],
     block: ODEBlock,
     solver: str | None = None,
     tol: float = DEFAULT_TOL,
-) -> Run:
+) -> PreparedRun:
     """Make a run ready whose layers are depths, named `ode@0.25` for t = 0.25 of the block `ode`.
 
     Raises:
@@ -158,9 +167,9 @@ def prepare_depth_run(
     run = prepare_run(classifier, replace(config, layers=(block.name,)))
     network = compile_depth_gradients(classifier.model, block, depths, config.score, solver, tol)
     path = next(iter(run.layers))
-    return replace(run, layers={f"{path}@{t:g}": f"{t:g}" for t in depths}, network=network, probes=[])
+    return replace(run, layers={f"{path}@{t:g}": f"{t:g}" for t in depths}, gradient_function=network, scorers=[])
 
 
-def adjoint_norms(result: Pass) -> np.ndarray:
+def adjoint_norms(result: ForwardBackward) -> np.ndarray:
     """Return ||a(t)||, the length of dy_c/dz(t) for each class, image and depth, (C, n, depths)."""
     return np.stack([np.linalg.norm(a.reshape(*a.shape[:2], -1), axis=-1) for a in result.dA], axis=-1)

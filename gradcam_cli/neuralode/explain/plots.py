@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from gradcam_cli.images.fit import Box
-from gradcam_cli.methods.maps import enlarge
+from gradcam_cli.methods.maps import upsample
 from gradcam_cli.output.figures import CELL, overlay
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def upscaled_overlay(image: np.ndarray, heatmap: np.ndarray, crop_box: Box, cmap
     H, W = image.shape[:2]
     k = max(1, -(-MIN_SIDE // min(H, W)))
     image = image.repeat(k, axis=0).repeat(k, axis=1)
-    return overlay(image, enlarge(heatmap, (k * H, k * W)), Box(*(k * side for side in crop_box)), cmap, opacity)
+    return overlay(image, upsample(heatmap, (k * H, k * W)), Box(*(k * side for side in crop_box)), cmap, opacity)
 
 
 def depth_figure(

@@ -173,7 +173,7 @@ def _read_images(path: Path, labels: tuple[str, ...], size: tuple[int, int] | No
             except InputError as error:
                 log.warning("%s left out: %s", file, error.message)
                 continue
-            x.append(fit.see(pixels, Box(0, 0, pixels.shape[1], pixels.shape[0]), size) if size else pixels)
+            x.append(fit.resize_to_input(pixels, Box(0, 0, pixels.shape[1], pixels.shape[0]), size) if size else pixels)
             y_found.append(y)
     sizes = sorted({pixels.shape[:2] for pixels in x})
     if len(sizes) != 1:

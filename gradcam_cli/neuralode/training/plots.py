@@ -10,9 +10,9 @@ import numpy as np
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-from gradcam_cli.output.figures import _figure
+from gradcam_cli.output.figures import titled_axes
 
-MOST_COUNTS = 20
+MAX_LABELED_CLASSES = 20
 """Classes of a confusion whose counts are written out."""
 
 
@@ -24,11 +24,11 @@ def plot_confusion(confusion: np.ndarray, labels: Sequence[str]) -> Figure:
         labels: their names.
     """
     side = max(4.5, 0.45 * len(labels) + 2)
-    figure, axes = _figure("what is taken for what", side, side + 0.2)
+    figure, axes = titled_axes("what is taken for what", side, side + 0.2)
     axes.grid(visible=False)
     shares = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    if len(labels) <= MOST_COUNTS:
+    if len(labels) <= MAX_LABELED_CLASSES:
         for (i, j), count in np.ndenumerate(confusion):
             if count:
                 colour = "white" if shares[i, j] > 0.5 else "black"

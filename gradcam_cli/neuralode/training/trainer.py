@@ -28,7 +28,7 @@ from gradcam_cli.neuralode.training.config import TrainingConfig
 from gradcam_cli.neuralode.training.datasets import Dataset
 from gradcam_cli.neuralode.training.evaluate import evaluate
 from gradcam_cli.neuralode.training.optimizer import make_optimizer
-from gradcam_cli.storage.files import replacing
+from gradcam_cli.storage.files import atomic_write
 
 
 class DivergedError(GradcamError):
@@ -170,7 +170,7 @@ class Trainer:
 
     def _save(self, checkpoint: Path) -> None:
         arrays: dict[str, Any] = {f"v{i}": np.asarray(variable) for i, variable in enumerate(self._variables())}
-        with replacing(checkpoint) as file:
+        with atomic_write(checkpoint) as file:
             np.savez(file, asked=self.config_json, history=json.dumps(self.history), **arrays)
 
     def resume(self, checkpoint: Path) -> None:
@@ -201,7 +201,7 @@ def write_csv_log(path: Path, history: Sequence[EpochStats]) -> None:
     rows = csv.writer(text, lineterminator="\n")
     rows.writerow(EpochStats._fields)
     rows.writerows(["" if value != value else f"{value:.6g}" for value in epoch] for epoch in history)
-    with replacing(path) as file:
+    with atomic_write(path) as file:
         file.write(text.getvalue().encode())
 
 

@@ -9,7 +9,7 @@ from scipy.linalg import expm
 from gradcam_cli.errors import ModelError, UsageError
 from gradcam_cli.methods import cam
 from gradcam_cli.models.classifier import load_model
-from gradcam_cli.network.gradients import compile_network
+from gradcam_cli.network.gradients import compile_gradient_function
 from gradcam_cli.neuralode.explain.depth import adjoint_norms, compile_depth_gradients, parse_depths, prepare_depth_run
 from gradcam_cli.neuralode.layers.ode_block import ODEBlock, find_block
 from gradcam_cli.neuralode.layers.odenet import build_odenet
@@ -17,7 +17,7 @@ from gradcam_cli.neuralode.solver.odeint import odeint
 from gradcam_cli.neuralode.training.config import TrainingConfig
 from gradcam_cli.neuralode.training.datasets import load_data
 from gradcam_cli.neuralode.training.trainer import Trainer
-from gradcam_cli.pipeline.config import Request
+from gradcam_cli.pipeline.config import ExplainConfig
 
 M = np.array([[-0.3, 1.1, 0.2], [-0.9, 0.1, 0.4], [0.3, -0.6, -0.5]], np.float32)
 
@@ -53,7 +53,9 @@ def test_linear_network_in_closed_form():
         for c in range(2):
             alpha = expm(M * (2 - t)) @ W[:, c] / 20
             np.testing.assert_allclose(result.dA[i][c], np.broadcast_to(alpha, z.shape), atol=1e-6)
-            np.testing.assert_allclose(cam.gradcam(result.A[i][1], result.dA[i][c, 1]).S, z[1] @ alpha, atol=1e-5)
+            np.testing.assert_allclose(
+                cam.gradcam(result.A[i][1], result.dA[i][c, 1]).pre_relu, z[1] @ alpha, atol=1e-5
+            )
             np.testing.assert_allclose(adjoint_norms(result)[c, :, i], np.sqrt(20) * np.linalg.norm(alpha), rtol=1e-4)
 
 
@@ -72,12 +74,12 @@ def test_end_of_the_block_is_the_layer():
     model, x = linear_classifier(), images()
     find_block(model).options = {"rtol": 1e-6, "atol": 1e-6}
     codes = np.array([[-1]] * 3)
-    usual = compile_network(model, ["ode"])(x, codes)
+    usual = compile_gradient_function(model, ["ode"])(x, codes)
     along = compile_depth_gradients(model, find_block(model), [2.0], tol=1e-6)(x, codes)
     np.testing.assert_array_equal(along.classes, usual.classes)
     np.testing.assert_allclose(along.logits, usual.logits, atol=1e-5)
     for i in range(3):
-        maps = [cam.gradcam(one.A[0][i], one.dA[0][0, i]).L for one in (usual, along)]
+        maps = [cam.gradcam(one.A[0][i], one.dA[0][0, i]).map for one in (usual, along)]
         assert np.linalg.norm(maps[0] - maps[1]) <= 1e-5 * np.linalg.norm(maps[0])
 
 
@@ -99,11 +101,11 @@ def test_end_of_a_trained_block_is_the_layer(trained):
     own = dict(block.options)
     block.options = {"rtol": 1e-5, "atol": 1e-5}
     codes = np.array([[-1]] * 6)
-    usual = compile_network(model, ["ode"])(x, codes)
+    usual = compile_gradient_function(model, ["ode"])(x, codes)
     block.options = own
     along = compile_depth_gradients(model, block, [1.0])(x, codes)
     for i in range(6):
-        maps = [cam.gradcam(one.A[0][i], one.dA[0][0, i]).L for one in (usual, along)]
+        maps = [cam.gradcam(one.A[0][i], one.dA[0][0, i]).map for one in (usual, along)]
         assert np.linalg.norm(maps[0] - maps[1]) <= 1e-5 * np.linalg.norm(maps[0])
 
 
@@ -122,8 +124,8 @@ def test_inner_maps_are_those_of_a_replay(trained):
             y_c = tf.gather(behind(end), result.classes[:, 0], batch_dims=1)
         dA = tape.gradient(y_c, z).numpy()
         for n in range(6):
-            expected = cam.gradcam(result.A[i][n], dA[n]).S
-            found = cam.gradcam(result.A[i][n], result.dA[i][0, n]).S
+            expected = cam.gradcam(result.A[i][n], dA[n]).pre_relu
+            found = cam.gradcam(result.A[i][n], result.dA[i][0, n]).pre_relu
             assert np.linalg.norm(found - expected) <= 1e-2 * np.linalg.norm(expected)
 
 
@@ -141,7 +143,7 @@ def test_maps_do_not_depend_on_the_batch(trained):
 def test_layers_of_the_run_are_depths():
     classifier = load_model(linear_classifier())
     block = find_block(classifier.model)
-    run = prepare_depth_run(classifier, Request(batch_size=2), parse_depths(block, [1.5, 0]), block)
+    run = prepare_depth_run(classifier, ExplainConfig(batch_size=2), parse_depths(block, [1.5, 0]), block)
     assert run.layers == {"ode@0": "0", "ode@1.5": "1.5"}
     assert len(run.maps) == 2
 

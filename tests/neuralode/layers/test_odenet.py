@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from gradcam_cli.errors import UsageError
 from gradcam_cli.models.classifier import load_model
-from gradcam_cli.models.loading import encode_model
+from gradcam_cli.models.loading import model_to_bytes
 from gradcam_cli.neuralode.layers import odenet
 from gradcam_cli.neuralode.layers.ode_block import ODEBlock, find_block
 from gradcam_cli.neuralode.layers.odenet import ConcatConv2D, GroupNorm, ODEFunc, build_odenet
@@ -106,10 +106,10 @@ def test_pixels_are_scaled_once():
 def test_saved_model_knows_all(tmp_path):
     """The file opens by itself, with labels and scaling, and answers as before."""
     model, x = small(activation="tanh", rtol=1e-4, atol=1e-4), 255 * np.abs(planes(3, 8, 8, 1)) / 9
-    (tmp_path / "model.keras").write_bytes(encode_model(model))
+    (tmp_path / "model.keras").write_bytes(model_to_bytes(model))
     opened = load_model(tmp_path / "model.keras")
     assert opened.labels.names == ("no", "yes")
-    assert opened.preprocessing == "none"
+    assert opened.preprocess_mode == "none"
     assert opened.input_shape == (8, 8, 1)
     block = find_block(opened.model)
     assert (block.f.activation, block.options["rtol"], block.batch_coupled) == ("tanh", 1e-4, "training")
