@@ -73,7 +73,7 @@ def run_evaluation(
     """Measure, tell, write, and return the exit status."""
     classifier = load_classifier(options)
     jobs = plan_tasks(options, sources, annotations, classifier)
-    baselines = [name for name in names_of_kind("baseline") if name != "whole" or annotations is not None]
+    baselines = [name for name in names_of_kind("baseline") if name != "uniform" or annotations is not None]
     methods = list(dict.fromkeys([*options["methods"], *baselines]))
     asked = "top" if annotations is not None else options["class_"] or "top"
     run = prepare_run(classifier, config_from_options(options, methods=methods, classes=(asked,), top=5))

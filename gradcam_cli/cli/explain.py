@@ -198,13 +198,13 @@ def plan_tasks(
 
 def dry_run(planned: Iterable[tuple[Source, list[OutputFile]]], *, as_json: bool) -> int:
     """Say for each input what would be written."""
-    from gradcam_cli.images.load import Unexplained
+    from gradcam_cli.images.load import Skipped
     from gradcam_cli.pipeline.json_lines import to_json
 
     for source, outputs in planned:
         if as_json:
             for paths in paths_by_map(outputs):
-                click.echo(json.dumps({**to_json(Unexplained(source.name), paths), "status": "planned"}))
+                click.echo(json.dumps({**to_json(Skipped(source.name), paths), "status": "planned"}))
         else:
             click.echo(
                 f"{escape_control_chars(source.name)} -> {escape_control_chars(', '.join(str(output.path) for output in outputs))}"

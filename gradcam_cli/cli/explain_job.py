@@ -17,7 +17,7 @@ from gradcam_cli.cli.model_options import config_from_options, load_classifier
 from gradcam_cli.console import escape_control_chars
 from gradcam_cli.engines.job import ExplainTask, JobResult
 from gradcam_cli.errors import OutputError
-from gradcam_cli.images.load import LoadedImage, Unexplained, load_image
+from gradcam_cli.images.load import Failure, LoadedImage, Skipped, Unexplained, load_image
 from gradcam_cli.images.source import Source
 from gradcam_cli.output.destination import GRID, Destination
 from gradcam_cli.output.naming import OutputFile, paths_by_map
@@ -61,7 +61,7 @@ class ExplainJob:
     def read(self, task: ExplainTask) -> LoadedImage | Unexplained:
         """Read the photo of a job, unless its files are there and may stay."""
         if self.options["skip_existing"] and not task.force and all(exists(output.path) for output in task.outputs):
-            return Unexplained(task.source.name)
+            return Skipped(task.source.name)
         return load_image(task.source, self.options["max_pixels"])
 
     @cached_property
@@ -90,9 +90,9 @@ class ExplainJob:
             records = self._records(result, written)
             reported = self._report_records(result, written, records)
         except OutputError as error:
-            return self._unexplained_result(Unexplained(source.name, error.message, error.hint), outputs)
+            return self._unexplained_result(Failure(source.name, error.message, error.hint), outputs)
         except MemoryError:
-            return self._unexplained_result(Unexplained(source.name, "out of memory while drawing"), outputs)
+            return self._unexplained_result(Failure(source.name, "out of memory while drawing"), outputs)
         return JobResult("ok", self._lines(result, written, records), _log_messages(result), report_records=reported)
 
     def _records(self, result: Sequence[Explanation], written: Sequence[dict[str, str]]) -> list[Record]:

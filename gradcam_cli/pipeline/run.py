@@ -16,8 +16,8 @@ from gradcam_cli.network.gradients import GradientFunction
 from gradcam_cli.network.layers import default_layer, find_layer, spatial_layers
 from gradcam_cli.network.precision import resolve_precision
 from gradcam_cli.network.scorer import ModelScorer
-from gradcam_cli.pipeline.config import ExplainConfig
-from gradcam_cli.pipeline.results import RunSettings
+from gradcam_cli.pipeline.config import ExplainConfig, RunSettings
+from gradcam_cli.pipeline.results import ModelInfo
 
 
 @dataclass(frozen=True)
@@ -41,32 +41,20 @@ class PreparedRun:
 
     @cached_property
     def maps(self) -> list[tuple[int, str, int]]:
-        """Place of the layer, method, and place of the class of every map of an image."""
-        return [
-            (layer, method, c)
-            for layer in range(len(self.layers))
-            for method in self.config.methods
-            for c in range(len(self.classes))
-            if registry.METHODS[method].uses_layer or layer == 0
-        ]
+        """(index of the layer, method, index of the class) of every map of an image."""
+        return registry.map_keys(range(len(self.layers)), self.config.methods, range(len(self.classes)))
+
+    @cached_property
+    def model(self) -> ModelInfo:
+        """The model, as records name it."""
+        classifier = self.classifier
+        return ModelInfo(classifier.name, classifier.weights, classifier.weights_hash, classifier.preprocess_mode)
 
     @cached_property
     def settings(self) -> RunSettings:
-        """What holds for every map of the run."""
-        classifier, request = self.classifier, self.config
-        return RunSettings(
-            model=classifier.name,
-            weights=classifier.weights,
-            weights_hash=classifier.weights_hash,
-            score=request.score,
-            fit=request.fit,
-            preprocess=classifier.preprocess_mode,
-            precision=self.precision,
-            batch_size=self.batch_size,
-            zoom_order=request.zoom_order,
-            counterfactual=request.counterfactual,
-            aug_smooth=request.aug_smooth,
-        )
+        """The settings of the run, with the precision and the batch size that are used."""
+        requested = self.config.values()
+        return RunSettings(**{**requested, "precision": self.precision, "batch_size": self.batch_size})
 
 
 def prepare_run(classifier: Classifier, config: ExplainConfig) -> PreparedRun:

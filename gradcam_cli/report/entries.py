@@ -91,7 +91,9 @@ def _maps(record: Record, run_start: Record) -> Iterator[dict[str, Any]]:
         yield _map(record, report, run_start, record.get("metrics", {}))
 
 
-def _map(record: Record, report: Record, run_start: Record, metrics: dict[str, Any], **overrides: Any) -> dict[str, Any]:
+def _map(
+    record: Record, report: Record, run_start: Record, metrics: dict[str, Any], **overrides: Any
+) -> dict[str, Any]:
     numbers: Record = report.get("map") or record.get("map") or {}
     return {
         "class": _class_label(record.get("class_index"), record.get("class_name")),

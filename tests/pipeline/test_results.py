@@ -12,7 +12,7 @@ from PIL import Image
 
 from gradcam_cli import explain
 from gradcam_cli.errors import OutputError, UsageError
-from gradcam_cli.images.load import Unexplained
+from gradcam_cli.images.load import Failure, Skipped
 from gradcam_cli.pipeline.json_lines import SCHEMA_VERSION, to_json
 
 PHOTO = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
@@ -74,7 +74,7 @@ def test_names_that_do_not_fit(record, tmp_path, name, kind):
 
 def test_json_has_the_same_keys_always(record):
     """Explained, failed and skipped inputs have one schema, and nothing that is no JSON."""
-    records = [to_json(record, {"npy": "x.npy"}), to_json(Unexplained("x", "why", "so")), to_json(Unexplained("x"))]
+    records = [to_json(record, {"npy": "x.npy"}), to_json(Failure("x", "why", "so")), to_json(Skipped("x"))]
     assert len({tuple(entry) for entry in records}) == 1
     assert [entry["status"] for entry in records] == ["ok", "failed", "skipped"]
     assert all(entry["schema_version"] == SCHEMA_VERSION for entry in records)
