@@ -8,13 +8,8 @@ from typing import Any
 import click
 
 from gradcam_cli.cli.click_extensions import GroupedCommand, ModelNameOrFile
-from gradcam_cli.cli.options import (
-    allow_unsafe_option,
-    general_options,
-    input_size_option,
-    quiet_tensorflow,
-    setup_logging,
-)
+from gradcam_cli.cli.model_options import allow_unsafe_option, input_size_option
+from gradcam_cli.cli.options import general_options, quiet_tensorflow, setup_logging
 from gradcam_cli.cli.tables import write_table
 from gradcam_cli.console import log
 
@@ -44,7 +39,7 @@ def layers(ctx: click.Context, /, model: str, **options: Any) -> None:
         weights="none",
         preprocess="none",
         input_size=options["input_size"],
-        allow_unsafe=options["allow_unsafe_model"],
+        allow_unsafe=options["allow_unsafe"],
         offline=True,
     )
     found = spatial_layers(classifier.model, classifier.input_shape)

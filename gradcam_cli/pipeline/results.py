@@ -238,6 +238,15 @@ def grid_row(
     return row
 
 
+def write_grid(path: Path, rows: Sequence[Sequence[figures.Cell]], dpi: int = 150) -> Path:
+    """Write one grid figure with a row for each image.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    return write_output(path, figures.encode_figure(figures.grid_figure(rows, dpi), format_for_suffix(path)))
+
+
 def prediction_label(explanation: Explanation) -> str:
     """Return class number, class name and probability, as figures show them."""
     return f"{explanation.prediction} · p = {explanation.prediction.probability:.3f}"
