@@ -24,7 +24,7 @@ from gradcam_cli.pipeline.results import Explanation, Prediction
 from gradcam_cli.pipeline.run import PreparedRun
 
 OUT_OF_MEMORY = ("out of memory", "a smaller photo, a smaller --input-size, or fewer --threads need less")
-OUTSIDE_IMAGE = "its positive cells lie beside the photo, in the bars, or between the photo's few pixels"
+OUTSIDE_IMAGE = "the map is positive only outside the image: in the padding, or between the pixels of a small image"
 
 
 class ModelInput(NamedTuple):
