@@ -438,7 +438,7 @@ def test_models(run, tmp_path, monkeypatch):
     ]
     (tmp_path / "vgg19_weights_tf_dim_ordering_tf_kernels.h5").touch()
     monkeypatch.setenv("GRADCAM_WEIGHTS", str(tmp_path))
-    here = [json.loads(line)["name"] for line in run("models", "--json").lines if json.loads(line)["here"]]
+    here = [json.loads(line)["name"] for line in run("models", "--json").lines if json.loads(line)["cached"]]
     assert here == ["mini", "vgg19"]
 
 
