@@ -70,7 +70,7 @@ def open_report(
         options: of the command.
         directory: of the report.
         inputs: how many there are; None where nobody knows yet.
-        thresholds: limits that the run is held to, as (metric, `least` or `most`, value).
+        thresholds: limits that the run is held to, as (metric, `min` or `max`, value).
         rerun_options: the options that a command needs to make one of the maps again.
     """
     if not options["report"]:

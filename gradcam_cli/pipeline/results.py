@@ -51,6 +51,11 @@ class Prediction:
     def __str__(self) -> str:
         return f"{self.index} {self.name}" if self.name not in (None, str(self.index)) else str(self.index)
 
+    @property
+    def label(self) -> str:
+        """Class index, class name and probability, as figures show them."""
+        return f"{self} · p = {self.probability:.3f}"
+
 
 @dataclass(frozen=True)
 class ModelInfo:
@@ -249,7 +254,7 @@ def write_grid(path: Path, rows: Sequence[Sequence[figures.Cell]], dpi: int = 15
 
 def prediction_label(explanation: Explanation) -> str:
     """Return class number, class name and probability, as figures show them."""
-    return f"{explanation.prediction} · p = {explanation.prediction.probability:.3f}"
+    return explanation.prediction.label
 
 
 def json_number(value: float | None) -> float | None:

@@ -90,5 +90,5 @@ def _figures(records: Sequence[Record], entries: Sequence[dict[str, Any]]) -> It
         yield from draw_evaluation(rows, list(metric_titles(records)), sanity_steps(records))
     changes = [one["metrics"] for entry in entries for one in entry["maps"] if one.get("run") == "after"]
     if changes:
-        drifts = {name: [values[name] for values in changes] for name in changes[0] if name != "class"}
+        drifts = {name: [values[name] for values in changes] for name in changes[0] if name != "class-change"}
         yield "drift", plot_values("drift of each map (0: nothing changed)", drifts, [])

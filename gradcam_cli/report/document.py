@@ -8,7 +8,14 @@ from typing import Any
 
 from gradcam_cli.evaluation.drift import DRIFTS
 from gradcam_cli.evaluation.metrics.registry import METRICS
-from gradcam_cli.evaluation.metrics.summary import MetricRow, SanityStep, insensitive_methods, summarize
+from gradcam_cli.evaluation.metrics.summary import (
+    MetricRow,
+    SanityStep,
+    has_several_layers,
+    insensitive_methods,
+    map_label,
+    summarize,
+)
 from gradcam_cli.pipeline.config import SETTINGS
 from gradcam_cli.report.entries import build_entries, escape_for_display
 from gradcam_cli.report.run_records import Record
@@ -44,7 +51,7 @@ def build_document(records: Sequence[Record]) -> dict[str, Any]:
         "versions": list((began.get("versions") or _first_value(records, "versions") or {}).items()),
         "counts": counts,
         "notice": notice,
-        "limits": [{"text": text, "missed": missed} for text, missed in end.get("limits", {}).items()],
+        "limits": [{"text": text, "missed": missed} for text, missed in end.get("threshold_results", {}).items()],
         "tables": [
             table for table in (_means_table(records), _sanity_table(records), _drift_table(entries)) if table["rows"]
         ],
@@ -57,7 +64,9 @@ def build_document(records: Sequence[Record]) -> dict[str, Any]:
 def metric_rows(records: Iterable[Record]) -> list[MetricRow]:
     """Return the rows of an evaluation."""
     return [
-        MetricRow(record, record["method"], record["baseline"], record["metrics"], record["curves"])
+        MetricRow(
+            record, record["method"], record["baseline"], record["metrics"], record["curves"], record.get("relu", True)
+        )
         for record in records
         if record["status"] == "ok" and "curves" in record
     ]
@@ -78,14 +87,14 @@ def metric_titles(records: Iterable[Record]) -> dict[str, dict[str, Any]]:
         if record["status"] == "ok" and "curves" in record:
             found = [(name, METRICS[name]) for name in record["metrics"]]
             return {name: {"title": one.title, "more_is_better": one.higher_is_better} for name, one in found}
-        if record["status"] == "ok" and "before" in record:
+        if record["status"] == "ok" and "class_before" in record:
             return {name: {"title": drift.title, "more_is_better": False} for name, drift in DRIFTS.items()}
     return {}
 
 
 def _infer_command(records: Sequence[Record]) -> str:
     keys: Record = next((record for record in records if record["status"] == "ok"), {})
-    special = {"before": "compare", "curves": "evaluate", "depths": "neuralode explain"}
+    special = {"class_before": "compare", "curves": "evaluate", "depths": "neuralode explain"}
     return next((command for key, command in special.items() if key in keys), "explain")
 
 
@@ -120,10 +129,12 @@ def _means_table(records: Sequence[Record]) -> dict[str, Any]:
     rows = metric_rows(records)
     metrics = list(metric_titles(records)) if rows else []
     means = summarize(rows, metrics)
-    several = len({row.metadata["layer"] for row in rows if not row.baseline}) > 1
+    several = has_several_layers(rows)
     table = [
         [
-            one["method"] + (f" at {one['layer']}" if several else "") + (" (baseline)" if one["baseline"] else ""),
+            map_label(one["method"], one["relu"])
+            + (f" at {one['layer']}" if several else "")
+            + (" (baseline)" if one["baseline"] else ""),
             str(one["maps"]),
             *(_format_number(one[name]) for name in metrics),
         ]

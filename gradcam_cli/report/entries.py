@@ -10,14 +10,13 @@ from urllib.parse import quote
 
 from gradcam_cli.console import escape_control_chars
 from gradcam_cli.evaluation.drift import DRIFTS, MapChange
-from gradcam_cli.evaluation.metrics.summary import WITHOUT_RELU
 from gradcam_cli.methods.registry import INPUT_LAYER
 from gradcam_cli.models.catalog import find_spec
 from gradcam_cli.pipeline.config import DEFAULTS, MAP_SETTINGS
 from gradcam_cli.report.run_records import RESULT_STATUSES, Record, input_name
 
 ThresholdTuple = tuple[str, str, float]
-"""A limit: the metric, `least` or `most`, and the value."""
+"""A threshold: the metric, `min` or `max`, and the value."""
 
 
 def build_entries(records: Iterable[Record], run_start: Record) -> list[dict[str, Any]]:
@@ -31,7 +30,7 @@ def build_entries(records: Iterable[Record], run_start: Record) -> list[dict[str
 
 def _entry(source: str, records: Sequence[Record], run_start: Record) -> dict[str, Any]:
     done = [record for record in records if record["status"] == "ok"]
-    failed = next((record for record in records if record["status"] in ("failed", "alone")), None)
+    failed = next((record for record in records if record["status"] in ("failed", "unmatched")), None)
     entry: dict[str, Any] = {
         "name": escape_for_display(source),
         "status": "ok" if done else "failed" if failed else "skipped",
@@ -58,7 +57,7 @@ def _entry(source: str, records: Sequence[Record], run_start: Record) -> dict[st
 
 def _predictions(ok_records: Sequence[Record]) -> list[dict[str, Any]]:
     for record in ok_records:
-        if top := record.get("top") or (record.get("report") or {}).get("top"):
+        if top := record.get("predictions") or (record.get("report") or {}).get("predictions"):
             found: list[dict[str, Any]] = top
             return found
     return []
@@ -67,7 +66,7 @@ def _predictions(ok_records: Sequence[Record]) -> list[dict[str, Any]]:
 def _maps(record: Record, run_start: Record) -> Iterator[dict[str, Any]]:
     """Yield the maps of a line: one, those of all depths, or those before and after."""
     report: Record = record.get("report") or {}
-    if "before" in record:
+    if "class_before" in record:
         for run in ("before", "after"):
             values = _drifts(record) if run == "after" else {}
             yield _map(
@@ -147,18 +146,18 @@ def _model(record: Record) -> str:
 
 
 def _drifts(record: Record) -> dict[str, float]:
-    change = MapChange(**{name: record[name] for name in MapChange._fields})
+    change = MapChange.from_json(record)
     return {name: drift.compute(change) for name, drift in DRIFTS.items()}
 
 
 def _failed_thresholds(record: Record, thresholds: Iterable[ThresholdTuple]) -> Iterator[str]:
     """Yield the metrics by which one line alone would miss a limit of the run."""
-    if record.get("baseline") or record.get("method", "").endswith(WITHOUT_RELU):
+    if record.get("baseline") or not record.get("relu", True):
         return
-    values = _drifts(record) if "before" in record else record.get("metrics", {})
+    values = _drifts(record) if "class_before" in record else record.get("metrics", {})
     for name, kind, limit in thresholds:
         value = values.get(name)
-        if value is not None and (value < limit if kind == "least" else value > limit):
+        if value is not None and (value < limit if kind == "min" else value > limit):
             yield name
 
 

@@ -14,7 +14,7 @@ from gradcam_cli.pipeline.saved import find_saved_maps, load_saved_metadata
 from gradcam_cli.storage.files import open_readable
 
 REPORT_FOLDER, RUN_LOG_NAME = "report", "run.jsonl"
-RESULT_STATUSES = ("ok", "failed", "skipped", "alone")
+RESULT_STATUSES = ("ok", "failed", "skipped", "unmatched")
 """Status of lines that tell of an input."""
 MAX_REPORT_INPUTS = 20_000
 """Inputs whose results a report shows; of more it has the counts."""

@@ -18,6 +18,7 @@ from gradcam_cli.errors import InputError, OutputError
 from gradcam_cli.evaluation.drift import MapChange
 from gradcam_cli.images.fit import Box
 from gradcam_cli.output.figures import color_table
+from gradcam_cli.pipeline.results import Prediction
 from gradcam_cli.report.build import build_report, check_not_foreign_page
 from gradcam_cli.report.document import build_document
 from gradcam_cli.report.entries import build_entries, escape_for_display, shell_quote
@@ -193,43 +194,56 @@ def measured(name, method="gradcam", baseline=False, **metrics):
 
 def test_limits_that_one_photo_misses():
     """By its own maps, not by those that know nothing; a value at the limit keeps it."""
-    began = {**RUN, "command": "evaluate", "bounds": [["pointing", "least", 1], ["drop", "most", 20]]}
+    began = {**RUN, "command": "evaluate", "bounds": [["pointing-game", "min", 1], ["average-drop", "max", 20]]}
     rows = [
-        measured("a", pointing=0, drop=20),
-        measured("a", "random", True, pointing=0, drop=99),
-        measured("b", pointing=1, drop=21),
-        measured("c", pointing=None, drop=1),
-        measured("c", "gradcam without relu", pointing=0, drop=1),
+        measured("a", **{"pointing-game": 0, "average-drop": 20}),
+        measured("a", "random", True, **{"pointing-game": 0, "average-drop": 99}),
+        measured("b", **{"pointing-game": 1, "average-drop": 21}),
+        measured("c", **{"pointing-game": None, "average-drop": 1}),
+        {**measured("c", **{"pointing-game": 0, "average-drop": 1}), "relu": False},
     ]
     entries = build_entries(rows, began)
-    assert [entry["missed"] for entry in entries] == [["pointing"], ["drop"], []]
-    document = build_document([began, *rows, {**END, "limits": {"--fail-under pointing=1": "missed it"}}])
-    assert document["limits"] == [{"text": "--fail-under pointing=1", "missed": "missed it"}]
-    assert [metric["name"] for metric in document["metrics"]] == ["pointing", "drop"]
+    assert [entry["missed"] for entry in entries] == [["pointing-game"], ["average-drop"], []]
+    document = build_document(
+        [began, *rows, {**END, "threshold_results": {"--fail-under pointing-game=1": "missed it"}}]
+    )
+    assert document["limits"] == [{"text": "--fail-under pointing-game=1", "missed": "missed it"}]
+    assert [metric["name"] for metric in document["metrics"]] == ["pointing-game", "average-drop"]
     (means,) = document["tables"]
     assert means["rows"][0] == ["gradcam", "3", "0.500", "14.000"]
     assert means["rows"][-1] == ["random (baseline)", "1", "0.000", "99.000"]
 
 
 def test_changes_of_a_comparison():
-    change = MapChange("a_gradcam.npz", "a.jpg", (1, "dog"), (3, "cat"), 0.25, 0.5, 0.75, 0.125)
+    dog, cat = Prediction(1, "dog", None, None, 0.5), Prediction(3, "cat", None, None, 0.5)
+    change = MapChange("a_gradcam.npz", "a.jpg", dog, cat, 0.25, 0.5, 0.75, 0.125)
     sides = {
         run: {**OK, "class_name": name, "picture": f"{run}.png"} for run, name in (("before", "dog"), ("after", "cat"))
     }
     lines = [
-        {**RUN, "command": "compare", "bounds": [["rank", "most", 0.5]]},
-        {**change._asdict(), "status": "ok", "report": sides},
+        {**RUN, "command": "compare", "bounds": [["rank", "max", 0.5]]},
+        {**change.to_json(), "report": sides},
     ]
-    document = build_document([*lines, {"status": "alone", "name": "b_gradcam.npz"}, END])
+    document = build_document([*lines, {"status": "unmatched", "name": "b_gradcam.npz"}, END])
     entry, alone = document["entries"]
     before, after = entry["maps"]
     assert (before["run"], before["class"], after["run"], after["class"]) == ("before", "dog", "after", "cat")
-    assert after["metrics"] == entry["metrics"] == {"class": 1, "rank": 0.75, "ssim": 0.5, "iou": 0.25, "peak": 0.125}
+    assert (
+        after["metrics"]
+        == entry["metrics"]
+        == {
+            "class-change": 1,
+            "rank": 0.75,
+            "ssim": 0.5,
+            "top-iou": 0.25,
+            "peak-shift": 0.125,
+        }
+    )
     assert entry["missed"] == ["rank"]
     assert (alone["status"], alone["error"]) == ("failed", "in one run only")
     assert document["tables"][0]["rows"][1] == [
         "rank",
-        "1 less the rank correlation of the maps",
+        "1 - rank correlation of the maps",
         "0.750",
         "0.750",
         "a.jpg",
@@ -447,20 +461,21 @@ def test_evaluate_leaves_a_report(run, photo, model_file):
     """Every map with its values, the means, the plots and the limits."""
     for number in range(2):
         photo(f"in/{number}.png", seed=number)
-    options = ("--metric", "drop", "--metric", "deletion", "--steps", "3", "--fail-over", "drop=0.001", "--sanity")
+    options = ("--metric", "average-drop", "--metric", "deletion", "--steps", "3", "--sanity-check")
+    options += ("--fail-above", "average-drop=0.001")
     done = run("evaluate", "../in", "--model", model_file, "--preprocess", "-1..1", "--report", "--json", *options)
     assert done.status == 4
     assert not any("report" in json.loads(line) for line in done.lines)
     out = run.here / "gradcam_evaluation"
     document = document_in(out / "index.html")
-    assert [plot["title"] for plot in document["plots"]] == ["drop", "deletion", "sanity"]
+    assert [plot["title"] for plot in document["plots"]] == ["average-drop", "deletion", "sanity"]
     assert all((out / plot["src"]).is_file() for plot in document["plots"])
-    assert document["limits"][0]["missed"].startswith("drop: expected at most 0.001")
-    means = json.loads(done.lines[-1])["means"]
-    assert document["tables"][0]["rows"][0][2] == f"{means[0]['drop']:.3f}"
+    assert document["limits"][0]["missed"].startswith("average-drop: expected at most 0.001")
+    means = json.loads(done.lines[-1])["mean_metrics"]
+    assert document["tables"][0]["rows"][0][2] == f"{means[0]['average-drop']:.3f}"
     assert len(document["entries"]) == 2
     assert [len(entry["maps"]) for entry in document["entries"]] == [1, 1]  # without those that know nothing
-    assert "drop" in {name for entry in document["entries"] for name in entry["missed"]}
+    assert "average-drop" in {name for entry in document["entries"] for name in entry["missed"]}
 
 
 def test_compare_leaves_a_report(run, photo, model_file):
@@ -473,7 +488,7 @@ def test_compare_leaves_a_report(run, photo, model_file):
     (entry,) = document["entries"]
     before, after = entry["maps"]
     assert before["picture"] != after["picture"]
-    assert after["metrics"]["iou"] == 0
+    assert after["metrics"]["top-iou"] == 0
     assert document["limits"] == [{"text": "--max-drift rank=0.1", "missed": None}]
     assert document["line"] == "gradcam compare before after --max-drift rank=0.1 --report --output pages"
 
