@@ -47,24 +47,24 @@ def test_learns(gradient):
     history = model.fit(x, y, batch_size=8, epochs=3, verbose=0)
     assert history.history["loss"][-1] < history.history["loss"][0]
     block = model.get_layer("ode")
-    forward, backward = int(block.forward_evaluations), int(block.backward_evaluations)
+    forward, backward = int(block.nfe_forward), int(block.nfe_backward)
     assert forward >= 12 * 7
     assert backward >= 12 * 7
-    block.reset_counts()
+    block.reset_nfe()
     model.predict(x, verbose=0)
-    assert int(block.forward_evaluations) > 0
-    assert int(block.backward_evaluations) == 0
+    assert int(block.nfe_forward) > 0
+    assert int(block.nfe_backward) == 0
 
 
 def test_saved_and_opened(tmp_path):
     """A model with a block opens with its options, and predicts the same."""
-    model, (x, _) = classifier(batch_coupled="training", solver="tsit5", rtol=1e-4, t=(0, 0.5)), pictures()
+    model, (x, _) = classifier(per_sample_steps="inference", solver="tsit5", rtol=1e-4, t_span=(0, 0.5)), pictures()
     before = model.predict(x, verbose=0)
     model.save(tmp_path / "model.keras")
     opened = keras.models.load_model(tmp_path / "model.keras")
     block = opened.get_layer("ode")
     assert block.options == {"solver": "tsit5", "rtol": 1e-4}
-    assert (block.t, block.batch_coupled) == ((0.0, 0.5), "training")
+    assert (block.t_span, block.per_sample_steps) == ((0.0, 0.5), "inference")
     np.testing.assert_array_equal(opened.predict(x, verbose=0), before)
 
 
@@ -73,8 +73,8 @@ def test_coupled_only_while_it_learns():
     """With "training", a prediction does not depend on the neighbours, while learning takes common steps."""
     x, _ = pictures()
     x[1:] *= 30
-    for batch_coupled, equal in (("training", True), (True, False)):
-        model = classifier(batch_coupled=batch_coupled, rtol=1e-2, atol=1e-2)
+    for per_sample_steps, equal in (("inference", True), (False, False)):
+        model = classifier(per_sample_steps=per_sample_steps, rtol=1e-2, atol=1e-2)
         together, alone = model(x)[:1], model(x[:1])
         assert np.allclose(together, alone, rtol=1e-5, atol=1e-6) == equal
 
@@ -83,9 +83,9 @@ def test_coupled_only_while_it_learns():
     ("layer", "reason"),
     [
         (keras.layers.BatchNormalization, "statistics"),
-        (lambda: keras.layers.Dropout(0.5), "drawn anew"),
-        (lambda: keras.layers.SpatialDropout2D(0.5), "drawn anew"),
-        (lambda: keras.layers.GaussianNoise(0.5), "drawn anew"),
+        (lambda: keras.layers.Dropout(0.5), "random"),
+        (lambda: keras.layers.SpatialDropout2D(0.5), "random"),
+        (lambda: keras.layers.GaussianNoise(0.5), "random"),
     ],
 )
 def test_refuses_what_is_no_function(layer, reason):
@@ -108,10 +108,10 @@ def test_refuses_what_is_no_function(layer, reason):
 def test_refuses_what_it_cannot_keep():
     with pytest.raises(UsageError, match="Keras layer"):
         ODEBlock(lambda t, z: z)
-    with pytest.raises(UsageError, match="first and the last"):
+    with pytest.raises(UsageError, match="initial and final"):
         ODEBlock(Bent(1), t_span=(0, 1, 2))
-    with pytest.raises(UsageError, match="batch_coupled"):
-        ODEBlock(Bent(1), batch_coupled="never")
+    with pytest.raises(UsageError, match="per_sample_steps"):
+        ODEBlock(Bent(1), per_sample_steps="never")
 
 
 @pytest.mark.slow

@@ -10,7 +10,8 @@ from gradcam_cli.models.classifier import load_model
 from gradcam_cli.models.loading import encode_model
 from gradcam_cli.neuralode.layers import odenet
 from gradcam_cli.neuralode.layers.ode_block import ODEBlock, find_block
-from gradcam_cli.neuralode.layers.odenet import ConcatConv2D, GroupNorm, ODEFunc, build_odenet
+from gradcam_cli.neuralode.layers.ode_func import ConcatConv2D, GroupNorm, ODEFunc
+from gradcam_cli.neuralode.layers.odenet import build_odenet
 
 DIGITS = tuple("0123456789")
 
@@ -69,7 +70,7 @@ def test_time_is_one_more_channel():
     np.testing.assert_allclose(layer(t[1], x)[1], expected[1], atol=1e-5)
 
 
-@pytest.mark.parametrize(("arch", "weights"), [("odenet", 208_266), ("resnet", 576_778), ("stem", 132_874)])
+@pytest.mark.parametrize(("arch", "weights"), [("odenet", 208_266), ("resnet", 576_778), ("stem-only", 132_874)])
 def test_sizes_are_the_published_ones(arch, weights):
     """For MNIST; the counters of evaluations are not learned."""
     model = build_odenet((28, 28, 1), DIGITS, arch)
@@ -90,15 +91,15 @@ def test_thin_stem_is_one_convolution():
 
 
 def test_errors_of_the_architecture():
-    with pytest.raises(UsageError, match="expected one of odenet, odenet-thin, resnet, stem, got vgg"):
+    with pytest.raises(UsageError, match="expected one of odenet, odenet-thin, resnet, stem-only, got vgg"):
         small("vgg")
     with pytest.raises(UsageError, match="4 strided convolutions"):
-        small(stem=4)
+        small(downsampling_layers=4)
 
 
 def test_pixels_are_scaled_once():
     """The model's input are pixels; what follows sees 0 to 1."""
-    model = small("stem")
+    model = small("stem-only")
     assert float(tf.reduce_max(model.get_layer("scale")(tf.constant([[[[255.0]]]])))) == 1
 
 
@@ -112,7 +113,7 @@ def test_saved_model_knows_all(tmp_path):
     assert opened.preprocessing == "none"
     assert opened.input_shape == (8, 8, 1)
     block = find_block(opened.model)
-    assert (block.f.activation, block.options["rtol"], block.batch_coupled) == ("tanh", 1e-4, "training")
+    assert (block.f.activation, block.options["rtol"], block.per_sample_steps) == ("tanh", 1e-4, "inference")
     np.testing.assert_allclose(opened.model(x), model(x), atol=1e-6)
 
 

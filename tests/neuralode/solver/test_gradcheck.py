@@ -41,7 +41,7 @@ def test_a_wrong_adjoint_is_seen(monkeypatch):
             field, control, solved, [x * tf.constant([1.0, 0.0, 1.0], x.dtype)[:, None] for x in g], *rest, **options
         )
 
-    monkeypatch.setattr("gradcam_cli.neuralode.solver.odeint.solve_adjoint", wrong)
+    monkeypatch.setattr("gradcam_cli.neuralode.solver.traced_solver.solve_adjoint", wrong)
     rows = gradcheck(*PROBLEMS["logistic"](), tolerances=(1e-6,))
     assert rows[0].z0 < 1e-4
     assert rows[1].z0 > 1e-2

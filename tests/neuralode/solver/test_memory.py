@@ -22,7 +22,7 @@ def peak(gradient, steps):
         solution = odeint(f, z0, (0, 1), solver="euler", step_size=1 / steps, gradient=gradient)
         value = tf.reduce_sum(solution.z[-1])
     tape.gradient(value, z0)
-    assert solution.accepted == steps
+    assert solution.num_accepted_steps == steps
     # not getrusage, which begins with the peak of the process that started this one
     return int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) / 1024
 

@@ -257,11 +257,11 @@ def test_parameters_in_the_norm():
     """Asked for, the quadratures take part in the choice of steps: their stiff one needs more of them."""
     w, z0 = tf.Variable(1.0, dtype=tf.float64), tf.constant([1.0], tf.float64)
     counts, gradients = [], []
-    for theta_in_norm in (False, True):
+    for adjoint_seminorm in (True, False):
         with tf.GradientTape() as tape:
             z = odeint(
                 lambda t, z: tf.cos(w * 30 * t) + 0 * z, z0, (0, 1),
-                theta_in_norm=theta_in_norm, backward_callback=counts.append, adjoint_atol=1e-6,
+                adjoint_seminorm=adjoint_seminorm, backward_callback=counts.append, adjoint_atol=1e-6,
             ).z[-1]  # fmt: skip
         gradients.append(tape.gradient(z, w))
     assert counts[1] > counts[0]

@@ -121,17 +121,17 @@ def test_samples_of_their_own():
     def solve(z0):
         with tf.GradientTape() as tape:
             tape.watch(z0)
-            s = odeint(f, z0, (0, 1), batch_coupled=False, rtol=1e-5, atol=1e-7)
+            s = odeint(f, z0, (0, 1), per_sample_steps=True, rtol=1e-5, atol=1e-7)
             value = tf.reduce_sum(s.z[-1, :, 1])
         return s, tape.gradient(value, z0)
 
     together, gradient = solve(z0)
     for i in range(3):
         alone, own = solve(z0[i : i + 1])
-        assert int(alone.accepted[0]) == int(together.accepted[i])
+        assert int(alone.num_accepted_steps[0]) == int(together.num_accepted_steps[i])
         np.testing.assert_allclose(together.z[:, i], alone.z[:, 0], rtol=1e-13)
         np.testing.assert_allclose(gradient[i], own[0], rtol=1e-12)
-    assert len(set(together.accepted.numpy())) == 3
+    assert len(set(together.num_accepted_steps.numpy())) == 3
 
 
 @pytest.mark.parametrize("gradient", ["adjoint", "discrete"])
@@ -143,7 +143,7 @@ def test_gradients_of_samples_of_their_own(gradient):
         tape.watch(t)
         s = odeint(
             lambda t, z: a * z * tf.cos(t), tf.constant(z0), t,
-            batch_coupled=False, rtol=1e-8, atol=1e-10, gradient=gradient,
+            per_sample_steps=True, rtol=1e-8, atol=1e-10, gradient=gradient,
         )  # fmt: skip
         weights = np.array([[1.0], [10.0], [100.0]])
         value = tf.reduce_sum(weights * s.z[-1])
@@ -165,7 +165,7 @@ def test_gradients_of_samples_of_their_own(gradient):
         ({"t": 1.0}, "times"),
         ({"z0": tf.constant(1)}, "got int32"),
         ({"z0": (tf.constant(1.0), tf.constant(1.0, tf.float64))}, "float32, float64"),
-        ({"batch_coupled": False}, "scalar"),
+        ({"per_sample_steps": True}, "scalar"),
         ({"f": lambda t, y: (y, y)}, "structure"),
         ({"f": lambda t, y: tf.stack([y, y])}, "shape"),
         ({"f": lambda t, y: tf.cast(y, tf.float32)}, "expected float64.*got float32"),

@@ -77,7 +77,7 @@ def test_status_within_few_evaluations(name):
     f, options, _, status, most, _ = FAILURES[name]
     solution = tf.function(lambda: odeint(f, ONE, (0, 2), **options), jit_compile=True)()
     assert int(solution.status) == status
-    assert int(solution.evaluations) <= most
+    assert int(solution.nfe) <= most
 
 
 def test_backward_in_time():
@@ -97,7 +97,7 @@ SAMPLES = tf.constant([[0.1], [1.0], [0.2]], tf.float64)
         (square, ONE, (0, 2), {}),
         (nan, ONE, (0, -2), {}),
         (linear, ONE, (0, -2), FAILURES["limit fixed"][1]),
-        (square, SAMPLES, (0, 2), {"batch_coupled": False}),
+        (square, SAMPLES, (0, 2), {"per_sample_steps": True}),
         (square, ONE, (0, 2), {"jit_compile": True}),
     ],
 )
@@ -139,9 +139,9 @@ def test_xla_answers_nan_and_check_raises():
         s, gradients = run(gradient)
         assert all(np.isnan(x).all() for x in (s.z, *gradients))
         with pytest.raises(StepUnderflowError, match="time increasing"):
-            s.check()
+            s.raise_if_failed()
     good = tf.function(lambda: odeint(linear, ONE, (0, 1)), jit_compile=True)()
-    good.check()
+    good.raise_if_failed()
     np.testing.assert_allclose(good.z[-1], np.exp(1) * ONE, rtol=1e-5)
 
 
@@ -149,8 +149,8 @@ def test_only_the_sample_that_failed_is_nan():
     """Where each sample has steps of its own, the others are solved to the end, and the error names the one."""
     y0 = tf.constant([[0.1], [1.0], [0.2]], tf.float64)
     with pytest.raises(StepUnderflowError, match="sample 1"):
-        odeint(square, y0, (0, 2), batch_coupled=False)
-    s = tf.function(lambda: odeint(square, y0, (0, 2), batch_coupled=False), jit_compile=True)()
+        odeint(square, y0, (0, 2), per_sample_steps=True)
+    s = tf.function(lambda: odeint(square, y0, (0, 2), per_sample_steps=True), jit_compile=True)()
     np.testing.assert_allclose(s.z[-1, ::2, 0], [0.1 / 0.8, 0.2 / 0.6], rtol=1e-5)
     assert np.isnan(s.z[-1, 1, 0])
 
@@ -200,7 +200,7 @@ def test_an_f_that_ends_is_named_soon(start, end):
     y0 = tf.constant([start], tf.float64)
     s = tf.function(lambda: odeint(f, y0, (0, 4 * end)), jit_compile=True)()
     assert int(s.status) == Status.NOT_FINITE
-    assert int(s.evaluations) <= 150
+    assert int(s.nfe) <= 150
     assert 0.97 <= float(s.t) / end <= 1
 
 

@@ -14,7 +14,7 @@ def f64(*x):
 
 def test_error_norm_by_hand():
     """Scales are 0.1 + 0.5 max(|z|, |z'|) = 1.1, 0.6, 2.1; ratios 1, 2, 3; their root mean square sqrt(14/3)."""
-    coupled, uncoupled = SolverOptions(rtol=0.5, atol=0.1), SolverOptions(rtol=0.5, atol=0.1, batch_coupled=False)
+    coupled, uncoupled = SolverOptions(rtol=0.5, atol=0.1), SolverOptions(rtol=0.5, atol=0.1, per_sample_steps=True)
     error, z, z1 = f64([1.1], [-1.2], [6.3]), f64([2.0], [1.0], [-4.0]), f64([-1.0], [0.5], [3.0])
     assert float(coupled.error_norm([error], [z], [z1])) == pytest.approx(np.sqrt(14 / 3))
     np.testing.assert_allclose(uncoupled.error_norm([error], [z], [z1]), [1, 2, 3])

@@ -25,8 +25,8 @@ def test_orders_are_no_higher(solver):
     """Each method misses the conditions of the next order, as does its embedded one: the orders are exact."""
     assert order_condition_error(solver.a, solver.b, solver.order + 1) > 1e-3
     if solver.adaptive:
-        assert order_condition_error(solver.a, solver.b_hat, solver.order_hat + 1) > 1e-3
-        assert solver.exponent == 1 / solver.order
+        assert order_condition_error(solver.a, solver.b_hat, solver.embedded_order + 1) > 1e-3
+        assert solver.error_exponent == 1 / solver.order
 
 
 def test_what_is_fsal():
