@@ -136,7 +136,7 @@ class Constant(keras.Layer):
 
 
 def test_kinetic_energy_is_the_integral_of_f_squared():
-    """For f = (3, 1) and t from 0 to 2, the mean of 9 and 1 is 5, its integral 10, and half of that the loss."""
+    """For f = (3, 1) and t from 0 to 2, the integral of mean f^2 is 2 (9 + 1) / 2 = 10; the weight is 0.5."""
     block, z = ODEBlock(Constant(), t_span=(0, 2), kinetic_energy=0.5), tf.ones((4, 2))
     np.testing.assert_allclose(block(z, training=True)[0], [7, 3], rtol=1e-6)
     assert float(block.losses[0]) == pytest.approx(5, rel=1e-5)

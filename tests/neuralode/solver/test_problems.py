@@ -11,7 +11,7 @@ from gradcam_cli.neuralode.solver.odeint import odeint
 TIGHT = {"rtol": 1e-8, "atol": 1e-10}
 QUICK = ("1 ", "3 ", "4 ", "6 ", "8 ", "11")
 DIRECTIONS = [pytest.param(False, id="forward"), pytest.param(True, id="reverse", marks=pytest.mark.slow)]
-FIRST = [pytest.param(name, marks=[] if name[:2] in QUICK else pytest.mark.slow) for name in PROBLEMS]
+NAMES = [pytest.param(name, marks=[] if name[:2] in QUICK else pytest.mark.slow) for name in PROBLEMS]
 SOLVERS = ["dopri5", pytest.param("tsit5", marks=pytest.mark.slow), pytest.param("dopri8", marks=pytest.mark.slow)]
 
 
@@ -48,7 +48,7 @@ def check(name, reverse, **options):
 
 @pytest.mark.parametrize("solver", SOLVERS)
 @pytest.mark.parametrize("reverse", DIRECTIONS)
-@pytest.mark.parametrize("name", FIRST)
+@pytest.mark.parametrize("name", NAMES)
 def test_adjoint_gradients_equal_closed_forms(name, reverse, solver):
     """States and derivatives with respect to z0, the parameters and every time, in both directions of time."""
     check(name, reverse, solver=solver)
