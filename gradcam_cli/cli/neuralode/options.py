@@ -37,7 +37,7 @@ seed_option = _training(
 network_options = combine_options(
     _network(
         "--arch",
-        type=click.Choice(["odenet", "odenet-thin", "resnet", "stem"]),
+        type=click.Choice(["odenet", "odenet-thin", "resnet", "stem-only"]),
         default="odenet",
         show_default=True,
         help="odenet-thin leaves the ODE more to do; resnet (six blocks) and stem (none) are the baselines.",

@@ -31,7 +31,7 @@ def halves(n=48, side=8):
     return Dataset(x, y, x[:8], y[:8], ("left", "right"))
 
 
-def trainer(arch="stem", data=None, **recipe):
+def trainer(arch="stem-only", data=None, **recipe):
     keras.utils.set_random_seed(0)
     data = data or halves()
     asked = TrainingConfig(**{"epochs": 3, "batch_size": 16, "learning_rate": 0.02, "crop": 1, **recipe})
