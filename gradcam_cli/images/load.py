@@ -1,11 +1,11 @@
-"""From a source to a decoded photo, or to the reason why there is none."""
+"""Reading and decoding of one image source."""
 
 from __future__ import annotations
 
 import hashlib
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -13,15 +13,19 @@ from gradcam_cli.errors import InputError
 from gradcam_cli.images import decode
 from gradcam_cli.images.source import Source
 
-if TYPE_CHECKING:
-    pass
-
 BYTES_PER_PIXEL, MAX_HEADER_BYTES = 16, 1 << 24
-"""No file of an image takes more: four channels of 32 bits, and what stands beside them."""
+"""Upper limits of an image file's size: four channels of 32 bits, and its headers."""
 
 
 class LoadedImage(NamedTuple):
-    """A decoded image: (H, W, 3) uint8, with its name, the hash of its file and the seconds it took."""
+    """A decoded image.
+
+    Attributes:
+        name: path or URL, or `-` for standard input.
+        pixels: (H, W, 3) uint8 RGB.
+        sha256: hash of the file, or None for pixels that come from an array.
+        seconds: time to read and decode it.
+    """
 
     name: str
     pixels: np.ndarray
@@ -38,7 +42,7 @@ def load_image(source: Source, max_pixels: int = decode.MAX_PIXELS) -> LoadedIma
     except InputError as error:
         return Unexplained(source.name, error.message, error.hint)
     except MemoryError:
-        return Unexplained(source.name, "out of memory", "a smaller --max-pixels refuses such files at once")
+        return Unexplained(source.name, "out of memory", "reduce --max-pixels to reject such files")
     return LoadedImage(source.name, pixels, hashlib.sha256(data).hexdigest(), time.perf_counter() - start)
 
 
