@@ -9,18 +9,22 @@ from gradcam_cli.images.fit import Box, clip_to_image
 BOX_THRESHOLD = 0.15
 """Fraction of the maximum above which pixels belong to the bounding box."""
 
+INTERPOLATIONS = {"nearest": 0, "linear": 1, "cubic": 3}
+"""Values of `--interpolation`, with the degree of the spline."""
 
-def upsample(L: np.ndarray, shape: tuple[int, int], order: int = 1) -> np.ndarray:
+
+def upsample(L: np.ndarray, shape: tuple[int, int], interpolation: str = "linear") -> np.ndarray:
     """Upsample a map with half-pixel centers (`align_corners=False`).
 
     Args:
         L: (u, v), non-negative.
         shape: (H, W) of the result.
-        order: degree of the spline: 0 nearest, 1 linear, 3 cubic; negative values are clipped to zero.
+        interpolation: a key of `INTERPOLATIONS`; negative values of `cubic` are clipped to zero.
 
     Returns:
         (H, W) float32, non-negative. A constant map stays constant up to its border.
     """
+    order = INTERPOLATIONS[interpolation]
     upsampled: np.ndarray = _interpolation_matrix(L.shape[0], shape[0], order) @ L.astype(np.float32)
     upsampled = upsampled @ _interpolation_matrix(L.shape[1], shape[1], order).T
     return upsampled.clip(min=0)

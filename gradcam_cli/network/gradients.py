@@ -56,7 +56,7 @@ def compile_gradient_function(
         model: unchanged afterwards; its layers are patched only while TensorFlow traces it, once per
             shape of x.
         layers: paths of layers with output (n, u, v, k).
-        score: `logit` (y_c before softmax, as in the paper) or `softmax` (the probability).
+        score: `logit` (y_c before softmax, as in the paper) or `probability`.
         precision: a value returned by `resolve_precision`.
 
     Returns:
@@ -125,7 +125,7 @@ def require_logits(model: keras.Model, score: str) -> OutputActivation | None:
     if output_activation is None and score == "logit":
         raise ModelError(
             "the logit before the output activation is not accessible in this model",
-            "--score softmax explains the model's own output instead",
+            "--score probability explains the model's own output instead",
         )
     return output_activation
 

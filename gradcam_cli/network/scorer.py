@@ -28,7 +28,7 @@ class ModelScorer:
     Args:
         model: unchanged by all methods.
         layer: path of the layer whose activations are perturbed.
-        score: `logit` or `softmax`.
+        score: `logit` or `probability`.
         precision: a value returned by `resolve_precision`.
         batch_size: inputs per batch; `scores_from_layer` uses larger batches for small activations,
             since reading the weights then dominates.

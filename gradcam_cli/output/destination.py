@@ -20,13 +20,13 @@ ARTIFACT_SUFFIXES = {
     "figure": IMAGE_SUFFIXES,
     "overlay": IMAGE_SUFFIXES,
     "heatmap": IMAGE_SUFFIXES,
-    "panel": IMAGE_SUFFIXES,
+    "grid": IMAGE_SUFFIXES,
     "npy": (".npy",),
     "npz": (".npz",),
 }
 """Artifact kinds with their suffixes; a suffix alone stands for the first kind with it."""
 
-GRID = "panel"
+GRID = "grid"
 """The artifact kind that shows all maps of an image in one file."""
 
 
@@ -101,7 +101,7 @@ def parse_destination(
         return Destination(kinds or ("figure",), directory=path, image_format=image_format or "png")
     kinds = kinds or (artifact_for_suffix(path),)
     if image_format and path.suffix.lower() in IMAGE_SUFFIXES and format_for_suffix(path) != image_format:
-        raise UsageError(f"-o {output}: --save-format {image_format} expects another suffix")
+        raise UsageError(f"-o {output}: --image-format {image_format} expects another suffix")
     if len(kinds) > 1 or path.suffix.lower() not in ARTIFACT_SUFFIXES[kinds[0]]:
         raise UsageError(
             f"-o {output}: expected a file for {', '.join(kinds)}, got suffix {path.suffix}",

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gradcam_cli.cli.click_extensions import GroupedCommand, option_group
+from gradcam_cli.cli.model_options import allow_unsafe_option
 from gradcam_cli.cli.neuralode.options import canvas_option, data_option, seed_option, size_option
-from gradcam_cli.cli.options import allow_unsafe_option, general_options, quiet_tensorflow, setup_logging
+from gradcam_cli.cli.options import general_options, quiet_tensorflow, setup_logging
 from gradcam_cli.cli.tables import write_table
 from gradcam_cli.console import log
 from gradcam_cli.errors import ModelError, UsageError
@@ -111,7 +112,7 @@ def _evaluate_model(options: dict[str, Any]) -> tuple[tuple[str, ...], np.ndarra
     from gradcam_cli.neuralode.training.evaluate import evaluate
     from gradcam_cli.neuralode.training.solver_check import evaluate_with_solvers
 
-    model = load_model_file(options["model"], options["allow_unsafe_model"])
+    model = load_model_file(options["model"], options["allow_unsafe"])
     if not isinstance(model.layers[-1], LabeledDense):
         raise ModelError(f"{options['model']}: expected a model of `gradcam neuralode train`, got another")
     data = load_data(options["data"], options["input_size"])

@@ -11,12 +11,10 @@ from typing import Any
 import click
 
 from gradcam_cli.cli.click_extensions import GroupedCommand, option_group
+from gradcam_cli.cli.model_options import allow_unsafe_option, labels_option, preprocess_option
 from gradcam_cli.cli.options import (
-    allow_unsafe_option,
     general_options,
     input_options,
-    labels_option,
-    preprocess_option,
     quiet_tensorflow,
     setup_logging,
 )
@@ -154,7 +152,7 @@ def _plan_files(inputs: Sequence[str], options: dict[str, Any]) -> Iterator[tupl
     sources = find_sources(inputs, skip=directory or DEFAULT_OUTPUT_DIR)
     ending = "_gradcam_panel.png"
     for number, (source, outputs) in enumerate(
-        plan_outputs(sources, Destination(("panel",), directory), [("", "", "")], inputs)
+        plan_outputs(sources, Destination(("grid",), directory), [("", "", "")], inputs)
     ):
         if named and number:
             raise UsageError(f"-o {named}: expected one input, got several", "name a directory instead")

@@ -14,7 +14,7 @@ import numpy as np
 from gradcam_cli.cli.model_options import load_classifier
 from gradcam_cli.console import escape_control_chars, log, print_error
 from gradcam_cli.errors import OutputError
-from gradcam_cli.images.load import Unexplained, load_image
+from gradcam_cli.images.load import Failure, Unexplained, load_image
 from gradcam_cli.images.source import Source
 from gradcam_cli.neuralode.explain.depth import adjoint_norms, parse_depths, prepare_depth_run
 from gradcam_cli.neuralode.explain.plots import animation_frames, depth_figure, upscaled_overlay
@@ -80,7 +80,7 @@ class DepthResultWriter:
                 write_output(path, self._encode(kind, result, curve))
             record, report = self._record(result, curve, {kind: str(path) for kind, path in files.items()})
         except OutputError as error:
-            return self._fail(Unexplained(source.name, error.message, error.hint))
+            return self._fail(Failure(source.name, error.message, error.hint))
         for one in result:
             if one.zero_reason:
                 log.warning(

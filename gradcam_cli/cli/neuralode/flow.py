@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gradcam_cli.cli.click_extensions import GroupedCommand, PreprocessName
-from gradcam_cli.cli.options import allow_unsafe_option, general_options
+from gradcam_cli.cli.model_options import allow_unsafe_option
+from gradcam_cli.cli.options import general_options
 from gradcam_cli.cli.tables import write_table
 from gradcam_cli.errors import UsageError
 from gradcam_cli.output.destination import format_for_suffix
@@ -90,7 +91,7 @@ def _load_block(options: dict[str, Any]) -> tuple[ODEBlock, list[tf.Tensor]]:
     from gradcam_cli.neuralode.demos.flow import block_inputs, random_states
     from gradcam_cli.neuralode.layers.ode_block import find_block
 
-    model = load_model_file(options["model"], options["allow_unsafe_model"])
+    model = load_model_file(options["model"], options["allow_unsafe"])
     block = find_block(model, options["block"])
     if not options["inputs"]:
         return block, random_states(block, 5, options["seed"])
