@@ -14,7 +14,7 @@ from gradcam_cli.report.run_records import Record
 
 SETTING_KEYS = (
     *("model", "weights", "layer", "method", "class_asked", "score", "fit", "preprocessing", "precision", "batch_size"),
-    *("zoom_order", "counterfactual", "smooth", "tolerance"),
+    *("zoom_order", "counterfactual", "smooth", "tol"),
 )
 """Keys of the lines that tell how maps were made."""
 MAX_LISTED = 8

@@ -86,12 +86,14 @@ def _maps(record: Record, run_start: Record) -> Iterator[dict[str, Any]]:
             record["depths"], report.get("pictures") or [None] * len(record["depths"]), strict=True
         ):
             shown = {**report, "picture": picture, "map": depth}
-            yield _map(record, shown, run_start, {}, t=depth["t"], sensitivity=depth["sensitivity"])
+            yield _map(record, shown, run_start, {}, t=depth["t"], adjoint_norm=depth["adjoint_norm"])
     elif report or "metrics" not in record:
         yield _map(record, report, run_start, record.get("metrics", {}))
 
 
-def _map(record: Record, report: Record, run_start: Record, metrics: dict[str, Any], **overrides: Any) -> dict[str, Any]:
+def _map(
+    record: Record, report: Record, run_start: Record, metrics: dict[str, Any], **overrides: Any
+) -> dict[str, Any]:
     numbers: Record = report.get("map") or record.get("map") or {}
     return {
         "class": _class_label(record.get("class_index"), record.get("class_name")),
