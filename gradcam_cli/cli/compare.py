@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 
 from gradcam_cli.cli.click_extensions import GroupedCommand, ModelNameOrFile, PathOrUrl, Threshold, option_group
-from gradcam_cli.cli.options import general_options, loading_options, quiet_tensorflow, setup_logging
+from gradcam_cli.cli.model_options import loading_options
+from gradcam_cli.cli.options import general_options, quiet_tensorflow, setup_logging
 from gradcam_cli.cli.report_options import open_report, report_directory_option, report_option
 from gradcam_cli.cli.signals import raise_if_interrupted
 from gradcam_cli.cli.tables import write_table

@@ -1,56 +1,37 @@
-"""What the main command says of its inputs, in their order, and of the whole run."""
+"""Printing the results of `gradcam INPUT...` in the order of the inputs, and the exit status of the run."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from gradcam_cli.console import clear_progress_line, log, print_error
 from gradcam_cli.engines.job import JobResult
-from gradcam_cli.output import figures
-from gradcam_cli.output.destination import Destination
 from gradcam_cli.output.figures import Cell
-from gradcam_cli.storage.files import write_output
 
 if TYPE_CHECKING:
     from gradcam_cli.report.writer import ReportWriter
 
 
 class ConsoleWriter:
-    """Print each result's lines, count it, and tell the report of it, in the order of the inputs.
+    """Print the lines of each result, count results by status, and pass them to the report.
 
     Args:
         stdout: where lines go.
-        options: of the command.
-        destination: of the files.
         report_writer: of the report, or None.
+
+    Attributes:
+        grid_rows: the rows of the grid figure that all inputs share.
     """
 
-    def __init__(
-        self,
-        stdout: TextIO,
-        options: dict[str, Any],
-        destination: Destination,
-        report_writer: ReportWriter | None = None,
-    ) -> None:
-        self.stdout, self.destination, self.report_writer = stdout, destination, report_writer
-        self.dpi = options["dpi"]
+    def __init__(self, stdout: TextIO, report_writer: ReportWriter | None = None) -> None:
+        self.stdout, self.report_writer = stdout, report_writer
         self.counts: Counter[str] = Counter()
         self.grid_rows: list[Sequence[Cell]] = []
 
-    def close(self) -> None:
-        """Write the sheet that shows all inputs, if one is asked for.
-
-        Raises:
-            OutputError: it cannot be written.
-        """
-        if self.grid_rows and self.destination.file:
-            drawing = figures.grid_figure(self.grid_rows, self.dpi)
-            write_output(self.destination.file, figures.encode_figure(drawing, self.destination.image_format))
-
     def write(self, result: JobResult) -> None:
-        """Print what is to be said of an input, and count it."""
+        """Print the result of one input, and count it."""
         self.counts[result.status] += 1
         if self.report_writer:
             self.report_writer.write(*result.report_records)
@@ -63,8 +44,8 @@ class ConsoleWriter:
         self.stdout.flush()
         if result.error:
             print_error(*result.error)
-        for level, remark in result.log_messages:
-            log.log(level, "%s", remark)
+        for level, message in result.log_messages:
+            log.log(level, "%s", message)
 
     def _write_line(self, text: str) -> None:
         if self.stdout.isatty():
@@ -72,15 +53,16 @@ class ConsoleWriter:
         self.stdout.write(text.encode("utf-8", "backslashreplace").decode("utf-8") + "\n")
 
     def _count_summary(self) -> str:
-        return ", ".join(f"{count} {status}" for status, count in self.counts.items()) or "no result"
+        return ", ".join(f"{count} {status}" for status, count in self.counts.items()) or "no input"
 
     def log_interrupted(self) -> None:
-        """Say how far a run came that is broken off."""
-        log.warning("broken off after %s; --skip-existing goes on from here", self._count_summary())
+        """Log how many inputs an interrupted run has processed."""
+        log.warning("interrupted after %s; rerun with --skip-existing to resume", self._count_summary())
 
     def exit_status(self) -> int:
-        """Return 0 if all is well, 1 if something failed, 3 if nothing could be done."""
-        done = self.counts["ok"] + self.counts["skipped"]
+        """Return 0 if no input failed, 1 if some failed, 3 if all failed."""
         if self.counts.total() > 1:
             log.info(self._count_summary())
-        return 0 if not self.counts["failed"] else 1 if done else 3
+        if not self.counts["failed"]:
+            return 0
+        return 1 if self.counts["ok"] + self.counts["skipped"] else 3

@@ -63,9 +63,9 @@ def run_engine(
             log.info("loading %s", options["model"])
             quiet_tensorflow(ctx, verbose=loud)
 
-        return run_local(tasks, handler, threads=options["workers"], before_load=before_load)
-    if options["workers"] is not None:
-        raise UsageError("--workers belongs to --engine local", "--model-workers says how many processes hold a model")
+        return run_local(tasks, handler, threads=options["threads"], before_load=before_load)
+    if options["threads"] is not None:
+        raise UsageError("--threads requires --engine local", "use --ray-actors to set the number of processes")
     from gradcam_cli.engines.ray_cluster import RayConfig
     from gradcam_cli.engines.ray_engine import run_on_ray
 

@@ -9,15 +9,15 @@ from typing import Any
 import click
 
 from gradcam_cli.cli.click_extensions import GroupedCommand, PathOrUrl, Threshold, option_group
+from gradcam_cli.cli.model_options import model_options
 from gradcam_cli.cli.options import (
     general_options,
     input_options,
     layer_and_method_options,
-    map_options,
-    model_options,
     quiet_tensorflow,
+    setting_options,
     setup_logging,
-    speed_options,
+    threads_option,
 )
 from gradcam_cli.cli.report_options import open_report, report_directory_option, report_option
 from gradcam_cli.console import log
@@ -69,7 +69,7 @@ _explanation, _measurement, _output = (
     metavar="CLASS",
     help="Index or name. [default: as annotated; otherwise the first prediction]",
 )
-@map_options
+@setting_options(exclude=("counterfactual",))
 @_measurement("--metric", "metrics", multiple=True, type=click.Choice(list(METRICS)), help="Repeatable. [default: all]")
 @_measurement(
     "--annotations",
@@ -131,7 +131,7 @@ _explanation, _measurement, _output = (
     multiple=True,
     help="Exit 4 where a method's mean is more, repeatable.",
 )
-@speed_options
+@threads_option
 @general_options
 @click.pass_context
 def evaluate(ctx: click.Context, /, **options: Any) -> int:

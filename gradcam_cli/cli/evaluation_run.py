@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
-from gradcam_cli.cli.model_options import config_from_options, load_classifier
+from gradcam_cli.cli.model_options import explain_config, load_classifier
 from gradcam_cli.cli.signals import raise_if_interrupted
 from gradcam_cli.cli.tables import write_table
 from gradcam_cli.console import log, print_error, progress
@@ -73,10 +73,10 @@ def run_evaluation(
     """Measure, tell, write, and return the exit status."""
     classifier = load_classifier(options)
     jobs = plan_tasks(options, sources, annotations, classifier)
-    baselines = [name for name in names_of_kind("baseline") if name != "whole" or annotations is not None]
+    baselines = [name for name in names_of_kind("baseline") if name != "uniform" or annotations is not None]
     methods = list(dict.fromkeys([*options["methods"], *baselines]))
     asked = "top" if annotations is not None else options["class_"] or "top"
-    run = prepare_run(classifier, config_from_options(options, methods=methods, classes=(asked,), top=5))
+    run = prepare_run(classifier, explain_config(options, methods=methods, classes=(asked,), top_k=5))
     if len(run.classes) > 1:
         raise UsageError(f"--class {asked}: expected one class, got {len(run.classes)}", "name a class or an index")
     findings = EvaluationResults(options["metrics"])
@@ -84,7 +84,7 @@ def run_evaluation(
     measure(run, options, jobs, findings, telling)
     if options["sanity"] and findings.rows:
         run_sanity_check(
-            prepare_run(classifier, config_from_options(options, classes=(asked,))), options, jobs, findings, telling
+            prepare_run(classifier, explain_config(options, classes=(asked,))), options, jobs, findings, telling
         )
     findings.threshold_results = failed_thresholds(findings.mean_metrics, options)
     if report_writer:
@@ -126,7 +126,7 @@ def measure(
     )
     with progress("evaluating", len(tasks)) as advance:
         draw = partial(_render_images, writer.report_writer.images) if writer.report_writer else None
-        for found in Evaluator(run, protocol, draw).evaluate(items, options["workers"] or available_cpus()):
+        for found in Evaluator(run, protocol, draw).evaluate(items, options["threads"] or available_cpus()):
             if isinstance(found, Unexplained):
                 results.failed.append(found)
                 print_error(f"{found.source}: {found.error}", found.hint)

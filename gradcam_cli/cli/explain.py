@@ -1,10 +1,9 @@
-"""`gradcam INPUT...`: the main job."""
+"""`gradcam INPUT...`: compute and write maps."""
 
 from __future__ import annotations
 
 import contextlib
 import itertools
-import json
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -13,14 +12,14 @@ import click
 
 from gradcam_cli.cli.click_extensions import GroupedCommand, option_group
 from gradcam_cli.cli.engine_options import engine_options, run_engine
+from gradcam_cli.cli.model_options import explain_config, model_config, model_options, render_options
 from gradcam_cli.cli.options import (
     general_options,
     input_options,
     layer_and_method_options,
-    map_options,
-    model_options,
+    setting_options,
     setup_logging,
-    speed_options,
+    threads_option,
 )
 from gradcam_cli.cli.report_options import open_report, report_option, require_report_directory
 from gradcam_cli.cli.signals import raise_if_interrupted
@@ -43,33 +42,33 @@ from gradcam_cli.output.destination import (
 )
 from gradcam_cli.output.naming import OutputFile, paths_by_map, plan_outputs
 
-_explanation, _output = option_group("What to explain"), option_group("Output")
+_explanation, _output = option_group("Explanation"), option_group("Output")
 MAX_COUNTED_INPUTS = 10_000
-"""Inputs that are found before the run begins; of more the number is not known."""
+"""Inputs that are listed before the run starts; the total of longer runs is unknown until they end."""
 
 EPILOG = """\
 Examples:
-  gradcam cat.jpg --layer block5_conv4            cat_gradcam.png beside you
-  gradcam cat.jpg --model mini                    built in: no weights to fetch
-  gradcam cat.jpg --class tabby --class top3      a file for each class
-  gradcam photos -o maps --skip-existing          resumed where it stopped
+  gradcam cat.jpg --layer block5_conv4            writes cat_gradcam.png
+  gradcam cat.jpg --model mini                    built-in model, no download
+  gradcam cat.jpg --class tabby --class top3      one file per class
+  gradcam photos -o maps --skip-existing          resume an interrupted run
   gradcam photos --save overlay --precision auto  several times faster
-  gradcam photos --save panel -o sheet.png        one sheet, a row a photo
-  gradcam photos --report                         a gallery to open in a browser
-  gradcam s3://in -o s3://out --engine ray        object storage, on a cluster
-  gradcam cat.jpg --save npz --json               arrays, and a JSON line
-  cat cat.jpg | gradcam - -o - > map.png          in a pipe
+  gradcam photos --save grid -o grid.png          one figure, one row per image
+  gradcam photos --report                         HTML report
+  gradcam s3://in -o s3://out --engine ray        object storage, Ray cluster
+  gradcam cat.jpg --save npz --json               arrays and a JSON line
+  cat cat.jpg | gradcam - -o - > map.png          in a shell pipeline
 
 Exit status:
-  0    all inputs done
-  1    some inputs failed, the rest is written
+  0    all inputs succeeded
+  1    some inputs failed, the others are written
   2    wrong usage
   3    nothing could be done: no model, no weights, no readable input
   130  interrupted; 143 terminated
 """
 
 
-@click.command(cls=GroupedCommand, epilog=EPILOG, short_help="Make maps: what `gradcam INPUT...` does.")
+@click.command(cls=GroupedCommand, epilog=EPILOG, short_help="Compute maps; `gradcam INPUT...` runs this command.")
 @click.argument("inputs", metavar="INPUT...", nargs=-1, type=click.Path())
 @input_options
 @layer_and_method_options
@@ -80,12 +79,12 @@ Exit status:
     multiple=True,
     default=["top"],
     metavar="CLASS",
-    help="Index, name, top or topN, repeatable. [default: top]",
+    help="Class to explain: index, name, top or topN, repeatable. [default: top]",
 )
-@_explanation("--counterfactual", is_flag=True, help="Negate the gradients: what speaks against the class.")
-@map_options
+@setting_options()
 @_explanation(
     "--top",
+    "top_k",
     type=click.IntRange(1),
     metavar="N",
     help="List the N largest predictions. [default: 5 in JSON, none in text]",
@@ -95,99 +94,125 @@ Exit status:
     "-o",
     "--output",
     metavar="DIR|FILE|-",
-    help="Where to: a directory, a file for one input, or - for standard output. [here; gradcam_out/ for directories]",
+    help="Output directory, file for a single input, or - for standard output. [default: the current directory; "
+    "gradcam_out/ for directories]",
 )
 @_output(
     "--save",
     "kinds",
     multiple=True,
     type=click.Choice(list(ARTIFACT_SUFFIXES)),
-    help="What is written, repeatable. [default: figure]",
+    help="Kind of output file, repeatable. [default: figure]",
 )
 @_output(
+    "--opacity",
     "--alpha",
+    "opacity",
     metavar="X",
     type=click.FloatRange(0, 1),
     default=0.5,
     show_default=True,
-    help="How strongly the map covers the photo.",
+    help="Opacity of the map over the image.",
 )
-@_output("--cmap", default="jet", show_default=True, metavar="NAME", help="Any colour map of matplotlib.")
+@_output("--cmap", default="jet", show_default=True, metavar="NAME", help="Name of a matplotlib colormap.")
 @_output(
     "--dpi",
     metavar="N",
     type=click.IntRange(20, 2400),
     default=150,
     show_default=True,
-    help="Dots an inch of the figure.",
+    help="Resolution of figures in dots per inch.",
 )
 @_output(
-    "--save-format", type=click.Choice(list(FORMATS)), help="Format of pictures. [default: png, or as -o FILE says]"
+    "--image-format", type=click.Choice(list(FORMATS)), help="Format of figures. [default: png, or the suffix of -o]"
 )
 @report_option
-@_output("--skip-existing", is_flag=True, help="Leave out inputs whose files are all there.")
-@_output("--dry-run", is_flag=True, help="Say what would be written, and do nothing.")
-@speed_options
+@_output("--skip-existing", is_flag=True, help="Skip inputs whose output files all exist.")
+@_output("--dry-run", is_flag=True, help="List the files that would be written, and exit.")
+@threads_option
 @engine_options
 @general_options
 @click.pass_context
 def explain(ctx: click.Context, /, **options: Any) -> int:
-    """Show which parts of an image made a convolutional network choose a class.
+    """Show which parts of an image contribute to the class score of a Keras image classifier.
 
-    INPUT is an image file, a directory (searched through and through), or - for an image on
-    standard input; files and directories, of -o too, may be URLs (s3://, gs://, az://; https:// to read).
-    Grad-CAM (Selvaraju et al. 2017) with a pretrained VGG19, any classifier of
-    keras.applications, or a Keras model of your own.
+    INPUT is an image file, a directory (searched recursively), or - for an image on standard
+    input. Inputs and outputs may be URLs (s3://, gs://, az://; https:// for inputs).
+    Grad-CAM (Selvaraju et al. 2017) runs with a pretrained VGG19, with any classifier of
+    keras.applications, or with your own Keras model.
     """
     setup_logging(ctx, quiet=options["quiet"], verbose=options["verbose"], debug=options["debug"])
     if options["report"]:
         options["output"] = options["output"] or str(DEFAULT_OUTPUT_DIR)
-    destination = parse_destination(options["output"], options["kinds"], options["save_format"])
+    destination = parse_destination(options["output"], options["kinds"], options["image_format"])
     require_report_directory(options, into_directory=destination.directory is not None)
     if destination.stdout and options["as_json"]:
-        raise UsageError("-o - and --json: both would write to standard output")
-    inputs, jobs = plan_tasks(options, destination)
-    first = list(itertools.islice(jobs, MAX_COUNTED_INPUTS))
+        raise UsageError("-o - and --json exclude each other: both write to standard output")
+    inputs, planned = plan_tasks(options, destination)
+    first = list(itertools.islice(planned, MAX_COUNTED_INPUTS))
     if not first:
         raise no_images_error(inputs)
     count = len(first) if len(first) < MAX_COUNTED_INPUTS else None
-    jobs = itertools.chain(first, jobs)
+    planned = itertools.chain(first, planned)
     if options["dry_run"]:
-        return dry_run(jobs, as_json=options["as_json"])
+        return dry_run(planned, as_json=options["as_json"])
     validate_without_tensorflow(options, destination)
-    from gradcam_cli.cli.console_writer import ConsoleWriter
-    from gradcam_cli.cli.explain_job import ExplainJob, iter_tasks
+    return run(ctx, options, destination, planned, count)
 
-    own = {name: value for name, value in options.items() if name not in ("inputs", "files_from")}
-    with open_report(ctx, options, destination.directory or DEFAULT_OUTPUT_DIR, count) as recorder:
-        work = ExplainJob(
-            own, destination, destination.single_grid and count != 1, recorder.images if recorder else None
+
+def run(
+    ctx: click.Context,
+    options: dict[str, Any],
+    destination: Destination,
+    planned: Iterable[tuple[Source, list[OutputFile]]],
+    count: int | None,
+) -> int:
+    """Explain all planned inputs and return the exit status."""
+    from gradcam_cli.cli.console_writer import ConsoleWriter
+    from gradcam_cli.engines.explain_job import ExplainJob, iter_tasks
+    from gradcam_cli.report.run_records import MAX_REPORT_INPUTS
+
+    with open_report(ctx, options, destination.directory or DEFAULT_OUTPUT_DIR, count) as report_writer:
+        job = ExplainJob(
+            model_config(options),
+            explain_config(options),
+            destination,
+            render_options(options),
+            options["max_pixels"],
+            as_json=options["as_json"],
+            list_predictions=options["top_k"] is not None,
+            skip_existing=options["skip_existing"],
+            single_grid=destination.single_grid and count != 1,
+            draw_for_report=report_writer.images.report_fields if report_writer else None,
         )
-        told = recorder.completed_inputs() if recorder else None
-        teller = ConsoleWriter(sys.stdout, options, destination, recorder)
+        tasks = iter_tasks(planned, report_writer.completed_inputs() if report_writer else None, MAX_REPORT_INPUTS)
+        writer = ConsoleWriter(sys.stdout, report_writer)
         with (
             progress("explaining", count) as advance,
-            contextlib.closing(run_engine(ctx, options, iter_tasks(jobs, told), work)) as finished,
+            contextlib.closing(run_engine(ctx, options, tasks, job)) as results,
         ):
             try:
-                for one in finished:
-                    teller.write(one)
+                for result in results:
+                    writer.write(result)
                     advance(1)
                     raise_if_interrupted()
             except (KeyboardInterrupt, SystemExit):
-                teller.log_interrupted()
+                writer.log_interrupted()
                 raise
-    teller.close()
-    return teller.exit_status()
+    if writer.grid_rows and destination.file:
+        from gradcam_cli.pipeline.results import write_grid
+
+        write_grid(destination.file, writer.grid_rows, options["dpi"])
+    return writer.exit_status()
 
 
 def plan_tasks(
     options: dict[str, Any], destination: Destination
 ) -> tuple[Sequence[str], Iterator[tuple[Source, list[OutputFile]]]]:
-    """Return the inputs, and find the images among them one after the other, each with a file for every map.
+    """Return the inputs, and an iterator over the images among them, each with a file for every map.
 
     Raises:
-        UsageError: there is no input, or the outputs cannot be named so.
+        UsageError: there is no input, or two outputs would have the same name.
     """
     inputs = expand_inputs(options["inputs"], options["files_from"], nul=options["null"])
     layers, methods = list(dict.fromkeys(options["layers"])), list(dict.fromkeys(options["methods"]))
@@ -197,23 +222,26 @@ def plan_tasks(
 
 
 def dry_run(planned: Iterable[tuple[Source, list[OutputFile]]], *, as_json: bool) -> int:
-    """Say for each input what would be written."""
-    from gradcam_cli.images.load import Unexplained
-    from gradcam_cli.pipeline.json_lines import to_json
+    """Print the files that each input would write."""
+    from gradcam_cli.images.load import Skipped
+    from gradcam_cli.pipeline.json_lines import json_line, to_json
 
     for source, outputs in planned:
         if as_json:
             for paths in paths_by_map(outputs):
-                click.echo(json.dumps({**to_json(Unexplained(source.name), paths), "status": "planned"}))
+                click.echo(json_line({**to_json(Skipped(source.name), paths), "status": "dry_run"}))
         else:
-            click.echo(
-                f"{escape_control_chars(source.name)} -> {escape_control_chars(', '.join(str(output.path) for output in outputs))}"
-            )
+            listed = ", ".join(str(output.path) for output in outputs)
+            click.echo(escape_control_chars(f"{source.name} -> {listed}"))
     return 0
 
 
 def validate_without_tensorflow(options: dict[str, Any], destination: Destination) -> None:
-    """Find mistakes that need no TensorFlow before it is loaded."""
+    """Raise the usage errors that can be found before TensorFlow is imported.
+
+    Raises:
+        UsageError: an option has a value that cannot be used.
+    """
     if any(ARTIFACT_SUFFIXES[kind] is IMAGE_SUFFIXES for kind in destination.artifact_kinds):
         from gradcam_cli.output.figures import color_table
 
@@ -222,7 +250,7 @@ def validate_without_tensorflow(options: dict[str, Any], destination: Destinatio
         require_counterfactual(options["methods"])
     if options["preprocess"]:
         resolve_preprocess(options["preprocess"])
-    application = find_spec(options["model"])
-    if application and not options["labels"] and not is_model_path(options["model"]):
-        names = spec_labels(application)
-        resolve_classes(options["classes"], names, len(names.names))
+    spec = find_spec(options["model"])
+    if spec and not options["labels"] and not is_model_path(options["model"]):
+        labels = spec_labels(spec)
+        resolve_classes(options["classes"], labels, len(labels.names))

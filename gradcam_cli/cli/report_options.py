@@ -12,6 +12,7 @@ import click
 
 from gradcam_cli.cli.click_extensions import PathOrUrl, option_group
 from gradcam_cli.errors import UsageError
+from gradcam_cli.pipeline.config import MAP_SETTINGS, RENDER_OPTIONS
 
 if TYPE_CHECKING:
     from gradcam_cli.report.writer import ReportWriter
@@ -45,10 +46,11 @@ def require_report_directory(options: dict[str, Any], *, into_directory: bool) -
 
 
 RERUN_OPTIONS = (
-    *("model", "weights", "labels", "preprocess", "input_size", "allow_unsafe_model", "max_pixels", "score", "fit"),
-    *("zoom_order", "counterfactual", "smooth", "channels", "precision", "alpha", "cmap", "dpi"),
+    *("model", "weights", "labels", "preprocess", "input_size", "allow_unsafe", "max_pixels"),
+    *MAP_SETTINGS,
+    *RENDER_OPTIONS,
 )
-"""Options that change what a map is or how it looks, and hold for all maps of a run."""
+"""Options that change the values or the look of a map, and that all maps of a run share."""
 MAX_LISTED_INPUTS = 4
 
 
@@ -83,7 +85,7 @@ def open_report(
         "inputs": inputs,
         "bounds": list(thresholds),
     }
-    album = ReportImages(directory, options.get("cmap", "jet"), options.get("alpha", 0.5))
+    album = ReportImages(directory, options.get("cmap", "jet"), options.get("opacity", 0.5))
     return ReportWriter(directory, began, album, resume=bool(options.get("skip_existing")))
 
 

@@ -12,7 +12,7 @@ from gradcam_cli.errors import InputError, UsageError
 from gradcam_cli.evaluation.metrics.similarity import peak_shift, rank_correlation, ssim, top_iou
 from gradcam_cli.images.fit import Box
 from gradcam_cli.output.figures import overlay, render_heatmap
-from gradcam_cli.pipeline.saved import SAME, SavedMap, find_saved_maps, load_saved_map, load_source_image
+from gradcam_cli.pipeline.saved import COMPARABLE_KEYS, SavedMap, find_saved_maps, load_saved_map, load_source_image
 
 
 class MapChange(NamedTuple):
@@ -64,7 +64,7 @@ def compare_maps(name: str, before: SavedMap, after: SavedMap) -> MapChange:
     Raises:
         UsageError: the two maps are of different layers, methods, kinds of score, or photos of different sizes.
     """
-    for key in SAME:
+    for key in COMPARABLE_KEYS:
         if before.metadata[key] != after.metadata[key]:
             raise UsageError(
                 f"{name}: expected the same {key} in both runs, got {before.metadata[key]} and {after.metadata[key]}",

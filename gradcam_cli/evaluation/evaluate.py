@@ -17,7 +17,7 @@ from gradcam_cli.evaluation.metrics import faithfulness, localization
 from gradcam_cli.evaluation.metrics.registry import FAITHFULNESS
 from gradcam_cli.evaluation.metrics.summary import WITHOUT_RELU, MetricRow
 from gradcam_cli.images import fit
-from gradcam_cli.images.load import LoadedImage, Unexplained
+from gradcam_cli.images.load import Failure, LoadedImage, Unexplained
 from gradcam_cli.methods import maps
 from gradcam_cli.methods.registry import METHODS
 from gradcam_cli.network.scorer import ModelScorer
@@ -105,7 +105,7 @@ class Evaluator:
     @cached_property
     def _scorer(self) -> ModelScorer:
         path = next(iter(self.run.layers))
-        return ModelScorer(self.run.classifier.model, path, "softmax", self.run.precision, self.run.batch_size)
+        return ModelScorer(self.run.classifier.model, path, "probability", self.run.precision, self.run.batch_size)
 
     def _to_model_input(self, item: EvaluationItem) -> stages.ModelInput | Unexplained:
         seen = stages.to_model_input(self.run, item.image)
@@ -128,7 +128,7 @@ class Evaluator:
             drawn = self._render_for_report(explained)
             return [row for one in explained for row in self._explanation_rows(item, one, drawn.get(id(one)))]
         except InputError as error:  # an outline of another size than the photo
-            return Unexplained(explained[0].source, error.message, error.hint)
+            return Failure(explained[0].source, error.message, error.hint)
 
     def _render_for_report(self, explanations: Sequence[Explanation]) -> dict[int, dict[str, Any]]:
         """Draw the maps that know something, if they are to be drawn; return what there is to say of each."""
@@ -165,7 +165,7 @@ class Evaluator:
         image_map: np.ndarray,
         input_map: np.ndarray,
     ) -> MetricRow:
-        found, curves = self._faithfulness(explanation, input_map) if explanation.method != "whole" else ({}, {})
+        found, curves = self._faithfulness(explanation, input_map) if explanation.method != "uniform" else ({}, {})
         found.update(self._localization(item, explanation, image_map) if item.annotations else {})
         values = {name: json_number(found.get(name)) for name in self.config.metrics}
         return MetricRow(explanation.metadata(), method, baseline, values, curves)
@@ -176,11 +176,11 @@ class Evaluator:
         return h, w
 
     def _map_at_input_size(self, cam_map: np.ndarray) -> np.ndarray:
-        return maps.normalize(maps.upsample(cam_map, self._input_shape, self.run.config.zoom_order))
+        return maps.normalize(maps.upsample(cam_map, self._input_shape, self.run.config.interpolation))
 
     def _min_max_map(self, pre_relu: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
         """Return a map from which nothing was cut off, brought to 0..1 by its least and its largest value."""
-        enlarged = maps.upsample(pre_relu - pre_relu.min(), shape, self.run.config.zoom_order)
+        enlarged = maps.upsample(pre_relu - pre_relu.min(), shape, self.run.config.interpolation)
         low, high = enlarged.min(), enlarged.max()
         return (enlarged - low) / (high - low) if high > low else np.zeros_like(enlarged)
 
@@ -229,6 +229,6 @@ class Evaluator:
             "error1": localization.localization_error(iou, explanation.prediction.index, predicted[:1]),
             "error5": localization.localization_error(iou, explanation.prediction.index, predicted[:5]),
         }
-        if explanation.method != "whole":  # it has no peak
+        if explanation.method != "uniform":  # it has no peak
             found["pointing"] = localization.pointing_game(heatmap, inside, self.config.tolerance)
         return found

@@ -1,4 +1,4 @@
-"""The maps of an earlier run, made again by another model."""
+"""Recompute the maps of an earlier run with another model."""
 
 from __future__ import annotations
 
@@ -8,44 +8,41 @@ from typing import Any
 
 from gradcam_cli.errors import InputError, UsageError
 from gradcam_cli.images.decode import MAX_PIXELS
-from gradcam_cli.images.load import LoadedImage, Unexplained, load_image
+from gradcam_cli.images.load import Failure, LoadedImage, Unexplained, load_image
 from gradcam_cli.images.source import Source
 from gradcam_cli.methods.registry import INPUT_LAYER
 from gradcam_cli.models.classifier import Classifier
-from gradcam_cli.pipeline.config import ExplainConfig
+from gradcam_cli.pipeline.config import MAP_SETTINGS, ExplainConfig
 from gradcam_cli.pipeline.results import Explanation
 from gradcam_cli.pipeline.run import prepare_run
 from gradcam_cli.pipeline.saved import find_saved_maps, load_saved_metadata
 from gradcam_cli.pipeline.stages import explain_images
 
-SHARED_SETTINGS = ("score", "fit", "counterfactual", "smooth", "zoom_order", "precision")
-"""Settings of the earlier run that hold for the new one."""
-
 Records = dict[str, dict[str, Any]]
-"""What the maps of a directory are of, by the names of their files."""
+"""The metadata of the maps in a directory, by the names of their files."""
 
 
 def load_records(directory: Path) -> Records:
-    """Read what the maps of a directory are of.
+    """Read the metadata of the maps in a directory.
 
     Raises:
-        InputError: it holds none, or one is damaged.
+        InputError: the directory holds no maps, or a map is damaged.
     """
     records = {name: load_saved_metadata(path) for name, path in find_saved_maps(directory).items()}
     for name, record in records.items():
-        if lacking := {*SHARED_SETTINGS, "input", "sha256", "layer", "method", "class_asked"} - record.keys():
-            raise InputError(f"{directory / name}: expected {', '.join(sorted(lacking))} in its record, got none")
+        if missing := {*MAP_SETTINGS, "input", "sha256", "layer", "method", "requested_class"} - record.keys():
+            raise InputError(f"{directory / name}: {', '.join(sorted(missing))} not found in its metadata")
     return records
 
 
 def config_from_records(records: Records) -> ExplainConfig:
-    """Return the request that made these maps.
+    """Return the configuration that recomputes these maps.
 
     Raises:
-        UsageError: they come from runs with different settings.
+        UsageError: the maps were computed with different settings.
     """
     settings: dict[str, Any] = {}
-    for name in SHARED_SETTINGS:
+    for name in MAP_SETTINGS:
         values = {record[name] for record in records.values()}
         if len(values) > 1:
             raise UsageError(
@@ -53,8 +50,12 @@ def config_from_records(records: Records) -> ExplainConfig:
                 "compare two directories instead",
             )
         settings[name] = values.pop()
-    layers = [layer for layer in _unique(records, "layer") if layer != INPUT_LAYER]
-    return ExplainConfig(layers or ["auto"], _unique(records, "class_asked"), _unique(records, "method"), **settings)
+    return ExplainConfig(
+        layers=[layer for layer in _unique(records, "layer") if layer != INPUT_LAYER] or ["auto"],
+        classes=_unique(records, "requested_class"),
+        methods=_unique(records, "method"),
+        **settings,
+    )
 
 
 def _unique(records: Records, key: str) -> list[str]:
@@ -62,24 +63,24 @@ def _unique(records: Records, key: str) -> list[str]:
 
 
 def reexplain(classifier: Classifier, records: Records, output_dir: Path) -> Iterator[Unexplained | str]:
-    """Make the maps again and write them under their old names; yield each photo, or why it has none.
+    """Recompute maps and write them under their previous names; yield each input, or why it has no map.
 
     Args:
-        classifier: the model to run now.
-        records: of the earlier run.
+        classifier: the new model.
+        records: metadata of the earlier run's maps, by file name.
         output_dir: directory of the new maps.
 
     Raises:
-        UsageError: the model lacks one of the layers or classes, or the records are of several runs.
+        UsageError: the model has no such layer or class, or the records come from several runs.
         OutputError: a map cannot be written.
     """
     names: dict[str, dict[tuple[str, str, str], str]] = {}
     hashes = {record["input"]: record["sha256"] for record in records.values()}
     for name, record in records.items():
-        names.setdefault(record["input"], {})[record["layer"], record["method"], record["class_asked"]] = name
+        names.setdefault(record["input"], {})[record["layer"], record["method"], record["requested_class"]] = name
     run = prepare_run(classifier, config_from_records(records))
-    photos = (_load_unchanged_image(path, hashes[path]) for path in names)
-    for path, result in zip(names, explain_images(run, photos), strict=True):
+    images = (_load_unchanged_image(path, hashes[path]) for path in names)
+    for path, result in zip(names, explain_images(run, images), strict=True):
         if isinstance(result, Unexplained):
             yield result
             continue
@@ -88,13 +89,14 @@ def reexplain(classifier: Classifier, records: Records, output_dir: Path) -> Ite
 
 
 def _load_unchanged_image(path: str, sha256: str | None) -> LoadedImage | Unexplained:
-    photo = load_image(Source(path), MAX_PIXELS)
-    if isinstance(photo, LoadedImage) and photo.sha256 != sha256:
-        return Unexplained(path, "expected the photo of the earlier run, got another file of its name")
-    return photo
+    image = load_image(Source(path), MAX_PIXELS)
+    if isinstance(image, LoadedImage) and image.sha256 != sha256:
+        return Failure(path, "the file has changed since the earlier run")
+    return image
 
 
 def _save_maps(explanations: Sequence[Explanation], names: dict[tuple[str, str, str], str], output_dir: Path) -> None:
-    for one in explanations:
-        if name := names.get((one.layer, one.method, one.request_key[2])):
-            one.save(output_dir / name, "npz")
+    for explanation in explanations:
+        key = explanation.layer, explanation.method, explanation.request_key[2]
+        if name := names.get(key):
+            explanation.save(output_dir / name, "npz")

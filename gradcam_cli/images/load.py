@@ -5,16 +5,13 @@ from __future__ import annotations
 import hashlib
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from gradcam_cli.errors import InputError
 from gradcam_cli.images import decode
 from gradcam_cli.images.source import Source
-
-if TYPE_CHECKING:
-    pass
 
 BYTES_PER_PIXEL, MAX_HEADER_BYTES = 16, 1 << 24
 """No file of an image takes more: four channels of 32 bits, and what stands beside them."""
@@ -29,34 +26,44 @@ class LoadedImage(NamedTuple):
     seconds: float = 0.0
 
 
-def load_image(source: Source, max_pixels: int = decode.MAX_PIXELS) -> LoadedImage | Unexplained:
-    """Read and decode one source; what is wrong with it becomes a Unexplained."""
+@dataclass(frozen=True)
+class Failure:
+    """An input that could not be explained.
+
+    Attributes:
+        source: the input's name.
+        error: the reason.
+        hint: how to fix it, or None.
+    """
+
+    source: str
+    error: str
+    hint: str | None = None
+    status = "failed"
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """An input that was skipped because its output files exist."""
+
+    source: str
+    error: None = None
+    hint: None = None
+    status = "skipped"
+
+
+Unexplained = Failure | Skipped
+"""An input without a map."""
+
+
+def load_image(source: Source, max_pixels: int = decode.MAX_PIXELS) -> LoadedImage | Failure:
+    """Read and decode one source; an image that cannot be read becomes a `Failure`."""
     start = time.perf_counter()
     try:
         data = source.read(BYTES_PER_PIXEL * max_pixels + MAX_HEADER_BYTES)
         pixels = decode.decode(data, max_pixels)
     except InputError as error:
-        return Unexplained(source.name, error.message, error.hint)
+        return Failure(source.name, error.message, error.hint)
     except MemoryError:
-        return Unexplained(source.name, "out of memory", "a smaller --max-pixels refuses such files at once")
+        return Failure(source.name, "out of memory", "lower --max-pixels to refuse such files before decoding")
     return LoadedImage(source.name, pixels, hashlib.sha256(data).hexdigest(), time.perf_counter() - start)
-
-
-@dataclass(frozen=True)
-class Unexplained:
-    """An input that gave no map: it failed, or was skipped because its files were there already.
-
-    Attributes:
-        source: the input's name.
-        error: what went wrong, or None where the input was skipped.
-        hint: what to do about it, or None.
-    """
-
-    source: str
-    error: str | None = None
-    hint: str | None = None
-
-    @property
-    def status(self) -> str:
-        """`failed` or `skipped`."""
-        return "failed" if self.error else "skipped"

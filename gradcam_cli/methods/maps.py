@@ -7,19 +7,22 @@ import numpy as np
 from gradcam_cli.images.fit import Box, clip_to_image
 
 BOX_THRESHOLD = 0.15
+INTERPOLATIONS = {"nearest": 0, "linear": 1, "cubic": 3}
+"""Values of `--interpolation`, with the order of the spline."""
 
 
-def upsample(L: np.ndarray, shape: tuple[int, int], order: int = 1) -> np.ndarray:
+def upsample(L: np.ndarray, shape: tuple[int, int], interpolation: str = "linear") -> np.ndarray:
     """Enlarge a map so that the centre of each cell lands at the centre of the area it stands for.
 
     Args:
         L: (u, v), not negative.
         shape: (H, W) of the result, reached exactly.
-        order: degree of the spline, 0 (cells) to 3 (cubic; its undershoot is clipped at zero).
+        interpolation: `nearest`, `linear`, or `cubic` (its undershoot is clipped at zero).
 
     Returns:
         (H, W) float32, not negative. A constant map stays constant up to its border.
     """
+    order = INTERPOLATIONS[interpolation]
     enlarged: np.ndarray = _interpolation_matrix(L.shape[0], shape[0], order) @ L.astype(np.float32)
     enlarged = enlarged @ _interpolation_matrix(L.shape[1], shape[1], order).T
     return enlarged.clip(min=0)

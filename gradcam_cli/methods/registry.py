@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
 from gradcam_cli.errors import UsageError
 from gradcam_cli.methods import baselines, cam, perturbation, pixel_gradients
 from gradcam_cli.methods.cam import Cam
 from gradcam_cli.methods.perturbation import OCCLUSION_PATCHES
 from gradcam_cli.methods.pixel_gradients import IG_STEPS, SMOOTHGRAD_SAMPLES
+
+Layer = TypeVar("Layer")
+Class = TypeVar("Class")
 
 
 @dataclass(frozen=True)
@@ -41,8 +44,8 @@ METHODS: dict[str, Method] = {
     "xgradcam": Method(cam.xgradcam, "cam", negatable=True),
     "eigencam": Method(cam.eigencam, "cam"),
     "random": Method(baselines.random_map, "baseline"),
-    "centre": Method(baselines.center_prior, "baseline"),
-    "whole": Method(baselines.uniform_map, "baseline"),
+    "center": Method(baselines.center_prior, "baseline"),
+    "uniform": Method(baselines.uniform_map, "baseline"),
     "scorecam": Method(perturbation.scorecam, "attribution", "one forward pass per channel"),
     "ablationcam": Method(perturbation.ablationcam, "attribution", "one pass downstream of the layer per channel"),
     "saliency": Method(pixel_gradients.saliency, "attribution", "one backward pass to the pixels", uses_layer=False),
@@ -82,7 +85,9 @@ def names_of_kind(*kinds: str) -> tuple[str, ...]:
     return tuple(name for name, method in METHODS.items() if method.kind in kinds)
 
 
-def map_keys(layers: Sequence[str], methods: Sequence[str], classes: Sequence[str]) -> list[tuple[str, str, str]]:
+def map_keys(
+    layers: Sequence[Layer], methods: Sequence[str], classes: Sequence[Class]
+) -> list[tuple[Layer, str, Class]]:
     """Return (layer, method, class) of every map of an image; a method that uses no layer is computed once."""
     return [
         (layer, method, class_)

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from gradcam_cli.errors import ModelError
 
-SCORES = ("logit", "softmax")
+SCORES = ("logit", "probability")
 
 _ACTIVATIONS = {"softmax": "softmax", "sigmoid": "sigmoid", "linear": "linear"}
 _OPERATIONS = {"Softmax": "softmax", "Sigmoid": "sigmoid"}

@@ -20,13 +20,13 @@ ARTIFACT_SUFFIXES = {
     "figure": IMAGE_SUFFIXES,
     "overlay": IMAGE_SUFFIXES,
     "heatmap": IMAGE_SUFFIXES,
-    "panel": IMAGE_SUFFIXES,
+    "grid": IMAGE_SUFFIXES,
     "npy": (".npy",),
     "npz": (".npz",),
 }
 """What can be saved, with the suffixes of its file; the first of a suffix is meant by it."""
 
-GRID = "panel"
+GRID = "grid"
 """The one kind that shows all maps of an input together: its file belongs to each of them."""
 
 
@@ -98,7 +98,7 @@ def parse_destination(
         return Destination(chosen or ("figure",), directory=path, image_format=image_format or "png")
     chosen = chosen or (artifact_for_suffix(path),)
     if image_format and path.suffix.lower() in IMAGE_SUFFIXES and format_for_suffix(path) != image_format:
-        raise UsageError(f"-o {output}: --save-format {image_format} expects another suffix")
+        raise UsageError(f"-o {output}: --image-format {image_format} expects another suffix")
     if len(chosen) > 1 or path.suffix.lower() not in ARTIFACT_SUFFIXES[chosen[0]]:
         raise UsageError(
             f"-o {output}: expected a name for {', '.join(chosen)}, got a {path.suffix} file",

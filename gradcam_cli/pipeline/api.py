@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from typing import Any
 
 import keras
 import numpy as np
@@ -28,46 +27,80 @@ def explain(
     method: str = "gradcam",
     score: str = "logit",
     fit: str = "squash",
-    zoom_order: int = 1,
+    interpolation: str = "linear",
+    counterfactual: bool = False,
+    aug_smooth: bool = False,
     top_k: int = 5,
     precision: str = "float32",
     max_pixels: int = decode.MAX_PIXELS,
-    **loading: Any,
+    weights: str | os.PathLike[str] | None = None,
+    labels: str | os.PathLike[str] | None = None,
+    preprocess: str | None = None,
+    input_size: tuple[int, int] | None = None,
+    allow_unsafe: bool = False,
+    offline: bool = False,
 ) -> Explanation:
-    """Show which parts of an image made a model choose a class.
+    """Compute one map: which parts of an image contribute to the score of a class.
 
     Args:
         image: a path, or an array (H, W, 3) or (H, W) of uint8.
-        model: a name, a path, a Keras model, or what `load_model` returned: load it once to explain
-            many images.
+        model: a name, a path, a Keras model, or the result of `load_model`: load a model once to explain many images.
         layer: its path in the model, or `auto`.
-        target_class: an index, a name, `top_k`, or `topN` for the class of rank N.
+        target_class: an index, a name, `top`, or `topN` for the class of rank N.
         method: a name in `METHODS`.
-        score: `logit`, or `softmax` for the probability.
+        score: `logit`, or `probability`.
         fit: `squash`, `crop` or `pad`.
-        zoom_order: degree of the spline that enlarges the map, 0..3.
-        top_k: how many predictions to list.
+        interpolation: `nearest`, `linear` or `cubic`.
+        counterfactual: negate the gradients.
+        aug_smooth: average the maps of six mirrored, darker and brighter copies.
+        top_k: number of predictions to list.
         precision: `float32`, `auto`, `bfloat16` or `float16`, for this call only.
-        max_pixels: the largest photo to decode.
-        loading: what `load_model` takes, such as `weights`, `labels`, `preprocessing`.
+        max_pixels: the largest image to decode.
+        weights: `imagenet` or a weight file; see `load_model`, as for all that follow.
+        labels: file of class names.
+        preprocess: name of the preprocessing.
+        input_size: (height, width) for models with a variable input size.
+        allow_unsafe: whether code in a model file may run.
+        offline: whether to never use the network.
 
     Returns:
-        The record, with `.map` (H, W) in 0..1, `.raw`, `.alpha`, `.prediction`, `.figure()`, `.save(path)`.
+        The explanation, with `.heatmap` (H, W) in 0..1, `.cam`, `.alpha`, `.prediction`, `.figure()`, `.save(path)`.
 
     Raises:
         InputError: the image cannot be read.
-        UsageError: there is no such layer, class or option value.
+        UsageError: the layer or class does not exist, or an option value is wrong.
         ModelError, WeightsError: the model cannot be used.
     """
-    classifier = model if isinstance(model, Classifier) else load_model(model, **loading)
+    loading = {
+        "weights": weights,
+        "labels": labels,
+        "preprocess": preprocess,
+        "input_size": input_size,
+        "allow_unsafe": allow_unsafe,
+        "offline": offline,
+    }
+    loading = {name: value for name, value in loading.items() if value not in (None, False)}
     if isinstance(model, Classifier) and loading:
-        raise UsageError(f"the model is loaded already: {', '.join(loading)} came too late")
-    request = ExplainConfig((layer,), (target_class,), (method,), score, fit, zoom_order, top_k, 1, precision)
-    run = prepare_run(classifier, request)
-    photo = (
+        raise UsageError(f"{', '.join(loading)}: expected a model that is not loaded yet, got a Classifier")
+    classifier = model if isinstance(model, Classifier) else load_model(model, **loading)  # type: ignore[arg-type]
+    config = ExplainConfig(
+        layers=(layer,),
+        classes=(target_class,),
+        methods=(method,),
+        score=score,
+        fit=fit,
+        interpolation=interpolation,
+        counterfactual=counterfactual,
+        aug_smooth=aug_smooth,
+        top_k=top_k,
+        batch_size=1,
+        precision=precision,
+    )
+    run = prepare_run(classifier, config)
+    loaded = (
         _image_from_array(image) if isinstance(image, np.ndarray) else load_image(Source(os.fspath(image)), max_pixels)
     )
-    (result,) = explain_images(run, [photo])
+    (result,) = explain_images(run, [loaded])
     if isinstance(result, Unexplained):
         raise InputError(f"{result.source}: {result.error}", result.hint)
     return result[-1]

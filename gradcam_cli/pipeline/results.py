@@ -20,14 +20,14 @@ from gradcam_cli.images.fit import Box
 from gradcam_cli.methods import maps
 from gradcam_cli.output import figures
 from gradcam_cli.output.destination import ARTIFACT_SUFFIXES, GRID, artifact_for_suffix, format_for_suffix
+from gradcam_cli.pipeline.config import RunSettings
+from gradcam_cli.storage.files import write_output
 from gradcam_cli.storage.paths import as_path, basename
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from gradcam_cli.storage.checksum import LazySha256
-
-from gradcam_cli.storage.files import write_output
 
 
 @dataclass(frozen=True)
@@ -53,24 +53,24 @@ class Prediction:
 
 
 @dataclass(frozen=True)
-class RunSettings:
-    """How all maps of a run were made: the names of the options and of the model's files."""
+class ModelInfo:
+    """The model that computed a map.
 
-    model: str
+    Attributes:
+        name: as the user named it.
+        weights: name of the weights' file, or None.
+        weights_hash: SHA-256 of that file, computed on demand, or None.
+        preprocess: name of the preprocessing.
+    """
+
+    name: str
     weights: str | None
     weights_hash: LazySha256 | None
-    score: str
-    fit: str
     preprocess: str
-    precision: str
-    batch_size: int
-    zoom_order: int
-    counterfactual: bool = False
-    aug_smooth: bool = False
 
     @property
     def weights_sha256(self) -> str | None:
-        """The hash of the weights' file, which is read for it."""
+        """SHA-256 of the weights' file."""
         return self.weights_hash.result() if self.weights_hash else None
 
 
@@ -79,22 +79,23 @@ class Explanation:
     """One map of one image for one class at one layer.
 
     Attributes:
-        source: the input's name.
-        sha256: of the input's bytes, or None for an array.
+        source: name of the input.
+        sha256: SHA-256 of the input's bytes, or None for an array.
         image: (H, W, 3) uint8 RGB.
-        heatmap: (H, W) float32 in 0..1, the enlarged map divided by its maximum.
-        cam: (u, v) float32, the map L_c before enlarging, in units of the score.
-        cam_pre_relu: (u, v) float32, what `cam` is the ReLU of.
-        alpha: (k,) float32, the weights of the channels, or None for methods that weigh cells.
-        crop_box: the part of the photo that the network saw.
+        heatmap: (H, W) float32 in 0..1: the upsampled map divided by its maximum.
+        cam: (u, v) float32: the map L_c at the layer's resolution, in units of the score.
+        cam_pre_relu: (u, v) float32: `cam` before its ReLU.
+        alpha: (k,) float32, the channel weights alpha_k^c, or None for methods without channel weights.
+        crop_box: the part of the image that the model input shows.
         prediction: the class that is explained.
-        predictions: the model's largest predictions.
+        predictions: the classes with the largest scores.
         layer: path of the layer.
         method: name of the method.
-        request_key: how layer, method and class were asked for, as file names use it.
+        request_key: layer, method and class as requested; file names use them.
         zero_reason: why the map is zero everywhere, or None.
-        settings: what holds for the whole run.
-        timings: time spent, by stage.
+        model: the model.
+        settings: the settings of the run.
+        timings: seconds spent, by stage.
     """
 
     source: str
@@ -111,6 +112,7 @@ class Explanation:
     method: str
     request_key: tuple[str, str, str] = field(repr=False)
     zero_reason: str | None
+    model: ModelInfo = field(repr=False)
     settings: RunSettings = field(repr=False)
     timings: dict[str, float] = field(repr=False)
 
@@ -125,24 +127,19 @@ class Explanation:
         return maps.bounding_box(self.heatmap)
 
     def metadata(self) -> dict[str, Any]:
-        """Return what the map is of and how it was made, under the keys of the JSON lines."""
-        chosen = self.prediction
+        """Return what the map shows and how it was computed, under the keys of the JSON lines."""
+        prediction = self.prediction
         return {
             "input": self.source,
             "sha256": self.sha256,
-            "model": self.settings.model,
+            "model": self.model.name,
             "layer": self.layer,
             "method": self.method,
-            "score": self.settings.score,
-            "class_index": chosen.index,
-            "class_name": chosen.name,
-            "probability": json_number(chosen.probability),
-            "class_asked": self.request_key[2],
-            "fit": self.settings.fit,
-            "precision": self.settings.precision,
-            "zoom_order": self.settings.zoom_order,
-            "counterfactual": self.settings.counterfactual,
-            "smooth": self.settings.aug_smooth,
+            "class_index": prediction.index,
+            "class_name": prediction.name,
+            "probability": json_number(prediction.probability),
+            "requested_class": self.request_key[2],
+            **self.settings.map_settings(),
         }
 
     @property
@@ -183,10 +180,10 @@ class Explanation:
         else:
             texts = {"class": str(self.prediction), "layer": self.layer, "score": self.settings.score}
             arrays = {name: np.array(text) for name, text in texts.items()}
-            arrays["record"] = np.array(json.dumps(self.metadata()))
+            arrays["metadata"] = np.array(json.dumps(self.metadata()))
             if self.alpha is not None:
                 arrays["alpha"] = self.alpha
-            np.savez(buffer, allow_pickle=False, map=self.heatmap, raw=self.cam, **arrays)
+            np.savez(buffer, allow_pickle=False, heatmap=self.heatmap, cam=self.cam, **arrays)
         return buffer.getvalue()
 
     def save(self, path: str | os.PathLike[str], kind: str | None = None, **render_options: Any) -> Path:
@@ -239,6 +236,15 @@ def grid_row(
         label = f"{one.method} · {one.layer}" + (f" · {prediction_label(one)}" if several else "")
         row.append((label, figures.thumbnail_for_grid(one.overlay(cmap, opacity), dpi)))
     return row
+
+
+def write_grid(path: Path, rows: Sequence[Sequence[figures.Cell]], dpi: int = 150) -> Path:
+    """Write one grid figure with a row for each image.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    return write_output(path, figures.encode_figure(figures.grid_figure(rows, dpi), format_for_suffix(path)))
 
 
 def prediction_label(explanation: Explanation) -> str:

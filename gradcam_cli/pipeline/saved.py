@@ -13,15 +13,16 @@ import numpy as np
 
 from gradcam_cli.errors import GradcamError, InputError
 from gradcam_cli.images.decode import decode
+from gradcam_cli.pipeline.config import MATCHING_SETTINGS
 from gradcam_cli.storage import remote
 from gradcam_cli.storage.files import open_readable, read_bytes
 from gradcam_cli.storage.paths import as_path, is_url, relative_to
 
-SAME = ("layer", "method", "score", "counterfactual")
-"""What two maps must have in common to be compared."""
+COMPARABLE_KEYS = ("layer", "method", *MATCHING_SETTINGS)
+"""Keys that must be equal in two maps that are compared."""
 
-COMPARED = {*SAME, "input", "class_index", "class_name"}
-"""What the record of a map must tell for that."""
+REQUIRED_KEYS = {*COMPARABLE_KEYS, "input", "class_index", "class_name"}
+"""Keys of the metadata that a comparison reads."""
 
 
 class SavedMap(NamedTuple):
@@ -70,8 +71,8 @@ def load_saved_map(path: Path) -> SavedMap:
         InputError: the file is damaged, or was not written by gradcam.
     """
     with _open_npz(path) as arrays:
-        saved = SavedMap(_parse_metadata(arrays), arrays["map"], arrays["raw"])
-        if lacking := COMPARED - saved.metadata.keys():
+        saved = SavedMap(_parse_metadata(arrays), arrays["heatmap"], arrays["cam"])
+        if lacking := REQUIRED_KEYS - saved.metadata.keys():
             raise ValueError(f"its record lacks {', '.join(sorted(lacking))}")
         if not all(one.ndim == 2 and one.size and np.isfinite(one).all() for one in (saved.heatmap, saved.cam)):
             raise ValueError("its maps are not planes of finite numbers")
@@ -89,7 +90,7 @@ def load_saved_metadata(path: Path) -> dict[str, Any]:
 
 
 def _parse_metadata(arrays: Any) -> dict[str, Any]:
-    record = json.loads(str(arrays["record"]))
+    record = json.loads(str(arrays["metadata"]))
     if not isinstance(record, dict):
         raise ValueError(f"its record is {type(record).__name__}, no object")
     return record

@@ -17,14 +17,14 @@ from gradcam_cli.console import log
 from gradcam_cli.errors import InputError
 from gradcam_cli.images import decode, fit
 from gradcam_cli.images.fit import Box, crop_box_for
-from gradcam_cli.images.load import LoadedImage, Unexplained
+from gradcam_cli.images.load import Failure, LoadedImage, Unexplained
 from gradcam_cli.methods import cam, maps, perturbation, registry
 from gradcam_cli.network.gradients import ForwardBackward
 from gradcam_cli.pipeline.results import Explanation, Prediction
 from gradcam_cli.pipeline.run import PreparedRun
 
-OUT_OF_MEMORY = ("out of memory", "a smaller photo, a smaller --input-size, or fewer --workers need less")
-OUTSIDE_IMAGE = "its positive cells lie beside the photo, in the bars, or between the photo's few pixels"
+OUT_OF_MEMORY = ("out of memory", "a smaller photo, a smaller --input-size, or fewer --threads need less")
+OUTSIDE_IMAGE = "the map is positive only outside the image: in the padding, or between the pixels of a small image"
 
 
 class ModelInput(NamedTuple):
@@ -79,7 +79,7 @@ def to_model_input(run: PreparedRun, image: LoadedImage | Unexplained) -> ModelI
     view = crop_box_for(image.pixels.shape[:2], (h, w), run.config.fit)
     if (view.x1 - view.x0) * (view.y1 - view.y0) > max(decode.MAX_PIXELS, image.pixels[..., 0].size):
         size = f"{image.pixels.shape[1]}x{image.pixels.shape[0]}"
-        return Unexplained(image.name, f"{size} pixels are too narrow to be padded", "--fit squash or --fit crop")
+        return Failure(image.name, f"{size} pixels are too narrow to be padded", "--fit squash or --fit crop")
     return ModelInput(image, view, fit.resize_to_input(image.pixels, view, (h, w), channels))
 
 
@@ -118,7 +118,7 @@ def _run_with_oom_retry(
                 padded_size = (padded_size + 1) // 2
                 log.warning("memory does not suffice for the batch: going on with %d in a pass", padded_size)
                 continue
-            results.append(Unexplained(model_inputs[0].image.name, *OUT_OF_MEMORY))
+            results.append(Failure(model_inputs[0].image.name, *OUT_OF_MEMORY))
         model_inputs = model_inputs[padded_size:]
     return results, padded_size
 
@@ -203,9 +203,9 @@ def make_explanations(run: PreparedRun, forward_result: ForwardResult | Unexplai
     try:
         return [_make_explanation(run, forward_result, *place) for place in run.maps]
     except InputError as error:
-        return Unexplained(forward_result.image.name, error.message, error.hint)
+        return Failure(forward_result.image.name, error.message, error.hint)
     except MemoryError:
-        return Unexplained(forward_result.image.name, *OUT_OF_MEMORY)
+        return Failure(forward_result.image.name, *OUT_OF_MEMORY)
 
 
 def _make_explanation(run: PreparedRun, forward_result: ForwardResult, layer: int, method: str, c: int) -> Explanation:
@@ -215,7 +215,7 @@ def _make_explanation(run: PreparedRun, forward_result: ForwardResult, layer: in
     made = computed.get((layer, method, c)) or _compute_cam(run, method, result, (i, layer, c))
     if not np.isfinite(made.map).all():
         raise InputError("the network's answer to this image is not finite: expected numbers, got NaN or infinity")
-    map_ = maps.upsample(made.map, (view.y1 - view.y0, view.x1 - view.x0), run.config.zoom_order)
+    map_ = maps.upsample(made.map, (view.y1 - view.y0, view.x1 - view.x0), run.config.interpolation)
     map_ = maps.normalize(maps.paste_into_image(map_, view, photo.pixels.shape[:2]))
     scores = result.probabilities if result.logits is None else result.logits
     ranked = np.argsort(-scores[i], kind="stable")[: run.config.top_k]
@@ -235,6 +235,7 @@ def _make_explanation(run: PreparedRun, forward_result: ForwardResult, layer: in
         request_key=(asked, method, run.classes[c].text),
         zero_reason=cam.zero_reason(result.A[layer][i], result.dA[layer][c, i], made)
         or (None if map_.any() else OUTSIDE_IMAGE),
+        model=run.model,
         settings=run.settings,
         timings={"decode": photo.seconds, "network": seconds, "map": time.perf_counter() - start},
     )

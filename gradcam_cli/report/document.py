@@ -9,14 +9,12 @@ from typing import Any
 from gradcam_cli.evaluation.drift import DRIFTS
 from gradcam_cli.evaluation.metrics.registry import METRICS
 from gradcam_cli.evaluation.metrics.summary import MetricRow, SanityStep, insensitive_methods, summarize
+from gradcam_cli.pipeline.config import SETTINGS
 from gradcam_cli.report.entries import build_entries, escape_for_display
 from gradcam_cli.report.run_records import Record
 
-SETTING_KEYS = (
-    *("model", "weights", "layer", "method", "class_asked", "score", "fit", "preprocessing", "precision", "batch_size"),
-    *("zoom_order", "counterfactual", "smooth", "tol"),
-)
-"""Keys of the lines that tell how maps were made."""
+SETTING_KEYS = ("model", "weights", "preprocess", "layer", "method", "requested_class", *SETTINGS, "tol")
+"""Keys of the records that the table of settings lists."""
 MAX_LISTED = 8
 """Values of a setting that are listed."""
 

@@ -13,17 +13,9 @@ from gradcam_cli.evaluation.drift import DRIFTS, MapChange
 from gradcam_cli.evaluation.metrics.summary import WITHOUT_RELU
 from gradcam_cli.methods.registry import INPUT_LAYER
 from gradcam_cli.models.catalog import find_spec
+from gradcam_cli.pipeline.config import DEFAULTS, MAP_SETTINGS
 from gradcam_cli.report.run_records import RESULT_STATUSES, Record, input_name
 
-DEFAULT_SETTINGS: Record = {
-    "score": "logit",
-    "fit": "squash",
-    "precision": "float32",
-    "zoom_order": 1,
-    "counterfactual": False,
-    "smooth": False,
-}
-"""Settings of a map that its line tells, as they are by default."""
 ThresholdTuple = tuple[str, str, float]
 """A limit: the metric, `least` or `most`, and the value."""
 
@@ -140,10 +132,10 @@ def rerun_command(record: Record, run_start: Record) -> list[str]:
 
 
 def _settings(record: Record) -> Iterator[str]:
-    """Yield the options of a line that are not as they are by default."""
-    for name, usual in DEFAULT_SETTINGS.items():
-        value = record.get(name, usual)
-        if value not in (None, usual):
+    """Yield the options of the settings that differ from their defaults."""
+    for name in MAP_SETTINGS:
+        value = record.get(name, DEFAULTS[name])
+        if value not in (None, DEFAULTS[name]):
             yield f"--{name.replace('_', '-')}"
             yield from () if value is True else (str(value),)
 

@@ -41,6 +41,20 @@ class ReportImages:
             for one in explanations
         ]
 
+    def report_fields(
+        self, explanations: Sequence[Explanation], written: Sequence[dict[str, str]]
+    ) -> list[dict[str, Any]]:
+        """Draw the maps of an image; return, for each, what the report adds to its record.
+
+        Args:
+            explanations: the maps of one image.
+            written: their output files by kind.
+        """
+        return [
+            {**drawn, "files": self.relative_paths(paths)}
+            for drawn, paths in zip(self.draw(explanations), written, strict=True)
+        ]
+
     def draw_image(
         self, source: str, map_id: str, image: np.ndarray | None, heatmap: np.ndarray, crop_box: Box
     ) -> dict[str, Any]:

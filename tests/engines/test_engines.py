@@ -8,7 +8,7 @@ import pytest
 
 from gradcam_cli import load_model
 from gradcam_cli.engines.local import run_local
-from gradcam_cli.images.load import LoadedImage, Unexplained
+from gradcam_cli.images.load import Failure, LoadedImage, Unexplained
 from gradcam_cli.pipeline.config import ExplainConfig
 from gradcam_cli.pipeline.run import prepare_run
 
@@ -21,7 +21,7 @@ class Work:
 
     def read(self, job):
         if self.bad(job):
-            return Unexplained(str(job), "bad")
+            return Failure(str(job), "bad")
         return LoadedImage(str(job), np.full((12, 12, 3), job % 256, np.uint8))
 
     def load(self):

@@ -11,7 +11,7 @@ from gradcam_cli.evaluation.annotations.masks import Annotation
 from gradcam_cli.evaluation.evaluate import EvaluationConfig, EvaluationItem, Evaluator
 from gradcam_cli.evaluation.metrics.registry import METRICS
 from gradcam_cli.evaluation.metrics.summary import summarize
-from gradcam_cli.images.load import LoadedImage, Unexplained
+from gradcam_cli.images.load import Failure, LoadedImage, Unexplained
 from gradcam_cli.pipeline.config import ExplainConfig
 from gradcam_cli.pipeline.run import prepare_run
 
@@ -41,7 +41,7 @@ def test_values_of_an_independent_program(classifier, base):
     """Drop, increase, deletion and insertion, computed photo by photo and pixel by pixel from the maps' cells."""
     steps = 7
     for i, (gradcam, _) in enumerate(rows_of(classifier, photos(), base=base, steps=steps)):
-        run = prepare_run(classifier, ExplainConfig(layers=("conv2",), zoom_order=1))
+        run = prepare_run(classifier, ExplainConfig(layers=("conv2",), interpolation="linear"))
         x = PIXELS[i].astype(np.float64)
         c = gradcam.identity["class_index"]
         from gradcam_cli.pipeline.stages import explain_images
@@ -81,7 +81,7 @@ def test_the_seed_is_of_the_noise(classifier):
 
 
 def test_failures_keep_their_place(classifier):
-    items = [photos()[0], EvaluationItem(Unexplained("bad", "cannot be read")), photos()[1]]
+    items = [photos()[0], EvaluationItem(Failure("bad", "cannot be read")), photos()[1]]
     found = rows_of(classifier, items, metrics=["drop"])
     assert [isinstance(one, Unexplained) for one in found] == [False, True, False]
 

@@ -20,7 +20,7 @@ from gradcam_cli.evaluation.annotations.masks import annotation_mask
 from gradcam_cli.images.decode import decode
 from gradcam_cli.images.discover import read_list
 from gradcam_cli.models.labels import read_labels
-from gradcam_cli.pipeline.saved import COMPARED, load_saved_map
+from gradcam_cli.pipeline.saved import REQUIRED_KEYS, load_saved_map
 from gradcam_cli.report.run_records import merge_runs, read_records, truncate_partial_line
 
 pytestmark = pytest.mark.filterwarnings("ignore:::PIL")
@@ -297,7 +297,7 @@ def test_lines_of_a_run(form, examples, tmp_path, tried):
 def test_saved_arrays(examples, tmp_path, tried):
     """What `compare` reads: a map, or an error of ours; nothing is unpickled."""
     buffer = io.BytesIO()
-    record = {**dict.fromkeys(COMPARED, 1), "input": "a"}
+    record = {**dict.fromkeys(REQUIRED_KEYS, 1), "input": "a"}
     arrays = {"map": np.eye(3, dtype=np.float32), "raw": np.eye(2, dtype=np.float32)}
     np.savez(buffer, **arrays, record=np.array(json.dumps(record)))
     path = tmp_path / "map.npz"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 
 from gradcam_cli.cli.click_extensions import GroupedCommand, option_group
+from gradcam_cli.cli.model_options import allow_unsafe_option
 from gradcam_cli.cli.neuralode.options import (
     canvas_option,
     data_config,
@@ -17,9 +18,9 @@ from gradcam_cli.cli.neuralode.options import (
     seed_option,
     setup,
     size_option,
-    write_json_line,
+    write_results,
 )
-from gradcam_cli.cli.options import allow_unsafe_option, general_options
+from gradcam_cli.cli.options import general_options
 from gradcam_cli.cli.tables import format_number, write_table
 from gradcam_cli.console import log
 from gradcam_cli.output.destination import IMAGE_SUFFIXES, format_for_suffix
@@ -71,7 +72,7 @@ def evaluate(ctx: click.Context, /, **options: Any) -> None:
     labels, y, predictions, solvers = evaluate_file(
         options["model"],
         data_config(options),
-        allow_unsafe=options["allow_unsafe_model"],
+        allow_unsafe=options["allow_unsafe"],
         check_solvers=not options["no_solver_check"],
     )
     confusion = predictions.confusion(y)
@@ -92,7 +93,7 @@ def evaluate(ctx: click.Context, /, **options: Any) -> None:
             "confusion": confusion.tolist(),
             "solvers": [result._asdict() for result in solvers],
         }
-        write_json_line({**record, **details}, stdout)
+        write_results([{**record, **details}], stdout, as_json=True)
     else:
         _write_tables(record, classes, solvers, stdout)
     for result in solvers:

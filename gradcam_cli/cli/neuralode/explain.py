@@ -13,15 +13,14 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 
 from gradcam_cli.cli.click_extensions import GroupedCommand, option_group
-from gradcam_cli.cli.options import (
+from gradcam_cli.cli.model_options import (
     allow_unsafe_option,
-    general_options,
-    input_options,
     labels_option,
+    model_config,
     preprocess_option,
-    quiet_tensorflow,
-    setup_logging,
+    render_options,
 )
+from gradcam_cli.cli.options import general_options, input_options, quiet_tensorflow, setup_logging
 from gradcam_cli.cli.report_options import RERUN_OPTIONS, open_report, report_option, require_report_directory
 from gradcam_cli.cli.signals import raise_if_interrupted
 from gradcam_cli.console import escape_control_chars, log, print_error, progress
@@ -42,10 +41,7 @@ if TYPE_CHECKING:
 
 ARTIFACT_SUFFIXES = {"figure": ".png", "gif": ".gif", "apng": ".apng", "npz": ".npz"}
 """The kinds of files, each with its suffix."""
-RERUN_DEPTH_OPTIONS = (
-    *RERUN_OPTIONS,
-    *("times", "num_times", "block", "target_class", "method", "solver", "tol", "opacity"),
-)
+RERUN_DEPTH_OPTIONS = (*RERUN_OPTIONS, "times", "num_times", "block", "target_class", "method", "solver", "tol")
 """The options that a command to recompute the maps must contain."""
 _explanation, _output = option_group("Explanation"), option_group("Output")
 
@@ -170,7 +166,7 @@ def explain(ctx: click.Context, /, **options: Any) -> int:
     quiet_tensorflow(ctx, verbose=options["verbose"] or options["debug"])
     from gradcam_cli.neuralode.explain.run import prepare
 
-    run = prepare(DepthConfig(**{field.name: options[field.name] for field in fields(DepthConfig)}))
+    run = prepare(_depth_config(options))
     directory, counts = as_path(options["output"] or DEFAULT_OUTPUT_DIR), Counter[str]()
     with (
         open_report(ctx, options, directory, len(tasks), rerun_options=RERUN_DEPTH_OPTIONS) as report,
@@ -184,6 +180,15 @@ def explain(ctx: click.Context, /, **options: Any) -> int:
             advance(1)
             raise_if_interrupted()
     return 0 if not counts["failed"] else 1 if counts["ok"] else 3
+
+
+def _depth_config(options: dict[str, Any]) -> DepthConfig:
+    names = {field.name for field in fields(DepthConfig)} & set(options) - {"model"}
+    return DepthConfig(
+        model=model_config({**options, "offline": True}),
+        render=render_options(options),
+        **{name: options[name] for name in names},
+    )
 
 
 def _print_result(result: DepthResult, stdout: TextIO, *, as_json: bool) -> None:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gradcam_cli.cli.click_extensions import GroupedCommand, PreprocessName
+from gradcam_cli.cli.model_options import allow_unsafe_option
 from gradcam_cli.cli.neuralode.options import option, require_suffix, setup, write_results
-from gradcam_cli.cli.options import allow_unsafe_option, general_options
+from gradcam_cli.cli.options import general_options
 from gradcam_cli.errors import UsageError
 from gradcam_cli.output.destination import IMAGE_SUFFIXES, format_for_suffix
 
@@ -106,7 +107,7 @@ def _load_block(options: dict[str, Any]) -> tuple[ODEBlock, list[tf.Tensor]]:
     from gradcam_cli.neuralode.demos.initial_states import block_inputs, load_images, random_states
     from gradcam_cli.neuralode.layers.ode_block import find_block
 
-    model = load_model_file(options["model"], options["allow_unsafe_model"])
+    model = load_model_file(options["model"], options["allow_unsafe"])
     block = find_block(model, options["block"])
     if not options["images"]:
         return block, random_states(block, 5, options["seed"])

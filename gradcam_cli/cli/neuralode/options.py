@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -236,18 +235,11 @@ def require_suffix(option_name: str, path: Path | None, suffixes: Collection[str
         raise UsageError(f"{option_name} {path}: expected a name ending in {', '.join(suffixes)}")
 
 
-def write_json_line(record: Mapping[str, Any], stdout: TextIO) -> None:
-    """Write one JSON line, with the schema version and the versions of the packages."""
-    from gradcam_cli.pipeline.json_lines import SCHEMA_VERSION, versions
-
-    line = {"schema_version": SCHEMA_VERSION, **record, "versions": versions()}
-    stdout.write(json.dumps(line, allow_nan=False) + "\n")
-
-
 def write_results(rows: Sequence[Mapping[str, Any]], stdout: TextIO, *, as_json: bool) -> None:
     """Write rows of results as JSON lines or as a table."""
-    if not as_json:
-        return write_table(rows, stdout, as_json=False)
-    for row in rows:
-        write_json_line(row, stdout)
-    return None
+    from gradcam_cli.pipeline.json_lines import json_line
+
+    if as_json:
+        stdout.writelines(json_line(row) + "\n" for row in rows)
+    else:
+        write_table(rows, stdout, as_json=False)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gradcam_cli.images.decode import MAX_PIXELS
+from gradcam_cli.pipeline.config import ModelConfig, RenderOptions
 
 DEFAULT_TOL = 1e-5
 
@@ -14,10 +15,8 @@ class DepthConfig:
     """The model, the depths, the maps and how they are drawn.
 
     Attributes:
-        model: path of the .keras file.
-        labels: file of class names, or None.
-        preprocess: name of the preprocessing; None: detected.
-        allow_unsafe_model: whether code in the model file may run.
+        model: the model and how it is loaded.
+        render: how the maps are drawn.
         block: name of the ODEBlock; None: the only one of the model.
         times: depths, or None.
         num_times: number of evenly spaced depths, or None.
@@ -27,14 +26,10 @@ class DepthConfig:
         solver: a name in `tableaus.SOLVERS`; None: that of the block.
         tol: relative and absolute tolerance of the forward and backward solve.
         max_pixels: larger images are refused.
-        cmap: name of a matplotlib colormap.
-        opacity: opacity of the maps, 0..1.
     """
 
-    model: str
-    labels: str | None = None
-    preprocess: str | None = None
-    allow_unsafe_model: bool = False
+    model: ModelConfig
+    render: RenderOptions = field(default_factory=RenderOptions)
     block: str | None = None
     times: list[float] | None = None
     num_times: int | None = None
@@ -44,5 +39,3 @@ class DepthConfig:
     solver: str | None = None
     tol: float = DEFAULT_TOL
     max_pixels: int = MAX_PIXELS
-    cmap: str = "jet"
-    opacity: float = 0.5

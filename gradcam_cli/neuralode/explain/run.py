@@ -12,9 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gradcam_cli.errors import OutputError
-from gradcam_cli.images.load import Unexplained, load_image
+from gradcam_cli.images.load import Failure, Unexplained, load_image
 from gradcam_cli.images.source import Source
-from gradcam_cli.models.classifier import load_model
 from gradcam_cli.neuralode.explain.config import DepthConfig
 from gradcam_cli.neuralode.explain.depth import adjoint_norms, parse_depths, prepare_depth_run
 from gradcam_cli.neuralode.explain.plots import animation_frames, depth_figure, upscaled_overlay
@@ -24,7 +23,7 @@ from gradcam_cli.pipeline import stages
 from gradcam_cli.pipeline.config import ExplainConfig
 from gradcam_cli.pipeline.json_lines import map_summary, to_json
 from gradcam_cli.pipeline.results import Explanation, prediction_label
-from gradcam_cli.pipeline.run import PreparedRun
+from gradcam_cli.pipeline.run import PreparedRun, load
 from gradcam_cli.storage.files import write_output
 from gradcam_cli.storage.paths import basename
 
@@ -96,7 +95,7 @@ class DepthRun:
                 write_output(path, self._encode(kind, explanations, norms))
             drawn = draw(explanations) if draw else []
         except OutputError as error:
-            return DepthResult(to_json(Unexplained(explanations[0].source, error.message, error.hint)))
+            return DepthResult(to_json(Failure(explanations[0].source, error.message, error.hint)))
         record = self._record(explanations, norms, {kind: str(path) for kind, path in files.items()})
         return DepthResult(record, explanations, drawn)
 
@@ -119,7 +118,7 @@ class DepthRun:
         if kind == "npz":
             return _encode_npz(explanations, self.depths, norms)
         overlays = [
-            upscaled_overlay(e.image, e.heatmap, e.crop_box, self.config.cmap, self.config.opacity)
+            upscaled_overlay(e.image, e.heatmap, e.crop_box, self.config.render.cmap, self.config.render.opacity)
             for e in explanations
         ]
         if kind != "figure":
@@ -136,13 +135,7 @@ def prepare(config: DepthConfig) -> DepthRun:
         UsageError: the block, a depth or the class does not exist.
         ModelError: the model cannot be loaded or has no ODEBlock.
     """
-    classifier = load_model(
-        config.model,
-        labels=config.labels,
-        preprocess=config.preprocess,
-        allow_unsafe=config.allow_unsafe_model,
-        offline=True,
-    )
+    classifier = load(config.model)
     block = find_block(classifier.model, config.block)
     depths = parse_depths(block, config.times, config.num_times)
     explain_config = ExplainConfig(
