@@ -68,7 +68,7 @@ def hooked(operations: Mapping[str, Any], hook: Callable[[str, Any], Any]) -> It
 def iter_layers(model: keras.Model, prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Yield (path, operation) of everything a model is made of, what it holds behind itself.
 
-    What lies in a layer that calls itself `opaque` is left out: it is called many times in one pass.
+    The sublayers of a layer with `hide_sublayers` are omitted: they run many times in a forward pass.
     """
     inner = getattr(model, "operations", None) or model._flatten_layers(include_self=False, recursive=False)
     for operation in inner:
@@ -76,7 +76,7 @@ def iter_layers(model: keras.Model, prefix: str = "") -> Iterator[tuple[str, Any
             continue
         path = prefix + operation.name
         yield path, operation
-        if isinstance(operation, keras.Layer) and not getattr(operation, "opaque", False):
+        if isinstance(operation, keras.Layer) and not getattr(operation, "hide_sublayers", False):
             yield from iter_layers(operation, path + "/")
 
 

@@ -109,7 +109,7 @@ def compile_depth_gradients(
     augmented = augmented_dynamics(block.f)
 
     def solve(f: Any, state: Any, times: list[float]) -> Any:
-        return odeint(f, state, times, batch_coupled=False, **options).z
+        return odeint(f, state, times, per_sample_steps=True, **options).z
 
     @tf.function(autograph=False)  # type: ignore[untyped-decorator]
     def run(x: tf.Tensor, selectors: tf.Tensor) -> tuple[Any, ...]:
