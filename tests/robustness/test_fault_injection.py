@@ -17,7 +17,7 @@ import tensorflow as tf
 from conftest import small_network
 from PIL import Image
 from test_report import document_in
-from test_trainer import halves
+from halves import halves
 
 from gradcam_cli.images.load import LoadedImage, Unexplained
 from gradcam_cli.models.classifier import load_model
