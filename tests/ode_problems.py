@@ -1,7 +1,6 @@
-"""Differential equations with closed forms: what the solver's values and gradients are held to.
+"""Differential equations with closed-form solutions, the references for the solver's states and gradients.
 
-Each is a flow map z(t; t0, z0, theta), written with TensorFlow, so that its own derivatives are the closed forms of
-the sensitivities; the tests assert some of these from formulas of their own, too.
+A closed form is the flow map z(t; t0, z0, theta), written in TensorFlow: its derivatives are the exact sensitivities.
 """
 
 from typing import NamedTuple
@@ -15,7 +14,7 @@ SKEW = 2 * SKEW - (SKEW + SKEW.T)
 
 
 class Problem(NamedTuple):
-    """An equation, its solution, and where it is looked at."""
+    """An equation, its solution, its initial state, the requested times, and its parameters."""
 
     f: object  # (theta, t, z) -> dz/dt
     exact: object  # (theta, t, t0, z0) -> z(t)
@@ -124,8 +123,8 @@ def tensors(structure):
     return tf.nest.map_structure(lambda x: tf.constant(x, tf.float64), structure)
 
 
-def starting(problem, reverse):
-    """Return the times and the state at the first of them, in either direction of time."""
+def initial_values(problem, reverse):
+    """Return the times and the state at the first time; if `reverse`, for the solve backward in time."""
     t = tf.constant(problem.t[::-1] if reverse else problem.t, tf.float64)
     z0 = tensors(problem.z0)
     if reverse:
@@ -133,13 +132,13 @@ def starting(problem, reverse):
     return t, z0
 
 
-def states(problem, theta, t, z0):
-    """Return the closed form at all times, stacked as `Solution.z` is."""
-    at = [problem.exact(theta, t[i], t[0], z0) for i in range(t.shape[0])]
-    return tf.nest.map_structure(lambda *z: tf.stack(z), *at)
+def exact_states(problem, theta, t, z0):
+    """Return the closed form at all times, in the structure of `Solution.z`."""
+    states = [problem.exact(theta, t[i], t[0], z0) for i in range(t.shape[0])]
+    return tf.nest.map_structure(lambda *z: tf.stack(z), *states)
 
 
 def loss(z, seed=0):
-    """Return a sum of all states with random weights, so that each counts."""
+    """Return a randomly weighted sum of all states."""
     rng = np.random.default_rng(seed)
     return tf.add_n([tf.reduce_sum(x * rng.uniform(0.5, 1.5, x.shape)) for x in tf.nest.flatten(z)])

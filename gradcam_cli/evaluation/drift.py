@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from gradcam_cli.errors import InputError, UsageError
 from gradcam_cli.evaluation.metrics.similarity import peak_shift, rank_correlation, ssim, top_iou
-from gradcam_cli.pipeline.results import Prediction
+from gradcam_cli.pipeline.prediction import Prediction
 from gradcam_cli.pipeline.saved import COMPARABLE_KEYS, SavedMap, find_saved_maps, load_saved_map
 
 

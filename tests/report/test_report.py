@@ -18,7 +18,7 @@ from gradcam_cli.errors import InputError, OutputError
 from gradcam_cli.evaluation.drift import MapChange
 from gradcam_cli.images.fit import Box
 from gradcam_cli.output.figures import color_table
-from gradcam_cli.pipeline.results import Prediction
+from gradcam_cli.pipeline.prediction import Prediction
 from gradcam_cli.report.build import build_report, check_not_foreign_page
 from gradcam_cli.report.document import build_document
 from gradcam_cli.report.entries import build_entries, escape_for_display, shell_quote
@@ -251,10 +251,10 @@ def test_changes_of_a_comparison():
 
 
 def test_depths_are_maps():
-    depths = [{"t": t, "sensitivity": 2 * t, "peak": [1, 2], "raw_max": 1.0} for t in (0.0, 0.5)]
+    depths = [{"t": t, "adjoint_norm": 2 * t, "peak": [1, 2], "raw_max": 1.0} for t in (0.0, 0.5)]
     line = {**OK, "depths": depths, "map": None, "report": {"pictures": ["x.png", "y.png"], "photo": "p.png"}}
     (entry,) = build_entries([line], {"again": ["--model", "ode.keras"]})
-    assert [(m["t"], m["sensitivity"], m["picture"]) for m in entry["maps"]] == [(0, 0, "x.png"), (0.5, 1, "y.png")]
+    assert [(m["t"], m["adjoint_norm"], m["picture"]) for m in entry["maps"]] == [(0, 0, "x.png"), (0.5, 1, "y.png")]
     assert entry["maps"][0]["shell"] == "gradcam neuralode explain a.jpg --model ode.keras"
 
 

@@ -1,4 +1,4 @@
-"""A Keras layer whose answer is the solution of a differential equation."""
+"""`ODEBlock`: a Keras layer whose output is the solution of a differential equation."""
 
 from __future__ import annotations
 
@@ -16,133 +16,145 @@ from gradcam_cli.neuralode.solver.odeint import odeint
 ODEINT_OPTIONS = tuple(
     name
     for name, parameter in inspect.signature(odeint).parameters.items()
-    if parameter.kind is parameter.KEYWORD_ONLY and name not in ("batch_coupled", "on_backward")
+    if parameter.kind is parameter.KEYWORD_ONLY and name not in ("per_sample_steps", "backward_callback")
 )
-"""What a block passes on to `odeint`."""
+"""The keyword arguments that an `ODEBlock` passes to `odeint`."""
 
 
 @keras.saving.register_keras_serializable("gradcam")
 class ODEBlock(keras.Layer):  # type: ignore[misc]
-    """z(t_1) of dz/dt = f(t, z, theta), z(t_0) = the input.
+    """z(t_1) of dz/dt = f(t, z, theta), z(t_0) = input; input and output have shape (n, ...).
 
-    Variables of it count the evaluations of f: `nfe_forward` and `nfe_backward`, int64, since the
-    block was made or `reset_nfe` was called. Where the network computes in half precision, f does, and the
-    solver in float32.
+    In a half-precision model, f computes in half precision and the solver in float32.
 
     Args:
-        f: a layer that is called with a time () and a state, (n, ...), and answers dz/dt of the state's shape; where
-            each sample takes steps of its own, the time is (n, 1, ...).
-        t_span: the first and the last time.
-        batch_coupled: whether all samples take the same steps; "training": only where the network learns.
-        kinetic_energy: weight of a loss, the integral of the mean of f^2 over depth, that is added where the network learns:
-            it makes paths straight, and steps long.
-        **kwargs: the other options of `odeint`: solver, rtol, atol, gradient, step_size and so on; the rest
-            goes to the Keras layer.
+        f: a layer that maps a time and a state (n, ...) to dz/dt of the same shape. The time has shape (), or
+            (n, 1, ...) with per-sample steps.
+        t_span: the initial and final time (t_0, t_1).
+        per_sample_steps: whether the steps of each sample are chosen separately; "inference": only outside training.
+        kinetic_energy: weight of an added training loss, the integral of mean f^2 over [t_0, t_1]. It straightens the
+            trajectories, so that larger steps suffice.
+        **kwargs: keyword arguments of `odeint` and of `keras.Layer`.
+
+    Attributes:
+        nfe_forward: int64 variable, number of forward function evaluations since creation or `reset_nfe`.
+        nfe_backward: int64 variable, the same for the backward solves.
 
     Raises:
-        UsageError: f is no layer, or contains BatchNormalization or Dropout.
+        UsageError: f is not a layer, or contains BatchNormalization, dropout or noise, or an argument is invalid.
 
     Source:
-        Chen et al. 2018, Neural Ordinary Differential Equations, section 3; for the kinetic loss Finlay et al. 2020,
+        Chen et al. 2018, Neural Ordinary Differential Equations, section 3. The kinetic energy: Finlay et al. 2020,
         How to Train Your Neural ODE, equation 5.
     """
 
     hide_sublayers = True
-    """f's layers are evaluated many times: `layers.walk` does not list them."""
+    """`gradcam_cli.network.layers.walk` omits the layers of f, because they run many times in a forward pass."""
 
     def __init__(
         self,
         f: keras.Layer,
         t_span: Sequence[float] = (0.0, 1.0),
-        batch_coupled: bool | str = True,
+        per_sample_steps: bool | str = False,
         kinetic_energy: float = 0.0,
         **kwargs: Any,
     ) -> None:
         self.options = {name: kwargs.pop(name) for name in ODEINT_OPTIONS if name in kwargs}
         super().__init__(**kwargs)
         if not isinstance(f, keras.Layer):
-            raise UsageError(f"f: expected a Keras layer, got {type(f).__name__}", "odeint takes functions, too")
+            raise UsageError(f"f: expected a Keras layer, got {type(f).__name__}", "odeint accepts functions")
         require_deterministic(f)
         if len(t_span) != 2:
-            raise UsageError(f"t: expected the first and the last time, got {len(t_span)}", "odeint takes any number")
-        if batch_coupled not in (True, False, "training"):
-            raise UsageError(f"batch_coupled: expected True, False or 'training', got {batch_coupled}")
-        self.f, self.t_span, self.batch_coupled, self.kinetic_energy = (
-            f,
-            (float(t_span[0]), float(t_span[1])),
-            batch_coupled,
-            kinetic_energy,
-        )
-        self._f_with_energy = lambda t, state: _with_energy(f(t, state[0]))  # one function, to be traced once
+            raise UsageError(
+                f"t_span: expected the initial and final time, got {len(t_span)} times", "odeint accepts any number"
+            )
+        if per_sample_steps not in (True, False, "inference"):
+            raise UsageError(f"per_sample_steps: expected True, False or 'inference', got {per_sample_steps}")
+        self.f, self.t_span = f, (float(t_span[0]), float(t_span[1]))
+        self.per_sample_steps, self.kinetic_energy = per_sample_steps, kinetic_energy
+        self._f_with_energy = lambda t, state: _with_energy(f(t, state[0]))  # a single object, traced only once
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Build f for states of this shape, and the counters."""
-        self.nfe_forward = self._counter("forward_evaluations")
-        self.nfe_backward = self._counter("backward_evaluations")
+        self.nfe_forward = self._counter("nfe_forward")
+        self.nfe_backward = self._counter("nfe_backward")
         if not self.f.built:
-            z = tf.zeros([side or 1 for side in input_shape], self.compute_dtype)
+            z = tf.zeros([size or 1 for size in input_shape], self.compute_dtype)
             self.f(tf.zeros([], z.dtype), z)
 
     def _counter(self, name: str) -> Any:
         return self.add_weight(shape=(), dtype="int64", initializer="zeros", trainable=False, name=name, autocast=False)
 
     def call(self, z: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """Return z(t_1), of the shape of z."""
-        coupled = bool(training) if self.batch_coupled == "training" else bool(self.batch_coupled)
+        """Return z(t_1), in the shape and dtype of z.
+
+        Raises:
+            SolverError: in eager mode, the solve failed.
+        """
+        per_sample = not training if self.per_sample_steps == "inference" else bool(self.per_sample_steps)
         z0 = z if z.dtype in (tf.float32, tf.float64) else tf.cast(z, tf.float32)
-        costly = training and self.kinetic_energy
+        add_energy = training and self.kinetic_energy
         solution = odeint(
-            self._f_with_energy if costly else self.f,
-            (z0, tf.zeros_like(z0[..., 0])) if costly else z0,
+            self._f_with_energy if add_energy else self.f,
+            (z0, tf.zeros_like(z0[..., 0])) if add_energy else z0,
             self.t_span,
-            batch_coupled=coupled,
-            backward_callback=lambda evaluations: _add_to_counter(self.nfe_backward, evaluations),
+            per_sample_steps=per_sample,
+            backward_callback=lambda nfe: _add_to_counter(self.nfe_backward, nfe),
             **self.options,
         )
         _add_to_counter(self.nfe_forward, solution.nfe)
-        if not costly:
+        if not add_energy:
             return tf.cast(solution.z[-1], z.dtype)
         states, energy = solution.z
         self.add_loss(self.kinetic_energy * tf.reduce_mean(energy[-1]))
         return tf.cast(states[-1], z.dtype)
 
     def reset_nfe(self) -> None:
-        """Let the counters begin anew."""
+        """Set `nfe_forward` and `nfe_backward` to zero."""
         self.nfe_forward.assign(0)
         self.nfe_backward.assign(0)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        """Return the shape of z(t_1): that of z."""
+        """Return the output shape, which equals the input shape."""
         return input_shape
 
     def get_config(self) -> dict[str, Any]:
-        """Return what `from_config` makes the same block of."""
-        own = {"f": keras.saving.serialize_keras_object(self.f), "t": self.t_span, "batch_coupled": self.batch_coupled}
-        return {**super().get_config(), **own, "kinetic": self.kinetic_energy, **self.options}
+        """Return the constructor arguments, with f serialized."""
+        arguments = {
+            "f": keras.saving.serialize_keras_object(self.f),
+            "t_span": self.t_span,
+            "per_sample_steps": self.per_sample_steps,
+            "kinetic_energy": self.kinetic_energy,
+        }
+        return {**super().get_config(), **arguments, **self.options}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> ODEBlock:
-        """Make a block of what `get_config` returned."""
+        """Create a block from the result of `get_config`."""
         return cls(**{**config, "f": keras.saving.deserialize_keras_object(config["f"])})
 
 
 def ode_blocks(model: keras.Model) -> dict[str, ODEBlock]:
-    """Return the ODEBlocks of a model, also of models within it, by their names."""
+    """Return the ODEBlocks of a model and its nested models, by name."""
     return {layer.name: layer for layer in model._flatten_layers() if isinstance(layer, ODEBlock)}
 
 
 def find_block(model: keras.Model, name: str | None = None) -> ODEBlock:
-    """Return the ODEBlock of a model, by its name where there are several.
+    """Return the ODEBlock of a model.
+
+    Args:
+        model: a Keras model.
+        name: name of the block; required if the model has several.
 
     Raises:
-        ModelError: it has none.
-        UsageError: none has this name, or no name is given and there are several.
+        ModelError: the model has no ODEBlock.
+        UsageError: no block has this name, or the name is missing and there are several blocks.
     """
     blocks = ode_blocks(model)
     if not blocks:
         raise ModelError(
-            f"expected a model with an ODEBlock, got none in {model.name}",
-            "`gradcam neuralode train` and `spiral --save` make such models",
+            f"model {model.name} has no ODEBlock",
+            "`gradcam neuralode train` and `gradcam neuralode spiral --save-model` write such models",
         )
     if name not in blocks and not (name is None and len(blocks) == 1):
         raise UsageError(f"--block: expected one of {', '.join(blocks)}, got {name or 'none'}")
@@ -150,7 +162,7 @@ def find_block(model: keras.Model, name: str | None = None) -> ODEBlock:
 
 
 def _with_energy(dz: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Return f, and its square's mean over the channels, which is the energy's slope."""
+    """Return f, and mean f^2 over the channels: the time derivative of the kinetic energy."""
     return dz, tf.reduce_mean(tf.square(dz), axis=-1)
 
 

@@ -1,4 +1,4 @@
-"""Right-hand sides that a saved model may hold: Keras opens them because they are registered here."""
+"""`SpiralNetwork`: the right-hand side of the spiral demo, a registered layer that saved models may contain."""
 
 from __future__ import annotations
 
@@ -12,7 +12,11 @@ HIDDEN = 50
 
 @keras.saving.register_keras_serializable("gradcam")
 class SpiralNetwork(keras.Layer):  # type: ignore[misc]
-    """f(t, z) = W2 tanh(W1 z^3 + b1) + b2, of 2, 50 and 2 values."""
+    """f(t, z) = W2 tanh(W1 z^3 + b1) + b2, with z (n, 2) and 50 hidden units; independent of t.
+
+    Source:
+        Chen et al. 2018, Neural Ordinary Differential Equations, the authors' spiral example.
+    """
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)

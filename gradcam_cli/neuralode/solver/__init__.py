@@ -1,1 +1,1 @@
-"""The ODE solver and its gradients; it imports no image and no Keras model."""
+"""ODE solver with adjoint and discrete gradients; independent of images and of saved models."""

@@ -1,4 +1,4 @@
-"""Are the gradients right? Finite differences against the discrete gradient and the adjoint, at several tolerances."""
+"""Gradient check: discrete and adjoint gradients against finite differences, at several tolerances."""
 
 from __future__ import annotations
 
@@ -12,20 +12,26 @@ import tensorflow as tf
 from gradcam_cli.neuralode.solver.odeint import GRADIENTS, odeint
 
 TOLERANCES = (1e-3, 1e-6, 1e-9)
+"""Default relative and absolute tolerances."""
 TIMES = (0.0, 0.4, 1.0)
+"""Default requested times."""
 REFERENCE_OPTIONS: dict[str, Any] = {"solver": "dopri8", "rtol": 1e-12, "atol": 1e-13}
+"""Options of the solves for the finite differences."""
 FINITE_DIFFERENCE_STEP = 1e-4
-"""Of the finite differences: their own error is about its square."""
+"""Step of the central differences; their relative error is about its square."""
 
 
 class GradcheckRow(NamedTuple):
-    """Errors of one way to the gradient, relative to the finite difference in the same random direction.
+    """Errors of a gradient method at a tolerance, relative to finite differences in the same random directions.
 
     Attributes:
         gradient: `discrete` or `adjoint`.
-        rtol: the tolerance; atol is the same.
-        z0, theta, times: the errors, of the derivatives by each; theta is None for an f without parameters.
-        forward, backward: evaluations of f.
+        rtol: relative and absolute tolerance.
+        z0: error of the derivative with respect to z0.
+        theta: error of the derivative with respect to the parameters; None for an f without parameters.
+        times: error of the derivative with respect to the times.
+        nfe_forward: number of function evaluations of the forward solve.
+        nfe_backward: number of function evaluations of the backward solve.
     """
 
     gradient: str
@@ -38,7 +44,7 @@ class GradcheckRow(NamedTuple):
 
 
 class Problem(NamedTuple):
-    """An f to check, with its parameters and a state."""
+    """An f to check, with its parameters and initial state."""
 
     f: Callable[..., Any]
     theta: list[Any]
@@ -80,7 +86,7 @@ PROBLEMS: dict[str, Callable[[], Problem]] = {
     "spiral": spiral,
     "network": network,
 }
-"""What can be checked by name."""
+"""Built-in problems by name."""
 
 
 def gradcheck(
@@ -92,16 +98,22 @@ def gradcheck(
     tolerances: Sequence[float] = TOLERANCES,
     seed: int = 0,
 ) -> list[GradcheckRow]:
-    """Compare the gradients of a sum of cosines of all states.
+    """Compare the gradients of a weighted sum of cosines of all states with finite differences.
 
     Args:
-        f: as `odeint` takes it, in float64.
-        theta: its parameters, variables; those of a layer must have been built.
+        f: right-hand side, as in `odeint`, in float64.
+        theta: the parameters of f: variables; a layer must be built.
         z0: the state at t[0], float64.
         t: the requested times.
-        solver: of forward and backward solve.
-        tolerances: one row each, and for each of `GRADIENTS`.
-        seed: of the directions.
+        solver: solver of the forward and backward solves.
+        tolerances: relative and absolute tolerances.
+        seed: seed of the random directions.
+
+    Returns:
+        A row for each of `GRADIENTS` and each tolerance.
+
+    Raises:
+        SolverError: a solve failed.
     """
     inputs = [z0, tf.constant(t, tf.float64), *theta]
     rng = np.random.default_rng(seed)
@@ -112,27 +124,23 @@ def gradcheck(
         for rtol in tolerances:
             counts: list[tf.Tensor] = []
             options = {"solver": solver, "rtol": rtol, "atol": rtol, "gradient": gradient}
-            found, forward = _gradients(f, inputs, {**options, "on_backward": counts.append})
+            gradients, nfe = _gradients(f, inputs, {**options, "backward_callback": counts.append})
             errors = [
-                abs(sum(_dot(found[i], directions[i]) for i in part) / reference - 1)
+                abs(sum(_dot(gradients[i], directions[i]) for i in part) / reference - 1)
                 for part, reference in zip(_input_groups(theta), expected, strict=True)
             ]
-            of_z0, of_times, *of_theta = errors
-            rows.append(
-                GradcheckRow(
-                    gradient, rtol, of_z0, of_theta[0] if of_theta else None, of_times, forward, int(counts[0])
-                )
-            )
+            theta_error = errors[2] if theta else None
+            rows.append(GradcheckRow(gradient, rtol, errors[0], theta_error, errors[1], nfe, int(counts[0])))
     return rows
 
 
 def _input_groups(theta: Sequence[Any]) -> list[list[int]]:
-    """Return the places, among the inputs, of z0, of the times, and of the parameters, if there are any."""
+    """Return the indices in `inputs` of z0, of the times, and of the parameters, if any."""
     return [[0], [1], *([list(range(2, 2 + len(theta)))] if theta else [])]
 
 
 def _loss(z: tf.Tensor) -> tf.Tensor:
-    """Return a number that depends on every state, on each in another way."""
+    """Return a scalar that depends differently on the state at each time."""
     weights = np.arange(1, z.shape[0] + 1).reshape([-1] + [1] * (len(z.shape) - 1))
     return tf.reduce_sum(weights * tf.cos(z + 0.3))
 
@@ -140,19 +148,19 @@ def _loss(z: tf.Tensor) -> tf.Tensor:
 def _finite_difference(
     f: Callable[..., Any], inputs: list[Any], directions: list[tf.Tensor], group: list[int]
 ) -> float:
-    """Return the derivative of the loss in the direction of some of the inputs, by central differences."""
+    """Return the directional derivative of the loss along a group of inputs, by central differences."""
     theta, losses = inputs[2:], []
-    own = [tf.identity(x) for x in theta]
+    original = [tf.identity(x) for x in theta]
     try:
         for h in (FINITE_DIFFERENCE_STEP, -FINITE_DIFFERENCE_STEP):
             moved = [x + h * d if i in group else x for i, (x, d) in enumerate(zip(inputs, directions, strict=True))]
             for variable, value in zip(theta, moved[2:], strict=True):
                 variable.assign(value)
             losses.append(float(_loss(odeint(f, moved[0], moved[1], **REFERENCE_OPTIONS).z)))
-            for variable, value in zip(theta, own, strict=True):
+            for variable, value in zip(theta, original, strict=True):
                 variable.assign(value)
     finally:
-        for variable, value in zip(theta, own, strict=True):
+        for variable, value in zip(theta, original, strict=True):
             variable.assign(value)
     return (losses[0] - losses[1]) / (2 * FINITE_DIFFERENCE_STEP)
 

@@ -1,10 +1,10 @@
-"""Runge-Kutta methods as data: Butcher tableaus that check themselves.
+"""Runge-Kutta methods as Butcher tableaus, validated by their order conditions.
 
 A step of size h from (t, z), with stages i = 1..s:
 
     k_i = f(t + c_i h, z + h sum_j a_ij k_j)
     z'  = z + h sum_i b_i k_i
-    error estimate: h sum_i e_i k_i, with e = b - b^ for the weights b^ of an embedded method of another order
+    error estimate: h sum_i e_i k_i, with e = b - b_hat for the weights b_hat of an embedded method
 
 Sources of the coefficients: Hairer, Norsett and Wanner 1993, Solving Ordinary Differential Equations I (euler,
 midpoint, heun2, rk4, dopri5, and Prince and Dormand's dopri8); Bogacki and Shampine 1989 (bosh3); Tsitouras 2011.
@@ -20,7 +20,7 @@ import numpy as np
 from gradcam_cli.neuralode.solver.order_conditions import order_condition_error
 
 ORDER_CONDITION_TOLERANCE = 2e-13
-"""How far a condition may be missed: rounding of float64, magnified by dopri8's coefficients of up to 30."""
+"""Maximum residual of an order condition: float64 rounding times the largest coefficient, 30 in dopri8."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,16 +28,16 @@ class Tableau:
     """An explicit Runge-Kutta method.
 
     Attributes:
-        name: as in `SOLVERS`.
-        order: of z'.
+        name: name of the method in `SOLVERS`.
+        order: order of z'.
         a: (s, s) float64, strictly lower triangular.
-        b: (s,) float64, the weights of z'.
-        c: (s,) float64, the stages' times.
-        b_hat: (s,) float64, the weights of the embedded method, or None where there is none.
-        embedded_order: its order.
+        b: (s,) float64, weights of z'.
+        c: (s,) float64, nodes: the times of the stages, in units of h.
+        b_hat: (s,) float64, weights of the embedded method; None without error estimate.
+        embedded_order: order of the embedded method.
 
     Raises:
-        ValueError: the coefficients are not those of a method of that order.
+        ValueError: the coefficients violate an order condition or have inconsistent shapes.
     """
 
     name: str
@@ -49,30 +49,30 @@ class Tableau:
     embedded_order: int = 0
 
     def __post_init__(self) -> None:
-        """Check row sums, explicitness, and all order conditions of both methods."""
+        """Check the shapes, the row sums, and all order conditions of both methods."""
         if not (self.a.shape == (self.stages, self.stages) and len(self.b) == self.stages):
-            raise ValueError(f"{self.name}: a, b and c are of different sizes")
+            raise ValueError(f"{self.name}: a, b and c have inconsistent sizes")
         if np.triu(self.a).any():
             raise ValueError(f"{self.name}: a is not strictly lower triangular")
         if abs(self.a.sum(axis=1) - self.c).max() > ORDER_CONDITION_TOLERANCE:
-            raise ValueError(f"{self.name}: c is not the row sums of a")
+            raise ValueError(f"{self.name}: c differs from the row sums of a")
         for weights, order in ((self.b, self.order), (self.b_hat, self.embedded_order)):
             if weights is not None and order_condition_error(self.a, weights, order) > ORDER_CONDITION_TOLERANCE:
-                raise ValueError(f"{self.name}: the conditions of order {order} are not met")
+                raise ValueError(f"{self.name}: the coefficients violate the conditions of order {order}")
 
     @property
     def stages(self) -> int:
-        """How often a step evaluates f."""
+        """Number of stages: function evaluations per step."""
         return len(self.c)
 
     @property
     def fsal(self) -> bool:
-        """Whether the last stage is f(t + h, z'), the first stage of the next step."""
+        """First same as last: whether the last stage is f(t + h, z'), the first stage of the next step."""
         return self.b_hat is not None and bool((self.a[-1] == self.b).all() and self.c[-1] == 1)
 
     @property
     def adaptive(self) -> bool:
-        """Whether it estimates its error."""
+        """Whether the method has an error estimate."""
         return self.b_hat is not None
 
     @property
@@ -82,24 +82,24 @@ class Tableau:
 
     @property
     def error_exponent(self) -> float:
-        """The power of the error that the step size follows: 1 / (the lower of the two orders + 1)."""
+        """Exponent 1/q of the step factor error^(-1/q), with q = min(order, embedded_order) + 1."""
         return 1 / (min(self.order, self.embedded_order) + 1)
 
     def without_error_estimate(self) -> Tableau:
-        """Return the same method without the stages that only the error estimate needs."""
+        """Return the method without the stages that only the error estimate uses."""
         needed = int(np.flatnonzero(self.b)[-1]) + 1
         return Tableau(self.name, self.order, self.a[:needed, :needed], self.b[:needed], self.c[:needed])
 
 
 def _parse_numbers(text: str) -> np.ndarray:
-    """Read numbers such as 1/3 and 0.161, each rounded once."""
+    """Parse numbers such as 1/3 and 0.161, exactly up to a single rounding."""
     return np.array([float(Fraction(number)) for number in text.split()])
 
 
 def _make_tableau(
     name: str, order: int, a: list[str], b: str, c: str, b_hat: str = "", embedded_order: int = 0
 ) -> Tableau:
-    """Make a tableau of rows of numbers; those left out at a row's end are zeros."""
+    """Create a tableau from strings of numbers; missing numbers at the end of a row are zeros."""
     lower = np.zeros((len(a) + 1, len(a) + 1))
     for i, row in enumerate(map(_parse_numbers, a), start=1):
         lower[i, : len(row)] = row
@@ -185,5 +185,5 @@ DOPRI8 = _make_tableau(
     embedded_order=7,
 )
 
-SOLVERS = {each.name: each for each in (EULER, MIDPOINT, HEUN2, RK4, BOSH3, DOPRI5, TSIT5, DOPRI8)}
-"""What `solver` takes."""
+SOLVERS = {tableau.name: tableau for tableau in (EULER, MIDPOINT, HEUN2, RK4, BOSH3, DOPRI5, TSIT5, DOPRI8)}
+"""All solvers by name: the values of `odeint`'s `solver`."""

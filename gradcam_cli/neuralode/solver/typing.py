@@ -1,8 +1,8 @@
-"""The type that the solver's modules share."""
+"""Type aliases of the solver."""
 
 from __future__ import annotations
 
 import tensorflow as tf
 
 Tensors = list[tf.Tensor]
-"""The tensors of a state, in its flattened structure's order."""
+"""The tensors of a state, flattened by `tf.nest.flatten`."""

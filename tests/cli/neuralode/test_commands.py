@@ -6,8 +6,8 @@ import sys
 
 import keras
 import pytest
+from ode_networks import TanhConv
 from PIL import Image
-from test_ode_gradients import Bent
 
 from gradcam_cli.cli.neuralode.gradcheck import PROBLEMS
 from gradcam_cli.neuralode.layers.ode_block import ODEBlock
@@ -79,7 +79,7 @@ print(model.layers[0].t, model(np.ones((3, 2), "float32")).shape)
 def test_flow_of_images(run, photo, tmp_path):
     """Of a classifier of images, the paths of those that are given."""
     keras.utils.set_random_seed(0)
-    model = keras.Sequential([keras.Input((6, 6, 3)), keras.layers.Conv2D(3, 3), ODEBlock(Bent(3), rtol=1e-2)])
+    model = keras.Sequential([keras.Input((6, 6, 3)), keras.layers.Conv2D(3, 3), ODEBlock(TanhConv(3), rtol=1e-2)])
     model.add(keras.layers.Flatten())
     model.add(keras.layers.Dense(2))
     model.save(tmp_path / "model.keras")

@@ -120,7 +120,7 @@ def test_inner_maps_are_those_of_a_replay(trained):
         z = tf.constant(result.A[i])
         with tf.GradientTape() as tape:
             tape.watch(z)
-            end = odeint(block.f, z, (t, 1.0), rtol=1e-5, atol=1e-5, batch_coupled=False, gradient="discrete").z[-1]
+            end = odeint(block.f, z, (t, 1.0), rtol=1e-5, atol=1e-5, per_sample_steps=True, gradient="discrete").z[-1]
             y_c = tf.gather(behind(end), result.classes[:, 0], batch_dims=1)
         dA = tape.gradient(y_c, z).numpy()
         for n in range(6):
@@ -157,8 +157,8 @@ def test_depths_that_are_not_there():
 
 
 def test_blocks_that_are_not_there():
-    with pytest.raises(ModelError, match="got none in stem"):
-        find_block(build_odenet((8, 8, 1), ("a", "b"), "stem"))
+    with pytest.raises(ModelError, match="stem_only has no ODEBlock"):
+        find_block(build_odenet((8, 8, 1), ("a", "b"), "stem-only"))
     image = keras.Input((4, 5, 3))
     two = keras.Model(image, ODEBlock(Linear(), name="second")(ODEBlock(Linear(), name="first")(image)))
     with pytest.raises(UsageError, match="expected one of first, second, got none"):
