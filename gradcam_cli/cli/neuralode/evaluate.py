@@ -12,10 +12,10 @@ from gradcam_cli.cli.click_extensions import GroupedCommand, option_group
 from gradcam_cli.cli.model_options import allow_unsafe_option
 from gradcam_cli.cli.neuralode.options import (
     canvas_option,
+    canvas_seed_option,
     data_config,
     data_option,
     require_suffix,
-    seed_option,
     setup,
     size_option,
     write_results,
@@ -42,7 +42,7 @@ Examples:
 @data_option
 @size_option
 @canvas_option
-@seed_option
+@canvas_seed_option
 @allow_unsafe_option
 @_output(
     "--confusion",

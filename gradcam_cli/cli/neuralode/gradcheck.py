@@ -18,7 +18,7 @@ ERRORS = ("rtol", "z0", "theta", "times")
 
 
 @click.command(cls=GroupedCommand, short_help="Compare gradients with finite differences.")
-@click.argument("problem", metavar="PROBLEM", type=click.Choice(PROBLEMS), default="network")
+@click.argument("problem", metavar="[PROBLEM]", type=click.Choice(PROBLEMS), default="network")
 @option(
     "--solver",
     type=click.Choice(list(SOLVERS)),

@@ -33,8 +33,21 @@ canvas_option = _data(
     metavar="N",
     help="Paste each image at a random position of a black canvas N times its width and height.",
 )
+canvas_seed_option = _data(
+    "--seed",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    metavar="N",
+    help="Random seed of the positions on the canvas.",
+)
 seed_option = _training(
-    "--seed", type=click.IntRange(0), default=0, show_default=True, metavar="N", help="Random seed."
+    "--seed",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    metavar="N",
+    help="Random seed of weights, batches and canvas.",
 )
 network_options = combine_options(
     _network(

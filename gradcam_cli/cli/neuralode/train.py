@@ -37,7 +37,7 @@ EPILOG = """\
 Examples:
   gradcam neuralode train --data digits -o digits.keras    built in, one minute
   gradcam neuralode train --data mnist -o mnist.keras --csv-log mnist.csv
-  gradcam neuralode train --data photos/ --input-size 64 -o net.keras --resume
+  gradcam neuralode train --data images/ --input-size 64 -o net.keras --resume
 """
 
 

@@ -6,8 +6,8 @@ import sys
 
 import keras
 import pytest
-from PIL import Image
 from ode_networks import TanhConv
+from PIL import Image
 
 from gradcam_cli.cli.neuralode.gradcheck import PROBLEMS
 from gradcam_cli.neuralode.layers.ode_block import ODEBlock

@@ -48,7 +48,7 @@ def test_states_are_projected_onto_w():
 
 
 def test_diverging_residual_path_ends_at_its_last_finite_state():
-    """z + 1e200 z^2 overflows after two layers; the figure clips the path."""
+    """With f = 1e200 z^2 the state overflows after two layers; the figure clips the path."""
     paths = residual_paths(lambda t, z: 1e200 * z * z, [tf.constant([1.0], tf.float64)], (0, 5), 5, W)
     np.testing.assert_allclose(paths[0].eval_z, [1.0], rtol=1e-12)
     assert np.isfinite(paths[0].z).all()
