@@ -5,10 +5,10 @@ from __future__ import annotations
 import keras
 import numpy as np
 import tensorflow as tf
-from gradcam_cli.neuralode.layers.odenet import build_odenet
 from ode_harness import MOMENTUM, RATE, THREADS, TOLERANCE, Arrays, Training, measure_training
 
 from gradcam_cli.neuralode import ODEBlock
+from gradcam_cli.neuralode.layers.odenet import build_odenet
 
 LABELS = [str(digit) for digit in range(10)]
 

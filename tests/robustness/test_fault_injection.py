@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from conftest import small_network
+from halves import halves
 from PIL import Image
 from test_report import document_in
-from halves import halves
 
 from gradcam_cli.images.load import LoadedImage, Unexplained
 from gradcam_cli.models.classifier import load_model

@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 
 from gradcam_cli.images.fit import Box
 from gradcam_cli.methods.maps import upsample
-from gradcam_cli.output.figures import CELL, overlay
+from gradcam_cli.output.figures import CELL_SIZE, overlay
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -52,7 +52,7 @@ def depth_figure(
     columns = min(len(cells), MAX_COLUMNS)
     rows = -(-len(cells) // columns)
     shape = image.shape[0] / image.shape[1]
-    width, height = CELL * min(1, 1 / shape) * 0.8, CELL * min(1, shape) * 0.8
+    width, height = CELL_SIZE * min(1, 1 / shape) * 0.8, CELL_SIZE * min(1, shape) * 0.8
     figure = Figure(figsize=(max(columns * width, 4.5), rows * (height + 0.3) + 2.3), dpi=dpi, layout="constrained")
     parts: Any = figure.subfigures(2, 1, height_ratios=[rows * (height + 0.3), 2.0])
     upper, lower = parts

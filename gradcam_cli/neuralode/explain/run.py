@@ -22,7 +22,7 @@ from gradcam_cli.output.figures import encode_animation, encode_figure
 from gradcam_cli.pipeline import stages
 from gradcam_cli.pipeline.config import ExplainConfig
 from gradcam_cli.pipeline.json_lines import map_summary, to_json
-from gradcam_cli.pipeline.results import Explanation, prediction_label
+from gradcam_cli.pipeline.results import Explanation
 from gradcam_cli.pipeline.run import PreparedRun, load
 from gradcam_cli.storage.files import write_output
 from gradcam_cli.storage.paths import basename
@@ -124,7 +124,7 @@ class DepthRun:
         if kind != "figure":
             return encode_animation(animation_frames(overlays, self.depths), kind)
         first = explanations[0]
-        title = f"{basename(first.source)}: {prediction_label(first)} · {first.method} along {_block_name(first)}"
+        title = f"{basename(first.source)}: {first.prediction.label} · {first.method} along {_block_name(first)}"
         return encode_figure(depth_figure(first.image, overlays, self.depths, norms, title))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import tensorflow as tf
 
@@ -72,40 +74,78 @@ def _try_step(
     Where the domain of f ends, accepted steps could approach the end forever. `OVERSHOOT` limits a step near the last
     non-finite time, and `MAX_NONFINITE_TRIES` limits the number of non-finite steps there.
     """
-    step_mode, tableau = options.step_mode, options.tableau
-    remaining, size = target - p.t, tf.minimum(p.next_step, OVERSHOOT * p.distance_to_nonfinite)
-    reaches_target = tf.abs(remaining) <= 1.01 * size
-    t1 = tf.where(reaches_target, target, p.t + tf.sign(remaining) * size)
-    t1 = tf.where(active, t1, p.t)
-    dt = t1 - p.t
+    tableau = options.tableau
+    proposal = _propose_step(p, target, active)
     first_slope = p.first_slope if tableau.fsal else None
-    rk_step = runge_kutta_step(system, tableau, step_mode, (p.t, t1), p.y, first_slope, estimate_quadrature_error)
+    rk_step = runge_kutta_step(
+        system, tableau, options.step_mode, (p.t, proposal.t1), p.y, first_slope, estimate_quadrature_error
+    )
     q1 = [q + dq for q, dq in zip(p.q, rk_step.dq, strict=True)] if rk_step.dq else p.q
     error = combined_error_norm(options, rk_step.error, p.y, rk_step.y, p.q, q1)
     finite, accepted = tf.math.is_finite(error) | ~active, active & (error <= 1)
-    p = _update_accepted(options, system, p, rk_step, q1, accepted, dt)
+    p = _update_accepted(options, system, p, rk_step, q1, accepted, proposal.dt)
 
-    length, crosses = tf.abs(dt), size >= p.distance_to_nonfinite
-    scaled = length * options.step_factor(error, tf.where(crosses, SHRINK_FACTOR, np.float64(options.min_factor)))
-    h = tf.where(accepted & reaches_target, tf.maximum(p.next_step, scaled), scaled)
-    h = tf.where(active, h, p.next_step)
+    h = tf.where(active, _next_step_size(options, p, proposal, error, accepted), p.next_step)
+    num_nonfinite, distance = _track_nonfinite(p, proposal, finite, accepted)
     underflow = active & ~accepted & options.is_underflow(h, p.t, target)
-    num_nonfinite = tf.where(finite, tf.where(crosses, 0, p.num_nonfinite), p.num_nonfinite + 1)
-    distance = p.distance_to_nonfinite - tf.where(accepted, length, ZERO)
     status = tf.where(underflow, int(Status.STEP_UNDERFLOW), p.status)
-    failed = (underflow & ~finite) | (num_nonfinite >= MAX_NONFINITE_TRIES)
-    status = tf.where(failed, int(Status.NOT_FINITE), status)
+    not_finite = (underflow & ~finite) | (num_nonfinite >= MAX_NONFINITE_TRIES)
+    status = tf.where(not_finite, int(Status.NOT_FINITE), status)
     p = p._replace(
-        t=tf.where(accepted, t1, p.t),
+        t=tf.where(accepted, proposal.t1, p.t),
         next_step=h,
-        last_step=tf.where(active, dt, p.last_step),
+        last_step=tf.where(active, proposal.dt, p.last_step),
         nfe=p.nfe + tableau.stages - (1 if tableau.fsal else 0),
         num_accepted_steps=p.num_accepted_steps + tf.cast(accepted, tf.int32),
         num_rejected_steps=p.num_rejected_steps + tf.cast(active & ~accepted, tf.int32),
         num_nonfinite=num_nonfinite,
-        distance_to_nonfinite=tf.where(finite, tf.where(crosses, UNBOUNDED, distance), length),
+        distance_to_nonfinite=distance,
     )
     return store_time(p, tf.reduce_any(accepted))._replace(status=_check_max_steps(options, p, target, status))
+
+
+class _Proposal(NamedTuple):
+    """A proposed step, in the shape of the step mode.
+
+    Attributes:
+        t1: float64, end of the step.
+        dt: float64, signed size of the step.
+        reaches_target: bool, whether t1 is the target.
+        crosses: bool, whether the step crosses the nearest non-finite time.
+    """
+
+    t1: tf.Tensor
+    dt: tf.Tensor
+    reaches_target: tf.Tensor
+    crosses: tf.Tensor
+
+
+def _propose_step(p: SolverState, target: tf.Tensor, active: tf.Tensor) -> _Proposal:
+    """Return the next step to try; of size 0 where not active."""
+    remaining, size = target - p.t, tf.minimum(p.next_step, OVERSHOOT * p.distance_to_nonfinite)
+    reaches_target = tf.abs(remaining) <= 1.01 * size
+    t1 = tf.where(reaches_target, target, p.t + tf.sign(remaining) * size)
+    t1 = tf.where(active, t1, p.t)
+    return _Proposal(t1, t1 - p.t, reaches_target, size >= p.distance_to_nonfinite)
+
+
+def _next_step_size(
+    options: SolverOptions, p: SolverState, proposal: _Proposal, error: tf.Tensor, accepted: tf.Tensor
+) -> tf.Tensor:
+    """Return the size of the next step. A step shortened to reach the target does not reduce it."""
+    nonfinite_factor = tf.where(proposal.crosses, SHRINK_FACTOR, np.float64(options.min_factor))
+    h = tf.abs(proposal.dt) * options.step_factor(error, nonfinite_factor)
+    return tf.where(accepted & proposal.reaches_target, tf.maximum(p.next_step, h), h)
+
+
+def _track_nonfinite(
+    p: SolverState, proposal: _Proposal, finite: tf.Tensor, accepted: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Return `num_nonfinite` and `distance_to_nonfinite` after a step; a finite step that crosses resets both."""
+    length = tf.abs(proposal.dt)
+    num_nonfinite = tf.where(finite, tf.where(proposal.crosses, 0, p.num_nonfinite), p.num_nonfinite + 1)
+    distance = p.distance_to_nonfinite - tf.where(accepted, length, ZERO)
+    return num_nonfinite, tf.where(finite, tf.where(proposal.crosses, UNBOUNDED, distance), length)
 
 
 def _update_accepted(
