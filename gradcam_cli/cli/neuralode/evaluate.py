@@ -18,7 +18,6 @@ from gradcam_cli.cli.neuralode.options import (
     require_suffix,
     setup,
     size_option,
-    write_results,
 )
 from gradcam_cli.cli.options import general_options
 from gradcam_cli.cli.tables import format_number, write_table
@@ -93,7 +92,7 @@ def evaluate(ctx: click.Context, /, **options: Any) -> None:
             "confusion": confusion.tolist(),
             "solvers": [result._asdict() for result in solvers],
         }
-        write_results([{**record, **details}], stdout, as_json=True)
+        write_table([{**record, **details}], stdout, as_json=True)
     else:
         _write_tables(record, classes, solvers, stdout)
     for result in solvers:
