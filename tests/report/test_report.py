@@ -285,7 +285,7 @@ def test_explain_leaves_a_report(explain):
     assert document["partial"] is None
     assert document["line"].startswith("gradcam ../in ")
     a, b, c = document["entries"]
-    assert (b["name"], c["error"]) == ("../in/b <b>&.png", "not an image: its format is not recognised")
+    assert (b["name"], c["error"]) == ("../in/b <b>&.png", "not an image: unknown format")
     assert a["size"] == [60, 40]
     assert {(m["class"], m["method"]) for m in a["maps"]} == {
         (str(k), m) for k in _classes(a) for m in ("gradcam", "layercam")
