@@ -17,7 +17,7 @@ from click.testing import CliRunner
 from keras import layers as L  # noqa: N812
 from PIL import Image
 
-from gradcam_cli.commands import gradcam
+from gradcam_cli.cli import gradcam
 
 DATA = os.environ.get("GRADCAM_TEST_DATA")
 CACHE = Path(__file__).parent.parent / ".cache"
@@ -25,8 +25,8 @@ SAMPLES = Path(__file__).parent.parent / "sample_images"
 TRAINING = "gradcam neuralode train --data digits"
 
 LONG = (
-    *("test_vgg19", "test_vgg19_evaluation", "test_neuralode_train_command", "test_docs", "test_readme", "test_ray"),
-    *("test_hostile_readers", "test_hostile_runs", "test_neuralode_gradients", "test_report_browser", "test_command"),
+    *("test_vgg19", "test_vgg19_evaluation", "test_train", "test_docs", "test_readme", "test_ray"),
+    *("test_fuzz_parsers", "test_fault_injection", "test_ode_gradients", "test_browser", "test_explain"),
 )
 """Files whose tests take long; they come first, so that two processes end together."""
 

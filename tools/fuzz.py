@@ -22,12 +22,12 @@ with atheris.instrument_imports(include=["gradcam_cli", "PIL"]):
     from PIL import Image
 
     Image.init()  # all formats, so that their branches are seen
-    from gradcam_cli.annotations import read_annotations
     from gradcam_cli.errors import GradcamError
-    from gradcam_cli.images import decode
-    from gradcam_cli.labels import read_labels
-    from gradcam_cli.regions import region
-    from gradcam_cli.report.lines import latest, read_lines
+    from gradcam_cli.evaluation.annotations import read_annotations
+    from gradcam_cli.evaluation.annotations.masks import annotation_mask
+    from gradcam_cli.images.decode import decode
+    from gradcam_cli.models.labels import read_labels
+    from gradcam_cli.report.run_records import merge_runs, read_records
 
 COCO = {
     "images": [{"id": 1, "file_name": "a.png"}],
@@ -55,7 +55,7 @@ def _photos() -> list[bytes]:
 
 def _annotations(path: Path) -> None:
     for one in read_annotations(path):
-        region(one, (4, 3))
+        annotation_mask(one, (4, 3))
 
 
 def _photo(path: Path) -> None:
@@ -68,7 +68,7 @@ READERS: dict[str, tuple[str, Sequence[bytes], Callable[[Path], object]]] = {
     "voc": (".xml", [VOC], _annotations),
     "csv": (".csv", [CSV], _annotations),
     "labels": (".json", LABELS, read_labels),
-    "lines": (".jsonl", [LINES], lambda path: latest(read_lines(path))),
+    "lines": (".jsonl", [LINES], lambda path: merge_runs(read_records(path))),
     "photos": (".bin", _photos(), _photo),
 }
 """The suffix of a reader's files, valid ones to begin with, and what is done with each."""

@@ -37,9 +37,9 @@ from keras import layers
 from PIL import Image
 from scipy import ndimage
 
-from gradcam_cli.labels import CIFAR10
-from gradcam_cli.mini import BLOCKS, POOLED, SIDE, build_mini, features
-from gradcam_cli.precision import has_bfloat16
+from gradcam_cli.models.labels import CIFAR10
+from gradcam_cli.models.mini import BLOCKS, POOLED, SIDE, build_mini, features
+from gradcam_cli.network.precision import has_bfloat16
 
 CLASSES = CIFAR10.names
 EARLY_SIDE, EARLY_SHARE = 24, 0.55  # the first epochs see smaller images, at half the cost

@@ -1,1 +1,77 @@
-"""Neural ordinary differential equations: solvers, the adjoint method, and a Keras layer of them."""
+"""Neural ordinary differential equations: solvers, adjoint gradients, and Keras layers.
+
+    import tensorflow as tf
+    from gradcam_cli.neuralode import odeint
+    z0 = tf.constant([1.0, 2.0])
+    solution = odeint(lambda t, z: -z, z0, t=(0.0, 0.5, 1.0))
+    print(solution.z[-1])  # z0 / e = [0.3679 0.7358]
+
+A name is imported at its first use; `import gradcam_cli.neuralode` does not import TensorFlow.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gradcam_cli.neuralode.layers.ode_block import ODEBlock, find_block, ode_blocks
+    from gradcam_cli.neuralode.layers.ode_func import ConcatConv2D, GroupNorm, ODEFunc
+    from gradcam_cli.neuralode.layers.odenet import ARCHITECTURES, build_odenet
+    from gradcam_cli.neuralode.solver.gradcheck import GradcheckRow, gradcheck
+    from gradcam_cli.neuralode.solver.odeint import GRADIENTS, odeint
+    from gradcam_cli.neuralode.solver.solution import Solution
+    from gradcam_cli.neuralode.solver.status import (
+        NotFiniteError,
+        SolverError,
+        Status,
+        StepUnderflowError,
+        TooManyStepsError,
+    )
+    from gradcam_cli.neuralode.solver.tableaus import SOLVERS, Tableau
+
+__all__ = [
+    "ARCHITECTURES",
+    "GRADIENTS",
+    "SOLVERS",
+    "ConcatConv2D",
+    "GradcheckRow",
+    "GroupNorm",
+    "NotFiniteError",
+    "ODEBlock",
+    "ODEFunc",
+    "Solution",
+    "SolverError",
+    "Status",
+    "StepUnderflowError",
+    "Tableau",
+    "TooManyStepsError",
+    "build_odenet",
+    "find_block",
+    "gradcheck",
+    "ode_blocks",
+    "odeint",
+]
+
+_MODULES = {
+    "layers.ode_block": ("ODEBlock", "find_block", "ode_blocks"),
+    "layers.ode_func": ("ConcatConv2D", "GroupNorm", "ODEFunc"),
+    "layers.odenet": ("ARCHITECTURES", "build_odenet"),
+    "solver.gradcheck": ("GradcheckRow", "gradcheck"),
+    "solver.odeint": ("GRADIENTS", "odeint"),
+    "solver.solution": ("Solution",),
+    "solver.status": ("NotFiniteError", "SolverError", "Status", "StepUnderflowError", "TooManyStepsError"),
+    "solver.tableaus": ("SOLVERS", "Tableau"),
+}
+"""The module of each public name."""
+
+
+def __getattr__(name: str) -> Any:
+    for module, names in _MODULES.items():
+        if name in names:
+            return getattr(import_module(f"{__name__}.{module}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 _FOLDER = Path(__file__).parent
-_SCRIPTS = ("state.js", "gallery.js", "detail.js", "stage.js", "facts.js", "curve.js", "script.js")
+_SCRIPTS = ("state.js", "gallery.js", "detail.js", "viewer.js", "details.js", "sparkline.js", "main.js")
 """In the order of the page; the last one starts."""
-_FAILURES = 50
+_MAX_LISTED_FAILURES = 50
 """How many failed inputs the summary names; the gallery's filter shows all."""
 
 
@@ -36,7 +36,7 @@ def render(document: dict[str, Any]) -> str:
     environment = Environment(
         autoescape=True,
         undefined=StrictUndefined,
-        loader=FileSystemLoader(_FOLDER),
+        loader=FileSystemLoader(_FOLDER / "templates"),
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -46,10 +46,10 @@ def render(document: dict[str, Any]) -> str:
     page = environment.get_template("index.html.j2").render(
         document=document,
         failures=_failures(document["entries"]),
-        failures_shown=_FAILURES,
+        failures_shown=_MAX_LISTED_FAILURES,
         duration=_duration(document["seconds"]),
         version=version("gradcam-cli"),
-        policy=_policy(style, script),
+        policy=_content_security_policy(style, script),
         style=Markup(style),  # noqa: S704  # files of this package
         script=Markup(script),  # noqa: S704
     )
@@ -57,10 +57,10 @@ def render(document: dict[str, Any]) -> str:
 
 
 def _read(name: str) -> str:
-    return (_FOLDER / name).read_text(encoding="utf-8")
+    return (_FOLDER / "assets" / name).read_text(encoding="utf-8")
 
 
-def _policy(style: str, script: str) -> str:
+def _content_security_policy(style: str, script: str) -> str:
     """Return the Content-Security-Policy: this style, this script, pictures beside the page, and nothing else."""
     return "; ".join(
         [

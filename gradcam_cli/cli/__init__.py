@@ -1,0 +1,91 @@
+"""The command line: the only package that imports click; it turns options into values and calls the library."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+import click
+
+from gradcam_cli.cli.click_extensions import CONTEXT_SETTINGS
+from gradcam_cli.cli.compare import compare
+from gradcam_cli.cli.evaluate import evaluate
+from gradcam_cli.cli.explain import explain
+from gradcam_cli.cli.layers import layers
+from gradcam_cli.cli.models import models
+from gradcam_cli.cli.neuralode import neuralode
+from gradcam_cli.cli.report import report as report_command
+from gradcam_cli.console import print_error
+from gradcam_cli.errors import GradcamError
+
+HELP_ONLY = ((), ("-h",), ("--help",))
+
+
+class DefaultCommandGroup(click.Group):
+    """A group with a default command: `gradcam cat.jpg` runs `gradcam explain cat.jpg`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Insert `explain`, unless the first argument is a command."""
+        if tuple(args) not in HELP_ONLY and args[0] not in self.commands:
+            args = ["explain", *args]
+        return super().parse_args(ctx, args)
+
+    def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the help of `explain`, followed by the list of commands."""
+        with click.Context(explain, info_name="gradcam", **explain.context_settings) as inner:
+            explain.format_help(inner, formatter)
+        self.format_commands(ctx, formatter)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[Any]:
+        """Complete commands, and the options of `explain`."""
+        with click.Context(explain, info_name="explain", **explain.context_settings) as inner:
+            return super().shell_complete(ctx, incomplete) + explain.shell_complete(inner, incomplete)
+
+    def main(self, args: Sequence[str] | None = None, *rest: Any, **extra: Any) -> NoReturn:  # type: ignore[override]
+        """Run a command, print its error if it fails, and exit with the documented status."""
+        words = list(sys.argv[1:] if args is None else args)
+        try:
+            status = super().main(words, *rest, **{"prog_name": "gradcam", **extra, "standalone_mode": False})
+        except Exception as error:
+            if "--debug" in words:
+                raise
+            status = report_error(error)
+        except KeyboardInterrupt:
+            print_error("interrupted")
+            status = 130
+        sys.exit(status if isinstance(status, int) else 0)
+
+
+def report_error(error: Exception) -> int:
+    """Print an error and return its exit status."""
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        error.show()
+        return error.exit_code
+    if isinstance(error, click.ClickException):
+        context = getattr(error, "ctx", None)
+        print_error(error.format_message(), f"{context.command_path} --help lists the options" if context else None)
+        return error.exit_code
+    if isinstance(error, click.Abort):
+        print_error("interrupted")
+        return 130
+    if isinstance(error, GradcamError):
+        print_error(error.message, error.hint)
+        return error.exit_status
+    if isinstance(error, BrokenPipeError):  # the reader closed the pipe
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    print_error(f"unexpected {type(error).__name__}: {error}", "rerun with --debug for the traceback, and report it")
+    return 3
+
+
+@click.command(cls=DefaultCommandGroup, context_settings=CONTEXT_SETTINGS)
+def gradcam() -> None:
+    """Show which parts of an image contribute to the class score of a Keras image classifier."""
+
+
+for command in (explain, evaluate, compare, report_command, layers, models, neuralode):
+    gradcam.add_command(command)

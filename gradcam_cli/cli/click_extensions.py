@@ -1,0 +1,148 @@
+"""What click does not bring: options under headings in the help, and types of values."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Collection
+from pathlib import Path
+from typing import Any
+
+import click
+from click.shell_completion import CompletionItem
+
+from gradcam_cli.errors import UsageError
+from gradcam_cli.models.catalog import catalog
+from gradcam_cli.models.preprocessing import preprocess_choices
+from gradcam_cli.storage.paths import as_path, is_url
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+LAST_HEADING = "Messages"
+CONTEXT_SETTINGS = {"help_option_names": ["-h", "--help"]}
+"""Settings of every command and group."""
+
+
+class GroupedOption(click.Option):
+    """An option that is listed under a heading in the help; what its text says of ranges is enough."""
+
+    def __init__(self, *args: Any, heading: str = "Options", **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.heading = heading
+
+    def get_help_extra(self, ctx: click.Context) -> click.types.OptionHelpExtra:
+        """Leave the range out."""
+        extra = super().get_help_extra(ctx)
+        extra.pop("range", None)
+        return extra
+
+
+class GroupedCommand(click.Command):
+    """A command whose help lists its options under headings, and keeps its epilog as it is written."""
+
+    def __init__(self, name: str | None = None, **attributes: Any) -> None:
+        super().__init__(name, **{"context_settings": CONTEXT_SETTINGS, **attributes})
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the options under their headings, in order of appearance."""
+        headings: dict[str, list[tuple[str, str]]] = {}
+        for parameter in self.get_params(ctx):
+            if isinstance(parameter, click.Option) and (row := parameter.get_help_record(ctx)):
+                headings.setdefault(getattr(parameter, "heading", LAST_HEADING), []).append(row)
+        headings[LAST_HEADING] = headings.pop(LAST_HEADING)
+        for heading, rows in headings.items():
+            with formatter.section(heading):
+                formatter.write_dl(rows)
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the epilog line by line."""
+        if self.epilog:
+            formatter.write("\n" + self.epilog.strip("\n") + "\n")
+
+
+def option_group(heading: str) -> Callable[..., Decorator]:
+    """Return `click.option` for options of one heading."""
+
+    def option(*declarations: str, **attributes: Any) -> Decorator:
+        return click.option(*declarations, cls=GroupedOption, heading=heading, **attributes)
+
+    return option
+
+
+class PathOrUrl(click.Path):
+    """A path, or a URL, which is not looked at before it is used."""
+
+    def __init__(self, *, exists: bool = False, file_okay: bool = True, dir_okay: bool = True) -> None:
+        super().__init__(exists=exists, file_okay=file_okay, dir_okay=dir_okay, path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return a path."""
+        return as_path(str(value)) if is_url(value) else super().convert(value, param, ctx)
+
+
+class ModelNameOrFile(click.ParamType):
+    """The name of an application or the path of a model file."""
+
+    name = "name|file"
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Complete names; where none fits, files."""
+        found = [CompletionItem(name) for name in catalog() if name.startswith(incomplete)]
+        return found or [CompletionItem(incomplete, type="file")]
+
+
+class PreprocessName(click.ParamType):
+    """The name of a preprocessing."""
+
+    name = "name"
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Complete names."""
+        return [CompletionItem(name) for name in preprocess_choices() if name.startswith(incomplete)]
+
+
+class ImageSize(click.ParamType):
+    """A size in pixels: `224`, or `HEIGHTxWIDTH`."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
+        """Return (h, w)."""
+        sizes = re.fullmatch(r"([1-9]\d*)(?:x([1-9]\d*))?", str(value))
+        if not sizes:
+            raise UsageError(f"--input-size {value}: expected a size such as 224 or 480x640")
+        return int(sizes[1]), int(sizes[2] or sizes[1])
+
+
+class Threshold(click.ParamType):
+    """A limit: `pointing=0.9`."""
+
+    name = "metric=value"
+
+    def __init__(self, metrics: Collection[str]) -> None:
+        self.metrics = metrics
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, float]:
+        """Return the metric and its limit."""
+        metric, _, limit = str(value).partition("=")
+        try:
+            number = float(limit)
+        except ValueError:
+            number = math.nan
+        if metric not in self.metrics or not number >= 0:
+            option = param.opts[0] if param else "limit"
+            example = f"{next(iter(self.metrics))}=0.1"
+            raise UsageError(f"{option} {value}: expected one of {', '.join(self.metrics)}, and a limit: {example}")
+        return metric, number
+
+
+def combine_options(*options: Decorator) -> Decorator:
+    """Make one decorator of several options, listed in their order."""
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return decorate

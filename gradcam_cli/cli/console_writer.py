@@ -1,0 +1,68 @@
+"""Printing the results of `gradcam INPUT...` in the order of the inputs, and the exit status of the run."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, TextIO
+
+from gradcam_cli.console import clear_progress_line, log, print_error
+from gradcam_cli.engines.job import JobResult
+from gradcam_cli.output.figures import Cell
+
+if TYPE_CHECKING:
+    from gradcam_cli.report.writer import ReportWriter
+
+
+class ConsoleWriter:
+    """Print the lines of each result, count results by status, and pass them to the report.
+
+    Args:
+        stdout: where lines go.
+        report_writer: of the report, or None.
+
+    Attributes:
+        grid_rows: the rows of the grid figure that all inputs share.
+    """
+
+    def __init__(self, stdout: TextIO, report_writer: ReportWriter | None = None) -> None:
+        self.stdout, self.report_writer = stdout, report_writer
+        self.counts: Counter[str] = Counter()
+        self.grid_rows: list[Sequence[Cell]] = []
+
+    def write(self, result: JobResult) -> None:
+        """Print the result of one input, and count it."""
+        self.counts[result.status] += 1
+        if self.report_writer:
+            self.report_writer.write(*result.report_records)
+        if result.data:
+            self.stdout.buffer.write(result.data)
+        if result.grid_row:
+            self.grid_rows.append(result.grid_row)
+        for line in result.lines:
+            self._write_line(line)
+        self.stdout.flush()
+        if result.error:
+            print_error(*result.error)
+        for level, message in result.log_messages:
+            log.log(level, "%s", message)
+
+    def _write_line(self, text: str) -> None:
+        if self.stdout.isatty():
+            clear_progress_line()
+        self.stdout.write(text.encode("utf-8", "backslashreplace").decode("utf-8") + "\n")
+
+    def _count_summary(self) -> str:
+        return ", ".join(f"{count} {status}" for status, count in self.counts.items()) or "no input"
+
+    def log_interrupted(self) -> None:
+        """Log how many inputs an interrupted run has processed."""
+        log.warning("interrupted after %s; rerun with --skip-existing to resume", self._count_summary())
+
+    def exit_status(self) -> int:
+        """Return 0 if no input failed, 1 if some failed, 3 if all failed."""
+        if self.counts.total() > 1:
+            log.info(self._count_summary())
+        if not self.counts["failed"]:
+            return 0
+        return 1 if self.counts["ok"] + self.counts["skipped"] else 3

@@ -1,0 +1,256 @@
+"""`gradcam INPUT...`: compute and write maps."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import click
+
+from gradcam_cli.cli.click_extensions import GroupedCommand, option_group
+from gradcam_cli.cli.engine_options import engine_options, run_engine
+from gradcam_cli.cli.model_options import explain_config, model_config, model_options, render_options
+from gradcam_cli.cli.options import (
+    general_options,
+    input_options,
+    layer_and_method_options,
+    setting_options,
+    setup_logging,
+    threads_option,
+)
+from gradcam_cli.cli.report_options import open_report, report_option, require_report_directory
+from gradcam_cli.cli.signals import raise_if_interrupted
+from gradcam_cli.console import escape_control_chars, progress
+from gradcam_cli.errors import UsageError
+from gradcam_cli.images.discover import expand_inputs, find_sources, no_images_error
+from gradcam_cli.images.source import Source
+from gradcam_cli.methods.registry import map_keys, require_counterfactual
+from gradcam_cli.models.catalog import find_spec, is_model_path
+from gradcam_cli.models.class_selection import expand_top_n, resolve_classes
+from gradcam_cli.models.labels import spec_labels
+from gradcam_cli.models.preprocessing import resolve_preprocess
+from gradcam_cli.output.destination import (
+    ARTIFACT_SUFFIXES,
+    DEFAULT_OUTPUT_DIR,
+    FORMATS,
+    IMAGE_SUFFIXES,
+    Destination,
+    parse_destination,
+)
+from gradcam_cli.output.naming import OutputFile, paths_by_map, plan_outputs
+
+_explanation, _output = option_group("Explanation"), option_group("Output")
+MAX_COUNTED_INPUTS = 10_000
+"""Inputs that are listed before the run starts; the total of longer runs is unknown until they end."""
+
+EPILOG = """\
+Examples:
+  gradcam cat.jpg --layer block5_conv4            writes cat_gradcam.png
+  gradcam cat.jpg --model mini                    built-in model, no download
+  gradcam cat.jpg --class tabby --class top3      one file per class
+  gradcam photos -o maps --skip-existing          resume an interrupted run
+  gradcam photos --save overlay --precision auto  several times faster
+  gradcam photos --save grid -o grid.png          one figure, one row per image
+  gradcam photos --report                         HTML report
+  gradcam s3://in -o s3://out --engine ray        object storage, Ray cluster
+  gradcam cat.jpg --save npz --json               arrays and a JSON line
+  cat cat.jpg | gradcam - -o - > map.png          in a shell pipeline
+
+Exit status:
+  0    all inputs succeeded
+  1    some inputs failed, the others are written
+  2    wrong usage
+  3    nothing could be done: no model, no weights, no readable input
+  130  interrupted; 143 terminated
+"""
+
+
+@click.command(cls=GroupedCommand, epilog=EPILOG, short_help="Compute maps; `gradcam INPUT...` runs this command.")
+@click.argument("inputs", metavar="INPUT...", nargs=-1, type=click.Path())
+@input_options
+@layer_and_method_options
+@_explanation(
+    "-c",
+    "--class",
+    "classes",
+    multiple=True,
+    default=["top"],
+    metavar="CLASS",
+    help="Class to explain: index, name, top or topN, repeatable. [default: top]",
+)
+@setting_options()
+@_explanation(
+    "--top",
+    "top_k",
+    type=click.IntRange(1),
+    metavar="N",
+    help="List the N largest predictions. [default: 5 in JSON, none in text]",
+)
+@model_options
+@_output(
+    "-o",
+    "--output",
+    metavar="DIR|FILE|-",
+    help="Output directory, file for a single input, or - for standard output. [default: the current directory; "
+    "gradcam_out/ for directories]",
+)
+@_output(
+    "--save",
+    "kinds",
+    multiple=True,
+    type=click.Choice(list(ARTIFACT_SUFFIXES)),
+    help="Kind of output file, repeatable. [default: figure]",
+)
+@_output(
+    "--opacity",
+    "--alpha",
+    "opacity",
+    metavar="X",
+    type=click.FloatRange(0, 1),
+    default=0.5,
+    show_default=True,
+    help="Opacity of the map over the image.",
+)
+@_output("--cmap", default="jet", show_default=True, metavar="NAME", help="Name of a matplotlib colormap.")
+@_output(
+    "--dpi",
+    metavar="N",
+    type=click.IntRange(20, 2400),
+    default=150,
+    show_default=True,
+    help="Resolution of figures in dots per inch.",
+)
+@_output(
+    "--image-format", type=click.Choice(list(FORMATS)), help="Format of figures. [default: png, or the suffix of -o]"
+)
+@report_option
+@_output("--skip-existing", is_flag=True, help="Skip inputs whose output files all exist.")
+@_output("--dry-run", is_flag=True, help="List the files that would be written, and exit.")
+@threads_option
+@engine_options
+@general_options
+@click.pass_context
+def explain(ctx: click.Context, /, **options: Any) -> int:
+    """Show which parts of an image contribute to the class score of a Keras image classifier.
+
+    INPUT is an image file, a directory (searched recursively), or - for an image on standard
+    input. Inputs and outputs may be URLs (s3://, gs://, az://; https:// for inputs).
+    Grad-CAM (Selvaraju et al. 2017) runs with a pretrained VGG19, with any classifier of
+    keras.applications, or with your own Keras model.
+    """
+    setup_logging(ctx, quiet=options["quiet"], verbose=options["verbose"], debug=options["debug"])
+    if options["report"]:
+        options["output"] = options["output"] or str(DEFAULT_OUTPUT_DIR)
+    destination = parse_destination(options["output"], options["kinds"], options["image_format"])
+    require_report_directory(options, into_directory=destination.directory is not None)
+    if destination.stdout and options["as_json"]:
+        raise UsageError("-o - and --json exclude each other: both write to standard output")
+    inputs, planned = plan_tasks(options, destination)
+    first = list(itertools.islice(planned, MAX_COUNTED_INPUTS))
+    if not first:
+        raise no_images_error(inputs)
+    count = len(first) if len(first) < MAX_COUNTED_INPUTS else None
+    planned = itertools.chain(first, planned)
+    if options["dry_run"]:
+        return dry_run(planned, as_json=options["as_json"])
+    validate_without_tensorflow(options, destination)
+    return run(ctx, options, destination, planned, count)
+
+
+def run(
+    ctx: click.Context,
+    options: dict[str, Any],
+    destination: Destination,
+    planned: Iterable[tuple[Source, list[OutputFile]]],
+    count: int | None,
+) -> int:
+    """Explain all planned inputs and return the exit status."""
+    from gradcam_cli.cli.console_writer import ConsoleWriter
+    from gradcam_cli.engines.explain_job import ExplainJob, iter_tasks
+    from gradcam_cli.report.run_records import MAX_REPORT_INPUTS
+
+    with open_report(ctx, options, destination.directory or DEFAULT_OUTPUT_DIR, count) as report_writer:
+        job = ExplainJob(
+            model_config(options),
+            explain_config(options),
+            destination,
+            render_options(options),
+            options["max_pixels"],
+            as_json=options["as_json"],
+            list_predictions=options["top_k"] is not None,
+            skip_existing=options["skip_existing"],
+            single_grid=destination.single_grid and count != 1,
+            draw_for_report=report_writer.images.report_fields if report_writer else None,
+        )
+        tasks = iter_tasks(planned, report_writer.completed_inputs() if report_writer else None, MAX_REPORT_INPUTS)
+        writer = ConsoleWriter(sys.stdout, report_writer)
+        with (
+            progress("explaining", count) as advance,
+            contextlib.closing(run_engine(ctx, options, tasks, job)) as results,
+        ):
+            try:
+                for result in results:
+                    writer.write(result)
+                    advance(1)
+                    raise_if_interrupted()
+            except (KeyboardInterrupt, SystemExit):
+                writer.log_interrupted()
+                raise
+    if writer.grid_rows and destination.file:
+        from gradcam_cli.pipeline.results import write_grid
+
+        write_grid(destination.file, writer.grid_rows, options["dpi"])
+    return writer.exit_status()
+
+
+def plan_tasks(
+    options: dict[str, Any], destination: Destination
+) -> tuple[Sequence[str], Iterator[tuple[Source, list[OutputFile]]]]:
+    """Return the inputs, and an iterator over the images among them, each with a file for every map.
+
+    Raises:
+        UsageError: there is no input, or two outputs would have the same name.
+    """
+    inputs = expand_inputs(options["inputs"], options["files_from"], nul=options["null"])
+    layers, methods = list(dict.fromkeys(options["layers"])), list(dict.fromkeys(options["methods"]))
+    maps = map_keys(layers, methods, expand_top_n(options["classes"]))
+    sources = find_sources(inputs, skip=destination.directory or DEFAULT_OUTPUT_DIR)
+    return inputs, plan_outputs(sources, destination, maps, inputs)
+
+
+def dry_run(planned: Iterable[tuple[Source, list[OutputFile]]], *, as_json: bool) -> int:
+    """Print the files that each input would write."""
+    from gradcam_cli.images.load import Skipped
+    from gradcam_cli.pipeline.json_lines import json_line, to_json
+
+    for source, outputs in planned:
+        if as_json:
+            for paths in paths_by_map(outputs):
+                click.echo(json_line({**to_json(Skipped(source.name), paths), "status": "dry_run"}))
+        else:
+            listed = ", ".join(str(output.path) for output in outputs)
+            click.echo(escape_control_chars(f"{source.name} -> {listed}"))
+    return 0
+
+
+def validate_without_tensorflow(options: dict[str, Any], destination: Destination) -> None:
+    """Raise the usage errors that can be found before TensorFlow is imported.
+
+    Raises:
+        UsageError: an option has a value that cannot be used.
+    """
+    if any(ARTIFACT_SUFFIXES[kind] is IMAGE_SUFFIXES for kind in destination.artifact_kinds):
+        from gradcam_cli.output.figures import color_table
+
+        color_table(options["cmap"])
+    if options["counterfactual"]:
+        require_counterfactual(options["methods"])
+    if options["preprocess"]:
+        resolve_preprocess(options["preprocess"])
+    spec = find_spec(options["model"])
+    if spec and not options["labels"] and not is_model_path(options["model"]):
+        labels = spec_labels(spec)
+        resolve_classes(options["classes"], labels, len(labels.names))

@@ -1,0 +1,50 @@
+"""`gradcam layers MODEL`: list the layers that `--layer` accepts."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from gradcam_cli.cli.click_extensions import GroupedCommand, ModelNameOrFile
+from gradcam_cli.cli.model_options import allow_unsafe_option, input_size_option
+from gradcam_cli.cli.options import general_options, quiet_tensorflow, setup_logging
+from gradcam_cli.cli.tables import write_table
+from gradcam_cli.console import log
+
+
+@click.command(cls=GroupedCommand, short_help="List the layers of a model that --layer accepts.")
+@click.argument("model", type=ModelNameOrFile())
+@input_size_option
+@allow_unsafe_option
+@general_options
+@click.pass_context
+def layers(ctx: click.Context, /, model: str, **options: Any) -> None:
+    """List the layers of MODEL that can be explained: those with spatial output.
+
+    MODEL is mini, the name of a Keras application, or a .keras or .h5 file; no weights are
+    downloaded. Layers are listed in call order, with the path that --layer takes, the output
+    shape (u, v, k) and the number of parameters. The layer that --layer auto selects is marked.
+    """
+    setup_logging(ctx, quiet=options["quiet"], verbose=options["verbose"], debug=options["debug"])
+    stdout = sys.stdout
+    log.info("loading %s", model)
+    quiet_tensorflow(ctx, verbose=options["verbose"] or options["debug"])
+    from gradcam_cli.models.classifier import load_model
+    from gradcam_cli.network.layers import default_layer, spatial_layers
+
+    classifier = load_model(
+        model,
+        weights="none",
+        preprocess="none",
+        input_size=options["input_size"],
+        allow_unsafe=options["allow_unsafe"],
+        offline=True,
+    )
+    candidates = spatial_layers(classifier.model, classifier.input_shape)
+    default = default_layer(candidates)
+    rows = [{"path": layer.path, **layer._asdict(), "default": layer.path == default} for layer in candidates]
+    if not options["as_json"]:
+        rows = [{**row, "default": "<- auto" if row["default"] else ""} for row in rows]
+    write_table(rows, stdout, as_json=options["as_json"])

@@ -1,0 +1,92 @@
+"""Options that select a model, and the configurations built from options."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from gradcam_cli.cli.click_extensions import ImageSize, ModelNameOrFile, PreprocessName, combine_options, option_group
+from gradcam_cli.pipeline.config import ExplainConfig, ModelConfig, RenderOptions
+
+if TYPE_CHECKING:
+    from gradcam_cli.models.classifier import Classifier
+
+_model = option_group("Model")
+allow_unsafe_option = _model(
+    "--allow-unsafe-model",
+    "allow_unsafe",
+    is_flag=True,
+    help="Run code that is stored in the model file (Lambda layers).",
+)
+input_size_option = _model(
+    "--input-size", type=ImageSize(), help="Input size of a model with a variable input size: 224, or HEIGHTxWIDTH."
+)
+labels_option = _model(
+    "--labels",
+    metavar="FILE",
+    type=click.Path(),
+    help="Class names: one per line, a JSON list, or a Keras class index.",
+)
+preprocess_option = _model(
+    "--preprocess",
+    metavar="NAME",
+    type=PreprocessName(),
+    help="Preprocessing: none, 0..1, -1..1, or the name of a Keras application; detected by default.",
+)
+loading_options = combine_options(
+    _model(
+        "--weights",
+        metavar="imagenet|FILE",
+        default="imagenet",
+        show_default=True,
+        help="Weight file; imagenet: from $GRADCAM_WEIGHTS or Keras's cache, downloaded if neither has it.",
+    ),
+    labels_option,
+    preprocess_option,
+    input_size_option,
+    allow_unsafe_option,
+    _model("--offline", is_flag=True, help="Never use the network."),
+)
+model_options = combine_options(
+    _model(
+        "-m",
+        "--model",
+        type=ModelNameOrFile(),
+        default="vgg19",
+        show_default=True,
+        help="mini (built in), the name of a Keras application, or a .keras or .h5 file.",
+    ),
+    loading_options,
+)
+
+
+def model_config(options: dict[str, Any]) -> ModelConfig:
+    """Return the model that the options select."""
+    return ModelConfig(**_fields_in(ModelConfig, options))
+
+
+def load_classifier(options: dict[str, Any]) -> Classifier:
+    """Load the model that the options select; imports TensorFlow."""
+    from gradcam_cli.pipeline.run import load
+
+    return load(model_config(options))
+
+
+def explain_config(options: dict[str, Any], **overrides: Any) -> ExplainConfig:
+    """Return the configuration of a run; repeated values count once, and `overrides` replace options."""
+    values: dict[str, Any] = {**_fields_in(ExplainConfig, options), **overrides}
+    return ExplainConfig(**{name: _unique(value) for name, value in values.items()})
+
+
+def render_options(options: dict[str, Any]) -> RenderOptions:
+    """Return how overlays and figures are drawn."""
+    return RenderOptions(**_fields_in(RenderOptions, options))
+
+
+def _unique(value: Any) -> Any:
+    return list(dict.fromkeys(value)) if isinstance(value, tuple) else value
+
+
+def _fields_in(config: Any, options: dict[str, Any]) -> dict[str, Any]:
+    return {name: options[name] for name in config.__dataclass_fields__ if options.get(name) is not None}

@@ -1,0 +1,118 @@
+"""Log messages, error messages and progress bars on standard error; results go to standard output.
+
+The library logs to `log`, and the command line sets the level. Progress bars are drawn only if the
+command line has enabled them and standard error is a terminal.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import re
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+
+log = logging.getLogger("gradcam_cli")
+log.addHandler(logging.NullHandler())
+
+_bars_enabled = False
+_bar: Progress | None = None
+
+
+class _Handler(logging.Handler):
+    """Print warnings as `note: ...`, and records of lower levels without a prefix."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        clear_progress_line()
+        prefix = "note: " if record.levelno >= logging.WARNING else ""
+        print(prefix + record.getMessage(), file=sys.stderr, flush=True)
+
+
+def stderr_is_terminal() -> bool:
+    """Return whether standard error is a terminal with cursor control."""
+    return sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def configure_logging(*, quiet: bool = False, verbose: bool = False) -> None:
+    """Print log messages on standard error, and enable progress bars on a terminal.
+
+    Args:
+        quiet: print errors only.
+        verbose: print debug messages too; without it a terminal shows INFO and a file WARNING.
+    """
+    global _bars_enabled
+    warnings.filterwarnings("ignore", module=r"PIL\.")  # about metadata; errors become InputError
+    _bars_enabled = stderr_is_terminal() and not quiet and not verbose
+    level = logging.INFO if stderr_is_terminal() else logging.WARNING
+    log.setLevel(logging.ERROR if quiet else logging.DEBUG if verbose else level)
+    for handler in list(log.handlers):
+        log.removeHandler(handler)
+    log.addHandler(_Handler())
+
+
+def print_error(message: str, hint: str | None = None) -> None:
+    """Print `error: ...` and `hint: ...`, one line each; control characters are escaped."""
+    clear_progress_line()
+    print("error: " + escape_control_chars(message), file=sys.stderr)
+    if hint:
+        print("hint: " + escape_control_chars(hint), file=sys.stderr)
+    sys.stderr.flush()
+
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+
+
+def escape_control_chars(text: str) -> str:
+    r"""Return the text with control and text-direction characters escaped (`\n`, `\x1b`)."""
+    return _CONTROL.sub(lambda match: ascii(match[0])[1:-1], text)
+
+
+@contextlib.contextmanager
+def progress(description: str, total: int | None, *, in_bytes: bool = False) -> Iterator[Callable[[int], None]]:
+    """Draw a progress bar if bars are enabled and there is more than one step.
+
+    Args:
+        description: label of the bar.
+        total: number of steps, or None if unknown.
+        in_bytes: whether the steps are bytes.
+
+    Yields:
+        A function that advances the bar by a number of steps.
+    """
+    global _bar
+    if not _bars_enabled or total == 1:
+        yield lambda steps: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    count = DownloadColumn() if in_bytes else MofNCompleteColumn()
+    columns = (TextColumn("{task.description}"), BarColumn(), count, TimeRemainingColumn())
+    with Progress(
+        *columns,
+        console=Console(stderr=True),
+        transient=True,
+        auto_refresh=False,  # redrawn only between complete lines of text
+        redirect_stdout=False,
+        redirect_stderr=False,
+    ) as bars:
+        task = bars.add_task(description, total=total)
+        outer, _bar = _bar, bars
+        try:
+            yield lambda steps: bars.update(task, advance=steps, refresh=True)
+        finally:
+            _bar = outer
+
+
+def clear_progress_line() -> None:
+    """Erase the progress bar, if there is one, before a line of text is printed."""
+    if _bar:
+        sys.stderr.write("\r\x1b[2K")
+        sys.stderr.flush()

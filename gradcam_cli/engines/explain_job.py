@@ -1,0 +1,184 @@
+"""The work that `gradcam INPUT...` gives to an engine: read an input, load the model, write the maps of an input."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from gradcam_cli.console import escape_control_chars
+from gradcam_cli.engines.job import ExplainTask, JobResult
+from gradcam_cli.errors import OutputError
+from gradcam_cli.images.decode import MAX_PIXELS
+from gradcam_cli.images.load import Failure, LoadedImage, Skipped, Unexplained, load_image
+from gradcam_cli.images.source import Source
+from gradcam_cli.output.destination import GRID, Destination
+from gradcam_cli.output.naming import OutputFile, paths_by_map
+from gradcam_cli.pipeline.config import ExplainConfig, ModelConfig, RenderOptions
+from gradcam_cli.pipeline.json_lines import Record, json_line, to_json
+from gradcam_cli.pipeline.results import Explanation, encode_grid, grid_row
+from gradcam_cli.storage.files import exists, write_output
+
+if TYPE_CHECKING:
+    from gradcam_cli.pipeline.run import PreparedRun
+
+DrawForReport = Callable[[Sequence[Explanation], Sequence[dict[str, str]]], list[Record]]
+"""Writes the images of a report; returns, for each explanation and its files, what the report adds to its record."""
+
+
+@dataclass(frozen=True)
+class ExplainJob:
+    """A `JobHandler` that writes maps; it can be pickled.
+
+    Attributes:
+        model: the model to load.
+        config: the maps to compute.
+        destination: of the files.
+        render: how overlays and figures are drawn.
+        max_pixels: size limit of the images.
+        as_json: whether results are JSON lines.
+        list_predictions: whether text results list the predictions.
+        skip_existing: whether inputs whose files exist are skipped.
+        single_grid: whether all inputs share one grid figure.
+        draw_for_report: draws the images of the run's report, or None.
+    """
+
+    model: ModelConfig
+    config: ExplainConfig
+    destination: Destination
+    render: RenderOptions = RenderOptions()  # noqa: RUF009
+    max_pixels: int = MAX_PIXELS
+    as_json: bool = False
+    list_predictions: bool = False
+    skip_existing: bool = False
+    single_grid: bool = False
+    draw_for_report: DrawForReport | None = None
+
+    def load(self) -> PreparedRun:
+        """Load the model and prepare the run; imports TensorFlow."""
+        from gradcam_cli.pipeline.run import load, prepare_run
+
+        classifier = load(self.model)
+        if self._needs_records and classifier.weights_hash:
+            classifier.weights_hash.start()  # every record names it
+        return prepare_run(classifier, self.config)
+
+    def read(self, task: ExplainTask) -> LoadedImage | Unexplained:
+        """Read the image of a task, unless its files exist and are to be kept."""
+        if self.skip_existing and not task.force and all(exists(output.path) for output in task.outputs):
+            return Skipped(task.source.name)
+        return load_image(task.source, self.max_pixels)
+
+    def finish(self, task: ExplainTask, result: list[Explanation] | Unexplained) -> JobResult:
+        """Write the files of one input; a file that cannot be written makes the input fail."""
+        source, outputs, _ = task
+        if isinstance(result, Unexplained):
+            return self._unexplained_result(result, outputs)
+        if self.destination.stdout:
+            return self._bytes_result(result, outputs[0].kind)
+        if self.single_grid:
+            written = [{GRID: str(self.destination.file)}] * len(result)
+            lines = self._lines(result, written, self._records(result, written))
+            return JobResult("ok", lines, _log_messages(result), grid_row=grid_row(result, **self.render.values()))
+        try:
+            for path in {output.path for output in outputs if output.kind == GRID}:
+                write_output(path, encode_grid(result, self.destination.image_format, **self.render.values()))
+            written = [self._save(explanation, outputs) for explanation in result]
+            records = self._records(result, written)
+            reported = self._report_records(result, written, records)
+        except OutputError as error:
+            return self._unexplained_result(Failure(source.name, error.message, error.hint), outputs)
+        except MemoryError:
+            return self._unexplained_result(Failure(source.name, "out of memory while drawing"), outputs)
+        return JobResult("ok", self._lines(result, written, records), _log_messages(result), report_records=reported)
+
+    @property
+    def _needs_records(self) -> bool:
+        return self.as_json or self.draw_for_report is not None
+
+    def _bytes_result(self, result: list[Explanation], kind: str) -> JobResult:
+        make = partial(encode_grid, result) if kind == GRID else partial(result[0].encode, kind)
+        data = make(self.destination.image_format, **self.render.values())
+        return JobResult("ok", [], _log_messages(result), data=data)
+
+    def _records(self, result: Sequence[Explanation], written: Sequence[dict[str, str]]) -> list[Record]:
+        if not self._needs_records:
+            return []
+        return [to_json(explanation, paths) for explanation, paths in zip(result, written, strict=True)]
+
+    def _report_records(
+        self, result: list[Explanation], written: Sequence[dict[str, str]], records: Sequence[Record]
+    ) -> list[Record]:
+        if self.draw_for_report is None:
+            return []
+        drawn = self.draw_for_report(result, written)
+        return [{**record, "report": report} for record, report in zip(records, drawn, strict=True)]
+
+    def _save(self, explanation: Explanation, outputs: Sequence[OutputFile]) -> dict[str, str]:
+        """Write the files of one map and return their paths by kind."""
+        start = time.perf_counter()
+        written: dict[str, str] = {}
+        for output in outputs:
+            if output.request_key == explanation.request_key:
+                if output.kind != GRID:
+                    explanation.save(output.path, output.kind, **self.render.values())
+                written[output.kind] = str(output.path)
+        explanation.timings["write"] = time.perf_counter() - start
+        return written
+
+    def _lines(
+        self, result: Sequence[Explanation], written: Sequence[dict[str, str]], records: Sequence[Record]
+    ) -> list[str]:
+        if self.as_json:
+            return [json_line(record) for record in records]
+        parts = (
+            f"{explanation.prediction} ({explanation.prediction.probability:.3f}) -> {', '.join(paths.values())}"
+            for explanation, paths in zip(result, written, strict=True)
+        )
+        maps = "; ".join(dict.fromkeys(parts))  # the maps of a class on one grid are listed once
+        first = result[0]
+        ranked = first.predictions if self.list_predictions else ()
+        predictions = "".join(f" | {prediction} ({prediction.probability:.3f})" for prediction in ranked)
+        return [escape_control_chars(f"{first.source}: {maps}{predictions}")]
+
+    def _unexplained_result(self, result: Unexplained, outputs: Sequence[OutputFile]) -> JobResult:
+        existing = [{}] if isinstance(result, Failure) else paths_by_map(outputs)
+        records = [to_json(result, paths) for paths in existing]
+        lines = [json_line(record) for record in records] if self.as_json else []
+        if isinstance(result, Failure):
+            error = (f"{result.source}: {result.error}", result.hint)
+            return JobResult("failed", lines, error=error, report_records=records)
+        message = f"{escape_control_chars(result.source)}: skipped, its output files exist"
+        return JobResult("skipped", lines, [(logging.INFO, message)], report_records=records[:1])
+
+
+def iter_tasks(
+    planned: Iterable[tuple[Source, list[OutputFile]]], completed: Collection[str] | None, max_inputs: int
+) -> Iterator[ExplainTask]:
+    """Yield the tasks of a run.
+
+    An input that a resumed report does not list is recomputed, even if its files exist: a run that was killed after
+    it wrote the files, and before it logged them, leaves such inputs.
+
+    Args:
+        planned: the inputs with their output files.
+        completed: the inputs that the resumed report lists; None if no report is resumed.
+        max_inputs: number of inputs that a report lists.
+    """
+    for number, (source, outputs) in enumerate(planned):
+        missing = completed is not None and number < max_inputs and source.name not in completed
+        yield ExplainTask(source, outputs, force=missing)
+
+
+def _log_messages(result: Sequence[Explanation]) -> list[tuple[int, str]]:
+    messages = []
+    for explanation in result:
+        name = escape_control_chars(explanation.source)
+        if explanation.zero_reason:
+            messages.append((logging.WARNING, f"{name}: the map is zero everywhere: {explanation.zero_reason}"))
+        timings = ", ".join(f"{stage} {seconds:.3f} s" for stage, seconds in explanation.timings.items())
+        messages.append((logging.DEBUG, f"{name}: layer {explanation.layer}, {timings}"))
+    return messages

@@ -1,0 +1,102 @@
+"""Recompute the maps of an earlier run with another model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from gradcam_cli.errors import InputError, UsageError
+from gradcam_cli.images.decode import MAX_PIXELS
+from gradcam_cli.images.load import Failure, LoadedImage, Unexplained, load_image
+from gradcam_cli.images.source import Source
+from gradcam_cli.methods.registry import INPUT_LAYER
+from gradcam_cli.models.classifier import Classifier
+from gradcam_cli.pipeline.config import MAP_SETTINGS, ExplainConfig
+from gradcam_cli.pipeline.results import Explanation
+from gradcam_cli.pipeline.run import prepare_run
+from gradcam_cli.pipeline.saved import find_saved_maps, load_saved_metadata
+from gradcam_cli.pipeline.stages import explain_images
+
+Records = dict[str, dict[str, Any]]
+"""The metadata of the maps in a directory, by the names of their files."""
+
+
+def load_records(directory: Path) -> Records:
+    """Read the metadata of the maps in a directory.
+
+    Raises:
+        InputError: the directory holds no maps, or a map is damaged.
+    """
+    records = {name: load_saved_metadata(path) for name, path in find_saved_maps(directory).items()}
+    for name, record in records.items():
+        if missing := {*MAP_SETTINGS, "input", "sha256", "layer", "method", "requested_class"} - record.keys():
+            raise InputError(f"{directory / name}: {', '.join(sorted(missing))} not found in its metadata")
+    return records
+
+
+def config_from_records(records: Records) -> ExplainConfig:
+    """Return the configuration that recomputes these maps.
+
+    Raises:
+        UsageError: the maps were computed with different settings.
+    """
+    settings: dict[str, Any] = {}
+    for name in MAP_SETTINGS:
+        values = {record[name] for record in records.values()}
+        if len(values) > 1:
+            raise UsageError(
+                f"expected results of one run, got {name} {' and '.join(sorted(map(str, values)))}",
+                "compare two directories instead",
+            )
+        settings[name] = values.pop()
+    return ExplainConfig(
+        layers=[layer for layer in _unique(records, "layer") if layer != INPUT_LAYER] or ["auto"],
+        classes=_unique(records, "requested_class"),
+        methods=_unique(records, "method"),
+        **settings,
+    )
+
+
+def _unique(records: Records, key: str) -> list[str]:
+    return list(dict.fromkeys(record[key] for record in records.values()))
+
+
+def reexplain(classifier: Classifier, records: Records, output_dir: Path) -> Iterator[Unexplained | str]:
+    """Recompute maps and write them under their previous names; yield each input, or why it has no map.
+
+    Args:
+        classifier: the new model.
+        records: metadata of the earlier run's maps, by file name.
+        output_dir: directory of the new maps.
+
+    Raises:
+        UsageError: the model has no such layer or class, or the records come from several runs.
+        OutputError: a map cannot be written.
+    """
+    names: dict[str, dict[tuple[str, str, str], str]] = {}
+    hashes = {record["input"]: record["sha256"] for record in records.values()}
+    for name, record in records.items():
+        names.setdefault(record["input"], {})[record["layer"], record["method"], record["requested_class"]] = name
+    run = prepare_run(classifier, config_from_records(records))
+    images = (_load_unchanged_image(path, hashes[path]) for path in names)
+    for path, result in zip(names, explain_images(run, images), strict=True):
+        if isinstance(result, Unexplained):
+            yield result
+            continue
+        _save_maps(result, names[path], output_dir)
+        yield path
+
+
+def _load_unchanged_image(path: str, sha256: str | None) -> LoadedImage | Unexplained:
+    image = load_image(Source(path), MAX_PIXELS)
+    if isinstance(image, LoadedImage) and image.sha256 != sha256:
+        return Failure(path, "the file has changed since the earlier run")
+    return image
+
+
+def _save_maps(explanations: Sequence[Explanation], names: dict[tuple[str, str, str], str], output_dir: Path) -> None:
+    for explanation in explanations:
+        key = explanation.layer, explanation.method, explanation.request_key[2]
+        if name := names.get(key):
+            explanation.save(output_dir / name, "npz")

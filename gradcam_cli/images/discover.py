@@ -1,0 +1,152 @@
+"""Expansion of the inputs (files, directories, URLs, lists, standard input) to image sources."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from gradcam_cli.errors import InputError, UsageError
+from gradcam_cli.images.source import SUFFIXES, Source
+from gradcam_cli.storage import remote
+from gradcam_cli.storage.files import read_bytes
+from gradcam_cli.storage.paths import (
+    HTTP_PROTOCOLS,
+    as_path,
+    basename,
+    canonical,
+    is_url,
+    join_path,
+    protocol_of,
+    require_protocol,
+)
+
+OUTPUT_PATTERN = re.compile(r"_gradcam(_.*)?$")
+"""Matches the stems of output files, which are not used as inputs."""
+
+
+def natural_key(text: str) -> str:
+    """Return a sort key that orders `img2` before `img10`, and numbers before other characters.
+
+    Each number is replaced by NUL, the count of its digits and the digits.
+    """
+    return re.sub(r"\d+", _digit_key, text)
+
+
+def _digit_key(match: re.Match[str]) -> str:
+    digits = str(int(match[0]))
+    return f"\0{chr(len(digits))}{digits}"
+
+
+def expand_inputs(inputs: Sequence[str], files_from: str | None, *, nul: bool = False) -> list[str]:
+    """Return the paths of the command line, then those of `--files-from`.
+
+    Raises:
+        UsageError: there is no path, the list cannot be read, or standard input would be read twice.
+    """
+    paths = list(inputs)
+    if files_from is not None:
+        paths += read_list(files_from, nul=nul)
+    elif nul:
+        raise UsageError("--null requires --files-from")
+    if not paths:
+        raise UsageError("no input", "give an image, a directory or -; gradcam --help shows examples")
+    if paths.count("-") + (files_from == "-") > 1:
+        raise UsageError("standard input can be read only once")
+    return paths
+
+
+def no_images_error(inputs: Sequence[str]) -> InputError:
+    """Return the error for inputs without an image file."""
+    return InputError(f"no image found in {', '.join(inputs)}", f"supported suffixes: {' '.join(sorted(SUFFIXES))}")
+
+
+def find_sources(inputs: Sequence[str], *, skip: Path | None = None) -> Iterator[Source]:
+    """Yield the images of files, directories (recursive, natural order), URLs, and `-` (standard input).
+
+    A missing path is yielded too; reading it raises the error. A URL is a directory unless its protocol
+    is HTTP, it ends in an image suffix, or the store has a file with this name.
+
+    Args:
+        inputs: paths and URLs, in the order of the command line.
+        skip: the output directory, which is not entered.
+
+    Raises:
+        InputError: a folder at a URL cannot be listed.
+        UsageError: a package that a URL requires is not installed.
+    """
+    for protocol in {protocol_of(path) for path in inputs if is_url(path)}:
+        require_protocol(protocol)
+    directories = [path for path in inputs if _is_directory(path)]
+    directory_set = set(directories)
+    for path in inputs:
+        if path not in directory_set:
+            yield Source(path)
+            continue
+        name = basename(path) if is_url(path) else os.path.basename(os.path.abspath(path))
+        try:
+            yield from _walk(path, Path(name if len(directories) > 1 else ""), skip)
+        except (FileNotFoundError, NotADirectoryError):  # a URL of a file without suffix, or of nothing
+            yield Source(path)
+
+
+def _is_directory(path: str) -> bool:
+    if is_url(path):
+        return protocol_of(path) not in HTTP_PROTOCOLS and os.path.splitext(path)[1].lower() not in SUFFIXES
+    return path != "-" and os.path.isdir(path)
+
+
+def _walk(directory: str, top: Path, skip: Path | None) -> Iterator[Source]:
+    """Yield the images in a directory, recursively; only the names of one folder are in memory.
+
+    A folder that cannot be listed is yielded as a source; reading it raises the error.
+    """
+    skipped = canonical(skip) if skip else None
+    unreadable: list[OSError] = []
+    for folder, subfolders, files in _walk_folders(directory, unreadable):
+        visible = (name for name in _natural_sorted(subfolders) if name[0] != ".")
+        subfolders[:] = [name for name in visible if canonical(join_path(folder, name)) != skipped]
+        below = folder[len(directory) :].strip("/") if is_url(directory) else os.path.relpath(folder, directory)
+        for name in _natural_sorted(files):
+            stem, suffix = os.path.splitext(name)
+            if name[0] != "." and suffix.lower() in SUFFIXES and not OUTPUT_PATTERN.search(stem):
+                yield Source(join_path(folder, name), top / below / name)
+    for error in unreadable:
+        yield Source(error.filename, top / os.path.relpath(error.filename, directory))
+
+
+def _walk_folders(directory: str, unreadable: list[OSError]) -> Iterator[tuple[str, list[str], list[str]]]:
+    if not is_url(directory):
+        yield from os.walk(directory, onerror=unreadable.append)
+        return
+    try:
+        yield from remote.walk(directory)
+    except (FileNotFoundError, NotADirectoryError):
+        raise
+    except OSError as error:
+        raise InputError(f"{error.filename or directory} cannot be listed: {error.strerror or error}") from error
+
+
+def _natural_sorted(names: Iterable[str]) -> list[str]:
+    """Return names in natural order; equal keys (`1` and `01`) in code point order."""
+    return sorted(sorted(names), key=natural_key)
+
+
+def read_list(path: str, *, nul: bool = False) -> list[str]:
+    """Return the paths in a list file, one per line or separated by NUL bytes.
+
+    Args:
+        path: path or URL of the list, or `-` for standard input.
+        nul: whether NUL bytes separate the paths.
+
+    Raises:
+        UsageError: the list cannot be read.
+    """
+    try:
+        data = sys.stdin.buffer.read() if path == "-" else read_bytes(as_path(path))
+    except OSError as error:
+        raise UsageError(f"list {path} cannot be read: {error.strerror or error}") from error
+    parts = data.split(b"\0") if nul else data.splitlines()
+    return [os.fsdecode(part) for part in parts if part]

@@ -1,0 +1,75 @@
+"""Fitting an image to the model input by squashing, cropping or padding."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+
+FIT_MODES = ("squash", "crop", "pad")
+CROP_MARGIN = 256 / 224
+"""Standard ImageNet evaluation: resize the shorter side to 256, then crop the central 224x224."""
+
+
+class Box(NamedTuple):
+    """A rectangle of pixels: columns x0 to x1 and rows y0 to y1, ends excluded."""
+
+    x0: int
+    y0: int
+    x1: int
+    y1: int
+
+
+def crop_box_for(image_shape: tuple[int, int], input_shape: tuple[int, int], fit: str) -> Box:
+    """Return the part of an image that is resized to the model input, in integer pixels.
+
+    Args:
+        image_shape: (H, W) of the image.
+        input_shape: (h, w) of the model input.
+        fit: `squash` uses the whole image and ignores its aspect ratio; `crop` uses the center after
+            scaling the shorter side to 256/224 of the input; `pad` uses the whole image with bars,
+            so that the box extends beyond the image.
+    """
+    (H, W), (h, w) = image_shape, input_shape
+    if fit == "squash":
+        return Box(0, 0, W, H)
+    scale = min(H / h, W / w) / CROP_MARGIN if fit == "crop" else max(H / h, W / w)
+    height, width = max(round(h * scale), 1), max(round(w * scale), 1)
+    x0, y0 = (W - width) // 2, (H - height) // 2
+    return Box(x0, y0, x0 + width, y0 + height)
+
+
+def clip_to_image(crop_box: Box, shape: tuple[int, int]) -> Box:
+    """Return the part of the box inside an image of (H, W) pixels."""
+    H, W = shape
+    return Box(max(crop_box.x0, 0), max(crop_box.y0, 0), min(crop_box.x1, W), min(crop_box.y1, H))
+
+
+PADDING_COLOR = (124, 116, 104)
+"""ImageNet's mean RGB color, rounded; about zero after `caffe` or `torch` preprocessing."""
+
+
+def resize_to_input(pixels: np.ndarray, crop_box: Box, input_shape: tuple[int, int], channels: int = 3) -> np.ndarray:
+    """Crop or pad an image to a box and resize it bilinearly to the model input.
+
+    Args:
+        pixels: (H, W, 3) uint8.
+        crop_box: from `crop_box_for`.
+        input_shape: (h, w).
+        channels: 3 for RGB, or 1 for luminance (ITU-R 601).
+
+    Returns:
+        (h, w, channels) uint8.
+    """
+    image = Image.fromarray(pixels)
+    if clip_to_image(crop_box, pixels.shape[:2]) != crop_box:
+        padded = Image.new("RGB", (crop_box.x1 - crop_box.x0, crop_box.y1 - crop_box.y0), PADDING_COLOR)
+        padded.paste(image, (-crop_box.x0, -crop_box.y0))
+        image, crop_box = padded, Box(0, 0, *padded.size)
+    if channels == 1:
+        image = image.convert("L")
+    size = (input_shape[1], input_shape[0])
+    if size != image.size or crop_box != (0, 0, *size):
+        image = image.resize(size, Image.Resampling.BILINEAR, box=crop_box)
+    return np.asarray(image).reshape(*input_shape, channels)

@@ -1,0 +1,1 @@
+"""Loading of classifiers: model names and files, weights, class names, preprocessing."""

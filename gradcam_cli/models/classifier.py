@@ -1,0 +1,202 @@
+"""Loading of a classifier from a model name, a file or a Keras model."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from gradcam_cli.console import log
+from gradcam_cli.errors import ModelError, UsageError
+from gradcam_cli.models.catalog import ModelSpec, catalog, find_spec, is_model_path
+from gradcam_cli.models.labels import Labels, read_labels, spec_labels
+from gradcam_cli.models.loading import build_model, load_model_file, load_weights_into
+from gradcam_cli.models.preprocessing import preprocess_pixels, resolve_preprocess
+from gradcam_cli.models.weights import ensure_weights
+from gradcam_cli.network.gradients import GradientFunction, compile_gradient_function
+from gradcam_cli.network.layers import iter_layers, output_shape, require_channels_last
+from gradcam_cli.storage.checksum import LazySha256
+
+UNTRAINED = "none"
+"""Value of `weights` for random initialization."""
+DEFAULT_INPUT_SIZE = 224
+"""Input side in pixels of models with variable input size."""
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """A Keras model with its class names, preprocessing and input shape.
+
+    Attributes:
+        model: the Keras model.
+        name: the catalog name, the stem of the model file, or the name of the Keras model.
+        labels: class names; empty if unknown.
+        preprocess_mode: a value returned by `resolve_preprocess`.
+        input_shape: (h, w, c).
+        weights: name of the weight file or model file, or None.
+        weights_hash: SHA-256 of this file, or None.
+    """
+
+    model: keras.Model
+    name: str
+    labels: Labels
+    preprocess_mode: str
+    input_shape: tuple[int, int, int]
+    weights: str | None = None
+    weights_hash: LazySha256 | None = None
+    _function_cache: dict[tuple[tuple[str, ...], str, str], GradientFunction] = field(
+        default_factory=dict, repr=False, compare=False
+    )
+
+    @cached_property
+    def class_count(self) -> int:
+        """Number of classes; a single sigmoid output has two.
+
+        Raises:
+            ModelError: the model does not have one output of shape (n, classes).
+        """
+        shape = output_shape(self.model, self.input_shape)
+        if not isinstance(shape, tuple) or len(shape) != 2 or not isinstance(shape[1], int):
+            raise ModelError(f"expected a classifier with one output of shape (n, classes), got {shape}")
+        return max(shape[1], 2)
+
+    def gradient_function(self, layers: Sequence[str], score: str, precision: str = "float32") -> GradientFunction:
+        """Return the compiled gradient function for these layers, score and precision; functions are cached."""
+        key = (tuple(layers), score, precision)
+        if key not in self._function_cache:
+            self._function_cache[key] = compile_gradient_function(self.model, layers, score, precision)
+        return self._function_cache[key]
+
+    def preprocess(self, pixels: np.ndarray) -> np.ndarray:
+        """Return the model input (n, h, w, c) float32 for uint8 pixels of the same shape."""
+        return preprocess_pixels(pixels, self.preprocess_mode)
+
+
+def load_model(
+    model: str | os.PathLike[str] | keras.Model = "vgg19",
+    *,
+    weights: str | None = None,
+    labels: str | os.PathLike[str] | None = None,
+    preprocess: str | None = None,
+    input_size: tuple[int, int] | None = None,
+    allow_unsafe: bool = False,
+    offline: bool = False,
+) -> Classifier:
+    """Load a classifier by model name or file, or wrap a Keras model.
+
+    Args:
+        model: a catalog name, the path of a `.keras` or `.h5` file, or a Keras model.
+        weights: a weight file; None or `imagenet` searches `GRADCAM_WEIGHTS` and Keras's cache, then
+            downloads; `none` initializes a catalog model randomly.
+        labels: a file of class names.
+        preprocess: a value in `preprocess_choices()`; None infers it from the model.
+        input_size: (h, w) of a model with variable input size.
+        allow_unsafe: allow the Python code in Lambda layers of a model file.
+        offline: do not download.
+
+    Raises:
+        ModelError: the model is unknown, cannot be opened, or is not an image classifier.
+        WeightsError: the weights are missing, damaged or do not fit the model.
+        UsageError: invalid labels, preprocessing or input size.
+    """
+    file_labels = read_labels(labels) if labels is not None else None
+    if preprocess is not None:
+        preprocess = resolve_preprocess(preprocess)
+    spec = None
+    if isinstance(model, keras.Model):
+        network, name, file = model, model.name, None
+    elif is_model_path(os.fspath(model)):
+        file = Path(model)
+        network, name = load_model_file(file, allow_unsafe), file.stem
+        if weights not in (None, "imagenet", UNTRAINED):
+            file = Path(weights)
+            load_weights_into(network, file)
+    else:
+        spec = find_spec(os.fspath(model)) or _raise_unknown_model(os.fspath(model))
+        file = None if weights == UNTRAINED else ensure_weights(spec, weights, offline=offline)
+        network, name = build_model(spec, file), spec.name
+    require_channels_last(network)
+    spec = spec or _detect_spec(network)
+    shape = _input_shape(network, input_size, spec)
+    classifier = Classifier(
+        network,
+        name,
+        file_labels or _infer_labels(network, spec),
+        preprocess or _infer_preprocess(network, spec),
+        shape,
+        file.name if file else None,
+        LazySha256(file) if file else None,
+    )
+    if file_labels and len(file_labels.names) != classifier.class_count:
+        raise UsageError(f"labels {labels}: expected {classifier.class_count} names, got {len(file_labels.names)}")
+    return classifier
+
+
+def _raise_unknown_model(name: str) -> ModelSpec:
+    near = difflib.get_close_matches(name.lower(), catalog(), 5)
+    raise ModelError(
+        f"model {name!r} not found: expected a model name or a .keras or .h5 file",
+        (f"near matches: {', '.join(near)}; " if near else "") + "`gradcam models` lists the names",
+    )
+
+
+def _input_shape(
+    model: keras.Model, input_size: tuple[int, int] | None, spec: ModelSpec | None
+) -> tuple[int, int, int]:
+    shape = getattr(model, "input_shape", None) or (model.get_build_config() or {}).get("input_shape")
+    if shape is None and input_size is None:
+        raise ModelError("the model has no input shape", "give --input-size, or call the model once before saving it")
+    shape = shape or (None, *(input_size or ()), 3)
+    if not isinstance(shape, tuple) or len(shape) != 4:
+        raise ModelError(f"expected a model with one image input (n, h, w, c), got input shape {shape}")
+    _, h, w, c = shape
+    if c not in (1, 3):
+        channels_first = shape[1] in (1, 3)
+        raise ModelError(
+            f"expected 1 or 3 channels in the last dimension, got input shape {shape}",
+            "rebuild the model with data_format='channels_last' and copy the weights" if channels_first else None,
+        )
+    if input_size and any(fixed not in (None, side) for fixed, side in zip((h, w), input_size, strict=True)):
+        raise UsageError(f"--input-size: the model requires {h}x{w}, got {input_size[0]}x{input_size[1]}")
+    default = input_size or ((spec.input_size,) * 2 if spec else (DEFAULT_INPUT_SIZE, DEFAULT_INPUT_SIZE))
+    return h or default[0], w or default[1], c
+
+
+def _detect_spec(model: keras.Model) -> ModelSpec | None:
+    """Return the spec of a model or of a model inside it, by its Keras name (`mobilenet_0.75_224`), or None."""
+    names = [model.name] + [operation.name for _, operation in iter_layers(model) if isinstance(operation, keras.Model)]
+    for name in names:
+        if spec := find_spec(name) or find_spec(re.sub(r"_\d.*$", "", name)):
+            return spec
+    return None
+
+
+def _infer_labels(model: keras.Model, spec: ModelSpec | None) -> Labels:
+    """Return the names stored in the last layer, or those of the spec if the number of classes is equal."""
+    if names := getattr(next(iter(reversed(getattr(model, "layers", []))), None), "labels", ()):
+        return Labels(tuple(names))
+    outputs = getattr(model, "outputs", None)
+    if spec and outputs and outputs[0].shape[-1] == len(spec_labels(spec).names):
+        return spec_labels(spec)
+    return Labels(())
+
+
+def _infer_preprocess(model: keras.Model, spec: ModelSpec | None) -> str:
+    """Return `none` if the model scales its input, else the mode of the spec, else `0..1`."""
+    for _, operation in iter_layers(model):
+        kind = type(operation).__name__
+        if kind in ("Rescaling", "Normalization", "TrueDivide", "Divide", "Subtract", "Multiply"):
+            return "none"
+        if isinstance(operation, keras.Layer) and operation.weights and not isinstance(operation, keras.Model):
+            break
+    if spec:
+        return spec.preprocess
+    log.warning("unknown input range of the model: using 0..1 (set it with --preprocess)")
+    return "0..1"

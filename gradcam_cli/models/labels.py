@@ -1,0 +1,90 @@
+"""Class names: ImageNet, CIFAR-10, and label files."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import re
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+from typing import NamedTuple
+
+from gradcam_cli.errors import UsageError
+from gradcam_cli.models.catalog import ModelSpec
+
+
+class Labels(NamedTuple):
+    """The names of a model's classes, in the order of its outputs.
+
+    Attributes:
+        names: one name per class, or () if unknown.
+        ids: WordNet ids such as `n02123045`, or () without ids.
+    """
+
+    names: tuple[str, ...]
+    ids: tuple[str, ...] = ()
+
+    def name(self, index: int) -> str | None:
+        """Return the name of a class, or None if it has none."""
+        return self.names[index] if index < len(self.names) else None
+
+    def id(self, index: int) -> str | None:
+        """Return the WordNet id of a class, or None if it has none."""
+        return self.ids[index] if index < len(self.ids) else None
+
+
+CIFAR10 = Labels(tuple("airplane automobile bird cat deer dog frog horse ship truck".split()))
+
+
+@functools.cache
+def imagenet_labels() -> Labels:
+    """Return the 1,000 ImageNet classes in the order of `keras.applications`."""
+    text = resources.files("gradcam_cli.models").joinpath("data/imagenet_classes.txt").read_text("utf-8")
+    pairs = [line.split(" ", 1) for line in text.splitlines()]
+    return Labels(tuple(name for _, name in pairs), tuple(wordnet for wordnet, _ in pairs))
+
+
+def spec_labels(spec: ModelSpec) -> Labels:
+    """Return the class names of a catalog model."""
+    return CIFAR10 if spec.built_in else imagenet_labels()
+
+
+def read_labels(path: str | os.PathLike[str]) -> Labels:
+    """Read class names from a text file (one per line), a JSON list, or a Keras class index.
+
+    A Keras class index is a JSON object of `{"0": ["n01440764", "tench"], ...}` or `{"0": "tench"}`.
+
+    Raises:
+        UsageError: the file cannot be read or has another format.
+    """
+    try:
+        text = Path(path).read_text("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"labels {path} cannot be read: {error}") from error
+    if not text.lstrip().startswith(("[", "{")):
+        return Labels(tuple(line.strip() for line in text.splitlines() if line.strip()))
+    try:
+        entries = json.loads(text)
+        if isinstance(entries, dict):
+            entries = [entries[str(index)] for index in range(len(entries))]
+        if all(isinstance(entry, list) for entry in entries):
+            ids, names = zip(*entries, strict=True)
+            return Labels(_require_strings(names), _require_strings(ids))
+        return Labels(_require_strings(entries))
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise UsageError(
+            f"labels {path}: expected one name per line, a JSON list of names, or a Keras class index, got {error!r}"
+        ) from error
+
+
+def _require_strings(entries: Sequence[object]) -> tuple[str, ...]:
+    if not all(isinstance(entry, str) for entry in entries):
+        raise TypeError("a name is not a string")
+    return tuple(str(entry) for entry in entries)
+
+
+def normalize_name(name: str) -> str:
+    """Return a name case-folded, with runs of spaces, underscores and hyphens replaced by one space."""
+    return re.sub(r"[\s_-]+", " ", name).strip().casefold()

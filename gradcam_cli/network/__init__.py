@@ -1,0 +1,1 @@
+"""TensorFlow computations: layers, logits, forward and backward passes, scores of perturbed inputs."""

@@ -1,0 +1,1 @@
+"""Demonstrations: a fit of a spiral, and the flow of a Neural ODE next to a residual network."""

@@ -1,0 +1,1 @@
+"""Grad-CAM maps along the depth t of a Neural ODE."""

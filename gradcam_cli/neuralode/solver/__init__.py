@@ -1,0 +1,1 @@
+"""ODE solver with adjoint and discrete gradients; independent of images and of saved models."""

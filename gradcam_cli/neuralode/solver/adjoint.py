@@ -1,0 +1,206 @@
+"""Adjoint gradients: a single solve backward in time, with memory independent of the number of steps.
+
+The augmented state Z = [z, theta, t] has the adjoint [a_z, a_theta, a_t], which obeys
+
+    da_z/dt = -a_z df/dz,    da_theta/dt = -a_z df/dtheta,    da_t/dt = -a_z df/dt
+
+At each requested time, a_z jumps by the gradient of the loss with respect to the state at that time. a_theta and a_t
+are quadratures: the right-hand side does not depend on them.
+
+Source:
+    Chen et al. 2018, Neural Ordinary Differential Equations, section 2, appendices B.2 and C.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+from gradcam_cli.neuralode.solver.dynamics import Dynamics
+from gradcam_cli.neuralode.solver.forward_solve import ForwardSolution
+from gradcam_cli.neuralode.solver.integrate import integrate_to
+from gradcam_cli.neuralode.solver.solver_state import SolverState, init_state, with_first_slope, without_state
+from gradcam_cli.neuralode.solver.status import Status
+from gradcam_cli.neuralode.solver.step_size import SolverOptions
+from gradcam_cli.neuralode.solver.typing import Tensors
+
+FIRST_BACKWARD_STEP = 0.1
+"""First backward step after a forward solve with fixed steps, as a fraction of the last interval."""
+
+
+class AugmentedSystem(NamedTuple):
+    """The system of z and a_z, y = [*z, *a], with the quadratures [*a_theta] and, if requested, a_t.
+
+    The adjoints in y are divided by `scale`, () or (n,). `quadrature_rhs` returns unscaled quadratures.
+    """
+
+    dynamics: Dynamics
+    options: SolverOptions
+    theta: Tensors
+    non_trainable: Tensors
+    need_time_gradient: bool
+    scale: tf.Tensor
+
+    def rhs(self, t: tf.Tensor, y: Tensors, need_quadrature: bool) -> tuple[Tensors, Tensors]:
+        """Return [f, -a df/dz], and -a df/d(theta, t) if requested and all samples share their steps."""
+        need_quadrature = need_quadrature and not self.options.per_sample_steps
+        dz, da, v = self._vjp(t, y, y[len(y) // 2 :], need_quadrature)
+        return [*dz, *da], v
+
+    def quadrature_rhs(self, t: tf.Tensor, y: Tensors, weight: tf.Tensor) -> Tensors:
+        """Return the sum over the samples of -weight a df/d(theta, t)."""
+        a = [self.options.step_mode.broadcast(weight * self.scale, x) * x for x in y[len(y) // 2 :]]
+        v = self._vjp(t, y, a, True)[2]
+        return [*v[:-1], tf.reduce_sum(v[-1])] if self.need_time_gradient else v
+
+    def _vjp(self, t: tf.Tensor, y: Tensors, a: Tensors, need_quadrature: bool) -> tuple[Tensors, Tensors, Tensors]:
+        z = y[: len(y) // 2]
+        time = self.options.step_mode.broadcast(t, z[0])
+        vjp: tuple[Tensors, Tensors, Tensors] = self.dynamics.rhs_and_vjp(
+            time,
+            z,
+            a,
+            self.theta,
+            self.non_trainable,
+            need_theta_gradient=need_quadrature and bool(self.theta),
+            need_time_gradient=need_quadrature and self.need_time_gradient,
+        )
+        return vjp
+
+
+class AdjointResult(NamedTuple):
+    """Gradients of the loss.
+
+    Attributes:
+        z: with respect to z0.
+        theta: with respect to the parameters.
+        t: (times,) float64, with respect to the requested times; zeros if not requested.
+        solver_state: the final state of the backward solve, without its large tensors.
+    """
+
+    z: Tensors
+    theta: Tensors
+    t: tf.Tensor
+    solver_state: SolverState
+
+
+def solve_adjoint(
+    dynamics: Dynamics,
+    options: SolverOptions,
+    solution: ForwardSolution,
+    g: Tensors,
+    t: tf.Tensor,
+    theta: Tensors,
+    non_trainable: Tensors,
+    need_time_gradient: bool,
+    adjoint_seminorm: bool,
+) -> AdjointResult:
+    """Integrate z, a_z, a_theta and a_t backward through the requested times.
+
+    The system is linear in a, so a is divided by its norm: the tolerances are independent of the scale of the loss.
+
+    Args:
+        dynamics: f.
+        options: the options of the backward solve.
+        solution: the forward solve. At each requested time, its states replace the backward ones.
+        g: dL/dz at the requested times, each (times, ...).
+        t: (times,) float64.
+        theta: the parameters of f.
+        non_trainable: the non-trainable variables of f.
+        need_time_gradient: whether to compute the gradient of the times.
+        adjoint_seminorm: whether the error norm excludes the quadratures.
+    """
+    last, scale = t.shape[0] - 1, _adjoint_scale(options, g)
+    system = AugmentedSystem(dynamics, options, theta, non_trainable, need_time_gradient, scale)
+    jumps = [x / _broadcast_scale(options, scale, x) for x in g]
+    p = _initial_state(options, solution, jumps, t, theta, need_time_gradient)
+    time_gradients = tf.TensorArray(tf.float64, last + 1, element_shape=[]).write(0, tf.zeros([], tf.float64))
+
+    def body(i: tf.Tensor, p: SolverState, time_gradients: Any) -> Any:
+        a = [x + u[i] for x, u in zip(p.y[len(g) :], jumps, strict=True)]
+        p = with_first_slope(options, system, p._replace(y=[*(x[i] for x in solution.z), *a]))
+        if need_time_gradient:
+            p, f = _dynamics_at(options, system, p)
+            time_gradients = time_gradients.write(i, _dot([u[i] for u in g], f))
+        return i - 1, integrate_to(options, system, p, t[i - 1], not adjoint_seminorm), time_gradients
+
+    if last > 0:
+        _, p, time_gradients = tf.while_loop(lambda i, *_: i > 0, body, (tf.constant(last), p, time_gradients))
+    a = [(x + u[0]) * _broadcast_scale(options, scale, u)[0] for x, u in zip(p.y[len(g) :], jumps, strict=True)]
+    q = [x * tf.cast(scale, x.dtype) for x in p.q] if not options.per_sample_steps else p.q
+    gt = _time_gradients(time_gradients.stack(), q[-1]) if need_time_gradient else tf.zeros_like(t)
+    return make_result(options, p, a, q[: len(theta)], gt)
+
+
+def make_result(options: SolverOptions, p: SolverState, z: Tensors, theta: Tensors, t: tf.Tensor) -> AdjointResult:
+    """Return the gradients, with NaN for failed solves."""
+    success = p.status == Status.SUCCESS
+    nan_if_failed = tf.where(tf.reduce_all(success), 0.0, float("nan"))
+    z = [x + options.step_mode.broadcast(tf.where(success, 0.0, float("nan")), x) for x in z]
+    return AdjointResult(
+        z,
+        [x + tf.cast(nan_if_failed, x.dtype) for x in theta],
+        t + tf.cast(nan_if_failed, t.dtype),
+        without_state(p),
+    )
+
+
+def _initial_state(
+    options: SolverOptions,
+    solution: ForwardSolution,
+    g: Tensors,
+    t: tf.Tensor,
+    theta: Tensors,
+    need_time_gradient: bool,
+) -> SolverState:
+    """Return the solver state at the last requested time, before its jump."""
+    last = t.shape[0] - 1
+    q = [*(tf.zeros_like(x) for x in theta), *([tf.zeros([], g[0].dtype)] if need_time_gradient else [])]
+    y = [*(x[last] for x in solution.z), *(tf.zeros_like(x[last]) for x in g)]
+    p = init_state(options, t[last], y, q, None, store_steps=False)
+    k = [tf.zeros_like(x) for x in y] if options.adaptive and options.tableau.fsal else []
+    v = [tf.zeros_like(x) for x in q] if k and not options.per_sample_steps else []
+    span = tf.abs(t[last] - t[last - 1])
+    h = tf.where(solution.solver_state.next_step > 0, solution.solver_state.next_step, FIRST_BACKWARD_STEP * span)
+    return p._replace(first_slope=(k, v), next_step=h, status=solution.solver_state.status)
+
+
+def _adjoint_scale(options: SolverOptions, g: Tensors) -> tf.Tensor:
+    """Return the root mean square of all jumps, float64 () or (n,); 1 if all are zero."""
+    norms = [tf.sqrt(tf.reduce_sum(tf.square(x), axis=0)) for x in g]
+    scale = options.step_mode.rms(norms)
+    return tf.where(scale == 0, tf.ones_like(scale), scale)
+
+
+def _broadcast_scale(options: SolverOptions, scale: tf.Tensor, g: tf.Tensor) -> tf.Tensor:
+    """Return the scale in a shape that broadcasts with g (times, ...)."""
+    return options.step_mode.broadcast(scale, g[0])[tf.newaxis]
+
+
+def _dynamics_at(options: SolverOptions, system: AugmentedSystem, p: SolverState) -> tuple[SolverState, Tensors]:
+    """Return the solver state and f at the current time, from the first slope or from a function evaluation."""
+    n = len(p.y) // 2
+    if p.first_slope[0]:
+        return p, p.first_slope[0][:n]
+    time = options.step_mode.broadcast(p.t, p.y[0])
+    f = system.dynamics.rhs(time, p.y[:n], system.theta, system.non_trainable)
+    return p._replace(nfe=p.nfe + 1), f
+
+
+def _dot(u: Tensors, v: Tensors) -> tf.Tensor:
+    """Return the dot product of u and v over all tensors, float64 ()."""
+    return tf.add_n([tf.reduce_sum(tf.cast(x * y, tf.float64)) for x, y in zip(u, v, strict=True)])
+
+
+def _time_gradients(time_gradients: tf.Tensor, a_t: tf.Tensor) -> tf.Tensor:
+    """Return dL/dt, (times,).
+
+    dL/dt_i = g_i . f(t_i, z_i) for i > 0, and dL/dt_0 = a_t(t_0) - sum_i dL/dt_i
+
+    Args:
+        time_gradients: (times,) float64, g_i . f(t_i, z_i); the first is ignored.
+        a_t: the quadrature a_t at t_0.
+    """
+    first = tf.cast(a_t, tf.float64) - tf.reduce_sum(time_gradients[1:])
+    return tf.concat([first[tf.newaxis], time_gradients[1:]], axis=0)

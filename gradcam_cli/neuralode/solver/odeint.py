@@ -1,0 +1,94 @@
+"""`odeint`: solve an ordinary differential equation and differentiate the solution."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+
+from gradcam_cli.errors import UsageError
+from gradcam_cli.neuralode.solver.arguments import adjoint_options, validate_state, validate_times
+from gradcam_cli.neuralode.solver.solution import Solution
+from gradcam_cli.neuralode.solver.step_size import SolverOptions
+from gradcam_cli.neuralode.solver.traced_solver import SolverKey, cached_solver
+
+GRADIENTS = ("adjoint", "discrete")
+"""Gradient methods: the values of `odeint`'s `gradient`."""
+
+
+def odeint(
+    f: Callable[..., Any],
+    z0: Any,
+    t: Any,
+    *,
+    solver: str = "dopri5",
+    rtol: float = 1e-6,
+    atol: float = 1e-8,
+    gradient: str = "adjoint",
+    step_size: float | None = None,
+    first_step: float | None = None,
+    max_steps: int = 10_000,
+    per_sample_steps: bool = False,
+    adjoint_solver: str | None = None,
+    adjoint_rtol: float | None = None,
+    adjoint_atol: float | None = None,
+    adjoint_seminorm: bool = True,
+    jit_compile: bool = False,
+    backward_callback: Callable[[tf.Tensor], None] | None = None,
+) -> Solution:
+    """Solve dz/dt = f(t, z), z(t[0]) = z0, and return the states at all times t.
+
+    The states are differentiable once, with respect to z0, the parameters of f, and t. The parameters of a layer are
+    its trainable variables. The parameters of a function are the trainable variables it reads while it is traced.
+    A tensor in the closure of a function is a constant without gradient. f is traced, never run eagerly; its traces
+    are cached while f is alive.
+
+    Args:
+        f: a Keras layer or a function of t () and z. It returns dz/dt in the structure, shapes and dtype of z.
+            With per_sample_steps=True, t has shape (n, 1, ...), with as many axes as z.
+        z0: the state at t[0]: a float32 or float64 tensor, or a (nested) tuple of them.
+        t: (times,), increasing or decreasing. Its gradient is computed if t is a tensor or a variable.
+        solver: a name in `SOLVERS`.
+        rtol: relative tolerance of an adaptive solver.
+        atol: absolute tolerance, in units of z.
+        gradient: `adjoint` solves the adjoint equation backward in time, in constant memory. `discrete` is the exact
+            gradient of the steps taken, and stores all of them.
+        step_size: maximum size of fixed steps. None: adaptive steps; for a solver without error estimate, a single
+            step from each time to the next.
+        first_step: size of the first step. None: Hairer's rule, at the cost of an extra function evaluation.
+        max_steps: maximum number of accepted and rejected steps together. Under XLA, `discrete` allocates memory for
+            that many steps.
+        per_sample_steps: choose the steps of each sample (first axis of z0) separately.
+        adjoint_solver: solver of the backward solve; None: `solver`.
+        adjoint_rtol: relative tolerance of the backward solve; None: `rtol`.
+        adjoint_atol: absolute tolerance of the backward solve, relative to the norm of dL/dz; None: `atol`.
+        adjoint_seminorm: exclude the parameter gradients from the error norm of the backward solve.
+        jit_compile: compile the solve with XLA, which is faster for a small f.
+        backward_callback: called with the number of function evaluations of each backward pass.
+
+    Returns:
+        The solution. Outside XLA it is the solution of a successful solve.
+
+    Raises:
+        UsageError: an argument is invalid, or a `tf.function` inside f reads the parameters of f.
+        SolverError: in eager mode, a forward or backward solve failed: NotFiniteError, StepUnderflowError or
+            TooManyStepsError.
+        tf.errors.InvalidArgumentError: the same in a `tf.function`; the message names the error class. XLA cannot
+            raise: there z and the gradients are NaN, and `Solution.raise_if_failed` raises.
+
+    Source:
+        Chen et al. 2018, Neural Ordinary Differential Equations. The seminorm: Kidger et al. 2021, "Hey, that's not
+        an ODE": Faster ODE Adjoints via Seminorms.
+    """
+    options = SolverOptions(solver, rtol, atol, step_size, first_step, max_steps, per_sample_steps)
+    backward_options = adjoint_options(options, adjoint_solver, adjoint_rtol, adjoint_atol)
+    if gradient not in GRADIENTS:
+        raise UsageError(f"gradient: expected one of {', '.join(GRADIENTS)}, got {gradient}")
+    if per_sample_steps and not adjoint_seminorm:
+        raise UsageError("adjoint_seminorm=False requires per_sample_steps=False: all samples share the parameters")
+    z = validate_state(z0, per_sample_steps)
+    need_time_gradient = tf.is_tensor(t) or isinstance(t, tf.Variable)
+    t = validate_times(t)
+    key = SolverKey(options, backward_options, gradient, need_time_gradient, adjoint_seminorm, jit_compile)
+    return cached_solver(f, z0, z, t, key).solve(f, z0, z, t, backward_callback)

@@ -1,0 +1,120 @@
+"""`SolverState`: the loop variables of a solve, and how a solve starts."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from gradcam_cli.neuralode.solver.runge_kutta import OdeSystem
+from gradcam_cli.neuralode.solver.step_size import SolverOptions, initial_step_size, trial_step_size
+from gradcam_cli.neuralode.solver.typing import Tensors
+
+UNBOUNDED = np.float64("inf")
+"""Distance to the nearest time with a non-finite step if there is none."""
+
+
+class SolverState(NamedTuple):
+    """The loop variables of a solve. "Per step mode" means shape (), or (n,) with per-sample steps.
+
+    Attributes:
+        t: float64, per step mode, the current time.
+        y: the state at t.
+        q: the quadratures at t.
+        first_slope: k and v at t, for an FSAL method; otherwise empty lists.
+        next_step: float64, per step mode, size of the next step.
+        last_step: float64, per step mode, the last step tried, signed.
+        nfe: int32 (), number of evaluations of the system.
+        num_accepted_steps: int32, per step mode.
+        num_rejected_steps: int32, per step mode.
+        num_nonfinite: int32, per step mode, non-finite steps since t last passed the nearest non-finite time.
+        distance_to_nonfinite: float64, per step mode, distance from t to that time; infinite if there is none.
+        status: int32, per step mode, a `Status`.
+        num_stored: int32 (), number of stored times.
+        times: TensorArray of t after each accepted step, or () if the steps are not stored.
+    """
+
+    t: tf.Tensor
+    y: Tensors
+    q: Tensors
+    first_slope: tuple[Tensors, Tensors]
+    next_step: tf.Tensor
+    last_step: tf.Tensor
+    nfe: tf.Tensor
+    num_accepted_steps: tf.Tensor
+    num_rejected_steps: tf.Tensor
+    num_nonfinite: tf.Tensor
+    distance_to_nonfinite: tf.Tensor
+    status: tf.Tensor
+    num_stored: tf.Tensor
+    times: Any = ()
+
+
+def init_state(
+    options: SolverOptions, t: tf.Tensor, y: Tensors, q: Tensors, first_step: float | None, store_steps: bool
+) -> SolverState:
+    """Return the state of a solve before its first step.
+
+    Args:
+        options: the solver options.
+        t: float64 (), the initial time.
+        y: the state at t.
+        q: the quadratures at t.
+        first_step: size of the first step; None if `with_first_step` or the caller sets it.
+        store_steps: whether to store the times of the steps.
+    """
+    t = options.step_mode.batch_time(t, y)
+    zeros = tf.zeros_like(t, tf.int32)
+    times: Any = ()
+    if store_steps:
+        times = tf.TensorArray(tf.float64, options.max_steps, element_shape=t.shape, clear_after_read=False)
+    return SolverState(
+        t=t,
+        y=y,
+        q=q,
+        first_slope=([], []),
+        next_step=tf.zeros_like(t) + (0.0 if first_step is None else first_step),
+        last_step=tf.zeros_like(t),
+        nfe=tf.zeros([], tf.int32),
+        num_accepted_steps=zeros,
+        num_rejected_steps=zeros,
+        num_nonfinite=zeros,
+        distance_to_nonfinite=tf.fill(tf.shape(t), UNBOUNDED),
+        status=zeros,
+        num_stored=tf.zeros([], tf.int32),
+        times=times,
+    )
+
+
+def with_first_slope(options: SolverOptions, system: OdeSystem, p: SolverState) -> SolverState:
+    """Evaluate the system at the current time, if the solver is adaptive and FSAL; otherwise return p."""
+    if not (options.adaptive and options.tableau.fsal):
+        return p
+    slope = system.rhs(p.t, p.y, True)
+    return p._replace(first_slope=slope, nfe=p.nfe + 1)
+
+
+def with_first_step(options: SolverOptions, system: OdeSystem, p: SolverState, end: tf.Tensor) -> SolverState:
+    """Set the size of the first step by Hairer's rule, with one function evaluation, or two without FSAL."""
+    span = end - p.t
+    k = p.first_slope[0] or system.rhs(p.t, p.y, False)[0]
+    h0 = trial_step_size(options, k, p.y, tf.abs(span))
+    dt = tf.sign(span) * h0
+    y1 = [x + options.step_mode.broadcast(dt, x) * u for x, u in zip(p.y, k, strict=True)]
+    k1 = system.rhs(p.t + dt, y1, False)[0]
+    h = initial_step_size(options, (k, k1), (p.y, y1), tf.where(h0 > 0, h0, tf.ones_like(h0)))
+    return p._replace(next_step=h, nfe=p.nfe + (1 if p.first_slope[0] else 2))
+
+
+def store_time(p: SolverState, accepted: tf.Tensor) -> SolverState:
+    """Store the current time; the time of a rejected step is overwritten by the next one."""
+    if isinstance(p.times, tuple):
+        return p
+    row = tf.minimum(p.num_stored, p.times.size() - 1)
+    return p._replace(times=p.times.write(row, p.t), num_stored=p.num_stored + tf.cast(accepted, tf.int32))
+
+
+def without_state(p: SolverState) -> SolverState:
+    """Return p without the large tensors: y, q, first_slope and times."""
+    return p._replace(y=[], q=[], first_slope=([], []), times=())

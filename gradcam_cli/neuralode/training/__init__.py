@@ -1,0 +1,1 @@
+"""Training of ODE-Net classifiers: data sets, training loop, evaluation."""

@@ -1,0 +1,1 @@
+"""Output files: destination, file names, figures."""

@@ -1,0 +1,110 @@
+"""Parsing of `-o` and `--save`: output directory or file, artifact kinds, image formats."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from gradcam_cli.errors import UsageError
+from gradcam_cli.storage.paths import HTTP_PROTOCOLS, as_path, is_url, protocol_of
+
+DEFAULT_OUTPUT_DIR = Path("gradcam_out")
+"""Default output directory for the images of input directories."""
+
+FORMATS = {"png": (".png",), "jpg": (".jpg", ".jpeg")}
+"""Image formats with their suffixes; output files get the first one."""
+
+IMAGE_SUFFIXES = tuple(suffix for suffixes in FORMATS.values() for suffix in suffixes)
+ARTIFACT_SUFFIXES = {
+    "figure": IMAGE_SUFFIXES,
+    "overlay": IMAGE_SUFFIXES,
+    "heatmap": IMAGE_SUFFIXES,
+    "grid": IMAGE_SUFFIXES,
+    "npy": (".npy",),
+    "npz": (".npz",),
+}
+"""Artifact kinds with their suffixes; a suffix alone stands for the first kind with it."""
+
+GRID = "grid"
+"""The artifact kind that shows all maps of an image in one file."""
+
+
+@dataclass(frozen=True)
+class Destination:
+    """The destination of all output files of a run.
+
+    Attributes:
+        artifact_kinds: the kinds saved for each map, keys of `ARTIFACT_SUFFIXES`.
+        directory: output directory, or None for the default.
+        file: the single output file, or None.
+        stdout: whether the file is written to standard output.
+        image_format: a key of `FORMATS`.
+    """
+
+    artifact_kinds: tuple[str, ...]
+    directory: Path | None = None
+    file: Path | None = None
+    stdout: bool = False
+    image_format: str = "png"
+
+    @property
+    def single_grid(self) -> bool:
+        """Whether the maps of all images are drawn in one grid."""
+        return self.file is not None and self.artifact_kinds == (GRID,)
+
+
+def artifact_for_suffix(path: Path) -> str:
+    """Return the artifact kind of a file's suffix.
+
+    Raises:
+        UsageError: the suffix is unknown.
+    """
+    for kind, suffixes in ARTIFACT_SUFFIXES.items():
+        if path.suffix.lower() in suffixes:
+            return kind
+    raise UsageError(f"{path}: expected a suffix {', '.join(_all_suffixes())}, got {path.suffix!r}")
+
+
+def format_for_suffix(path: Path) -> str:
+    """Return the image format of a file's suffix; `png` for all other files."""
+    return next((name for name, suffixes in FORMATS.items() if path.suffix.lower() in suffixes), "png")
+
+
+def _all_suffixes() -> list[str]:
+    return sorted({suffix for suffixes in ARTIFACT_SUFFIXES.values() for suffix in suffixes})
+
+
+def parse_destination(
+    output: str | None, artifact_kinds: Sequence[str], image_format: str | None = None
+) -> Destination:
+    """Parse `-o`: `-` is standard output, a name with a known suffix is a file, any other name a directory.
+
+    Args:
+        output: path or URL, `-`, or None for the default.
+        artifact_kinds: values of `--save`; if empty, the kind follows from the suffix, or is `figure`.
+        image_format: a key of `FORMATS`, or None to use the suffix, or `png`.
+
+    Raises:
+        UsageError: the suffix does not match the kind or image format, a file is given for several kinds,
+            the URL is read-only, or it requires a package that is not installed.
+    """
+    kinds = tuple(dict.fromkeys(artifact_kinds))
+    if output == "-":
+        if len(kinds) > 1:
+            raise UsageError(f"-o -: expected one kind of output, got {', '.join(kinds)}")
+        return Destination(kinds or ("figure",), stdout=True, image_format=image_format or "png")
+    if output is not None and protocol_of(output) in HTTP_PROTOCOLS:
+        raise UsageError(f"-o {output}: cannot write to a web address", "give a path or a URL such as s3://bucket/maps")
+    path = as_path(output) if output is not None else None
+    if path is None or path.suffix.lower() not in _all_suffixes() or (not is_url(path) and path.is_dir()):
+        return Destination(kinds or ("figure",), directory=path, image_format=image_format or "png")
+    kinds = kinds or (artifact_for_suffix(path),)
+    if image_format and path.suffix.lower() in IMAGE_SUFFIXES and format_for_suffix(path) != image_format:
+        raise UsageError(f"-o {output}: --image-format {image_format} expects another suffix")
+    if len(kinds) > 1 or path.suffix.lower() not in ARTIFACT_SUFFIXES[kinds[0]]:
+        raise UsageError(
+            f"-o {output}: expected a file for {', '.join(kinds)}, got suffix {path.suffix}",
+            "give a directory to save several kinds",
+        )
+    return Destination(kinds, file=path, image_format=format_for_suffix(path))

@@ -1,0 +1,188 @@
+"""File names of all outputs, chosen before anything is computed and without collisions."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
+from hashlib import blake2b
+from pathlib import Path
+from typing import NamedTuple
+
+from gradcam_cli.errors import UsageError
+from gradcam_cli.images.source import Source
+from gradcam_cli.output.destination import (
+    ARTIFACT_SUFFIXES,
+    DEFAULT_OUTPUT_DIR,
+    FORMATS,
+    GRID,
+    IMAGE_SUFFIXES,
+    Destination,
+)
+from gradcam_cli.storage.paths import basename, canonical, is_url
+
+MapKey = tuple[str, str, str]
+"""The requested layer, method and class of a map."""
+
+OUTPUT_MARKER = "_gradcam"
+"""Part of every output file name."""
+
+MAX_FILENAME_BYTES = 245
+"""Limit of a file name: 255 bytes in most file systems, less a margin for a number."""
+
+MAX_GRID_ROWS = 100
+"""Maximum number of images in one grid."""
+
+
+class OutputFile(NamedTuple):
+    """One output file.
+
+    Attributes:
+        request_key: the requested layer, method and class of the map.
+        kind: a key of `ARTIFACT_SUFFIXES`.
+        path: path or URL of the file.
+    """
+
+    request_key: MapKey
+    kind: str
+    path: Path
+
+
+def paths_by_map(outputs: Sequence[OutputFile]) -> list[dict[str, str]]:
+    """Return for each map of an image its paths by artifact kind."""
+    paths: dict[MapKey, dict[str, str]] = {}
+    for output in outputs:
+        paths.setdefault(output.request_key, {})[output.kind] = str(output.path)
+    return list(paths.values())
+
+
+def plan_outputs(
+    sources: Iterable[Source],
+    destination: Destination,
+    maps: Sequence[MapKey],
+    inputs: Sequence[str] = (),
+) -> Iterator[tuple[Source, list[OutputFile]]]:
+    """Yield each source with the output files of its maps.
+
+    Outputs of input files are written to the current directory, those of input directories to a
+    mirrored tree. A name contains layer, method or class only if the run has several of them. No output
+    overwrites an input or another output: a colliding name gets the suffix of its source
+    (`cat.png_gradcam.png`), then a number.
+
+    Args:
+        sources: the images, in order.
+        destination: from `parse_destination`.
+        maps: the keys of all maps of an image.
+        inputs: paths that must not be overwritten.
+
+    Raises:
+        UsageError: a single output file is given for several results, or is an input.
+    """
+    if destination.stdout or destination.file:
+        yield from _plan_single_file(sources, destination, maps, inputs)
+        return
+    used = {_digest(key) for key in _protected_paths(inputs)}
+    names = list(_name_parts(maps, destination.artifact_kinds, destination.image_format))
+    max_stem_bytes = MAX_FILENAME_BYTES - max(len(os.fsencode(part)) for _, _, part in names)
+    folder_of, key_of = lru_cache(8)(_output_folder), lru_cache(8)(_path_key)  # consecutive sources share a folder
+    for source in sources:
+        folder = folder_of(destination.directory, source.relative_path.parent if source.relative_path else None)
+        stem, full_name = (_truncate_bytes(name, max_stem_bytes) for name in (_stem(source), basename(source.name)))
+        for candidate in _unique_stems(stem, full_name):
+            digests = [_digest(f"{key_of(str(folder))}/{candidate}{part}".casefold()) for _, _, part in names]
+            if used.isdisjoint(digests):
+                break
+        used.update(digests)
+        yield source, [OutputFile(map_key, kind, folder / f"{candidate}{part}") for map_key, kind, part in names]
+
+
+def _digest(key: str) -> bytes:
+    """Return an 8-byte digest: a set of digests takes less memory than a set of a million paths.
+
+    Two of a million paths have equal digests with a probability below 1e-7, which only causes a longer name.
+    """
+    return blake2b(key.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+
+
+def _plan_single_file(
+    sources: Iterable[Source], destination: Destination, maps: Sequence[MapKey], inputs: Sequence[str]
+) -> Iterator[tuple[Source, list[OutputFile]]]:
+    option, kind = f"-o {destination.file or '-'}", destination.artifact_kinds[0]
+    if len(maps) > 1 and kind != GRID:
+        raise UsageError(f"{option}: expected one map, got {len(maps)}", "give a directory instead")
+    if destination.file and _path_key(str(destination.file)) in (_path_key(path) for path in inputs if path != "-"):
+        raise UsageError(f"{option} is an input: it would be overwritten")
+    limit = MAX_GRID_ROWS if destination.single_grid else 1
+    first = list(itertools.islice(sources, limit + 1))
+    if len(first) > limit:
+        expected = f"at most {limit} inputs, got more" if destination.single_grid else "one input, got several"
+        raise UsageError(f"{option}: expected {expected}", "give a directory instead")
+    for source in first:
+        yield source, [OutputFile(map_key, kind, destination.file or Path("-")) for map_key in maps]
+
+
+def _protected_paths(inputs: Iterable[str]) -> Iterator[str]:
+    """Yield the keys of the inputs whose names contain the output marker; no output can overwrite the others.
+
+    An input that is a link protects itself and its target. An output that is a link is replaced, so
+    its target needs no protection.
+    """
+    key_of = lru_cache(64)(_path_key)
+    for path in inputs:
+        path = path.rstrip("/")
+        link = not is_url(path) and os.path.islink(path)
+        for end in [path, os.path.realpath(path)] if link else [path]:
+            folder, _, name = end.rpartition("/")
+            if OUTPUT_MARKER in name.casefold():
+                yield f"{key_of(folder or ('/' if end[0] == '/' else '.'))}/{name}".casefold()
+
+
+def _path_key(name: str) -> str:
+    """Return a key that is equal for all names of one file, also in case-insensitive file systems."""
+    return canonical(name).rstrip("/").casefold()
+
+
+def _output_folder(directory: Path | None, relative_folder: Path | None) -> Path:
+    if relative_folder is None:
+        return directory or Path()
+    return (directory or DEFAULT_OUTPUT_DIR).joinpath(*relative_folder.parts)
+
+
+def _stem(source: Source) -> str:
+    if source.relative_path is not None:
+        return source.relative_path.stem
+    return "stdin" if source.name == "-" else Path(basename(source.name)).stem
+
+
+def _truncate_bytes(name: str, max_bytes: int) -> str:
+    """Truncate a name to a number of UTF-8 bytes."""
+    data = name.encode("utf-8", "surrogatepass")
+    return name if len(data) <= max_bytes else data[: max(max_bytes, 1)].decode("utf-8", "ignore")
+
+
+def _unique_stems(stem: str, full_name: str) -> Iterator[str]:
+    yield stem
+    yield full_name
+    yield from (f"{stem}_{number}" for number in itertools.count(2))
+
+
+def _name_parts(
+    maps: Sequence[MapKey], artifact_kinds: Sequence[str], image_format: str
+) -> Iterator[tuple[MapKey, str, str]]:
+    """Yield (map key, artifact kind, end of the file name) of all files of an image."""
+    differs = [len({map_key[index] for map_key in maps}) > 1 for index in range(3)]
+    for map_key in maps:
+        map_parts = [safe_filename(part) for part, needed in zip(map_key, differs, strict=True) if needed]
+        for kind in artifact_kinds:
+            parts = [] if kind == GRID else map_parts
+            kind_part = [kind] if kind in ("overlay", "heatmap", GRID) else []
+            suffixes = ARTIFACT_SUFFIXES[kind]
+            suffix = (FORMATS[image_format] if suffixes is IMAGE_SUFFIXES else suffixes)[0]
+            yield map_key, kind, "_".join([OUTPUT_MARKER, *parts, *kind_part]) + suffix
+
+
+def safe_filename(text: str) -> str:
+    """Return a text as part of a file name; runs of special characters become a hyphen."""
+    return re.sub(r"[^\w.+-]+", "-", text)

@@ -1,0 +1,117 @@
+"""The Python package's front door."""
+
+from __future__ import annotations
+
+import os
+
+import keras
+import numpy as np
+
+from gradcam_cli.errors import GradcamError, InputError, UsageError
+from gradcam_cli.images import decode
+from gradcam_cli.images.load import LoadedImage, Unexplained, load_image
+from gradcam_cli.images.source import Source
+from gradcam_cli.models.classifier import Classifier, load_model
+from gradcam_cli.pipeline.config import ExplainConfig
+from gradcam_cli.pipeline.results import Explanation
+from gradcam_cli.pipeline.run import prepare_run
+from gradcam_cli.pipeline.stages import explain_images
+
+
+def explain(
+    image: str | os.PathLike[str] | np.ndarray,
+    model: str | os.PathLike[str] | keras.Model | Classifier = "vgg19",
+    layer: str = "auto",
+    *,
+    target_class: int | str = "top",
+    method: str = "gradcam",
+    score: str = "logit",
+    fit: str = "squash",
+    interpolation: str = "linear",
+    counterfactual: bool = False,
+    aug_smooth: bool = False,
+    top_k: int = 5,
+    precision: str = "float32",
+    max_pixels: int = decode.MAX_PIXELS,
+    weights: str | os.PathLike[str] | None = None,
+    labels: str | os.PathLike[str] | None = None,
+    preprocess: str | None = None,
+    input_size: tuple[int, int] | None = None,
+    allow_unsafe: bool = False,
+    offline: bool = False,
+) -> Explanation:
+    """Compute one map: which parts of an image contribute to the score of a class.
+
+    Args:
+        image: a path, or an array (H, W, 3) or (H, W) of uint8.
+        model: a name, a path, a Keras model, or the result of `load_model`: load a model once to explain many images.
+        layer: its path in the model, or `auto`.
+        target_class: an index, a name, `top`, or `topN` for the class of rank N.
+        method: a name in `METHODS`.
+        score: `logit`, or `probability`.
+        fit: `squash`, `crop` or `pad`.
+        interpolation: `nearest`, `linear` or `cubic`.
+        counterfactual: negate the gradients.
+        aug_smooth: average the maps of six mirrored, darker and brighter copies.
+        top_k: number of predictions to list.
+        precision: `float32`, `auto`, `bfloat16` or `float16`, for this call only.
+        max_pixels: the largest image to decode.
+        weights: `imagenet` or a weight file; see `load_model`, as for all that follow.
+        labels: file of class names.
+        preprocess: name of the preprocessing.
+        input_size: (height, width) for models with a variable input size.
+        allow_unsafe: whether code in a model file may run.
+        offline: whether to never use the network.
+
+    Returns:
+        The explanation, with `.heatmap` (H, W) in 0..1, `.cam`, `.alpha`, `.prediction`, `.figure()`, `.save(path)`.
+
+    Raises:
+        InputError: the image cannot be read.
+        UsageError: the layer or class does not exist, or an option value is wrong.
+        ModelError, WeightsError: the model cannot be used.
+    """
+    loading = {
+        "weights": weights,
+        "labels": labels,
+        "preprocess": preprocess,
+        "input_size": input_size,
+        "allow_unsafe": allow_unsafe,
+        "offline": offline,
+    }
+    loading = {name: value for name, value in loading.items() if value not in (None, False)}
+    if isinstance(model, Classifier) and loading:
+        raise UsageError(f"{', '.join(loading)}: expected a model that is not loaded yet, got a Classifier")
+    classifier = model if isinstance(model, Classifier) else load_model(model, **loading)  # type: ignore[arg-type]
+    config = ExplainConfig(
+        layers=(layer,),
+        classes=(target_class,),
+        methods=(method,),
+        score=score,
+        fit=fit,
+        interpolation=interpolation,
+        counterfactual=counterfactual,
+        aug_smooth=aug_smooth,
+        top_k=top_k,
+        batch_size=1,
+        precision=precision,
+    )
+    run = prepare_run(classifier, config)
+    loaded = (
+        _image_from_array(image) if isinstance(image, np.ndarray) else load_image(Source(os.fspath(image)), max_pixels)
+    )
+    (result,) = explain_images(run, [loaded])
+    if isinstance(result, Unexplained):
+        raise InputError(f"{result.source}: {result.error}", result.hint)
+    return result[-1]
+
+
+def _image_from_array(pixels: np.ndarray) -> LoadedImage:
+    if pixels.ndim == 2:
+        pixels = np.repeat(pixels[:, :, None], 3, axis=2)
+    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or 0 in pixels.shape:
+        raise InputError(f"expected an array (H, W, 3) or (H, W) of uint8, got {pixels.shape} of {pixels.dtype}")
+    return LoadedImage("array", pixels)
+
+
+__all__ = ["Classifier", "Explanation", "GradcamError", "explain", "load_model"]

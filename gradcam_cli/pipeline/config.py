@@ -1,0 +1,130 @@
+"""The configuration of a run: one dataclass field for each setting.
+
+The command-line options, the JSON record, the metadata of saved maps, the report's table of settings and the command
+that recomputes a map are all derived from the fields of `RunSettings`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from gradcam_cli.images.fit import FIT_MODES
+from gradcam_cli.methods.maps import INTERPOLATIONS
+from gradcam_cli.network.precision import PRECISIONS
+
+SCORES = ("logit", "probability")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Metadata of a setting. Its option is `--` with the field's name, its JSON key is the field's name.
+
+    Attributes:
+        help: the option's help text.
+        group: the heading of the option in `--help`.
+        choices: the allowed values; without choices, a setting is a flag or a positive integer.
+        affects_map: whether the setting changes a map's values; then it is saved with the map and used to recompute it.
+        must_match: whether `gradcam compare` requires it to be equal in both runs.
+    """
+
+    help: str
+    group: str = "Explanation"
+    choices: Sequence[str] = ()
+    affects_map: bool = True
+    must_match: bool = False
+
+
+def _setting(default: Any, *args: Any, **kwargs: Any) -> Any:
+    return field(default=default, metadata={"setting": Setting(*args, **kwargs)})
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunSettings:
+    """The settings that all maps of a run share; see the help texts of the fields."""
+
+    score: str = _setting(
+        "logit",
+        "Score to differentiate: y_c before the last activation, or the class probability.",
+        choices=SCORES,
+        must_match=True,
+    )
+    fit: str = _setting("squash", "How images are fitted to the model input.", choices=FIT_MODES)
+    interpolation: str = _setting("linear", "Interpolation of the upsampled map.", choices=tuple(INTERPOLATIONS))
+    counterfactual: bool = _setting(
+        False,
+        "Negate the gradients: highlight the regions that lower the class score (Selvaraju et al. 2017, 3.3).",
+        must_match=True,
+    )
+    aug_smooth: bool = _setting(False, "Average the maps of six mirrored, darker and brighter copies of the image.")
+    max_channels: int | None = _setting(None, "scorecam: use only the N channels of the largest deviation.")
+    precision: str = _setting(
+        "float32",
+        "Precision of the network; auto: bfloat16 where the hardware supports it.",
+        "Speed",
+        choices=PRECISIONS,
+    )
+    batch_size: int | None = _setting(
+        None, "Images per batch. [default: from model size and free memory]", "Speed", affects_map=False
+    )
+
+    def values(self) -> dict[str, Any]:
+        """Return the values of all settings, by name."""
+        return {name: getattr(self, name) for name in SETTINGS}
+
+    def map_settings(self) -> dict[str, Any]:
+        """Return the values of the settings that affect a map, by name."""
+        return {name: getattr(self, name) for name in MAP_SETTINGS}
+
+
+SETTINGS: dict[str, Setting] = {entry.name: entry.metadata["setting"] for entry in fields(RunSettings)}
+DEFAULTS: dict[str, Any] = RunSettings().values()
+MAP_SETTINGS = tuple(name for name, setting in SETTINGS.items() if setting.affects_map)
+MATCHING_SETTINGS = tuple(name for name, setting in SETTINGS.items() if setting.must_match)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExplainConfig(RunSettings):
+    """Which maps a run computes, and with which settings.
+
+    Attributes:
+        layers: paths, or `auto`.
+        classes: indices, names, `top`, `topN`.
+        methods: names in `methods.registry.METHODS`.
+        top_k: number of predictions to list.
+    """
+
+    layers: Sequence[str] = ("auto",)
+    classes: Sequence[str | int] = ("top",)
+    methods: Sequence[str] = ("gradcam",)
+    top_k: int = 5
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """A model and how to load it: the arguments of `load_model`."""
+
+    model: str
+    weights: str = "imagenet"
+    labels: str | None = None
+    preprocess: str | None = None
+    input_size: tuple[int, int] | None = None
+    allow_unsafe: bool = False
+    offline: bool = False
+
+
+@dataclass(frozen=True)
+class RenderOptions:
+    """How overlays and figures are drawn: a matplotlib colormap, the map's opacity in 0..1, dots per inch."""
+
+    cmap: str = "jet"
+    opacity: float = 0.5
+    dpi: int = 150
+
+    def values(self) -> dict[str, Any]:
+        """Return the options by name, as `Explanation.save` takes them."""
+        return {name: getattr(self, name) for name in RENDER_OPTIONS}
+
+
+RENDER_OPTIONS = tuple(entry.name for entry in fields(RenderOptions))

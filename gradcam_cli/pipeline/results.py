@@ -1,0 +1,229 @@
+"""An explanation: one map, its metadata, and its files."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gradcam_cli.errors import UsageError
+from gradcam_cli.images import encode
+from gradcam_cli.images.fit import Box
+from gradcam_cli.methods import maps
+from gradcam_cli.output import figures
+from gradcam_cli.output.destination import ARTIFACT_SUFFIXES, GRID, artifact_for_suffix, format_for_suffix
+from gradcam_cli.pipeline.config import RunSettings
+from gradcam_cli.pipeline.prediction import Prediction, json_number
+from gradcam_cli.storage.files import write_output
+from gradcam_cli.storage.paths import as_path, basename
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from gradcam_cli.storage.checksum import LazySha256
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """The model that computed a map.
+
+    Attributes:
+        name: as the user named it.
+        weights: name of the weights' file, or None.
+        weights_hash: SHA-256 of that file, computed on demand, or None.
+        preprocess: name of the preprocessing.
+    """
+
+    name: str
+    weights: str | None
+    weights_hash: LazySha256 | None
+    preprocess: str
+
+    @property
+    def weights_sha256(self) -> str | None:
+        """SHA-256 of the weights' file."""
+        return self.weights_hash.result() if self.weights_hash else None
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation:
+    """One map of one image for one class at one layer.
+
+    Attributes:
+        source: name of the input.
+        sha256: SHA-256 of the input's bytes, or None for an array.
+        image: (H, W, 3) uint8 RGB.
+        heatmap: (H, W) float32 in 0..1: the upsampled map divided by its maximum.
+        cam: (u, v) float32: the map L_c at the layer's resolution, in units of the score.
+        cam_pre_relu: (u, v) float32: `cam` before its ReLU.
+        alpha: (k,) float32, the channel weights alpha_k^c, or None for methods without channel weights.
+        crop_box: the part of the image that the model input shows.
+        prediction: the class that is explained.
+        predictions: the classes with the largest scores.
+        layer: path of the layer.
+        method: name of the method.
+        request_key: layer, method and class as requested; file names use them.
+        zero_reason: why the map is zero everywhere, or None.
+        model: the model.
+        settings: the settings of the run.
+        timings: seconds spent, by stage.
+    """
+
+    source: str
+    sha256: str | None
+    image: np.ndarray = field(repr=False)
+    heatmap: np.ndarray = field(repr=False)
+    cam: np.ndarray = field(repr=False)
+    cam_pre_relu: np.ndarray = field(repr=False)
+    alpha: np.ndarray | None = field(repr=False)
+    crop_box: Box
+    prediction: Prediction
+    predictions: tuple[Prediction, ...] = field(repr=False)
+    layer: str
+    method: str
+    request_key: tuple[str, str, str] = field(repr=False)
+    zero_reason: str | None
+    model: ModelInfo = field(repr=False)
+    settings: RunSettings = field(repr=False)
+    timings: dict[str, float] = field(repr=False)
+
+    @cached_property
+    def peak(self) -> tuple[int, int] | None:
+        """(x, y) of the largest value, in the photo's pixels."""
+        return maps.peak(self.heatmap)
+
+    @cached_property
+    def box(self) -> Box | None:
+        """The box around the largest connected region above 15 % of the maximum."""
+        return maps.bounding_box(self.heatmap)
+
+    def metadata(self) -> dict[str, Any]:
+        """Return what the map shows and how it was computed, under the keys of the JSON lines."""
+        prediction = self.prediction
+        return {
+            "input": self.source,
+            "sha256": self.sha256,
+            "model": self.model.name,
+            "layer": self.layer,
+            "method": self.method,
+            "class_index": prediction.index,
+            "class_name": prediction.name,
+            "probability": json_number(prediction.probability),
+            "requested_class": self.request_key[2],
+            **self.settings.map_settings(),
+        }
+
+    @property
+    def title(self) -> str:
+        """Class index, class name, probability and layer, as figures show them."""
+        zero = " · the map is zero everywhere" if self.zero_reason else ""
+        return f"{self.prediction.label} · {self.layer}{zero}"
+
+    def overlay(self, cmap: str = "jet", opacity: float = 0.5) -> np.ndarray:
+        """Return the image with the map drawn over it, (H, W, 3) uint8."""
+        return figures.overlay(self.image, self.heatmap, self.crop_box, cmap, opacity)
+
+    def figure(self, cmap: str = "jet", opacity: float = 0.5, dpi: int = 150) -> Figure:
+        """Return a matplotlib figure: the image, and next to it the image with the map."""
+        return figures.side_by_side_figure(self.image, self.overlay(cmap, opacity), self.title, dpi)
+
+    def encode(
+        self, kind: str, image_format: str = "png", *, cmap: str = "jet", opacity: float = 0.5, dpi: int = 150
+    ) -> bytes:
+        """Return the bytes of a file; the same explanation gives the same bytes.
+
+        Args:
+            kind: a key of `output.destination.ARTIFACT_SUFFIXES`.
+            image_format: a key of `output.destination.FORMATS`, for figures, overlays and heatmaps.
+            cmap: name of a matplotlib colormap.
+            opacity: opacity of the map over the image, 0..1.
+            dpi: resolution of the figure in dots per inch.
+        """
+        if kind == "figure":
+            return figures.encode_figure(self.figure(cmap, opacity, dpi), image_format)
+        if kind == "overlay":
+            return encode.encode(self.overlay(cmap, opacity), image_format)
+        if kind == "heatmap":
+            return encode.encode(figures.render_heatmap(self.heatmap, self.crop_box, cmap), image_format)
+        buffer = io.BytesIO()
+        if kind == "npy":
+            np.save(buffer, self.heatmap)
+        else:
+            texts = {"class": str(self.prediction), "layer": self.layer, "score": self.settings.score}
+            arrays = {name: np.array(text) for name, text in texts.items()}
+            arrays["metadata"] = np.array(json.dumps(self.metadata()))
+            if self.alpha is not None:
+                arrays["alpha"] = self.alpha
+            np.savez(buffer, allow_pickle=False, heatmap=self.heatmap, cam=self.cam, **arrays)
+        return buffer.getvalue()
+
+    def save(self, path: str | os.PathLike[str], kind: str | None = None, **render_options: Any) -> Path:
+        """Write a file; an existing file is replaced atomically.
+
+        Args:
+            path: a path, or a URL such as `s3://bucket/map.png`.
+            kind: a key of `output.destination.ARTIFACT_SUFFIXES`; by default `npy` or `npz` for these suffixes,
+                and otherwise `figure`.
+            **render_options: `cmap`, `opacity` (0..1) and `dpi`.
+
+        Raises:
+            UsageError: the kind does not exist, or the suffix does not fit the kind.
+            OutputError: the file cannot be written.
+        """
+        target = as_path(path)
+        kind = kind or artifact_for_suffix(target)
+        if kind == GRID:
+            return write_output(target, encode_grid([self], format_for_suffix(target), **render_options))
+        if target.suffix.lower() not in ARTIFACT_SUFFIXES.get(kind, ()):
+            raise UsageError(
+                f"{target}: expected a name ending in {', '.join(ARTIFACT_SUFFIXES.get(kind, ()))} for {kind}"
+            )
+        return write_output(target, self.encode(kind, format_for_suffix(target), **render_options))
+
+
+def encode_grid(
+    explanations: Sequence[Explanation],
+    image_format: str = "png",
+    *,
+    cmap: str = "jet",
+    opacity: float = 0.5,
+    dpi: int = 150,
+) -> bytes:
+    """Return a grid figure with all maps of an image: one row per class, one column per method and layer."""
+    rows: dict[str, list[figures.Cell]] = {}
+    for explanation in explanations:
+        label = explanation.prediction.label
+        row = rows.setdefault(label, [(label, explanation.image)])
+        row.append((f"{explanation.method} · {explanation.layer}", explanation.overlay(cmap, opacity)))
+    return figures.encode_figure(figures.grid_figure(list(rows.values()), dpi), image_format)
+
+
+def grid_row(
+    explanations: Sequence[Explanation], cmap: str = "jet", opacity: float = 0.5, dpi: int = 150
+) -> list[figures.Cell]:
+    """Return the row of an image in a grid of several images: the image, then its maps, as thumbnails."""
+    first = explanations[0]
+    several_classes = len({explanation.prediction.index for explanation in explanations}) > 1
+    title = f"{basename(first.source)}: {first.prediction.label}"
+    row = [(title, figures.thumbnail_for_grid(first.image, dpi))]
+    for explanation in explanations:
+        label = f"{explanation.method} · {explanation.layer}"
+        label += f" · {explanation.prediction.label}" if several_classes else ""
+        row.append((label, figures.thumbnail_for_grid(explanation.overlay(cmap, opacity), dpi)))
+    return row
+
+
+def write_grid(path: Path, rows: Sequence[Sequence[figures.Cell]], dpi: int = 150) -> Path:
+    """Write one grid figure with a row for each image.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    return write_output(path, figures.encode_figure(figures.grid_figure(rows, dpi), format_for_suffix(path)))

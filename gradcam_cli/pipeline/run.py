@@ -1,0 +1,93 @@
+"""A prepared run: model loaded, layers and classes resolved, network compiled."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from functools import cached_property
+
+import numpy as np
+
+from gradcam_cli.console import log
+from gradcam_cli.methods import registry
+from gradcam_cli.models.class_selection import ClassSelector, resolve_classes
+from gradcam_cli.models.classifier import Classifier, load_model
+from gradcam_cli.network.batch_size import default_batch_size
+from gradcam_cli.network.gradients import GradientFunction
+from gradcam_cli.network.layers import default_layer, find_layer, spatial_layers
+from gradcam_cli.network.precision import resolve_precision
+from gradcam_cli.network.scorer import ModelScorer
+from gradcam_cli.pipeline.config import ExplainConfig, ModelConfig, RunSettings
+from gradcam_cli.pipeline.results import ModelInfo
+
+
+@dataclass(frozen=True)
+class PreparedRun:
+    """A classifier and a configuration with layers and classes resolved and the network compiled."""
+
+    classifier: Classifier
+    config: ExplainConfig
+    layers: dict[str, str]  # path -> as requested
+    classes: list[ClassSelector]
+    batch_size: int
+    precision: str
+    gradient_function: GradientFunction
+    scorers: list[ModelScorer]  # one per layer
+
+    @cached_property
+    def baseline_input(self) -> np.ndarray:
+        """A black image, preprocessed: (h, w, c) float32."""
+        black: np.ndarray = self.classifier.preprocess(np.zeros((1, *self.classifier.input_shape), np.uint8))[0]
+        return black
+
+    @cached_property
+    def maps(self) -> list[tuple[int, str, int]]:
+        """(index of the layer, method, index of the class) of every map of an image."""
+        return registry.map_keys(range(len(self.layers)), self.config.methods, range(len(self.classes)))
+
+    @cached_property
+    def model(self) -> ModelInfo:
+        """The model, as records name it."""
+        classifier = self.classifier
+        return ModelInfo(classifier.name, classifier.weights, classifier.weights_hash, classifier.preprocess_mode)
+
+    @cached_property
+    def settings(self) -> RunSettings:
+        """The settings of the run, with the precision and the batch size that are used."""
+        requested = self.config.values()
+        return RunSettings(**{**requested, "precision": self.precision, "batch_size": self.batch_size})
+
+
+def load(config: ModelConfig) -> Classifier:
+    """Load a model.
+
+    Raises:
+        ModelError, WeightsError, UsageError: as `load_model`.
+    """
+    return load_model(**asdict(config))
+
+
+def prepare_run(classifier: Classifier, config: ExplainConfig) -> PreparedRun:
+    """Check a configuration against a classifier, before the first image is read.
+
+    Raises:
+        UsageError: the model has no such layer or class, or the machine does not support the precision.
+        ModelError: no layer has spatial output, or the model does not expose the logit.
+    """
+    if config.counterfactual:
+        registry.require_counterfactual(config.methods)
+    layers: dict[str, str] = {}
+    for requested in config.layers:
+        path = _default_layer(classifier) if requested == "auto" else find_layer(classifier.model, requested)[0]
+        layers.setdefault(path, requested)
+    classes = resolve_classes(config.classes, classifier.labels, classifier.class_count)
+    precision = resolve_precision(config.precision)
+    batch_size = config.batch_size or default_batch_size(classifier.model, classifier.input_shape)
+    network = classifier.gradient_function(tuple(layers), config.score, precision)
+    for method in set(config.methods) & set(registry.names_of_kind("attribution")):
+        log.info("%s: %s, for each image and class", method, registry.METHODS[method].cost)
+    scorers = [ModelScorer(classifier.model, path, config.score, precision, batch_size) for path in layers]
+    return PreparedRun(classifier, config, layers, classes, batch_size, precision, network, scorers)
+
+
+def _default_layer(classifier: Classifier) -> str:
+    return default_layer(spatial_layers(classifier.model, classifier.input_shape))

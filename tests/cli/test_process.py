@@ -1,0 +1,212 @@
+"""The command as a process of its own: signals, streams, TensorFlow's own noise, completion."""
+
+import io
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+MODEL = ["--preprocess", "-1..1"]
+
+
+def test_the_streams_hold_only_what_is_promised(process, photo, model_file):
+    """stdout: the result. stderr: nothing, though TensorFlow writes to file descriptor 2 as it starts."""
+    done = process(photo("cat.png"), "--model", model_file, *MODEL)
+    assert done.status == 0
+    assert done.stdout.decode().splitlines()[0].endswith("-> cat_gradcam.png")
+    assert len(done.stdout.splitlines()) == 1
+    assert done.stderr == ""
+
+
+@pytest.mark.slow
+def test_verbose_shows_what_tensorflow_says(process, photo, model_file):
+    done = process(photo("cat.png"), "--model", model_file, *MODEL, "-v")
+    assert ".cc:" in done.stderr
+    assert "layer conv2" in done.stderr
+
+
+@pytest.mark.slow
+def test_a_pipe(process, photo, model_file):
+    done = process("-", "-o", "-", "--model", model_file, *MODEL, stdin=photo().read_bytes())
+    assert (done.status, done.stderr) == (0, "")
+    with Image.open(io.BytesIO(done.stdout)) as image:
+        assert image.format == "PNG"
+
+
+NOISY = """
+import os, sys
+from gradcam_cli.cli.native_stderr import without_native_noise
+with without_native_noise():
+    os.write(2, b"I0000 00:00:1795205836.660303    2734 port.cc:153] oneDNN\\n")
+    os.write(2, b"E0000 00:00:1795205839.088280    2734 cuda_platform.cc:52] failed call to cuInit\\n")
+    os.write(2, b"2026-11-20 21:49:43.742412: E external/xla/cuda_platform.cc:51] failed call to cuInit\\n")
+    os.write(2, b"2026-11-20 21:49:43.742412: I tensorflow/core/util/port.cc:153] oneDNN\\n")
+    os.write(2, b"2026-11-20 21:49:43.742412: E tensorflow/core/ops.cc:51] out of memory\\n")
+    os.write(2, b"WARNING: All log messages before absl::InitializeLog() is called are written to STDERR\\n")
+    os.write(2, b"F0000 00:00:1795205839.088280    2734 tensor.cc:52] Check failed: dtype\\n")
+    print("mine", file=sys.stderr)
+    {end}
+print("after", file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize(("end", "after"), [("pass", True), ("os.abort()", False), ("os.kill(os.getpid(), 9)", False)])
+def test_real_errors_are_never_lost(end, after):
+    """Chatter is dropped; a failed check comes through, even if the process dies with it."""
+    done = subprocess.run([sys.executable, "-c", NOISY.format(end=end)], capture_output=True, text=True, timeout=60)
+    lines = set(done.stderr.splitlines())
+    expected = {
+        "F0000 00:00:1795205839.088280    2734 tensor.cc:52] Check failed: dtype",
+        "2026-11-20 21:49:43.742412: E tensorflow/core/ops.cc:51] out of memory",
+        "mine",
+    }
+    assert {line for line in lines if not line.startswith("Fatal Python error")} == expected | (
+        {"after"} if after else set()
+    )
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_signals(photo, model_file, tmp_path, number, status):
+    """Interrupted in the middle of a run: the promised status, whole files, no traceback."""
+    paths = [photo(size=(300, 300))] * 400
+    command = [sys.executable, "-m", "gradcam_cli", *map(str, paths), "--model", str(model_file), *MODEL, "-o", "out"]
+    started = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        started.stdout.readline()  # the first result
+        started.send_signal(number)
+        _, stderr = started.communicate(timeout=60)
+    finally:
+        started.kill()
+    assert started.returncode == status
+    assert "Traceback" not in stderr
+    written = list((tmp_path / "out").iterdir())
+    assert 0 < len(written) < 400
+    assert not [path for path in written if path.suffix == ".part"]
+    for path in written[-3:]:
+        Image.open(path).load()
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_swallowed_signals(number, status):
+    """A library that drops the exception does not make the run deaf to the signal."""
+    script = f"""
+import os
+from gradcam_cli.interrupts import check_interrupts, heed_interrupts
+heed_interrupts()
+check_interrupts()
+try:
+    os.kill(os.getpid(), {int(number)})
+except BaseException:
+    pass
+check_interrupts()
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True)
+    assert done.returncode in (status, -number)
+
+
+@pytest.mark.slow
+def test_a_reader_that_has_seen_enough(photo, model_file, tmp_path):
+    """A closed pipe ends the run without a traceback."""
+    paths = [photo()] * 60
+    command = [sys.executable, "-m", "gradcam_cli", *map(str, paths), "--model", str(model_file), *MODEL, "--json"]
+    started = subprocess.Popen(
+        [*command, "--batch-size", "1"], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    started.stdout.readline()
+    started.stdout.close()
+    stderr = started.stderr.read()
+    started.stderr.close()
+    assert started.wait(timeout=60) != 0
+    assert b"Traceback" not in stderr
+    assert b"Exception" not in stderr
+
+
+@pytest.mark.slow
+def test_weights_come_from_the_mirror_or_not_at_all(process, photo):
+    """No network: status 3, and the hint names the file, the place and the option."""
+    done = process(photo(), environment={"GRADCAM_WEIGHTS_MIRROR": "http://127.0.0.1:9"})
+    assert done.status == 3
+    assert done.stdout == b""
+    assert "error: the weights of vgg19 cannot be fetched" in done.stderr
+    assert "vgg19_weights_tf_dim_ordering_tf_kernels.h5" in done.stderr
+
+
+STARTED_AS_GRADCAM = "import sys; sys.argv[0] = 'gradcam'; from gradcam_cli.__main__ import main; main()"
+
+
+def complete(line, script=STARTED_AS_GRADCAM):
+    """Ask as bash does, and return what is offered."""
+    environment = {
+        **os.environ,
+        "_GRADCAM_COMPLETE": "bash_complete",
+        "COMP_WORDS": line,
+        "COMP_CWORD": str(line.count(" ")),
+    }
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True)
+    assert done.stderr == ""
+    return [entry.split(",", 1)[-1] for entry in done.stdout.splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("gradcam la", "layers"),
+        ("gradcam --lay", "--layer"),
+        ("gradcam cat.jpg --fi", "--fit"),
+        ("gradcam cat.jpg --fit cr", "crop"),
+        ("gradcam cat.jpg --model vgg", "vgg19"),
+        ("gradcam layers efficientnetv2", "efficientnetv2b0"),
+        ("gradcam cat.jpg --method ", "gradcam"),
+        ("gradcam cat.jpg --save hea", "heatmap"),
+        ("gradcam cat.jpg --preprocess 0.", "0..1"),
+    ],
+)
+def test_completion(line, expected):
+    assert expected in complete(line)
+
+
+def test_completion_does_not_import_tensorflow(tmp_path):
+    """A tensorflow that cannot be imported does not disturb it."""
+    Path(tmp_path / "tensorflow.py").write_text("raise SystemError('imported')")
+    script = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); {STARTED_AS_GRADCAM}"
+    assert "--model" in complete("gradcam --mod", script)
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_scripts(shell):
+    """Each shell's script is there to be sourced."""
+    environment = {**os.environ, "_GRADCAM_COMPLETE": f"{shell}_source"}
+    done = subprocess.run([sys.executable, "-c", STARTED_AS_GRADCAM], env=environment, capture_output=True, text=True)
+    assert "_GRADCAM_COMPLETE" in done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("terminal", "drawn"), [("xterm", True), ("dumb", False)])
+def test_progress_only_on_a_terminal(photo, model_file, tmp_path, terminal, drawn):
+    """A bar and "loading ..." where a person watches, on stderr; the results stay clean."""
+    ours, theirs = os.openpty()
+    command = [sys.executable, "-m", "gradcam_cli", *[str(photo())] * 3, "--model", str(model_file), *MODEL]
+    environment = {**os.environ, "TERM": terminal}
+    with subprocess.Popen(
+        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=theirs, env=environment, text=True
+    ) as started:
+        os.close(theirs)
+        shown = b""
+        while chunk := _read(ours):
+            shown += chunk
+        lines = started.stdout.read().splitlines()
+    os.close(ours)
+    assert len(lines) == 3
+    assert all(line.startswith(str(tmp_path)) for line in lines)
+    assert (b"explaining" in shown, b"loading" in shown) == (drawn, drawn)
+
+
+def _read(terminal):
+    try:
+        return os.read(terminal, 4096)
+    except OSError:  # the other end is closed
+        return b""

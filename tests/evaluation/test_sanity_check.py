@@ -1,0 +1,106 @@
+"""Randomised networks: what is shuffled, what is put back, and which methods are named."""
+
+import keras
+import numpy as np
+import pytest
+from conftest import small_network
+
+from gradcam_cli import load_model
+from gradcam_cli.evaluation import sanity_check
+from gradcam_cli.evaluation.metrics.summary import insensitive_methods
+from gradcam_cli.images.load import LoadedImage
+from gradcam_cli.pipeline.config import ExplainConfig
+from gradcam_cli.pipeline.run import prepare_run
+from gradcam_cli.pipeline.stages import to_model_input
+
+NAMES = ["predictions", "hidden", "conv2", "conv1"]
+
+
+@pytest.fixture(scope="module")
+def classifier():
+    return load_model(small_network(), preprocess="-1..1")
+
+
+def checked(classifier, *methods, layers=("conv1",)):
+    rng = np.random.default_rng(3)
+    photos = [LoadedImage(str(i), rng.integers(0, 256, (20, 16, 3), np.uint8)) for i in range(6)]
+    run = prepare_run(classifier, ExplainConfig(layers=layers, methods=methods))
+    return list(sanity_check.check_sanity(run, [to_model_input(run, photo) for photo in photos], seed=1))
+
+
+def test_cascade_runs_from_the_output_back(classifier):
+    assert [path for path, _ in sanity_check.layers_top_down(classifier.model)] == NAMES
+
+
+def test_weights_are_drawn_as_before_training(classifier):
+    """Glorot's limit is sqrt(6 / (fan in + fan out)), and biases are zero; afterwards all is as it was."""
+    layer = classifier.model.get_layer("hidden")
+    trained = [layer.kernel.numpy(), np.ones(6, np.float32)]
+    layer.set_weights(trained)
+    with sanity_check.restored_weights(classifier.model):
+        sanity_check.randomize(layer, np.random.default_rng(0))
+        limit = np.sqrt(6 / (125 + 6))
+        assert 0.9 * limit < np.abs(layer.kernel.numpy()).max() <= limit
+        assert np.corrcoef(layer.kernel.numpy().ravel(), trained[0].ravel())[0, 1] < 0.1
+        assert not layer.bias.numpy().any()
+    for a, b in zip(trained, layer.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    layer.set_weights([trained[0], np.zeros(6, np.float32)])
+
+
+def test_weights_without_an_initialiser_keep_their_scale():
+    """A matrix of a layer of one's own is drawn with the deviation that it had, a vector shuffled."""
+
+    class Own(keras.Layer):
+        def build(self, shape):
+            self.W = self.add_weight(shape=(50, 60), initializer=keras.initializers.RandomNormal(3, 0.5), name="W")
+            self.v = self.add_weight(shape=(7,), initializer="uniform", name="v")
+
+    layer = Own()
+    layer.build(None)
+    before = layer.v.numpy()
+    sanity_check.randomize(layer, np.random.default_rng(0))
+    assert layer.W.numpy().mean() == pytest.approx(0, abs=0.05)
+    assert layer.W.numpy().std() == pytest.approx(0.5, rel=0.05)
+    np.testing.assert_array_equal(np.sort(layer.v.numpy()), np.sort(before))
+
+
+def test_weights_come_back_after_an_error(classifier):
+    before = classifier.model.get_weights()
+
+    def fail():
+        with sanity_check.restored_weights(classifier.model):
+            sanity_check.randomize(classifier.model.get_layer("conv1"), np.random.default_rng(0))
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    for a, b in zip(before, classifier.model.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_a_step_a_layer_and_what_lies_behind(classifier):
+    """conv1 has three layers behind it, conv2 two; the model is as it was."""
+    before = classifier.model.get_weights()
+    steps = checked(classifier, "gradcam", layers=("conv1", "conv2"))
+    assert [(s.randomised, s.layer, s.behind) for s in steps] == [
+        (name, layer, place + 1 >= (3 if layer == "conv1" else 2))
+        for place, name in enumerate(NAMES)
+        for layer in ("conv1", "conv2")
+    ]
+    for a, b in zip(before, classifier.model.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_methods_that_see_nothing_of_the_network_are_named(classifier):
+    """Random cells and eigencam know nothing of what lies behind their layer: exactly like before, and named."""
+    steps = checked(classifier, "gradcam", "random", "eigencam")
+    behind = [step for step in steps if step.randomised in NAMES[:3] and step.method != "gradcam"]
+    assert all(step.rank == pytest.approx(1) and step.ssim == pytest.approx(1) for step in behind)
+    assert insensitive_methods(steps) == [("conv1", "random"), ("conv1", "eigencam")]
+    gradcam = [step.rank for step in steps if step.method == "gradcam"]
+    assert min(gradcam) < 0.5
+
+
+def test_the_seed_decides(classifier):
+    assert checked(classifier, "gradcam") == checked(classifier, "gradcam")

@@ -1,0 +1,177 @@
+"""The equations of Grad-CAM, against numbers worked out by hand."""
+
+import numpy as np
+import pytest
+
+from gradcam_cli.methods.cam import Cam, eigencam, gradcam, zero_reason
+from gradcam_cli.methods.registry import METHODS, names_of_kind
+
+# Two channels on a 2x2 plane, and the gradient of the score with respect to them.
+A = np.zeros((2, 2, 2), np.float32)
+A[..., 0] = [[1, 2], [3, 4]]
+A[..., 1] = [[4, 0], [2, 6]]
+dA = np.zeros((2, 2, 2), np.float32)  # noqa: N816
+dA[..., 0] = [[1, 0], [2, 1]]  # mean 4/4 = 1
+dA[..., 1] = [[-1, -1], [2, -2]]  # mean -2/4 = -0.5
+
+# What each method makes of them, as (alpha, L), worked out by hand.
+BY_HAND = {
+    # 1*[[1, 2], [3, 4]] - 0.5*[[4, 0], [2, 6]] = [[-1, 2], [2, 1]], and relu of it
+    "gradcam": ([1, -0.5], [[0, 2], [2, 1]]),
+    # alpha_ij = 1/(2 + S g) where g is not 0; S = 10 and 12. w_0 = 1/12 + 2/22 + 1/12, w_1 = 2/26
+    "gradcam++": (
+        [17 / 66, 1 / 13],
+        [[17 / 66 + 4 / 13, 34 / 66], [51 / 66 + 2 / 13, 68 / 66 + 6 / 13]],
+    ),
+    # A dA = [[1, 0], [6, 4]] + [[-4, 0], [4, -12]]
+    "hirescam": (None, [[0, 0], [10, 0]]),
+    # A relu(dA) = [[1, 0], [6, 4]] + [[0, 0], [4, 0]]
+    "layercam": (None, [[1, 0], [10, 4]]),
+    # (1 + 0 + 6 + 4)/10 = 1.1 and (-4 + 0 + 4 - 12)/12 = -1
+    "xgradcam": ([1.1, -1], [[0, 2.2], [1.3, 0]]),
+    # A^T A = [[30, 34], [34, 56]]: eigenvalues 43 +- sqrt(1325); the larger one's eigenvector is (34, 13 + sqrt(1325))
+    "eigencam": (
+        np.array([34, 13 + np.sqrt(1325)]) / np.hypot(34, 13 + np.sqrt(1325)),
+        (A @ [34, 13 + np.sqrt(1325)]) / np.hypot(34, 13 + np.sqrt(1325)),
+    ),
+}
+
+
+def check(name, method):
+    expected_alpha, expected_L = BY_HAND[name]
+    made = method(A, dA)
+    alpha, L = (made.alpha, made.map) if isinstance(made, Cam) else made
+    assert (alpha is None) == (expected_alpha is None)
+    if alpha is not None:
+        np.testing.assert_allclose(alpha, expected_alpha, rtol=1e-6)
+    np.testing.assert_allclose(L, expected_L, rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", names_of_kind("cam"))
+def test_by_hand(name):
+    """Weights and map as worked out by hand."""
+    check(name, METHODS[name].function)
+
+
+def weighted(weights):
+    """Make a method of what gives its channels' weights."""
+
+    def method(A, dA):
+        alpha = weights(A, dA)
+        return alpha, np.maximum(A @ alpha, 0)
+
+    return method
+
+
+def closed_form(total):
+    """Grad-CAM++ with another sum of A."""
+
+    def weights(A, dA):
+        denominator = 2 * dA**2 + total(A) * dA**3
+        return (np.divide(dA**2, denominator, out=np.zeros_like(dA), where=denominator != 0) * dA.clip(0)).sum((0, 1))
+
+    return weights
+
+
+def first_component(matrix):
+    return np.linalg.svd(matrix, full_matrices=False)[2][0]
+
+
+WRONG = {
+    "gradcam without relu": lambda A, dA: (dA.mean((0, 1)), A @ dA.mean((0, 1))),
+    "gradcam sum for mean": weighted(lambda A, dA: dA.sum((0, 1))),
+    "gradcam guided": weighted(lambda A, dA: np.where((dA > 0) & (A > 0), dA, 0).mean((0, 1))),
+    "gradcam element-wise": lambda A, dA: (dA.mean((0, 1)), np.maximum((A * dA).sum(-1), 0)),
+    "gradcam absolute": lambda A, dA: (dA.mean((0, 1)), np.abs(A @ dA.mean((0, 1)))),
+    "gradcam++ mean of A": weighted(closed_form(lambda A: A.mean((0, 1)))),
+    "gradcam++ each cell's A": weighted(closed_form(lambda A: A)),
+    "gradcam++ no relu of the gradient": weighted(
+        lambda A, dA: np.divide(dA, 2 + A.sum((0, 1)) * dA, where=dA != 0, out=np.zeros_like(dA)).sum((0, 1))
+    ),
+    "hirescam averaged": lambda A, dA: (None, np.maximum(A @ dA.mean((0, 1)), 0)),
+    "hirescam without relu": lambda A, dA: (None, (A * dA).sum(-1)),
+    "layercam relu after the product": lambda A, dA: (None, np.maximum(A * dA, 0).mean(-1)),
+    "layercam all gradients": lambda A, dA: (None, np.maximum((A * dA).sum(-1), 0)),
+    "xgradcam not normalised": weighted(lambda A, dA: (A * dA).sum((0, 1))),
+    "xgradcam normalised by all": weighted(lambda A, dA: (A * dA).sum((0, 1)) / A.sum()),
+    "eigencam centred": weighted(lambda A, dA: np.abs(first_component((A - A.mean((0, 1))).reshape(-1, 2)))),
+    "eigencam of the gradient": weighted(lambda A, dA: np.abs(first_component((A * dA).reshape(-1, 2)))),
+    "eigencam other sign": weighted(lambda A, dA: -np.abs(first_component(A.reshape(-1, 2)))),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_wrong_formulas_fail(wrong):
+    """The test above tells each method from the formulas that other tools, or a slip, put in its place."""
+    with pytest.raises(AssertionError):
+        check(wrong.split()[0], WRONG[wrong])
+
+
+def test_every_method_has_a_wrong_formula():
+    assert {name.split()[0] for name in WRONG} == set(names_of_kind("cam")) == set(BY_HAND)
+
+
+def test_eigencam_is_positive_for_negative_activations():
+    """The sign that the decomposition leaves open is chosen so that the sum of A V_1 is positive."""
+    for sign in (1, -1):
+        np.testing.assert_allclose(eigencam(sign * A, dA).map, BY_HAND["eigencam"][1], rtol=1e-6)
+
+
+def test_gradcam_plus_plus_takes_scores_of_any_size():
+    """exp(S) would overflow for a logit of 1000; a gradient scaled by c gives weights of 1/(2/c + S g)."""
+    for scale in (1e-20, 1e10):
+        made = METHODS["gradcam++"].function(A, scale * dA.astype(np.float64))
+        assert np.isfinite(made.alpha).all()
+        assert np.isfinite(made.map).all()
+
+
+@pytest.mark.parametrize("name", names_of_kind("cam", "baseline"))
+def test_nothing_in_nothing_out(name):
+    """No division by zero: dead activations and missing gradients give zeros, never NaN; baselines do not care."""
+    zeros = np.zeros((2, 2, 3), np.float32)
+    for A_, dA_ in ((zeros, zeros), (zeros, zeros + 1), (zeros + 1, zeros)):
+        L = METHODS[name].function(A_, dA_).map
+        assert np.isfinite(L).all()
+        if METHODS[name].kind == "cam" and not (name == "eigencam" and A_.any()):
+            assert not L.any()
+
+
+def test_random_is_uniform_and_repeatable():
+    """Cells from 0 to 1 with mean 1/2 and variance 1/12; the same for the same activations, others for others."""
+    plane = np.ones((200, 200, 1), np.float32)
+    L = METHODS["random"].function(plane, plane).map
+    assert L.mean() == pytest.approx(0.5, abs=0.01)
+    assert L.var() == pytest.approx(1 / 12, abs=0.002)
+    np.testing.assert_array_equal(L, METHODS["random"].function(plane, -plane).map)
+    assert not np.allclose(L, METHODS["random"].function(2 * plane, plane).map)
+
+
+def test_centre_and_whole_by_hand():
+    """exp(-4.5 (x^2 + y^2)) of the cells' centres, -2/3, 0 and 2/3 of three and -1/2 and 1/2 of two; and ones."""
+    plane = np.zeros((3, 2, 1), np.float32)
+    edge, middle = np.exp(-4.5 * (4 / 9 + 1 / 4)), np.exp(-4.5 / 4)
+    np.testing.assert_allclose(
+        METHODS["centre"].function(plane, plane).map, [[edge] * 2, [middle] * 2, [edge] * 2], rtol=1e-6
+    )
+    np.testing.assert_array_equal(METHODS["whole"].function(plane, plane).map, np.ones((3, 2)))
+
+
+def test_arguments_are_left_alone():
+    before = A.copy(), dA.copy()
+    gradcam(A, dA)
+    np.testing.assert_array_equal((A, dA), before)
+
+
+@pytest.mark.parametrize(
+    ("A", "dA", "reason"),
+    [
+        (np.zeros((2, 2, 1)), np.ones((2, 2, 1)), "dead activations"),
+        (np.ones((2, 2, 1)), np.zeros((2, 2, 1)), "no gradient"),
+        (np.ones((2, 2, 1)), -np.ones((2, 2, 1)), "all weights negative"),
+        (np.ones((2, 2, 2)) * [1, 3], np.ones((2, 2, 2)) * [1, -1], "negative everywhere"),
+    ],
+)
+def test_zero_maps_say_why(A, dA, reason):
+    """A map of zeros comes with its reason, a map of anything else with none."""
+    assert reason in zero_reason(A, dA, gradcam(A, dA))
+    assert zero_reason(np.ones((2, 2, 1)), np.ones((2, 2, 1)), gradcam(np.ones((2, 2, 1)), np.ones((2, 2, 1)))) is None

@@ -1,0 +1,142 @@
+"""The built-in network: what it is made of, how its weights were folded, and what it can do."""
+
+import json
+from importlib import resources
+from pathlib import Path
+
+import evaluate_mini
+import keras
+import numpy as np
+import pytest
+import train_mini
+
+from gradcam_cli import load_model
+from gradcam_cli.errors import WeightsError
+from gradcam_cli.models.labels import CIFAR10
+from gradcam_cli.models.mini import build_mini
+from gradcam_cli.network.layers import spatial_layers
+from gradcam_cli.storage.checksum import sha256
+
+ROOT = Path(__file__).parents[2]
+DATA = resources.files("gradcam_cli.models").joinpath("data")
+
+
+@pytest.fixture(scope="module")
+def mini():
+    return load_model("mini")
+
+
+def test_it_reads_like_vgg19(mini):
+    """The sixteen convolutions of VGG19 by name and kind, the last of them with a plane of 8x8 or larger."""
+    vgg19 = keras.applications.VGG19(weights=None)
+    names = [layer.name for layer in vgg19.layers if "_conv" in layer.name]
+    convolutions = [layer for layer in mini.model.layers if "_conv" in layer.name]
+    assert [layer.name for layer in convolutions] == names
+    assert len(names) == 16
+    for layer in convolutions:
+        assert type(layer) is keras.layers.Conv2D
+        assert layer.activation is keras.activations.relu
+        assert layer.kernel_size == (3, 3)
+    shapes = {layer.path: layer.shape for layer in spatial_layers(mini.model, mini.input_shape)}
+    assert min(shapes["block5_conv4"][:2]) >= 8
+    kinds = {type(layer).__name__ for layer in mini.model.layers}
+    assert kinds == {"InputLayer", "Conv2D", "MaxPooling2D", "GlobalAveragePooling2D", "Dense"}
+
+
+def test_folding_is_exact():
+    """A trained network with normalizations of all sizes, and the same folded: logits equal to 1e-5."""
+    keras.utils.set_random_seed(0)
+    trained = train_mini.build_trained()
+    rng = np.random.default_rng(0)
+    for layer in trained.layers:
+        if isinstance(layer, train_mini.FusedNorm):
+            width = layer.gamma.shape[0]
+            layer.set_weights(
+                [
+                    rng.uniform(0.5, 1.5, width) * rng.choice([-1, 1], width, p=[0.1, 0.9]),
+                    rng.normal(0, 0.3, width),
+                    rng.normal(0, 0.5, width),
+                    rng.uniform(0.2, 4, width),
+                ]
+            )
+    folded = build_mini()
+    for layer in folded.layers:
+        if layer.weights:
+            layer.set_weights([train_mini.fold(trained)[f"{layer.name}/{part}"] for part in ("kernel", "bias")])
+    x = rng.uniform(-1, 1, (8, 32, 32, 3)).astype(np.float32)
+    expected = trained(x).numpy()
+    assert np.ptp(expected) > 0.1
+    np.testing.assert_allclose(train_mini.logits(folded, x), expected, atol=1e-5 * max(1, np.abs(expected).max()))
+
+
+def test_the_card_belongs_to_the_weights(mini):
+    """Hash, size and parameters are those of the file that is shipped; the figures are there."""
+    card = json.loads(DATA.joinpath("mini.json").read_text())
+    assert card["sha256"] == sha256(DATA.joinpath("mini.npz"))
+    assert card["parameters"] == mini.model.count_params()
+    assert card["fold_difference"] < 1e-5
+    assert tuple(card["classes"]) == CIFAR10.names
+    assert DATA.joinpath("mini.npz").stat().st_size < 5_500_000
+    assert card["measured"]["test_accuracy"] > 0
+
+
+def test_other_weights_are_refused(tmp_path):
+    np.savez(tmp_path / "other.npz", **{"block1_conv1/kernel": np.zeros((3, 3, 3, 4))})
+    with pytest.raises(WeightsError, match="does not fit mini"):
+        load_model("mini", weights=str(tmp_path / "other.npz"))
+
+
+def test_chelsea_is_a_cat(run):
+    """The main line with the built-in network, offline, with nothing set up."""
+    done = run(ROOT / "sample_images/chelsea.png", "--model", "mini", "--layer", "block5_conv4", "--json", "--offline")
+    assert (done.status, done.stderr) == (0, "")
+    entry = json.loads(done.stdout)
+    assert (entry["class_name"], entry["model"], entry["layer"]) == ("cat", "mini", "block5_conv4")
+    assert entry["outputs"] == {"figure": "chelsea_gradcam.png"}
+
+
+def test_gradcam_weights_are_not_for_it(run, monkeypatch):
+    """A VGG19 file named by the environment does not get in its way."""
+    monkeypatch.setenv("GRADCAM_WEIGHTS", "vgg19.h5")
+    assert run(ROOT / "sample_images/chelsea.png", "--model", "mini").status == 0
+
+
+@pytest.fixture(scope="module")
+def measured():
+    """The figures that the card gives."""
+    return json.loads(DATA.joinpath("mini.json").read_text())["measured"]
+
+
+@pytest.fixture(scope="module")
+def objects(data):
+    """CIFAR-10's 5,000 test images, with their classes."""
+    images, classes = train_mini.read_images(data / "cifar10_jpeg.zip", "test")
+    assert len(images) == 5000
+    return images, classes
+
+
+@pytest.mark.slow
+def test_accuracy(mini, objects, measured):
+    """The card's share of CIFAR-10's test images is classified rightly."""
+    accuracy = evaluate_mini.accuracy(mini, *objects)
+    assert accuracy >= 0.88
+    assert accuracy == pytest.approx(measured["test_accuracy"], abs=0.001)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("fit", "least"), [("pad", 0.8), ("squash", 0.75)])
+def test_cats_and_dogs(mini, data, measured, fit, least):
+    """Cat against dog is right on the card's share of the pets, more often where their shape is kept."""
+    right = evaluate_mini.cats_and_dogs(mini, data / "images/pets", fit)
+    assert len(right) == 80
+    assert np.mean(right) >= least
+    assert np.mean(right) == pytest.approx(measured["cat_against_dog_on_80_pets"][fit], abs=0.03)
+
+
+@pytest.mark.slow
+def test_the_map_finds_pasted_objects(mini, objects, measured):
+    """A test object somewhere on a canvas of twice its side: the peak lies on it in 80 % of 500 right answers."""
+    hits = evaluate_mini.pointing(mini, *objects)
+    assert len(hits) == 500
+    assert np.mean(hits) >= 0.8
+    assert np.mean(hits) == pytest.approx(measured["peak_on_pasted_object"], abs=0.02)

@@ -1,0 +1,161 @@
+"""Weights: found in order, fetched with care, never half written. The server is this process's own."""
+
+import hashlib
+import http.server
+import threading
+
+import pytest
+
+from gradcam_cli.errors import WeightsError
+from gradcam_cli.models import weights
+from gradcam_cli.models.catalog import catalog
+from gradcam_cli.models.weights import cache_directory, ensure_weights, find_weights
+from gradcam_cli.storage.checksum import LazySha256, sha256
+
+CONTENT = b"weights" * 1000
+
+
+@pytest.fixture
+def application():
+    return catalog()["vgg19"]._replace(weights_file="tiny.h5", hash=hashlib.md5(CONTENT).hexdigest())
+
+
+@pytest.fixture
+def server(monkeypatch):
+    """A server on loopback that answers with what the test puts into it."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            answer.asked.append(self.path)
+            self.send_response(answer.status)
+            self.send_header("Content-Length", str(answer.length or len(answer.content)))
+            self.end_headers()
+            self.wfile.write(answer.content)
+
+        def log_message(self, *args):
+            pass
+
+    class Answer:
+        status, content, length, asked = 200, CONTENT, None, []
+
+    answer = Answer()
+    answer.asked = []
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    monkeypatch.setenv("GRADCAM_WEIGHTS_MIRROR", f"http://127.0.0.1:{server.server_port}/mirror/")
+    yield answer
+    server.shutdown()
+    server.server_close()
+
+
+def left_behind():
+    return sorted(path.name for path in cache_directory().glob("*")) if cache_directory().exists() else []
+
+
+@pytest.fixture(autouse=True)
+def _empty_cache(monkeypatch, tmp_path):
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+
+
+def test_the_order_of_places(application, tmp_path, monkeypatch):
+    """--weights, then GRADCAM_WEIGHTS as a file or a folder, then Keras's cache."""
+    assert find_weights(application) is None
+    cached = cache_directory() / "tiny.h5"
+    cached.parent.mkdir(parents=True)
+    cached.write_bytes(b"cached")
+    assert find_weights(application) == cached
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    monkeypatch.setenv("GRADCAM_WEIGHTS", str(folder))
+    assert find_weights(application) == cached
+    (folder / "tiny.h5").write_bytes(b"folder")
+    assert find_weights(application) == folder / "tiny.h5"
+    named = tmp_path / "named.h5"
+    named.write_bytes(b"named")
+    assert find_weights(application, str(named)) == named
+    assert find_weights(application, "imagenet") == folder / "tiny.h5"
+
+
+@pytest.mark.parametrize("place", ["--weights", "GRADCAM_WEIGHTS"])
+def test_a_named_file_that_is_missing(application, place, monkeypatch):
+    monkeypatch.setenv("GRADCAM_WEIGHTS", "none.h5")
+    with pytest.raises(WeightsError, match=f"{place} none.h5"):
+        find_weights(application, "none.h5" if place == "--weights" else None)
+
+
+def test_download(application, server, caplog):
+    """Announced with size and place, checked, put into Keras's cache, and not fetched again."""
+    path = ensure_weights(application)
+    assert path == cache_directory() / "tiny.h5"
+    assert path.read_bytes() == CONTENT
+    assert left_behind() == ["tiny.h5"]
+    (message,) = [record.getMessage() for record in caplog.records]
+    assert "575 MB" in message
+    assert str(path) in message
+    ensure_weights(application)
+    assert server.asked == ["/mirror/tiny.h5"]
+
+
+def test_sha256_hashes_are_known_too(application, server):
+    ensure_weights(application._replace(hash=hashlib.sha256(CONTENT).hexdigest()))
+    assert left_behind() == ["tiny.h5"]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"content": b"other"}, "wrong hash"),
+        ({"length": len(CONTENT) + 5}, "broke off: expected 7005 bytes, got 7000"),
+        ({"status": 404}, "cannot be fetched"),
+    ],
+)
+def test_a_bad_download_leaves_nothing(application, server, change, words):
+    for name, value in change.items():
+        setattr(server, name, value)
+    with pytest.raises(WeightsError, match=words):
+        ensure_weights(application)
+    assert left_behind() == []
+
+
+def test_no_network(application, monkeypatch):
+    """The hint names the file, the place, and the way to name another."""
+    monkeypatch.setenv("GRADCAM_WEIGHTS_MIRROR", "http://127.0.0.1:9")
+    with pytest.raises(WeightsError, match="cannot be fetched") as caught:
+        ensure_weights(application)
+    for word in ("http://127.0.0.1:9/tiny.h5", str(cache_directory() / "tiny.h5"), "--weights FILE"):
+        assert word in caught.value.hint
+
+
+def test_offline_never_asks(application, server):
+    with pytest.raises(WeightsError, match="--offline"):
+        ensure_weights(application, offline=True)
+    assert server.asked == []
+
+
+def test_a_silent_server_is_given_up(application, monkeypatch):
+    import socket
+
+    silent = socket.create_server(("127.0.0.1", 0))
+    monkeypatch.setattr(weights, "TIMEOUT", 0.2)
+    monkeypatch.setenv("GRADCAM_WEIGHTS_MIRROR", f"http://127.0.0.1:{silent.getsockname()[1]}")
+    with silent, pytest.raises(WeightsError, match="timed out"):
+        ensure_weights(application)
+    assert left_behind() == []
+
+
+def test_a_checksum_is_read_when_it_is_asked_for(tmp_path):
+    """Not before; and only once, whoever asks."""
+    path = tmp_path / "abc"
+    path.write_bytes(b"before")
+    checksum = LazySha256(path)
+    path.write_bytes(b"abc")
+    assert checksum.start() is checksum.start()
+    assert checksum.result() == sha256(path)
+    path.write_bytes(b"after")
+    assert checksum.result() != sha256(path)
+
+
+def test_sha256_of_a_file(tmp_path):
+    (tmp_path / "abc").write_bytes(b"abc")  # FIPS 180-2, appendix B.1
+    assert sha256(tmp_path / "abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"

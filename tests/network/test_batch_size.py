@@ -1,0 +1,65 @@
+"""The size of a batch, by the model and the memory."""
+
+import types
+
+import keras
+import pytest
+
+from gradcam_cli.network import batch_size
+
+
+def convolution(side, channels):
+    x = keras.Input((side, side, 3))
+    return keras.Model(x, keras.layers.Conv2D(channels, 3, padding="same")(x))
+
+
+@pytest.fixture
+def free(monkeypatch):
+    """Set the free memory, in bytes."""
+
+    def set_free(available):
+        monkeypatch.setattr(batch_size.psutil, "virtual_memory", lambda: types.SimpleNamespace(available=available))
+
+    set_free(2**40)
+    return set_free
+
+
+@pytest.mark.parametrize(
+    ("side", "channels", "expected"),
+    [
+        (256, 256, 16),  # 64 MB an image: a gigabyte is sixteen
+        (256, 250, 16),  # a little more would fit: a power of two
+        (8, 4, 64),  # 1 kB an image: no more than 64
+        (2048, 128, 1),  # two gigabytes an image: one at least
+    ],
+)
+def test_activations_fill_a_gigabyte(free, side, channels, expected):
+    assert batch_size.default_batch_size(convolution(side, channels), (side, side, 3)) == expected
+
+
+def test_little_memory_makes_small_batches(free):
+    """With a gigabyte free, an eighth of it: two images of 64 MB."""
+    free(2**30)
+    assert batch_size.default_batch_size(convolution(256, 256), (256, 256, 3)) == 2
+
+
+def test_open_sides_are_those_of_the_input(free):
+    x = keras.Input((None, None, 3))
+    model = keras.Model(x, keras.layers.Conv2D(256, 3, padding="same")(x))
+    assert batch_size.default_batch_size(model, (256, 256, 3)) == 16
+
+
+def test_vgg19_gets_sixteen(free):
+    assert batch_size.default_batch_size(keras.applications.VGG19(weights=None), (224, 224, 3)) == 16
+
+
+def test_an_unknown_graph_gets_eight(free):
+    class Subclassed(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.dense = keras.layers.Dense(2)
+
+        def call(self, x):
+            return self.dense(x[:, 0, 0])
+
+    assert batch_size.default_batch_size(Subclassed(), (8, 8, 3)) == 8

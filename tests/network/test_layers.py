@@ -1,0 +1,124 @@
+"""The layers of a model: listed, found, and chosen by shape."""
+
+import keras
+import pytest
+from conftest import small_network
+from keras import layers as L  # noqa: N812
+
+from gradcam_cli.errors import ModelError, UsageError
+from gradcam_cli.models.catalog import catalog
+from gradcam_cli.models.classifier import load_model
+from gradcam_cli.network.layers import default_layer, find_layer, hooked, iter_layers, spatial_layers
+
+QUICK = """mini vgg16 vgg19 resnet50 resnet50v2 mobilenet mobilenetv2 mobilenetv3small efficientnetb0
+convnexttiny xception""".split()
+
+
+def chosen(name):
+    application = catalog()[name]
+    keras.backend.clear_session()  # numbers in layer names start anew
+    model = load_model(name, weights="none").model
+    return default_layer(spatial_layers(model, (application.input_size, application.input_size, 3)))
+
+
+@pytest.mark.parametrize(
+    "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in catalog()]
+)
+def test_default_layer_of_every_application(name):
+    """`auto` is the last plane larger than 1x1 before pooling, and the table of models says the same."""
+    assert chosen(name) == catalog()[name].default_layer
+
+
+def test_vgg19_table():
+    """Shapes and parameters of VGG19's convolutions are those of the paper; K1*K2*C*F + F."""
+    model = keras.applications.VGG19(weights=None)
+    layers = {layer.path: layer for layer in spatial_layers(model, (224, 224, 3))}
+    conv = layers["block5_conv4"]
+    assert conv[1:] == ("Conv2D", (14, 14, 512), (3, 3), (1, 1), "same", 3 * 3 * 512 * 512 + 512)
+    assert layers["block1_conv1"].num_params == 3 * 3 * 3 * 64 + 64
+    assert layers["block5_pool"][1:6] == ("MaxPooling2D", (7, 7, 512), (2, 2), (2, 2), "valid")
+    assert next(iter(layers)) == "block1_conv1"
+    assert "flatten" not in layers
+
+
+def test_parameters_as_the_founding_article_counts_them():
+    """Ten filters of 5x5 over three channels have 760 parameters and leave 196x196 of 200x200."""
+    model = keras.Sequential([keras.Input((200, 200, 3)), L.Conv2D(10, 5), L.GlobalAveragePooling2D(), L.Dense(2)])
+    (layer,) = [layer for layer in spatial_layers(model, (200, 200, 3)) if layer.layer_type == "Conv2D"]
+    assert (layer.num_params, layer.shape) == (760, (196, 196, 10))
+
+
+def test_auto_goes_back_over_what_rearranges():
+    model = keras.Sequential(
+        [
+            keras.Input((16, 16, 3)),
+            L.Conv2D(4, 3, name="conv"),
+            L.SpatialDropout2D(0.1),
+            L.MaxPooling2D(),
+            L.Reshape((7, 7, 4)),
+            L.GlobalAveragePooling2D(keepdims=True),
+            L.Conv2D(5, 1, name="one_by_one"),
+            L.Flatten(),
+        ]
+    )
+    assert default_layer(spatial_layers(model, (16, 16, 3))) == "conv"
+
+
+def test_no_plane_at_all():
+    model = keras.Sequential([keras.Input((8, 8, 3)), L.Flatten(), L.Dense(2)])
+    with pytest.raises(ModelError, match="no layer with a plane larger than 1x1"):
+        default_layer(spatial_layers(model, (8, 8, 3)))
+
+
+def test_layers_are_found_by_path_and_by_a_name_used_once():
+    inner = small_network()
+    model = keras.Sequential([keras.Input((12, 12, 3)), inner, L.Dense(2)])
+    assert find_layer(model, "small/conv2")[0] == "small/conv2"
+    assert find_layer(model, "conv2") == ("small/conv2", inner.get_layer("conv2"))
+    assert "small" in dict(iter_layers(model))
+
+
+@pytest.mark.parametrize(("asked", "near"), [("conv3", "small/conv"), ("smal/conv1", "small/conv1")])
+def test_unknown_layers_have_near_matches(asked, near):
+    model = keras.Sequential([keras.Input((12, 12, 3)), small_network(), L.Dense(2)])
+    with pytest.raises(UsageError) as caught:
+        find_layer(model, asked)
+    assert near in caught.value.hint
+    assert "gradcam layers" in caught.value.hint
+
+
+def test_ambiguous_names_are_listed():
+    twice = [keras.Sequential([keras.Input((9, 9, 3)), L.Conv2D(3, 1, name="conv")], name=name) for name in "ab"]
+    model = keras.Sequential([keras.Input((9, 9, 3)), *twice])
+    with pytest.raises(UsageError, match="several") as caught:
+        find_layer(model, "conv")
+    assert "a/conv, b/conv" in caught.value.hint
+
+
+def test_channels_first_is_refused():
+    x = keras.Input((8, 8, 3))
+    y = L.Permute((3, 1, 2))(x)
+    y = L.GlobalAveragePooling2D(data_format="channels_first")(
+        L.Conv2D(2, 3, data_format="channels_first", name="c")(y)
+    )
+    with pytest.raises(ModelError, match="c is channels_first") as caught:
+        load_model(keras.Model(x, y))
+    assert "channels_last" in caught.value.hint
+
+
+def test_interception_ends_with_its_block():
+    """`call` is put back also after an error, and a call that the layer had of its own stays."""
+    layer = L.Conv2D(2, 3)
+    own = layer.call
+    layer.call = own
+    inside = []
+
+    def fail():
+        with hooked({"layer": layer}, lambda path, output: output):
+            inside.append(layer.call)
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert inside[0] is not own
+    assert layer.call is own

@@ -1,0 +1,92 @@
+"""The spiral is learned: faster fits, the same by all ways, repeatable, and honest when it fails."""
+
+import keras
+import numpy as np
+import pytest
+from scipy.integrate import solve_ivp
+
+from gradcam_cli.neuralode.demos.plots import draw_spiral
+from gradcam_cli.neuralode.demos.spiral import (
+    POINTS,
+    A,
+    fit_error,
+    sample_segment_starts,
+    train,
+    true_f,
+    true_trajectory,
+    vector_field,
+)
+from gradcam_cli.neuralode.layers.spiral_net import SpiralNetwork
+from gradcam_cli.neuralode.solver.status import SolverError
+
+
+def network(seed=0):
+    keras.utils.set_random_seed(seed)
+    return SpiralNetwork()
+
+
+@pytest.fixture(scope="module")
+def data():
+    return true_trajectory()
+
+
+def test_the_trajectory_is_scipys(data):
+    other = solve_ivp(
+        lambda t, z: z**3 @ A.astype(float), (0, 25), [2.0, 0.0], "DOP853", data.t, rtol=1e-10, atol=1e-12
+    )
+    np.testing.assert_allclose(data.z, other.y.T, atol=1e-5)
+
+
+def test_batches():
+    """Seeded, within the data, and without the same piece twice in a batch."""
+    batches = sample_segment_starts(30, 1)
+    np.testing.assert_array_equal(batches, sample_segment_starts(30, 1))
+    assert not np.array_equal(batches, sample_segment_starts(30, 2))
+    assert batches.min() >= 0
+    assert batches.max() + 10 <= POINTS
+    assert all(len(set(batch)) == 20 for batch in batches)
+
+
+def test_field_of_the_true_f():
+    grid, slopes = vector_field(true_f, side=3, extent=2.0)
+    np.testing.assert_allclose(grid[0, 2], [2, -2])
+    np.testing.assert_allclose(slopes[0, 2], np.array([8, -8]) @ A, rtol=1e-6)
+
+
+@pytest.mark.slow
+def test_all_ways_learn_the_same(data):
+    """Adjoint and discrete, compiled and not: the same weights after a few iterations, and a smaller loss."""
+    batches = sample_segment_starts(12, 0)
+    weights = []
+    for gradient, jit_compile in (("adjoint", False), ("discrete", False)):
+        f = network()
+        progress = list(train(f, data, batches, gradient, report_every=6, jit_compile=jit_compile))
+        assert [p.iteration for p in progress] == [6, 12]
+        weights.append(f.get_weights())
+    for x, y in zip(*weights, strict=True):
+        np.testing.assert_allclose(x, y, rtol=1e-3, atol=2e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_a_failure_is_named(data, jit_compile):
+    """Weights that blow up are an error with its name, and stay as they were."""
+    f = network()
+    f.out.kernel.assign(1e6 * f.out.kernel)
+    before = f.get_weights()
+    with pytest.raises(SolverError):
+        list(train(f, data, sample_segment_starts(2, 0), jit_compile=jit_compile))
+    for x, y in zip(before, f.get_weights(), strict=True):
+        np.testing.assert_array_equal(x, y)
+
+
+@pytest.mark.slow
+def test_fits(data):
+    """After 1,000 iterations the fit is within what torchdiffeq's demonstration reaches (0.29 with these batches)."""
+    f = network()
+    *_, last = train(f, data, sample_segment_starts(1000, 0))
+    error, fitted = fit_error(f, data)
+    assert last.loss < 0.01
+    assert error < 0.29
+    figure = draw_spiral(data.t, data.z, fitted, *vector_field(f), title="1,000 iterations")
+    assert len(figure.axes) == 3

@@ -1,0 +1,82 @@
+"""The Python package: `load_model` and `explain`."""
+
+import numpy as np
+import pytest
+from conftest import small_network
+from PIL import Image
+
+import gradcam_cli
+from gradcam_cli import explain, load_model
+from gradcam_cli.errors import InputError, UsageError
+
+PHOTO = np.random.default_rng(1).integers(0, 256, (30, 20, 3), dtype=np.uint8)
+
+
+def test_names_paths_and_objects_are_the_same(photo, model_file):
+    """A model's path, the model itself, a loaded classifier; a photo's path and its array: one map."""
+    path = photo()
+    array = np.asarray(Image.open(path))
+    classifier = load_model(model_file, preprocess="-1..1")
+    maps = [
+        explain(path, model_file, "conv2", preprocess="-1..1").heatmap,
+        explain(str(path), small_network(), "conv2", preprocess="-1..1").heatmap,
+        explain(array, classifier, "conv2").heatmap,
+        explain(array, classifier).heatmap,
+    ]
+    for map_ in maps[1:]:
+        np.testing.assert_array_equal(map_, maps[0])
+
+
+def test_a_loaded_model_is_compiled_once(model_file):
+    classifier = load_model(model_file, preprocess="none")
+    for _ in range(3):
+        explain(PHOTO, classifier, "conv2")
+    assert len(classifier._function_cache) == 1
+
+
+def test_classes(model_file):
+    classifier = load_model(model_file, preprocess="none")
+    top = explain(PHOTO, classifier)
+    second = explain(PHOTO, classifier, target_class="top2")
+    assert second.prediction == top.predictions[1]
+    assert explain(PHOTO, classifier, target_class=second.prediction.index).prediction == second.prediction
+
+
+def test_grayscale_arrays_and_models():
+    gray = PHOTO[..., 0]
+    record = explain(gray, small_network(channels=1), "conv2", preprocess="0..1")
+    assert record.heatmap.shape == gray.shape
+    np.testing.assert_array_equal(record.image[..., 2], gray)
+
+
+@pytest.mark.parametrize("wrong", [np.zeros((4, 4, 3)), np.zeros((4, 4, 4), np.uint8), np.zeros((0, 4, 3), np.uint8)])
+def test_other_arrays_are_refused(wrong, model_file):
+    with pytest.raises(InputError, match=r"expected an array \(H, W, 3\) or \(H, W\) of uint8"):
+        explain(wrong, model_file, preprocess="none")
+
+
+def test_errors_name_the_input(tmp_path, model_file):
+    with pytest.raises(InputError, match=r"none\.jpg: cannot be read"):
+        explain(tmp_path / "none.jpg", model_file, preprocess="none")
+    with pytest.raises(UsageError, match="not loaded yet"):
+        explain(PHOTO, load_model(model_file, preprocess="none"), labels="x")
+
+
+def test_crop_and_pad(model_file):
+    """A crop's map is zero outside the view; a pad's covers the photo."""
+    classifier = load_model(model_file, preprocess="none")
+    crop = explain(PHOTO, classifier, "conv2", fit="crop")
+    x0, y0, x1, y1 = crop.crop_box
+    outside = np.ones(crop.heatmap.shape, bool)
+    outside[y0:y1, x0:x1] = False
+    assert outside.any()
+    assert not crop.heatmap[outside].any()
+    pad = explain(PHOTO, classifier, "conv2", fit="pad")
+    assert pad.heatmap.shape == PHOTO.shape[:2]
+    assert pad.crop_box == (-5, 0, 25, 30)
+
+
+def test_public_names():
+    assert all(getattr(gradcam_cli, name) for name in gradcam_cli.__all__)
+    with pytest.raises(AttributeError):
+        _ = gradcam_cli.nothing

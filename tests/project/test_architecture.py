@@ -1,0 +1,80 @@
+"""Lazy imports; the layers of imports are import-linter's contract in pyproject.toml."""
+
+import subprocess
+import sys
+
+import pytest
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "from gradcam_cli.cli import gradcam; gradcam.main(['--help'])",
+        "from gradcam_cli.cli import gradcam; gradcam.main(['--version'])",
+        "from gradcam_cli.cli import gradcam; gradcam.main(['models'])",
+        "from gradcam_cli.cli import gradcam; gradcam.main(['x.jpg', '--fit', 'wrong'])",
+        "from gradcam_cli.cli import gradcam; gradcam.main(['x.jpg', '--class', 'no such class'])",
+        "from gradcam_cli.cli import gradcam; gradcam.main(['missing.jpg'])",
+        "from gradcam_cli.cli import gradcam; gradcam.main(['x.jpg', '--cmap', 'no such map'])",
+        "import gradcam_cli",
+        "import gradcam_cli.methods.cam, gradcam_cli.methods.maps, gradcam_cli.output.figures, gradcam_cli.pipeline.results",
+    ],
+)
+def test_no_tensorflow_where_no_network_runs(code):
+    """Help, listing, usage errors and unreadable inputs do not pay for TensorFlow, nor for pyplot."""
+    script = f"""
+import sys
+try:
+    {code}
+except SystemExit:
+    pass
+loaded = {{"tensorflow", "keras", "matplotlib.pyplot"}} & set(sys.modules)
+assert not loaded, loaded
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_numpy_leaves_the_cores_to_the_network():
+    """NumPy starts no threads of its own: when it is imported, the command has told it so."""
+    script = """
+import os, sys
+import gradcam_cli.__main__
+assert "numpy" not in sys.modules
+sys.argv = ["gradcam", "--version"]
+try:
+    gradcam_cli.__main__.main()
+except SystemExit:
+    pass
+import numpy
+numpy.ones((999, 999)) @ numpy.ones((999, 999))
+if os.path.exists("/proc/self/task"):
+    assert len(os.listdir("/proc/self/task")) == 1
+assert os.environ["OPENBLAS_NUM_THREADS"] == "1"
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_arrays_need_no_matplotlib():
+    """What a run of --save npz imports before TensorFlow, which itself brings matplotlib, rich and more."""
+    script = """
+import sys
+import gradcam_cli.cli.explain_job
+assert not {"matplotlib", "rich", "tensorflow"} & set(sys.modules)
+"""
+    assert subprocess.run([sys.executable, "-c", script], capture_output=True).returncode == 0
+
+
+def test_help_imports_little():
+    """What makes `--help` quick: neither scipy nor matplotlib nor rich is imported for it."""
+    script = """
+import sys
+from gradcam_cli.cli import gradcam
+try:
+    gradcam.main(["--help"])
+except SystemExit:
+    pass
+assert not {"scipy", "matplotlib", "rich", "h5py", "fsspec", "upath"} & set(sys.modules)
+"""
+    assert subprocess.run([sys.executable, "-c", script], capture_output=True).returncode == 0

@@ -1,0 +1,153 @@
+"""What docs/ says is typed, counted and compared: blocks, numbers, tables, links, and the site that is built of it."""
+
+import doctest
+import importlib
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from command_tree import commands
+from doc_blocks import PAGES, README, ROOT, blocks, is_session, numbered, run_program, type_block
+
+from gradcam_cli.cli import gradcam
+from gradcam_cli.cli.explain import explain
+from gradcam_cli.evaluation.metrics.registry import METRICS
+from gradcam_cli.methods.registry import METHODS, names_of_kind
+from gradcam_cli.neuralode.solver.tableaus import SOLVERS
+from gradcam_cli.pipeline.json_lines import KEYS
+
+OTHERS = [page for page in PAGES if page != README]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("block", numbered(OTHERS, "sh"))
+def test_shell_blocks(newcomer, block, request):
+    """Each block runs in a fresh folder without weights."""
+    type_block(block, newcomer, request)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("block", numbered(OTHERS, "python"))
+def test_python_blocks(newcomer, block):
+    """Each block without prompts is a program that prints something."""
+    assert run_program(block)
+
+
+@pytest.fixture
+def tables():
+    """The tables that CONTRIBUTING.md adds to, which are afterwards as they were."""
+    own = [(table, dict(table)) for table in (METHODS, METRICS, SOLVERS)]
+    yield
+    for table, entries in own:
+        table.clear()
+        table.update(entries)
+
+
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if any(map(is_session, blocks(page, "python")))], ids=lambda page: page.stem
+)
+def test_worked_numbers(page, tables):
+    """Blocks with prompts are one session a page, and every number in it is what the functions return."""
+    session = "\n".join(filter(is_session, blocks(page, "python")))
+    test = doctest.DocTestParser().get_doctest(session, {}, page.name, str(page), 0)
+    lines = []
+    result = doctest.DocTestRunner().run(test, out=lines.append)
+    assert result.attempted
+    assert not result.failed, "".join(lines)
+
+
+def test_json_keys_are_all_there():
+    for key in KEYS:
+        assert f"`{key}`" in (ROOT / "docs/ci.md").read_text(), key
+
+
+def option(command, name):
+    return next(parameter for parameter in command.params if name in parameter.opts)
+
+
+def test_tables_name_every_choice():
+    """What a table of choices lists is what the command takes, in whatever order."""
+    choosing = (ROOT / "docs/choosing.md").read_text()
+    evaluating = (ROOT / "docs/evaluating.md").read_text()
+    named = set(re.findall(r"^\| `([a-z+-]+)`", choosing.split("## Method")[1].split("\n## ")[0], re.MULTILINE))
+    assert named == set(names_of_kind("cam", "attribution"))
+    for name in ("--fit", "--score", "--save"):
+        row = next(line for line in choosing.splitlines() if line.startswith(f"| `{name}`"))
+        for choice in option(explain, name).type.choices:
+            assert f"`{choice}`" in row, (name, choice)
+    for metric in METRICS:
+        assert f"`{metric}`" in evaluating.split("## Metrics")[1].split("\n## ")[0], metric
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_options_that_are_named_exist(page):
+    """No page tells of an option that no command has."""
+    known = {opt for _, command in commands(gradcam) for p in command.params for opt in (*p.opts, *p.secondary_opts)}
+    others = {"--head", "--address", "--help", "--version", "--strict", "--data", "--constraint", "--quick"}
+    named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", page.read_text()))
+    assert not named - known - others
+
+
+def anchors(page):
+    """Return the anchors that a page's headings get."""
+    without_code = re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    titles = re.findall(r"^#+ (.*)$", without_code, re.MULTILINE)
+    return {re.sub(r"[\s]+", "-", re.sub(r"[^\w\s-]", "", title.lower())).strip("-") for title in titles}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_links_lead_somewhere(page):
+    """Files and anchors that pages link to exist; nothing is fetched."""
+    without_code = re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    for target, anchor in re.findall(r"\]\((?![a-z]+:)([^)#\s]*)#?([^)\s]*)\)", without_code):
+        path = Path(os.path.normpath(page.parent / target)) if target else page
+        assert path.exists(), target
+        if anchor and path.suffix == ".md":
+            assert anchor in anchors(path), f"{target}#{anchor}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_pages_are_in_the_site(page):
+    """The navigation names every page, so that none is lost."""
+    name = {"README.md": "index.md"}.get(page.name, page.name)
+    assert re.search(rf": {re.escape(name)}$", (ROOT / "mkdocs.yml").read_text(), re.MULTILINE), name
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """Return the directory of the site as `make docs` builds it, without a warning."""
+    pytest.importorskip("mkdocs")
+    directory = tmp_path_factory.mktemp("site")
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(directory)]
+    build = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert build.returncode == 0, build.stderr
+    return directory
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_site_loads_nothing_from_other_servers(site, page):
+    html = (site / {"README.md": "index.html"}.get(page.name, f"{page.stem}.html")).read_text()
+    assert not re.findall(r"<(?:script|img|link)[^>]*(?:src|href)=\"?(https?:[^\" >]*)", html)
+
+
+@pytest.mark.parametrize("page", ["grad-cam", "neural-odes", "depth", "evaluating"])
+def test_equations_become_mathml(site, page):
+    """A page with equations has MathML in the site, and no LaTeX that a script would have to convert."""
+    html = (site / f"{page}.html").read_text()
+    assert "<math " in html
+    assert not re.findall(r"arithmatex|\\frac|\\sum|\$\$", html)
+
+
+@pytest.mark.parametrize("module", ["gradcam_cli", "gradcam_cli.neuralode"])
+def test_reference_lists_exactly_the_exported_names(site, module):
+    listed = re.findall(rf'id="{re.escape(module)}\.(\w+)"', (site / "python.html").read_text())
+    assert listed == importlib.import_module(module).__all__
+
+
+def test_reference_lists_every_command(site):
+    html = (site / "reference.html").read_text()
+    for path, _ in commands(gradcam):
+        assert f'id="{"-".join(("gradcam", *path))}"' in html

@@ -1,0 +1,328 @@
+"""Properties of all that reads other people's files: a right value or the one error that is promised, and nothing else.
+
+Valid files are mutated: bytes changed, put in, taken out; nodes of JSON documents replaced by anything.
+The fast suite tries some; the slow one draws others each time, and many.
+"""
+
+import io
+import json
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from malformed_images import encoded, noise, png, tiff
+from PIL import Image
+
+from gradcam_cli.errors import GradcamError, InputError, UsageError
+from gradcam_cli.evaluation.annotations import read_annotations
+from gradcam_cli.evaluation.annotations.masks import annotation_mask
+from gradcam_cli.images.decode import decode
+from gradcam_cli.images.discover import read_list
+from gradcam_cli.models.labels import read_labels
+from gradcam_cli.pipeline.saved import REQUIRED_KEYS, load_saved_map
+from gradcam_cli.report.run_records import merge_runs, read_records, truncate_partial_line
+
+pytestmark = pytest.mark.filterwarnings("ignore:::PIL")
+
+many = pytest.mark.parametrize("examples", [40, pytest.param(5_000, marks=pytest.mark.slow)])
+
+
+def hold(examples, strategy, check):
+    """Check a property on so many examples; the few are always the same, the many always others."""
+    few = examples < 1000
+    chosen = settings(
+        max_examples=examples,
+        deadline=None,
+        derandomize=few,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    chosen(given(strategy)(check))()
+
+
+def outcome(kind, read, *arguments):
+    """Return what is read and None, or None and the error, which is of the one kind that may be raised."""
+    try:
+        return read(*arguments), None
+    except kind as error:
+        return None, error
+
+
+CHANGES = st.lists(
+    st.tuples(
+        st.floats(0, 1, exclude_max=True),
+        st.one_of(
+            st.integers(0, 255),  # another byte
+            st.binary(min_size=1, max_size=8),  # bytes put in
+            st.just(None),  # the rest cut off
+            st.floats(0, 0.1),  # a share taken out
+        ),
+    ),
+    min_size=1,
+    max_size=5,
+)
+
+
+def mutated(*valid: bytes):
+    return st.builds(mutate, st.sampled_from(valid), CHANGES)
+
+
+def mutate(data: bytes, changes) -> bytes:
+    for where, change in changes:
+        place = int(where * len(data))
+        if isinstance(change, int):
+            data = data[:place] + bytes([change]) + data[place + 1 :]
+        elif isinstance(change, bytes):
+            data = data[:place] + change + data[place:]
+        elif change is None:
+            data = data[:place]
+        else:
+            data = data[:place] + data[place + int(change * len(data)) :]
+    return data
+
+
+SMALL = noise((9, 7))
+RGBA, PALETTE, DEEP = SMALL.convert("RGBA"), SMALL.convert("P"), Image.fromarray(np.full((5, 4), 999, np.uint16))
+FLOAT = Image.fromarray(np.full((5, 4), 0.5, np.float32))
+EXIF = Image.Exif()
+EXIF[0x0112] = 6
+PHOTOS = {
+    "JPEG": [
+        encoded(SMALL, "JPEG", exif=EXIF),
+        encoded(SMALL, "JPEG", progressive=True),
+        encoded(SMALL.convert("CMYK"), "JPEG"),
+    ],
+    "PNG": [encoded(SMALL), encoded(PALETTE, transparency=3), encoded(DEEP), encoded(RGBA, exif=EXIF)],
+    "PNG, moving": [encoded(SMALL, save_all=True, append_images=[SMALL.rotate(180)])],
+    "PNG, 16 bits": [png(2, 1, 16, 2, b"\0" + bytes(range(12)))],
+    "GIF": [encoded(SMALL, "GIF"), encoded(SMALL, "GIF", save_all=True, append_images=[SMALL.rotate(90)])],
+    "WebP": [encoded(SMALL, "WEBP"), encoded(RGBA, "WEBP", lossless=True)],
+    "TIFF": [encoded(one, "TIFF") for one in (SMALL, DEEP, FLOAT)] + [tiff(4, 4)],
+    "TIFF, packed": [encoded(SMALL, "TIFF", compression=kind) for kind in ("tiff_lzw", "tiff_deflate", "jpeg")],
+    "BMP": [encoded(SMALL, "BMP"), encoded(PALETTE, "BMP")],
+    "PNM": [encoded(SMALL, "PPM"), b"P2 2 2 9 1 2 3 4\n", b"P5 2 1 65535\n" + bytes(4), b"P1 3 1 1 0 1\n"],
+    "others": [encoded(SMALL, kind) for kind in ("ICO", "PCX", "TGA", "JPEG2000", "SGI")],
+}
+
+
+@many
+@pytest.mark.parametrize("kind", PHOTOS)
+def test_photos(kind, examples, tried):
+    """Eight-bit RGB or InputError, from every format, and in one line."""
+
+    def check(data):
+        tried(f"mutated {kind}")
+        pixels, error = outcome(InputError, decode, data, 1 << 18)
+        if error:
+            assert error.message
+            return
+        assert pixels.dtype == np.uint8
+        assert pixels.ndim == 3
+        assert pixels.shape[2] == 3
+        assert 0 < pixels.shape[0] * pixels.shape[1] <= 1 << 18
+
+    hold(examples, mutated(*PHOTOS[kind]), check)
+
+
+@many
+def test_bytes_of_any_kind(examples, tried):
+    """After any signature anything may follow."""
+    signatures = [photo[:size] for photos in PHOTOS.values() for photo in photos for size in (0, 4, 12)]
+
+    def check(data):
+        tried("bytes behind a signature")
+        pixels, _ = outcome(InputError, decode, data, 1 << 16)
+        assert pixels is None or pixels.shape[2] == 3
+
+    hold(examples, st.builds(bytes.__add__, st.sampled_from(signatures), st.binary(max_size=200)), check)
+
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**70), 2**70)
+    | st.floats()
+    | st.text(max_size=5)
+    | st.sampled_from(["0", "1", 0, 1, 2, -1, 1e308, [4, 3], "3c", []]),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+def nodes(value, path=()):
+    yield path
+    entries = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, inner in entries:
+        yield from nodes(inner, (*path, key))
+
+
+def replaced(value, path, new):
+    if not path:
+        return new
+    copy = value.copy()
+    copy[path[0]] = replaced(value[path[0]], path[1:], new)
+    return copy
+
+
+@st.composite
+def altered(draw, *documents):
+    """A document with up to three nodes replaced by anything, as the text of JSON."""
+    value = draw(st.sampled_from(documents))
+    for _ in range(draw(st.integers(1, 3))):
+        value = replaced(value, draw(st.sampled_from(list(nodes(value)))), draw(JSON))
+    return json.dumps(value).encode()
+
+
+RUNS = {"size": [4, 3], "counts": [2, 3, 7]}
+COCO = {
+    "images": [{"id": 1, "file_name": "a.png"}, {"id": 2, "file_name": "b.png"}],
+    "categories": [{"id": 7, "name": "cat"}],
+    "annotations": [
+        {"image_id": 1, "category_id": 7, "bbox": [0, 0, 2, 3], "segmentation": [[0, 0, 2, 0, 2, 3]], "iscrowd": 0},
+        {"image_id": 2, "category_id": 7, "bbox": [0, 0, 2, 3], "segmentation": RUNS},
+        {"image_id": 2, "category_id": 7, "bbox": [1, 1, 2, 2], "segmentation": {"size": [4, 3], "counts": "237"}},
+    ],
+}
+VOC = b"""<?xml version="1.0" encoding="utf-8"?><annotation><filename>a.png</filename><object><name>cat</name>
+<difficult>0</difficult><bndbox><xmin>1</xmin><ymin>1</ymin><xmax>3</xmax><ymax>2</ymax></bndbox></object></annotation>"""
+LINES = b'path,class,x0,y0,x1,y1\na.png,cat,0,0,2,3\n"b, c.png",dog,1.5,1,1e2,3\n'
+ANNOTATIONS = {
+    "COCO, nodes": (".json", altered(COCO)),
+    "COCO, bytes": (".json", mutated(json.dumps(COCO).encode())),
+    "VOC": (".xml", mutated(VOC)),
+    "CSV": (".csv", mutated(LINES) | st.binary(max_size=50)),
+}
+
+
+@many
+@pytest.mark.parametrize("form", ANNOTATIONS)
+def test_annotations(form, examples, tmp_path, tried):
+    """UsageError, or things whose regions are masks of the photo's size (or InputError: of another size)."""
+    suffix, strategy = ANNOTATIONS[form]
+    path = tmp_path / f"drawn{suffix}"
+
+    def check(data):
+        tried(f"annotations: {form}")
+        path.write_bytes(data)
+        found, error = outcome(UsageError, read_annotations, path)
+        if error:
+            assert str(path) in error.message
+            return
+        for one in found:
+            assert np.isfinite(one.box).all()
+            mask, _ = outcome(InputError, annotation_mask, one, (4, 3))
+            assert mask is None or (mask.shape, mask.dtype) == ((4, 3), bool)
+
+    hold(examples, strategy, check)
+
+
+def test_entities_do_not_multiply(tmp_path):
+    """An XML bomb is refused, and no file is read for an entity."""
+    levels = "".join(f'<!ENTITY e{i} "{f"&e{i - 1};" * 50}">' for i in range(1, 9))
+    bomb = tmp_path / "bomb.xml"
+    bomb.write_text(
+        f'<!DOCTYPE a [<!ENTITY e0 "0123456789">{levels}]><annotation><filename>&e8;</filename></annotation>'
+    )
+    outside = tmp_path / "outside.xml"
+    secret = tmp_path / "secret"
+    secret.write_text("never told")
+    outside.write_text(
+        f'<!DOCTYPE a [<!ENTITY e SYSTEM "file://{secret}">]>' + VOC.decode().partition("?>")[2].replace("cat", "&e;")
+    )
+    for path in (bomb, outside):
+        with pytest.raises(UsageError) as caught:
+            read_annotations(path)
+        assert "never told" not in caught.value.message
+
+
+LABELS = [["cat", "dog"], {"0": ["n1", "cat"], "1": ["n2", "dog"]}, {"0": "cat", "1": "dog"}]
+
+
+@many
+@pytest.mark.parametrize("form", ["nodes", "bytes"])
+def test_labels(form, examples, tmp_path, tried):
+    """UsageError, or names that are text."""
+    path = tmp_path / "labels"
+    strategy = (
+        altered(*LABELS) if form == "nodes" else mutated(*(json.dumps(one).encode() for one in LABELS), b"a\nb\n")
+    )
+
+    def check(data):
+        tried(f"labels: {form}")
+        path.write_bytes(data)
+        labels, error = outcome(UsageError, read_labels, path)
+        if error:
+            assert "labels" in error.message
+            return
+        assert all(isinstance(name, str) for name in labels.names + labels.ids)
+        assert len(labels.ids) in (0, len(labels.names))
+
+    hold(examples, strategy, check)
+
+
+RECORDS = [
+    {"status": "run", "command": "explain"},
+    {"status": "ok", "input": "a.png", "outputs": {}},
+    {"status": "skipped", "input": "a.png"},
+    {"status": "failed", "input": "b.png", "error": "no"},
+    {"status": "end"},
+]
+
+
+@many
+@pytest.mark.parametrize("form", ["nodes", "bytes"])
+def test_lines_of_a_run(form, examples, tmp_path, tried):
+    """InputError, or objects with a status of which the latest are found; a torn end is cut off first."""
+    path = tmp_path / "run.jsonl"
+    text = b"".join(json.dumps(record).encode() + b"\n" for record in RECORDS)
+    one = altered(*RECORDS).map(lambda line: text + line + b"\n")
+    strategy = one if form == "nodes" else mutated(text, text * 2)
+
+    def check(data):
+        tried(f"lines of a run: {form}")
+        path.write_bytes(data)
+        records, error = outcome(InputError, lambda: list(read_records(path)))
+        if error:
+            assert "line " in error.message
+        else:
+            assert all("status" in record for record in merge_runs(records))
+        truncate_partial_line(path)
+        assert path.read_bytes() in (data, data[: data.rfind(b"\n") + 1])
+
+    hold(examples, strategy, check)
+
+
+@many
+def test_saved_arrays(examples, tmp_path, tried):
+    """What `compare` reads: a map, or an error of ours; nothing is unpickled."""
+    buffer = io.BytesIO()
+    record = {**dict.fromkeys(REQUIRED_KEYS, 1), "input": "a"}
+    arrays = {"map": np.eye(3, dtype=np.float32), "raw": np.eye(2, dtype=np.float32)}
+    np.savez(buffer, **arrays, record=np.array(json.dumps(record)))
+    path = tmp_path / "map.npz"
+
+    def check(data):
+        tried("saved arrays")
+        path.write_bytes(data)
+        saved, error = outcome(GradcamError, load_saved_map, path)
+        if error:
+            assert str(path) in error.message
+            return
+        assert saved.map.dtype.kind in "fiub"
+
+    hold(examples, mutated(buffer.getvalue()), check)
+
+
+@many
+def test_lists_of_inputs(examples, tmp_path, tried):
+    """Any bytes are a list of names, none of them empty."""
+    path = tmp_path / "list"
+
+    def check(data):
+        tried("lists of inputs")
+        path.write_bytes(data)
+        for nul in (False, True):
+            assert all(read_list(str(path), nul=nul))
+
+    hold(examples, st.binary(max_size=100), check)

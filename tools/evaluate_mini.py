@@ -1,0 +1,97 @@
+"""Measure the built-in network on images that it never saw, and write the figures into its card.
+
+Usage: python tools/measure_mini.py DATA
+
+DATA holds cifar10_jpeg.zip (with test/<class>/*.jpg) and images/pets/*.jpg, whose names begin with the breed.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+from scipy import ndimage
+from train_mini import read_images
+
+from gradcam_cli import Classifier, explain, load_model
+from gradcam_cli.images.fit import FIT_MODES
+
+ROOT = Path(__file__).parent.parent
+CARD = ROOT / "gradcam_cli/models/data/mini.json"
+CATS = ("Egyptian_Mau", "Persian", "Siamese")
+TILE = 32
+
+
+def accuracy(mini: Classifier, images: np.ndarray, classes: np.ndarray) -> float:
+    """Return the share of images (n, 32, 32, 3) whose largest score is that of their class."""
+    found = mini.model.predict(mini.preprocess(images), verbose=0, batch_size=256).argmax(1)
+    return float((found == classes).mean())
+
+
+def cats_and_dogs(mini: Classifier, folder: Path, fit: str) -> list[bool]:
+    """Return for each photo of a pet whether cat and dog, the others left aside, are told apart rightly."""
+    right = []
+    for path in sorted(folder.glob("*.jpg")):
+        scores = {
+            one.name: one.logit or 0.0 for one in explain(path, mini, "block5_conv4", top_k=10, fit=fit).predictions
+        }
+        right.append((scores["cat"] > scores["dog"]) == path.name.startswith(CATS))
+    return right
+
+
+def canvas(rng: np.random.Generator) -> np.ndarray:
+    """Draw a plain, graded, striped, cloudy or noisy plane of twice a tile's side."""
+    side = 2 * TILE
+    first, second = rng.integers(0, 256, (2, 3))
+    ramp = np.add.outer(np.arange(side) * rng.normal(), np.arange(side) * rng.normal())
+    kinds = (
+        np.zeros((side, side)),
+        (ramp - ramp.min()) / max(float(np.ptp(ramp)), 1),
+        0.5 + 0.5 * np.sin(ramp),
+        ndimage.zoom(rng.uniform(size=(8, 8)), side / 8, order=1),
+        rng.uniform(size=(side, side)),
+    )
+    share = kinds[rng.integers(len(kinds))][..., None]
+    return np.asarray((first + share * (second - first)).clip(0, 255).astype(np.uint8))
+
+
+def pointing(mini: Classifier, images: np.ndarray, classes: np.ndarray, cases: int = 500) -> list[bool]:
+    """Paste each image somewhere on a canvas; where it is classified rightly, return whether the peak lies on it."""
+    rng, hits = np.random.default_rng(0), []
+    for index in rng.permutation(len(images)):
+        y, x = rng.integers(0, TILE + 1, 2)
+        photo = canvas(rng)
+        photo[y : y + TILE, x : x + TILE] = images[index]
+        record = explain(photo, mini, "block5_conv4")
+        if record.prediction.index == classes[index]:
+            peak_x, peak_y = record.peak or (-1, -1)
+            hits.append(bool(x <= peak_x < x + TILE and y <= peak_y < y + TILE))
+        if len(hits) == cases:
+            break
+    return hits
+
+
+def main(data: Path) -> None:
+    """Measure, print, and write."""
+    mini = load_model("mini")
+    images, classes = read_images(data / "cifar10_jpeg.zip", "test")
+    chelsea = explain(ROOT / "sample_images/chelsea.png", mini)
+    measured = {
+        "test_accuracy": accuracy(mini, images, classes),
+        "cat_against_dog_on_80_pets": {
+            fit: float(np.mean(cats_and_dogs(mini, data / "images/pets", fit))) for fit in FIT_MODES
+        },
+        "peak_on_pasted_object": float(np.mean(pointing(mini, images, classes))),
+        "chelsea": {str(one.name): round(one.probability, 4) for one in chelsea.predictions[:3]},
+    }
+    print(json.dumps(measured, indent=2))
+    card = {**json.loads(CARD.read_text("utf-8")), "measured": measured}
+    CARD.write_text(json.dumps(card, indent=2) + "\n", "utf-8")
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
+    main(Path(sys.argv[1]))
