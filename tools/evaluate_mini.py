@@ -1,6 +1,6 @@
 """Measure the built-in network on images that it never saw, and write the figures into its card.
 
-Usage: python tools/measure_mini.py DATA
+Usage: python tools/evaluate_mini.py DATA
 
 DATA holds cifar10_jpeg.zip (with test/<class>/*.jpg) and images/pets/*.jpg, whose names begin with the breed.
 """

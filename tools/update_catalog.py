@@ -1,6 +1,6 @@
 """Write gradcam_cli/models/data/applications.json: what is known of each classifier of `keras.applications`.
 
-Usage: python tools/make_applications.py
+Usage: python tools/update_catalog.py
 
 Every classifier is built once, without weights; where Keras would fetch them is noted, and nothing
 is fetched. Run it again for a new version of Keras.
