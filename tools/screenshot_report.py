@@ -1,7 +1,7 @@
 """Take the README's pictures of the HTML report: gallery, one photo, and a comparison.
 
 Usage:
-    python tools/shoot_report.py
+    python tools/screenshot_report.py
 
 Runs the command with the built-in network on the sample photos and opens the reports in Chromium, which Playwright
 drives. Written: docs/report_{gallery,photo,comparison}.jpg.
