@@ -131,11 +131,11 @@ def _run_comparison(ctx: click.Context, baseline: Path, new: Path, options: dict
     }
     for message in messages.values():
         log.error("%s", message)
-    bounds = [(name, "most", limit) for name, limit in options["limits"]]
+    bounds = [(name, "max", limit) for name, limit in options["limits"]]
     with open_report(ctx, options, options["output"], len(found), thresholds=bounds) as recorder:
         if recorder:
             limits = {f"--max-drift {name}={limit:g}": None for name, limit in options["limits"]}
-            recorder.end_record["limits"] = {**limits, **messages}
+            recorder.end_record["threshold_results"] = {**limits, **messages}
             _write_report(changes, alone, baseline, new, recorder)
     return 4 if missed else 1 if alone else 0
 
@@ -168,7 +168,7 @@ def _write_report(
 ) -> None:
     """Write the lines and draw the maps of the report."""
     for name in unmatched:
-        report_writer.write({"name": name, "status": "alone"})
+        report_writer.write({"name": name, "status": "unmatched"})
     for change in changes:
         drawn: dict[str, Any] = {}
         for run, folder in (("before", baseline), ("after", new)):
@@ -177,7 +177,7 @@ def _write_report(
             drawn |= report_writer.images.draw_image(change.input, which, load_source_image(saved), saved.heatmap, view)
             picture_of = report_writer.images.draw_map(change.input, which, saved.heatmap, view)
             numbers = {"peak": peak(saved.heatmap), "box": bounding_box(saved.heatmap)}
-            drawn[run] = {**saved.metadata, "picture": picture_of, "map": numbers}
+            drawn[run] = {**saved.metadata, "map_image": picture_of, "map": numbers}
         report_writer.write({**change._asdict(), "status": "ok", "report": drawn})
 
 

@@ -152,7 +152,7 @@ def evaluate(ctx: click.Context, /, **options: Any) -> int:
     quiet_tensorflow(ctx, verbose=options["verbose"] or options["debug"])
     from gradcam_cli.cli.evaluation_run import run_evaluation
 
-    limits = [("least", *limit) for limit in options["least"]] + [("most", *limit) for limit in options["most"]]
+    limits = [("min", *limit) for limit in options["least"]] + [("max", *limit) for limit in options["most"]]
     bounds = [(name, kind, value) for kind, name, value in limits]
     with open_report(ctx, options, options["output"], len(sources), thresholds=bounds) as recorder:
         return run_evaluation(options, sources, annotations, stdout, recorder)

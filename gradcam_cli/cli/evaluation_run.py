@@ -88,7 +88,7 @@ def run_evaluation(
         )
     findings.threshold_results = failed_thresholds(findings.mean_metrics, options)
     if report_writer:
-        report_writer.end_record["limits"] = findings.threshold_results
+        report_writer.end_record["threshold_results"] = findings.threshold_results
     print_summary(findings, options, stdout)
     write_files(findings, options)
     for message in filter(None, findings.threshold_results.values()):
@@ -142,7 +142,7 @@ def measure(
 def _render_images(report_images: ReportImages, explanations: Sequence[Explanation]) -> list[dict[str, Any]]:
     """Draw the maps of a photo; return what a report shows of each and its line does not tell."""
     return [
-        {**pictures, "map": map_summary(one), "top": predictions(one)}
+        {**pictures, "map": map_summary(one), "predictions": predictions(one)}
         for one, pictures in zip(explanations, report_images.draw(explanations), strict=True)
     ]
 

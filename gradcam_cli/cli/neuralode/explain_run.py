@@ -107,14 +107,14 @@ class DepthResultWriter:
         """Return the line of a photo, and what the report shows of it, whose pictures are drawn."""
         first, report = result[0], {}
         along = [
-            {"t": t, "sensitivity": float(length), **map_summary(one)}
+            {"t": t, "adjoint_norm": float(length), **map_summary(one)}
             for t, length, one in zip(self.depths, norms, result, strict=True)
         ]
         own = {"layer": first.layer.split("@")[0], "map": None, "depths": along, "tolerance": self.options["tolerance"]}
         if self.report_writer:
             drawn = self.report_writer.images.draw(result)
             files = self.report_writer.images.relative_paths(paths)
-            report = {**drawn[0], "pictures": [one["picture"] for one in drawn], "files": files}
+            report = {**drawn[0], "map_images": [one["map_image"] for one in drawn], "files": files}
         return {**to_json(first, paths), **own}, report
 
     def _write(self, record: dict[str, Any], report: dict[str, Any]) -> None:
