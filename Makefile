@@ -52,13 +52,7 @@ docs: $(VENV)/ready  ## build the documentation: site/index.html
 	$(BIN)/python tools/write_reference.py
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 
-bench:  ## run gradcam beside its peers (an hour or two, 16 GB; GRADCAM_WEIGHTS and GRADCAM_TEST_DATA say with what)
-	$(PYTHON) benchmarks/scaling.py
-	$(PYTHON) benchmarks/methods.py
-	$(PYTHON) benchmarks/odes.py
-	$(PYTHON) benchmarks/ode_training.py
-	$(PYTHON) benchmarks/engines.py
-	$(PYTHON) benchmarks/soak.py --keep
+bench:  ## measure gradcam and other tools (hours, 16 GB; requires GRADCAM_WEIGHTS and GRADCAM_TEST_DATA)
 	$(PYTHON) benchmarks/bench.py
 
 wheel: $(VENV)/ready  ## build the wheel

@@ -1,195 +1,212 @@
-"""Run gradcam and its peers side by side and write down how long each takes.
+"""Measure gradcam and other tools in turn, each in a process of its own, and print one table for each suite.
 
-`python benchmarks/bench.py --weights FILE --photos DIR`; the tools are installed into benchmarks/.envs.
-A run of the whole table writes README.md, results.json and speed.png beside this file; a run of a part
-writes them to benchmarks/runs/part.
+Examples:
+    python benchmarks/bench.py --list
+    python benchmarks/bench.py images --weights vgg19.h5 --image-dir DIR --tools gradcam,bare,captum
+    python benchmarks/bench.py images --weights vgg19.h5 --cases overlay,npz --tools gradcam --gradcam ../old-checkout
+
+The tools are installed into benchmarks/.venvs, the results written to benchmarks/runs: results.json and results.md.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import operator
 import os
 import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from contenders import GRADCAM, KINDS, NAMES, PRECISIONS, Job, command, jobs_of
-from environments import HERE, OURS, InstallError, make_environment, python_of, reason, versions_in
-from machine import describe
-from page import page
+from hardware import commit_of, describe_hardware
+from table import Run, tables
+from venvs import HERE, ROOT, InstallError, first_error, make_venv, versions_in
+
+from tools import BOTH, CASES, GRADCAM, SUITES, TOOLS, Job, Tool, jobs_for
 
 RUNS = HERE / "runs"
-
-
-class RunError(Exception):
-    """A tool did not do its job; the message is the reason."""
+LAYER = "block5_conv4"
+METHOD_IMAGES = 4
+"""Images of the suite `methods`, in batches of one: Score-CAM needs a minute for each."""
+LIST = operator.methodcaller("split", ",")
+DATA = os.environ.get("GRADCAM_TEST_DATA")
 
 
 def main() -> None:
-    """Measure, and write the results, the page and the plot."""
-    options = read_options()
-    jobs = jobs_of(options.tools, options.kinds, options.precisions)
-    not_run = install(jobs)
-    distinct = copy_photos(options.photos, options.images)
-    options.weights.read_bytes()  # into the page cache, for the first tool too
-    runs = measure(options, jobs, not_run)
-    results = {
-        "setting": {**vars_of(options), "distinct_photos": distinct, **describe(RUNS / "photos")},
-        "runs": runs,
-        "agreement": agreement(jobs, not_run),
-        "not_run": [{**label(job), "reason": why} for job, why in not_run.items()],
-    }
-    options.into.mkdir(parents=True, exist_ok=True)
-    (options.into / "results.json").write_text(json.dumps(results, indent=1) + "\n")
-    (options.into / "README.md").write_text(page(results))
-    subprocess.run([python_of(OURS), HERE / "plot.py", options.into], check=True)
+    """Measure, write the results and print the tables."""
+    options = parse_options()
+    tools = [tool for tool in TOOLS if tool.name in options.tools]
+    tools[1:1] = [checkout_tool(path) for path in options.gradcam]
+    jobs = [job for suite in options.suites for job in jobs_for(suite, tools, options.cases, options.precisions)]
+    if options.list:
+        print("\n".join(job.name for job in jobs))
+        return
+    hardware = describe_hardware()
+    pythons, failures = install({job.tool.venv for job in jobs}, options.python)
+    make_inputs({job.suite for job in jobs}, options, pythons)
+    runs = measure([job for job in jobs if job.tool.venv in pythons], options, pythons, failures)
+    page = f"{hardware}; gradcam {commit_of(ROOT)}\n\n{tables(runs)}\n"
+    page += "".join(f"\nNot run: {name}: `{reason}`" for name, reason in failures.items())
+    (RUNS / "results.json").write_text(json.dumps({"hardware": hardware, "runs": runs, "failures": failures}, indent=1))
+    (RUNS / "results.md").write_text(page)
+    print(page)
 
 
-def read_options() -> argparse.Namespace:
+def parse_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    weights, data = os.environ.get("GRADCAM_WEIGHTS"), os.environ.get("GRADCAM_TEST_DATA")
-    photos = Path(data) / "images" if data else None
-    parser.add_argument(
-        "--weights", type=Path, default=weights or None, help="Keras's VGG19 file (.h5) [$GRADCAM_WEIGHTS]"
-    )
-    parser.add_argument("--photos", type=Path, default=photos, help="where the JPEGs are [$GRADCAM_TEST_DATA/images]")
-    parser.add_argument("--images", type=int, default=256, help="photos a run; they repeat where too few [256]")
-    parser.add_argument("--batch-size", type=int, default=8, help="[8]")
-    parser.add_argument("--repeats", type=int, default=3, help="[3]")
-    parser.add_argument("--tools", type=words, default=NAMES, help=f"some of: {', '.join(NAMES)}")
-    parser.add_argument("--kinds", type=words, default=KINDS, help=f"some of: {', '.join(KINDS)}")
-    parser.add_argument("--precisions", type=words, default=PRECISIONS, help=f"some of: {', '.join(PRECISIONS)}")
-    parser.add_argument("--quick", action="store_true", help="two batches, once: does everything run?")
-    options = parser.parse_args()
-    if options.quick:
-        options.images, options.repeats = 2 * options.batch_size, 1
-    for asked, known in ((options.tools, NAMES), (options.kinds, KINDS), (options.precisions, PRECISIONS)):
-        if unknown := set(asked) - set(known):
-            parser.error(f"expected some of {', '.join(known)}, got {', '.join(sorted(unknown))}")
-    if not (options.weights and options.weights.is_file() and options.photos and options.photos.is_dir()):
-        parser.error("expected --weights FILE and --photos DIR")
-    if options.images % options.batch_size or options.images < 2 * options.batch_size:
-        parser.error("expected --images to be two batches or more, all of them full")
-    whole = not options.quick and jobs_of(options.tools, options.kinds, options.precisions) == jobs_of()
-    options.into = HERE if whole else RUNS / "part"
+    add, names = parser.add_argument, [tool.name for tool in TOOLS]
+    weights, mnist = os.environ.get("GRADCAM_WEIGHTS"), Path(DATA or ".", "mnist.npz")
+    images = Path(DATA, "images") if DATA else ROOT / "sample_images"
+    add("suites", nargs="*", metavar="SUITE", help=f"{', '.join(SUITES)} [all]")
+    add("--list", action="store_true", help="print the selected rows as SUITE-CASE-PRECISION-TOOL, and exit")
+    add("--tools", type=LIST, default=names, metavar="A,B", help=f"{', '.join(names)} [all]")
+    add("--cases", type=LIST, default=CASES, metavar="A,B", help=f"{', '.join(CASES)} [all]")
+    add("--precisions", type=LIST, default=BOTH, metavar="A,B", help=f"{', '.join(BOTH)} [both]")
+    checkouts = {"type": Path, "action": "append", "default": [], "metavar": "DIR"}
+    add("--gradcam", **checkouts, help="another checkout of gradcam, to measure with this one; repeatable")
+    add("--python", type=Path, metavar="FILE", help="interpreter with gradcam's dependencies [one in .venvs]")
+    add("--weights", type=Path, default=weights, help="Keras's VGG19 file (.h5) [$GRADCAM_WEIGHTS]")
+    add("--image-dir", type=Path, default=images, help="JPEG files [$GRADCAM_TEST_DATA/images]")
+    add("--mnist", type=Path, default=mnist, help="Keras's file [$GRADCAM_TEST_DATA/mnist.npz]")
+    add("--images", type=int, default=64, help="images of a run [64]; files repeat if there are fewer")
+    add("--batch-size", type=int, default=8, help="[8]")
+    add("--steps", type=int, default=50, help="training steps; the first five are not timed [50]")
+    add("--seconds", type=float, default=8.0, help="measuring time of an ODE solver [8]")
+    add("--repeats", type=int, default=3, help="[3]")
+    options = parser.parse_args(arguments)
+    options.suites = options.suites or list(SUITES)
+    choices = {"suites": SUITES, "tools": names, "cases": CASES, "precisions": BOTH}
+    for name, known in choices.items():
+        if unknown := set(getattr(options, name)) - set(known):
+            parser.error(f"{name}: expected {', '.join(known)}, got {', '.join(sorted(unknown))}")
+    if options.images % options.batch_size or options.images < 8 * options.batch_size:
+        parser.error("--images: expected at least eight batches, all of them full")
+    if len({path.resolve().name for path in options.gradcam}) < len(options.gradcam):
+        parser.error("--gradcam: expected directories of different names")
     return options
 
 
-def words(text: str) -> list[str]:
-    """Split at commas."""
-    return [word.strip() for word in text.split(",")]
+def checkout_tool(checkout: Path) -> Tool:
+    """Return gradcam as another checkout has it; only its command line is used."""
+    runners = {suite: GRADCAM.runners[suite] for suite in ("images", "methods")}
+    path = checkout.resolve()
+    return GRADCAM._replace(name=f"gradcam-{path.name}", runners=runners, checkout=str(path))
 
 
-def vars_of(options: argparse.Namespace) -> dict[str, int]:
-    """Return the numbers asked for."""
-    return {name: getattr(options, name) for name in ("images", "batch_size", "repeats")}
-
-
-def install(jobs: list[Job]) -> dict[Job, str]:
-    """Make the environments; return the jobs that cannot run, with the reason.
-
-    Raises:
-        InstallError: our own environment cannot be made.
-    """
-    make_environment(OURS)
-    failed = {}
-    for name in dict.fromkeys(job.contender.environment for job in jobs if job.contender.environment != OURS):
+def install(venvs: set[str], python: Path | None) -> tuple[dict[str, Path], dict[str, str]]:
+    """Return the interpreter of each environment, and the reasons of those that cannot be created."""
+    pythons, failures = {}, {}
+    for name in sorted(venvs | {"gradcam"}):
         try:
-            make_environment(name)
+            pythons[name] = python.absolute() if python and name == "gradcam" else make_venv(name)
         except InstallError as error:
-            failed[name] = str(error)
-    return {job: failed[job.contender.environment] for job in jobs if job.contender.environment in failed}
+            failures[name] = str(error)
+    return pythons, failures
 
 
-def copy_photos(source: Path, count: int) -> int:
-    """Copy `count` photos to runs/photos under new names, over and over if need be; return how many differ."""
-    found = sorted(path for path in source.rglob("*") if path.suffix.lower() in {".jpg", ".jpeg"})
-    if not found:
-        raise SystemExit(f"error: no JPEG found in {source}")
-    target = RUNS / "photos"
+def make_inputs(suites: set[str], options: argparse.Namespace, pythons: dict[str, Path]) -> None:
+    """Copy the images, and write the inputs of the ODE tools and of the training."""
+    RUNS.mkdir(exist_ok=True)
+    script = [pythons["gradcam"], HERE / "runners" / "make_inputs.py", RUNS / "inputs"]
+    if {"images", "methods"} & suites:
+        if not (options.weights and Path(options.weights).is_file() and options.image_dir.is_dir()):
+            raise SystemExit("error: the suites images and methods require --weights FILE and --image-dir DIR")
+        Path(options.weights).read_bytes()  # into the page cache, for the first tool, too
+        copy_images(options.image_dir, RUNS / "images", options.images)
+        copy_images(options.image_dir, RUNS / "method-images", METHOD_IMAGES)
+    if "odes" in suites:
+        subprocess.run([*script, "odes"], check=True, cwd=RUNS, env=environment(GRADCAM))
+    if "training" in suites:
+        words = ["training", options.mnist.resolve(), str(options.steps)]
+        subprocess.run([*script, *words], check=True, cwd=RUNS, env=environment(GRADCAM))
+
+
+def copy_images(source: Path, target: Path, count: int) -> None:
+    """Copy `count` JPEG files under new names, cyclically if there are fewer."""
+    files = sorted(path for path in source.rglob("*") if path.suffix.lower() in {".jpg", ".jpeg"})
+    if not files:
+        raise SystemExit(f"error: no JPEG file in {source}")
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
     for i in range(count):
-        shutil.copyfile(found[i % len(found)], target / f"{i:04}.jpg")
-    return min(count, len(found))
+        shutil.copyfile(files[i % len(files)], target / f"{i:04}.jpg")
 
 
-def measure(options: argparse.Namespace, jobs: list[Job], not_run: dict[Job, str]) -> list[dict[str, Any]]:
-    """Run the jobs in turn, again and again, each in a fresh process; what fails is added to `not_run`."""
-    versions = {name: versions_in(name) for name in {job.contender.environment for job in jobs if job not in not_run}}
-    runs = []
+def measure(
+    jobs: Sequence[Job], options: argparse.Namespace, pythons: dict[str, Path], failures: dict[str, str]
+) -> list[Run]:
+    """Run all jobs in turn, as often as requested; a failed job is added to `failures` and not repeated."""
+    versions = {name: versions_in(python) for name, python in pythons.items()}
+    runs: list[Run] = []
+    shutil.rmtree(RUNS / "out", ignore_errors=True)
     for repeat in range(options.repeats):
         for job in jobs:
-            if job in not_run:
+            if job.name in failures:
                 continue
-            try:
-                run = run_job(job, options)
-            except RunError as error:
-                not_run[job] = str(error)
+            record, error = run_job(job, options, pythons[job.tool.venv])
+            if error:
+                failures[job.name] = error
                 print(f"{job.name}: {error}", file=sys.stderr)
                 continue
-            version = versions[job.contender.environment][job.contender.distribution]
-            runs.append({**label(job), "version": version, "repeat": repeat, **run})
-            print(f"{job.name}: {1000 * run['seconds'] / run['images']:.1f} ms an image", file=sys.stderr)
+            version = versions[job.tool.venv].get(job.tool.package) or commit_of(Path(job.tool.checkout or ROOT))
+            row = {"suite": job.suite, "case": job.case, "precision": job.precision, "tool": job.tool.name}
+            runs.append({**row, "version": version, "repeat": repeat, **record})
+            print(f"{job.name}: {record['ms']:.4g} ms", file=sys.stderr)
     return runs
 
 
-def run_job(job: Job, options: argparse.Namespace) -> dict[str, Any]:
-    """Run one job and return what it measured, with the time and the memory of its process.
-
-    Raises:
-        RunError: the process failed.
-    """
-    out, log = out_of(job), RUNS / "logs" / f"{job.name}.txt"
-    shutil.rmtree(out, ignore_errors=True)
-    log.parent.mkdir(parents=True, exist_ok=True)
-    line = command(job, options.weights, RUNS / "photos", out, options.batch_size)
+def run_job(job: Job, options: argparse.Namespace, python: Path) -> tuple[dict[str, Any], str]:
+    """Run one job; return its record with the peak memory of the process, or an empty one and the error."""
+    log = RUNS / "logs" / f"{job.name}.txt"
+    log.parent.mkdir(exist_ok=True)
     start = time.perf_counter()
+    words, around = [str(word) for word in command(job, options, python)], environment(job.tool)
     with (
         log.open("w") as stderr,
-        subprocess.Popen(line, stdout=subprocess.PIPE, stderr=stderr, text=True, env=quiet()) as process,
+        subprocess.Popen(words, stdout=subprocess.PIPE, stderr=stderr, text=True, cwd=RUNS, env=around) as process,
     ):
         stdout = process.stdout.read() if process.stdout else ""
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
     seconds = time.perf_counter() - start
     if process.returncode:
-        raise RunError(reason(log.read_text()))
-    run = {"process_seconds": seconds, "peak_rss_mb": round(usage.ru_maxrss / 1024)}
-    if job.kind == "oneshot":
-        return {"images": 1, "seconds": seconds, "threads": len(os.sched_getaffinity(0)), **run}
-    return {**run, **json.loads(stdout.splitlines()[-1])}
+        return {}, first_error(log.read_text())
+    record = {"extras": {}} if job.case == "cold-start" else json.loads(stdout.splitlines()[-1])
+    if job.case == "cold-start":
+        record["ms"] = 1000 * seconds
+    return {**record, "memory_mb": round(usage.ru_maxrss / 1024)}, ""
 
 
-def quiet() -> dict[str, str]:
-    """Return the environment in which TensorFlow keeps its remarks to itself."""
-    return {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+def environment(tool: Tool) -> dict[str, str]:
+    """Return the environment of a process: the checkout's package first, TensorFlow without its log."""
+    return {**os.environ, "PYTHONPATH": tool.checkout or str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"}
 
 
-def out_of(job: Job) -> Path:
-    """Return where a job's files go."""
-    return RUNS / "out" / job.name
-
-
-def agreement(jobs: list[Job], not_run: dict[Job, str]) -> list[dict[str, Any]]:
-    """Return for each tool that wrote maps how they correlate with ours in float32."""
-    ours = Job(GRADCAM, "float32", "npz")
-    written = [job for job in jobs if job.kind == "npz" and job not in not_run]
-    if ours not in written:
-        return []
-    line = [python_of(OURS), HERE / "agreement.py", *map(out_of, [ours, *written])]
-    found = json.loads(subprocess.run(line, capture_output=True, text=True, check=True).stdout)
-    return [{**label(job), **correlation} for job, correlation in zip(written, found, strict=True)]
-
-
-def label(job: Job) -> dict[str, str]:
-    """Return what names a row."""
-    return {"tool": job.contender.name, "precision": job.precision, "kind": job.kind}
+def command(job: Job, options: argparse.Namespace, python: Path) -> list[Any]:
+    """Return the command line that measures a job."""
+    script = job.tool.runners[job.suite]
+    runner = [python, HERE / "runners" / script]
+    if job.suite in ("odes", "training"):
+        numbers = ("--seconds", options.seconds, "--steps", options.steps)
+        return [*runner, job.case, "--inputs", RUNS / "inputs", *numbers]
+    weights = Path(options.weights).resolve()
+    out, reference = RUNS / "out" / job.name, RUNS / "out" / "images-npz-float32-gradcam"
+    if job.case == "cold-start":
+        image = RUNS / "images" / "0000.jpg"
+        if script == GRADCAM.runners["images"]:
+            model = ("--model", "vgg19", "--weights", weights, "--layer", LAYER)
+            return [python, "-P", "-m", "gradcam_cli", image, *model, "--output", f"{out}/"]
+        return [*runner, "--weights", weights, "--images", image, "--out", out, "--batch-size", 1]
+    runner += ["--weights", weights, "--out", out, "--precision", job.precision]
+    if job.suite == "methods":
+        return [*runner, "--images", RUNS / "method-images", "--case", "npz", "--method", job.case, "--batch-size", 1]
+    runner += ["--images", RUNS / "images", "--case", job.case, "--batch-size", options.batch_size]
+    return [*runner, "--reference", reference] if job.case == "npz" and reference.exists() else runner
 
 
 if __name__ == "__main__":

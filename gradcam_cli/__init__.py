@@ -1,9 +1,9 @@
-"""Grad-CAM for Keras models: which parts of an image made a network choose a class.
+"""Grad-CAM for Keras models: which parts of an image contribute to the score of a class.
 
     from gradcam_cli import explain
     explain("cat.jpg", model="vgg19", layer="block5_conv4").save("cat_gradcam.png")
 
-TensorFlow is imported when a name is first used, not before.
+TensorFlow is imported on the first use of a name.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Start the command: `gradcam` and `python -m gradcam_cli`."""
+"""Entry point of `gradcam` and `python -m gradcam_cli`."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import os
 
 
 def main() -> None:
-    """Run the command line; SIGTERM ends it with status 143."""
-    # NumPy's products are small here: threads of its own for them would wait, spinning, where the
-    # network computes, which took a quarter of all time. NumPy reads this when it is first imported.
+    """Run the command line; SIGTERM exits with status 143."""
+    # NumPy's matrix products are small here. Its idle threads would spin on the cores that the network needs and
+    # take a quarter of the run time. NumPy reads this variable when it is first imported.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from gradcam_cli.cli import gradcam
     from gradcam_cli.cli.signals import install_signal_handlers

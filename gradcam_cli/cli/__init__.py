@@ -1,4 +1,4 @@
-"""The command line: click lives in this folder only, and turns options into values."""
+"""The command line: the only package that imports click; it turns options into values and calls the library."""
 
 from __future__ import annotations
 
@@ -25,27 +25,27 @@ HELP_ONLY = ((), ("-h",), ("--help",))
 
 
 class DefaultCommandGroup(click.Group):
-    """A group whose first command is meant where none is named: `gradcam cat.jpg` is `gradcam explain cat.jpg`."""
+    """A group with a default command: `gradcam cat.jpg` runs `gradcam explain cat.jpg`."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Put `explain` in front, unless a command comes first."""
+        """Insert `explain`, unless the first argument is a command."""
         if tuple(args) not in HELP_ONLY and args[0] not in self.commands:
             args = ["explain", *args]
         return super().parse_args(ctx, args)
 
     def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Show the help of `explain`, which is what most people want, with the other commands."""
+        """Write the help of `explain`, followed by the list of commands."""
         with click.Context(explain, info_name="gradcam", **explain.context_settings) as inner:
             explain.format_help(inner, formatter)
         self.format_commands(ctx, formatter)
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[Any]:
-        """Complete commands, and what `explain` completes."""
+        """Complete commands, and the options of `explain`."""
         with click.Context(explain, info_name="explain", **explain.context_settings) as inner:
             return super().shell_complete(ctx, incomplete) + explain.shell_complete(inner, incomplete)
 
     def main(self, args: Sequence[str] | None = None, *rest: Any, **extra: Any) -> NoReturn:  # type: ignore[override]
-        """Run, and end with the promised exit status and message, whatever happens."""
+        """Run a command, print its error if it fails, and exit with the documented status."""
         words = list(sys.argv[1:] if args is None else args)
         try:
             status = super().main(words, *rest, **{"prog_name": "gradcam", **extra, "standalone_mode": False})
@@ -60,13 +60,13 @@ class DefaultCommandGroup(click.Group):
 
 
 def report_error(error: Exception) -> int:
-    """Say what went wrong and return the exit status that it means."""
+    """Print an error and return its exit status."""
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
         error.show()
         return error.exit_code
     if isinstance(error, click.ClickException):
         context = getattr(error, "ctx", None)
-        print_error(error.format_message(), f"{context.command_path} --help tells more" if context else None)
+        print_error(error.format_message(), f"{context.command_path} --help lists the options" if context else None)
         return error.exit_code
     if isinstance(error, click.Abort):
         print_error("interrupted")
@@ -74,23 +74,18 @@ def report_error(error: Exception) -> int:
     if isinstance(error, GradcamError):
         print_error(error.message, error.hint)
         return error.exit_status
-    if isinstance(error, BrokenPipeError):  # the reader has seen enough
+    if isinstance(error, BrokenPipeError):  # the reader closed the pipe
         with contextlib.suppress(OSError, ValueError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    print_error(f"unexpected {type(error).__name__}: {error}", "--debug shows where; please report it")
+    print_error(f"unexpected {type(error).__name__}: {error}", "rerun with --debug for the traceback, and report it")
     return 3
 
 
 @click.command(cls=DefaultCommandGroup, context_settings=CONTEXT_SETTINGS)
 def gradcam() -> None:
-    """Show which parts of an image made a convolutional network choose a class."""
+    """Show which parts of an image contribute to the class score of a Keras image classifier."""
 
 
-gradcam.add_command(explain)
-gradcam.add_command(evaluate)
-gradcam.add_command(compare)
-gradcam.add_command(report_command)
-gradcam.add_command(layers)
-gradcam.add_command(models)
-gradcam.add_command(neuralode)
+for command in (explain, evaluate, compare, report_command, layers, models, neuralode):
+    gradcam.add_command(command)

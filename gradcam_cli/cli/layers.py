@@ -1,4 +1,4 @@
-"""`gradcam layers MODEL`: where a map can be taken."""
+"""`gradcam layers MODEL`: list the layers that `--layer` accepts."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from gradcam_cli.cli.tables import write_table
 from gradcam_cli.console import log
 
 
-@click.command(cls=GroupedCommand, short_help="List the layers of a model that maps can be taken at.")
+@click.command(cls=GroupedCommand, short_help="List the layers of a model that --layer accepts.")
 @click.argument("model", type=ModelNameOrFile())
 @input_size_option
 @allow_unsafe_option
 @general_options
 @click.pass_context
 def layers(ctx: click.Context, /, model: str, **options: Any) -> None:
-    """List the layers of MODEL that can be used for a map.
+    """List the layers of MODEL that can be explained: those with spatial output.
 
-    MODEL is mini, an application of Keras, or a .keras or .h5 file; no weights are fetched. Layers come in
-    the order in which they are called, with their path for --layer, the shape (u, v, k) of their
-    output and their number of parameters. The one that --layer auto chooses is marked.
+    MODEL is mini, the name of a Keras application, or a .keras or .h5 file; no weights are
+    downloaded. Layers are listed in call order, with the path that --layer takes, the output
+    shape (u, v, k) and the number of parameters. The layer that --layer auto selects is marked.
     """
     setup_logging(ctx, quiet=options["quiet"], verbose=options["verbose"], debug=options["debug"])
     stdout = sys.stdout
@@ -42,9 +42,9 @@ def layers(ctx: click.Context, /, model: str, **options: Any) -> None:
         allow_unsafe=options["allow_unsafe"],
         offline=True,
     )
-    found = spatial_layers(classifier.model, classifier.input_shape)
-    default = default_layer(found)
-    rows = [{"path": layer.path, **layer._asdict(), "default": layer.path == default} for layer in found]
+    candidates = spatial_layers(classifier.model, classifier.input_shape)
+    default = default_layer(candidates)
+    rows = [{"path": layer.path, **layer._asdict(), "default": layer.path == default} for layer in candidates]
     if not options["as_json"]:
         rows = [{**row, "default": "<- auto" if row["default"] else ""} for row in rows]
     write_table(rows, stdout, as_json=options["as_json"])

@@ -1,4 +1,4 @@
-"""`gradcam models`: the classifiers that are known by name."""
+"""`gradcam models`: list the classifiers that `--model` accepts by name."""
 
 from __future__ import annotations
 
@@ -15,28 +15,26 @@ from gradcam_cli.models.catalog import ModelSpec, catalog
 from gradcam_cli.models.weights import find_weights
 
 
-@click.command(cls=GroupedCommand, short_help="List the models that are known by name.")
+@click.command(cls=GroupedCommand, short_help="List the models that --model accepts by name.")
 @general_options
 @click.pass_context
 def models(ctx: click.Context, /, **options: Any) -> None:
-    """List the models known by name, and whether their weights are here.
+    """List the models that --model accepts by name, and whether their weights are on this machine.
 
-    mini is built in. Input is the side of the square image in pixels; weights are in megabytes; here says whether
-    Keras's cache or GRADCAM_WEIGHTS holds them already.
+    mini is built in. input_size is the side of the square input in pixels, weights_mb the size of the
+    weight file in megabytes; cached is yes if Keras's cache or GRADCAM_WEIGHTS holds the weights.
     """
     setup_logging(ctx, quiet=options["quiet"], verbose=options["verbose"], debug=options["debug"])
     rows = [
         {
-            "name": application.name,
-            "input": application.input_size,
-            "default layer": application.default_layer,
-            "weights MB": application.megabytes,
-            "here": _is_cached(application),
+            "name": spec.name,
+            "input_size": spec.input_size,
+            "default_layer": spec.default_layer,
+            "weights_mb": spec.megabytes,
+            "cached": _is_cached(spec),
         }
-        for application in catalog().values()
+        for spec in catalog().values()
     ]
-    if options["as_json"]:
-        rows = [{key.lower().replace(" ", "_"): value for key, value in row.items()} for row in rows]
     write_table(rows, sys.stdout, as_json=options["as_json"])
 
 

@@ -23,7 +23,8 @@ from gradcam_cli.methods.registry import METHODS
 from gradcam_cli.network.scorer import ModelScorer
 from gradcam_cli.pipeline import stages
 from gradcam_cli.pipeline.parallel import ordered_map
-from gradcam_cli.pipeline.results import Explanation, json_number
+from gradcam_cli.pipeline.prediction import json_number
+from gradcam_cli.pipeline.results import Explanation
 from gradcam_cli.pipeline.run import PreparedRun
 
 

@@ -56,7 +56,7 @@ def compile_gradient_function(
         model: left as it was; its parts are replaced only while TensorFlow traces it, once for
             each shape of x.
         layers: paths of layers whose output is (n, u, v, k).
-        score: `logit` (y_c before softmax, as in the paper) or `softmax` (the probability).
+        score: `logit` (y_c before softmax, as in the paper) or `probability`.
         precision: what `precision.choose_precision` returned; results are float32 in any case.
 
     Returns:
@@ -121,7 +121,7 @@ def require_logits(model: keras.Model, score: str) -> OutputActivation | None:
     if head is None and score == "logit":
         raise ModelError(
             "the logit before the last activation cannot be reached in this model",
-            "--score softmax explains the model's own output instead",
+            "--score probability explains the model's own output instead",
         )
     return head
 

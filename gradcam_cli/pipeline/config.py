@@ -25,7 +25,7 @@ class Setting:
         help: the option's help text.
         group: the heading of the option in `--help`.
         choices: the allowed values; without choices, a setting is a flag or a positive integer.
-        affects_map: whether the setting changes the values of a map: it is saved with the map, and used to recompute it.
+        affects_map: whether the setting changes a map's values; then it is saved with the map and used to recompute it.
         must_match: whether `gradcam compare` requires it to be equal in both runs.
     """
 

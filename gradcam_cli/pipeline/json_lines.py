@@ -11,7 +11,8 @@ from typing import Any
 
 from gradcam_cli.images.load import Failure, Skipped
 from gradcam_cli.pipeline.config import SETTINGS
-from gradcam_cli.pipeline.results import Explanation, json_number
+from gradcam_cli.pipeline.prediction import json_number
+from gradcam_cli.pipeline.results import Explanation
 
 SCHEMA_VERSION = 2
 

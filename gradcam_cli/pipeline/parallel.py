@@ -1,4 +1,4 @@
-"""Work done by several threads, its results handed over in order."""
+"""A parallel map over threads with ordered results."""
 
 from __future__ import annotations
 
@@ -13,21 +13,20 @@ R = TypeVar("R")
 
 
 def available_cpus() -> int:
-    """Return how many processors this process may use."""
+    """Return the number of processors that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def ordered_map(pool: Executor, function: Callable[[T], R], items: Iterable[T], max_pending: int) -> Iterator[R]:
-    """Do work on each item in a pool and yield the results in the order of the items.
+    """Apply a function to each item in a pool and yield the results in the order of the items.
 
-    An item is taken up only while fewer than `max_pending` are in work or wait to be yielded, so that
-    memory does not grow with their number. Items are drawn in the thread that asks for results:
-    what it costs to make the next ones overlaps with the work on those before.
+    At most `max_pending` items are in progress or wait to be yielded, so memory does not grow with the number of
+    items. Items are drawn in the calling thread, while the pool works on earlier ones.
 
     Args:
-        pool: where the work is done.
-        function: called once an item; what it raises is raised here at that item's turn.
-        items: may be endless.
+        pool: runs the function.
+        function: called once per item; its exceptions are raised at the item's position.
+        items: may be infinite.
         max_pending: at least 1.
     """
     pending: deque[Future[R]] = deque()

@@ -1,10 +1,9 @@
-"""What a run gives: explanations of an input, or the reason why there is none."""
+"""An explanation: one map, its metadata, and its files."""
 
 from __future__ import annotations
 
 import io
 import json
-import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ from gradcam_cli.methods import maps
 from gradcam_cli.output import figures
 from gradcam_cli.output.destination import ARTIFACT_SUFFIXES, GRID, artifact_for_suffix, format_for_suffix
 from gradcam_cli.pipeline.config import RunSettings
+from gradcam_cli.pipeline.prediction import Prediction, json_number
 from gradcam_cli.storage.files import write_output
 from gradcam_cli.storage.paths import as_path, basename
 
@@ -28,28 +28,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from gradcam_cli.storage.checksum import LazySha256
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """One class as the model scores it.
-
-    Attributes:
-        index: the class.
-        name: its name, or None.
-        id: its WordNet id, or None.
-        logit: its score before the last activation, or None where the model hides it.
-        probability: 0..1.
-    """
-
-    index: int
-    name: str | None
-    id: str | None
-    logit: float | None
-    probability: float
-
-    def __str__(self) -> str:
-        return f"{self.index} {self.name}" if self.name not in (None, str(self.index)) else str(self.index)
 
 
 @dataclass(frozen=True)
@@ -144,16 +122,16 @@ class Explanation:
 
     @property
     def title(self) -> str:
-        """Class number, class name, probability and layer, as the figure shows them."""
+        """Class index, class name, probability and layer, as figures show them."""
         zero = " · the map is zero everywhere" if self.zero_reason else ""
-        return f"{prediction_label(self)} · {self.layer}{zero}"
+        return f"{self.prediction.label} · {self.layer}{zero}"
 
     def overlay(self, cmap: str = "jet", opacity: float = 0.5) -> np.ndarray:
-        """Return the photo with the map over it, (H, W, 3) uint8."""
+        """Return the image with the map drawn over it, (H, W, 3) uint8."""
         return figures.overlay(self.image, self.heatmap, self.crop_box, cmap, opacity)
 
     def figure(self, cmap: str = "jet", opacity: float = 0.5, dpi: int = 150) -> Figure:
-        """Return a matplotlib figure of the photo beside the photo with the map over it."""
+        """Return a matplotlib figure: the image, and next to it the image with the map."""
         return figures.side_by_side_figure(self.image, self.overlay(cmap, opacity), self.title, dpi)
 
     def encode(
@@ -162,11 +140,11 @@ class Explanation:
         """Return the bytes of a file; the same explanation gives the same bytes.
 
         Args:
-            kind: one of `outputs.SUFFIXES`.
-            image_format: one of `outputs.FORMATS`, for pictures.
-            cmap: name of a matplotlib colour map.
-            opacity: how strongly the map covers the photo, 0..1.
-            dpi: dots an inch of the figure.
+            kind: a key of `output.destination.ARTIFACT_SUFFIXES`.
+            image_format: a key of `output.destination.FORMATS`, for figures, overlays and heatmaps.
+            cmap: name of a matplotlib colormap.
+            opacity: opacity of the map over the image, 0..1.
+            dpi: resolution of the figure in dots per inch.
         """
         if kind == "figure":
             return figures.encode_figure(self.figure(cmap, opacity, dpi), image_format)
@@ -187,15 +165,16 @@ class Explanation:
         return buffer.getvalue()
 
     def save(self, path: str | os.PathLike[str], kind: str | None = None, **render_options: Any) -> Path:
-        """Write a file, replacing an older one at once.
+        """Write a file; an existing file is replaced atomically.
 
         Args:
-            path: where to, perhaps a URL such as `s3://bucket/map.png`.
-            kind: one of `outputs.SUFFIXES`; without it, `.npy` and `.npz` say themselves and a picture is the figure.
-            render_options: `cmap`, `opacity` (0..1) and `dpi`.
+            path: a path, or a URL such as `s3://bucket/map.png`.
+            kind: a key of `output.destination.ARTIFACT_SUFFIXES`; by default `npy` or `npz` for these suffixes,
+                and otherwise `figure`.
+            **render_options: `cmap`, `opacity` (0..1) and `dpi`.
 
         Raises:
-            UsageError: the kind is unknown, or the suffix belongs to another kind.
+            UsageError: the kind does not exist, or the suffix does not fit the kind.
             OutputError: the file cannot be written.
         """
         target = as_path(path)
@@ -217,24 +196,27 @@ def encode_grid(
     opacity: float = 0.5,
     dpi: int = 150,
 ) -> bytes:
-    """Return the file of one sheet with all maps of a photo: a row a class, a column a method and layer."""
+    """Return a grid figure with all maps of an image: one row per class, one column per method and layer."""
     rows: dict[str, list[figures.Cell]] = {}
-    for one in explanations:
-        row = rows.setdefault(prediction_label(one), [(prediction_label(one), one.image)])
-        row.append((f"{one.method} · {one.layer}", one.overlay(cmap, opacity)))
+    for explanation in explanations:
+        label = explanation.prediction.label
+        row = rows.setdefault(label, [(label, explanation.image)])
+        row.append((f"{explanation.method} · {explanation.layer}", explanation.overlay(cmap, opacity)))
     return figures.encode_figure(figures.grid_figure(list(rows.values()), dpi), image_format)
 
 
 def grid_row(
     explanations: Sequence[Explanation], cmap: str = "jet", opacity: float = 0.5, dpi: int = 150
 ) -> list[figures.Cell]:
-    """Return one photo's row on a sheet of several: the photo, then its maps, small as they are drawn."""
+    """Return the row of an image in a grid of several images: the image, then its maps, as thumbnails."""
     first = explanations[0]
-    several = len({one.prediction.index for one in explanations}) > 1
-    row = [(f"{basename(first.source)}: {prediction_label(first)}", figures.thumbnail_for_grid(first.image, dpi))]
-    for one in explanations:
-        label = f"{one.method} · {one.layer}" + (f" · {prediction_label(one)}" if several else "")
-        row.append((label, figures.thumbnail_for_grid(one.overlay(cmap, opacity), dpi)))
+    several_classes = len({explanation.prediction.index for explanation in explanations}) > 1
+    title = f"{basename(first.source)}: {first.prediction.label}"
+    row = [(title, figures.thumbnail_for_grid(first.image, dpi))]
+    for explanation in explanations:
+        label = f"{explanation.method} · {explanation.layer}"
+        label += f" · {explanation.prediction.label}" if several_classes else ""
+        row.append((label, figures.thumbnail_for_grid(explanation.overlay(cmap, opacity), dpi)))
     return row
 
 
@@ -245,13 +227,3 @@ def write_grid(path: Path, rows: Sequence[Sequence[figures.Cell]], dpi: int = 15
         OutputError: it cannot be written.
     """
     return write_output(path, figures.encode_figure(figures.grid_figure(rows, dpi), format_for_suffix(path)))
-
-
-def prediction_label(explanation: Explanation) -> str:
-    """Return class number, class name and probability, as figures show them."""
-    return f"{explanation.prediction} · p = {explanation.prediction.probability:.3f}"
-
-
-def json_number(value: float | None) -> float | None:
-    """Return a number as JSON can hold it: None for NaN and infinity."""
-    return value if value is not None and math.isfinite(value) else None

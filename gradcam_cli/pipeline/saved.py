@@ -26,10 +26,10 @@ REQUIRED_KEYS = {*COMPARABLE_KEYS, "input", "class_index", "class_name"}
 
 
 class SavedMap(NamedTuple):
-    """A map as `--save npz` keeps it.
+    """A map in a file of `--save npz`.
 
     Attributes:
-        metadata: what it is of: input, layer, method, score, class and its probability.
+        metadata: input, layer, method, class, probability and settings.
         heatmap: (H, W) in 0..1.
         cam: (u, v).
     """
@@ -40,20 +40,20 @@ class SavedMap(NamedTuple):
 
 
 def find_saved_maps(directory: Path) -> dict[str, Path]:
-    """Return the arrays of a directory of results, by their names within it.
+    """Return the `.npz` files of a results directory, by their relative names.
 
     Raises:
-        InputError: it holds none.
+        InputError: the directory cannot be read or has no `.npz` files.
     """
     try:
-        found = {relative_to(str(path), directory): path for path in sorted(_find_npz_files(directory))}
+        paths = {relative_to(str(path), directory): path for path in sorted(_find_npz_files(directory))}
     except FileNotFoundError:
-        found = {}
+        paths = {}
     except OSError as error:
-        raise InputError(f"{directory} cannot be read: {error.strerror or error}") from error
-    if not found:
-        raise InputError(f"{directory} holds no results: expected .npz files, found none", "write them with --save npz")
-    return found
+        raise InputError(f"cannot read {directory}: {error.strerror or error}") from error
+    if not paths:
+        raise InputError(f"no .npz files found in {directory}", "write them with --save npz")
+    return paths
 
 
 def _find_npz_files(directory: Path) -> Iterator[Path]:
@@ -68,22 +68,22 @@ def load_saved_map(path: Path) -> SavedMap:
     """Read one map.
 
     Raises:
-        InputError: the file is damaged, or was not written by gradcam.
+        InputError: the file is damaged or was not written by gradcam.
     """
     with _open_npz(path) as arrays:
         saved = SavedMap(_parse_metadata(arrays), arrays["heatmap"], arrays["cam"])
-        if lacking := REQUIRED_KEYS - saved.metadata.keys():
-            raise ValueError(f"its record lacks {', '.join(sorted(lacking))}")
-        if not all(one.ndim == 2 and one.size and np.isfinite(one).all() for one in (saved.heatmap, saved.cam)):
-            raise ValueError("its maps are not planes of finite numbers")
+        if missing := REQUIRED_KEYS - saved.metadata.keys():
+            raise ValueError(f"its metadata has no {', '.join(sorted(missing))}")
+        if not all(array.ndim == 2 and array.size and np.isfinite(array).all() for array in (saved.heatmap, saved.cam)):
+            raise ValueError("its maps are not two-dimensional arrays of finite numbers")
         return saved
 
 
 def load_saved_metadata(path: Path) -> dict[str, Any]:
-    """Read what a map is of, without the map.
+    """Read the metadata of a map, without its arrays.
 
     Raises:
-        InputError: the file is damaged, or was not written by gradcam.
+        InputError: the file is damaged or was not written by gradcam.
     """
     with _open_npz(path) as arrays:
         return _parse_metadata(arrays)
@@ -92,7 +92,7 @@ def load_saved_metadata(path: Path) -> dict[str, Any]:
 def _parse_metadata(arrays: Any) -> dict[str, Any]:
     record = json.loads(str(arrays["metadata"]))
     if not isinstance(record, dict):
-        raise ValueError(f"its record is {type(record).__name__}, no object")
+        raise ValueError(f"its metadata is {type(record).__name__}, not an object")
     return record
 
 
@@ -103,17 +103,17 @@ def _open_npz(path: Path) -> Iterator[Any]:
             yield arrays
     except GradcamError:
         raise
-    except Exception as error:  # what is damaged makes zip, zlib and NumPy raise nearly anything
+    except Exception as error:  # damaged files make zip, zlib and NumPy raise almost any exception
         reason = str(error) or type(error).__name__
-        raise InputError(f"{path} cannot be read: {reason}", "expected what --save npz writes") from error
+        raise InputError(f"cannot read {path}: {reason}", "expected a file written by --save npz") from error
 
 
 def load_source_image(saved: SavedMap) -> np.ndarray | None:
-    """Return the photo of a map, (H, W, 3) uint8, or None where it is no more, or is another one."""
+    """Return the image of a map, (H, W, 3) uint8, or None if the file is missing or has changed."""
     try:
         data = read_bytes(as_path(saved.metadata["input"]))
-        photo = decode(data)
+        image = decode(data)
     except (OSError, ValueError, GradcamError):
         return None
-    same = saved.metadata.get("sha256") in (None, hashlib.sha256(data).hexdigest())
-    return photo if same and photo.shape[:2] == saved.heatmap.shape else None
+    unchanged = saved.metadata.get("sha256") in (None, hashlib.sha256(data).hexdigest())
+    return image if unchanged and image.shape[:2] == saved.heatmap.shape else None

@@ -1,7 +1,7 @@
-"""The straight line over many images: photos, what the network sees of them, one pass a batch, maps, explanations.
+"""The stages of the straight line: image -> model input -> one pass per batch -> maps -> explanations.
 
-The stages are apart so that they may overlap: `to_model_input` and `make_explanations` are for any thread, `run_batches` is
-for the one that drives the network.
+The stages are separate so that they can overlap. `to_model_input` and `make_explanations` may run in any thread;
+`run_batches` runs in the one thread that drives the network.
 """
 
 from __future__ import annotations
@@ -20,21 +20,22 @@ from gradcam_cli.images.fit import Box, crop_box_for
 from gradcam_cli.images.load import Failure, LoadedImage, Unexplained
 from gradcam_cli.methods import cam, maps, perturbation, registry
 from gradcam_cli.network.gradients import ForwardBackward
-from gradcam_cli.pipeline.results import Explanation, Prediction
+from gradcam_cli.pipeline.prediction import Prediction
+from gradcam_cli.pipeline.results import Explanation
 from gradcam_cli.pipeline.run import PreparedRun
 
-OUT_OF_MEMORY = ("out of memory", "a smaller photo, a smaller --input-size, or fewer --threads need less")
-OUTSIDE_IMAGE = "its positive cells lie beside the photo, in the bars, or between the photo's few pixels"
+OUT_OF_MEMORY = ("out of memory", "use a smaller image, a smaller --input-size, or fewer --threads")
+OUTSIDE_IMAGE = "the map is positive only outside the image: in the padding, or between the pixels of a small image"
 
 
 class ModelInput(NamedTuple):
-    """A photo and what the network sees of it.
+    """An image fitted to the model input.
 
     Attributes:
-        image: as it was decoded.
-        crop_box: the part of it that is seen.
-        pixels: (h, w, c) uint8, the network's input before preprocessing.
-        classes: to explain in place of those of the run, as many; None for those of the run.
+        image: the decoded image.
+        crop_box: the part of the image that the model input shows.
+        pixels: (h, w, c) uint8, the model input before preprocessing.
+        classes: classes to explain instead of those of the run, the same number of them; or None.
     """
 
     image: LoadedImage
@@ -44,15 +45,15 @@ class ModelInput(NamedTuple):
 
 
 class ForwardResult(NamedTuple):
-    """A photo after its pass: all that its maps are made of.
+    """An image after the forward and backward pass: all that its maps are computed from.
 
     Attributes:
-        image: as it was decoded.
-        crop_box: the part of it that the network saw.
-        batch_result: of the whole batch.
-        batch_index: the photo's place in the batch.
-        multi_pass_maps: maps that took more than the one pass, by their place in `Run.maps`.
-        seconds: its share of the time that the pass took.
+        image: the decoded image.
+        crop_box: the part of the image that the model input shows.
+        batch_result: activations, gradients and scores of the whole batch.
+        batch_index: index of the image in the batch.
+        multi_pass_maps: maps that needed further passes, by their key in `PreparedRun.maps`.
+        seconds: the image's share of the time of the pass.
     """
 
     image: LoadedImage
@@ -66,49 +67,51 @@ class ForwardResult(NamedTuple):
 def explain_images(
     run: PreparedRun, loaded: Iterable[LoadedImage | Unexplained]
 ) -> Iterator[list[Explanation] | Unexplained]:
-    """Explain photos batch by batch, one stage after the other; failures pass through at their place."""
-    for scored in run_batches(run, (to_model_input(run, photo) for photo in loaded)):
-        yield make_explanations(run, scored)
+    """Explain images batch by batch, in order; an input without an image is passed on."""
+    for result in run_batches(run, (to_model_input(run, image) for image in loaded)):
+        yield make_explanations(run, result)
 
 
 def to_model_input(run: PreparedRun, image: LoadedImage | Unexplained) -> ModelInput | Unexplained:
-    """Bring a photo to the network's input; a failure passes through."""
+    """Fit an image to the model input; an input without an image is passed on."""
     if isinstance(image, Unexplained):
         return image
     h, w, channels = run.classifier.input_shape
-    view = crop_box_for(image.pixels.shape[:2], (h, w), run.config.fit)
-    if (view.x1 - view.x0) * (view.y1 - view.y0) > max(decode.MAX_PIXELS, image.pixels[..., 0].size):
+    crop_box = crop_box_for(image.pixels.shape[:2], (h, w), run.config.fit)
+    if (crop_box.x1 - crop_box.x0) * (crop_box.y1 - crop_box.y0) > max(decode.MAX_PIXELS, image.pixels[..., 0].size):
         size = f"{image.pixels.shape[1]}x{image.pixels.shape[0]}"
-        return Failure(image.name, f"{size} pixels are too narrow to be padded", "--fit squash or --fit crop")
-    return ModelInput(image, view, fit.resize_to_input(image.pixels, view, (h, w), channels))
+        return Failure(
+            image.name, f"an image of {size} pixels is too narrow for --fit pad", "use --fit squash or --fit crop"
+        )
+    return ModelInput(image, crop_box, fit.resize_to_input(image.pixels, crop_box, (h, w), channels))
 
 
 def run_batches(
     run: PreparedRun, model_inputs: Iterable[ModelInput | Unexplained], padded_size: int = 0
 ) -> Iterator[ForwardResult | Unexplained]:
-    """Pass photos through the network batch by batch, in their order; failures pass through at their place.
+    """Run the network batch by batch, in order; an input without an image is passed on.
 
-    All batches are padded to one size, so that nothing is compiled twice. Where memory does not suffice for it,
-    half as many are tried from then on, and a photo that does not even fit alone fails.
+    All batches are padded to one size, so that the network is compiled once. After an out-of-memory error the batch
+    size is halved for the rest of the run; an image that does not fit alone fails.
 
     Args:
-        run: made ready.
-        model_inputs: seen by the network.
-        padded_size: of the batches, at least as many as there are photos in one; 0 takes that of the first.
+        run: the prepared run.
+        model_inputs: images fitted to the model input.
+        padded_size: size of the padded batches; 0 uses the size of the first batch.
     """
     for batch in _batches(model_inputs, run.batch_size):
-        good = [seen for seen in batch if isinstance(seen, ModelInput)]
-        padded_size = padded_size or len(good)
-        results, padded_size = _run_with_oom_retry(run, good, padded_size)
-        scored = iter(results)
-        for seen in batch:
-            yield next(scored) if isinstance(seen, ModelInput) else seen
+        fitted = [item for item in batch if isinstance(item, ModelInput)]
+        padded_size = padded_size or len(fitted)
+        results, padded_size = _run_with_oom_retry(run, fitted, padded_size)
+        remaining = iter(results)
+        for item in batch:
+            yield next(remaining) if isinstance(item, ModelInput) else item
 
 
 def _run_with_oom_retry(
     run: PreparedRun, model_inputs: list[ModelInput], padded_size: int
 ) -> tuple[list[ForwardResult | Unexplained], int]:
-    """Score photos, `padded_size` in a pass; return the results with the size for which there was memory."""
+    """Run batches of `padded_size`; return the results, and the batch size that fitted into memory."""
     results: list[ForwardResult | Unexplained] = []
     while model_inputs:
         try:
@@ -116,7 +119,7 @@ def _run_with_oom_retry(
         except (MemoryError, tf.errors.ResourceExhaustedError):
             if padded_size > 1:
                 padded_size = (padded_size + 1) // 2
-                log.warning("memory does not suffice for the batch: going on with %d in a pass", padded_size)
+                log.warning("out of memory: reducing the batch size to %d", padded_size)
                 continue
             results.append(Failure(model_inputs[0].image.name, *OUT_OF_MEMORY))
         model_inputs = model_inputs[padded_size:]
@@ -124,11 +127,11 @@ def _run_with_oom_retry(
 
 
 def _batches(model_inputs: Iterable[ModelInput | Unexplained], size: int) -> Iterator[list[ModelInput | Unexplained]]:
-    """Yield runs of photos that hold `size` good ones, the last one fewer."""
+    """Yield groups of inputs with `size` images each; the last group may have fewer."""
     batch: list[ModelInput | Unexplained] = []
-    for seen in model_inputs:
-        batch.append(seen)
-        if sum(isinstance(other, ModelInput) for other in batch) == size:
+    for item in model_inputs:
+        batch.append(item)
+        if sum(isinstance(member, ModelInput) for member in batch) == size:
             yield batch
             batch = []
     if batch:
@@ -137,42 +140,42 @@ def _batches(model_inputs: Iterable[ModelInput | Unexplained], size: int) -> Ite
 
 def _run_batch(run: PreparedRun, model_inputs: list[ModelInput], padded_size: int) -> list[ForwardResult]:
     start = time.perf_counter()
-    pixels = [seen.pixels for seen in model_inputs]
+    pixels = [item.pixels for item in model_inputs]
     x = run.classifier.preprocess(np.stack(pixels + [pixels[-1]] * (padded_size - len(pixels))))
-    usual = tuple(requested.index_or_rank for requested in run.classes)
-    codes = np.array(
-        [seen.classes or usual for seen in model_inputs] + [usual] * (padded_size - len(model_inputs)), np.int32
-    )
-    result = run.gradient_function(x, codes)
+    default = tuple(selector.index_or_rank for selector in run.classes)
+    classes = [item.classes or default for item in model_inputs] + [default] * (padded_size - len(model_inputs))
+    result = run.gradient_function(x, np.array(classes, np.int32))
     results = [(result, False), *(_augmented_passes(run, np.stack(pixels), result) if run.config.aug_smooth else ())]
-    computed = [_compute_multi_pass(run, x[i], results, i) for i in range(len(model_inputs))]
+    maps_of_images = [_compute_multi_pass(run, x[i], results, i) for i in range(len(model_inputs))]
     seconds = (time.perf_counter() - start) / len(model_inputs)
     return [
-        ForwardResult(seen.image, seen.crop_box, result, i, computed[i], seconds) for i, seen in enumerate(model_inputs)
+        ForwardResult(item.image, item.crop_box, result, i, maps_of_images[i], seconds)
+        for i, item in enumerate(model_inputs)
     ]
 
 
 def _augmented_passes(
     run: PreparedRun, pixels: np.ndarray, result: ForwardBackward
 ) -> Iterator[tuple[ForwardBackward, bool]]:
-    """Pass copies of the photos for the same classes: mirrored or not, at 0.9, 1 and 1.1 of their brightness."""
-    codes = result.classes
-    padded = np.concatenate([pixels, np.repeat(pixels[-1:], len(codes) - len(pixels), 0)])
+    """Run the network on copies, mirrored or not, at 0.9, 1 and 1.1 of the brightness, for the same classes."""
+    classes = result.classes
+    padded = np.concatenate([pixels, np.repeat(pixels[-1:], len(classes) - len(pixels), 0)])
     for mirrored in (False, True):
-        for light in (0.9, 1.0, 1.1):
-            if mirrored or light != 1:
-                copy = np.clip(padded[:, :, ::-1] if mirrored else padded, 0, 255 / light) * np.float32(light)
-                yield run.gradient_function(run.classifier.preprocess(copy), codes), mirrored
+        for brightness in (0.9, 1.0, 1.1):
+            if mirrored or brightness != 1:
+                copies = padded[:, :, ::-1] if mirrored else padded
+                copies = np.clip(copies, 0, 255 / brightness) * np.float32(brightness)
+                yield run.gradient_function(run.classifier.preprocess(copies), classes), mirrored
 
 
 def _compute_multi_pass(
     run: PreparedRun, x: np.ndarray, results: Sequence[tuple[ForwardBackward, bool]], i: int
 ) -> dict[tuple[int, str, int], cam.Cam]:
-    """Compute the maps of a photo that need the network again, or several copies of the photo."""
+    """Compute the maps of an image that need further passes, or the average over several copies."""
     first, computed = results[0][0], {}
     for layer, method, c in run.maps:
         if registry.METHODS[method].kind == "attribution":
-            asked = perturbation.AttributionInputs(
+            inputs = perturbation.AttributionInputs(
                 x,
                 run.baseline_input,
                 first.A[layer][i],
@@ -180,11 +183,11 @@ def _compute_multi_pass(
                 int(first.classes[i, c]),
                 run.config.max_channels,
             )
-            computed[layer, method, c] = registry.METHODS[method].function(run.scorers[layer], asked)
+            computed[layer, method, c] = registry.METHODS[method].function(run.scorers[layer], inputs)
         elif len(results) > 1:
             cams = [(_compute_cam(run, method, result, (i, layer, c)), mirrored) for result, mirrored in results]
-            L = np.mean([one.map[:, ::-1] if mirrored else one.map for one, mirrored in cams], axis=0)
-            weights = [one.alpha for one, _ in cams if one.alpha is not None]
+            L = np.mean([each.map[:, ::-1] if mirrored else each.map for each, mirrored in cams], axis=0)
+            weights = [each.alpha for each, _ in cams if each.alpha is not None]
             alpha = np.mean(weights, axis=0) if weights else None
             computed[layer, method, c] = cam.Cam(alpha, L)
     return computed
@@ -197,11 +200,11 @@ def _compute_cam(run: PreparedRun, method: str, result: ForwardBackward, indices
 
 
 def make_explanations(run: PreparedRun, forward_result: ForwardResult | Unexplained) -> list[Explanation] | Unexplained:
-    """Make the maps of a photo: for every layer, method and class one explanation; a failure passes through."""
+    """Compute the maps of an image: one explanation per layer, method and class; a failure is passed on."""
     if isinstance(forward_result, Unexplained):
         return forward_result
     try:
-        return [_make_explanation(run, forward_result, *place) for place in run.maps]
+        return [_make_explanation(run, forward_result, *key) for key in run.maps]
     except InputError as error:
         return Failure(forward_result.image.name, error.message, error.hint)
     except MemoryError:
@@ -210,34 +213,35 @@ def make_explanations(run: PreparedRun, forward_result: ForwardResult | Unexplai
 
 def _make_explanation(run: PreparedRun, forward_result: ForwardResult, layer: int, method: str, c: int) -> Explanation:
     start = time.perf_counter()
-    photo, view, result, i, computed, seconds = forward_result
-    path, asked = list(run.layers.items())[layer]
-    made = computed.get((layer, method, c)) or _compute_cam(run, method, result, (i, layer, c))
-    if not np.isfinite(made.map).all():
-        raise InputError("the network's answer to this image is not finite: expected numbers, got NaN or infinity")
-    map_ = maps.upsample(made.map, (view.y1 - view.y0, view.x1 - view.x0), run.config.interpolation)
-    map_ = maps.normalize(maps.paste_into_image(map_, view, photo.pixels.shape[:2]))
+    image, crop_box, result, i, computed, seconds = forward_result
+    path, requested_layer = list(run.layers.items())[layer]
+    cam_map = computed.get((layer, method, c)) or _compute_cam(run, method, result, (i, layer, c))
+    if not np.isfinite(cam_map.map).all():
+        raise InputError("the network's output for this image contains NaN or infinity")
+    size = crop_box.y1 - crop_box.y0, crop_box.x1 - crop_box.x0
+    upsampled = maps.upsample(cam_map.map, size, run.config.interpolation)
+    heatmap = maps.normalize(maps.paste_into_image(upsampled, crop_box, image.pixels.shape[:2]))
     scores = result.probabilities if result.logits is None else result.logits
     ranked = np.argsort(-scores[i], kind="stable")[: run.config.top_k]
     return Explanation(
-        source=photo.name,
-        sha256=photo.sha256,
-        image=photo.pixels,
-        heatmap=map_,
-        cam=made.map,
-        cam_pre_relu=made.pre_relu,
-        alpha=made.alpha,
-        crop_box=view,
+        source=image.name,
+        sha256=image.sha256,
+        image=image.pixels,
+        heatmap=heatmap,
+        cam=cam_map.map,
+        cam_pre_relu=cam_map.pre_relu,
+        alpha=cam_map.alpha,
+        crop_box=crop_box,
         prediction=_prediction(run, result, i, int(result.classes[i, c])),
         predictions=tuple(_prediction(run, result, i, int(index)) for index in ranked),
         layer=path if registry.METHODS[method].uses_layer else registry.INPUT_LAYER,
         method=method,
-        request_key=(asked, method, run.classes[c].text),
-        zero_reason=cam.zero_reason(result.A[layer][i], result.dA[layer][c, i], made)
-        or (None if map_.any() else OUTSIDE_IMAGE),
+        request_key=(requested_layer, method, run.classes[c].text),
+        zero_reason=cam.zero_reason(result.A[layer][i], result.dA[layer][c, i], cam_map)
+        or (None if heatmap.any() else OUTSIDE_IMAGE),
         model=run.model,
         settings=run.settings,
-        timings={"decode": photo.seconds, "network": seconds, "map": time.perf_counter() - start},
+        timings={"decode": image.seconds, "network": seconds, "map": time.perf_counter() - start},
     )
 
 

@@ -76,7 +76,7 @@ def test_the_measures_are_those_of_the_arrays(runs):
     [
         (["--layer", "conv1"], "layer"),
         (["--method", "layercam"], "method"),
-        (["--score", "softmax"], "score"),
+        (["--score", "probability"], "score"),
         (["--counterfactual"], "counterfactual"),
     ],
 )
@@ -136,7 +136,7 @@ def test_several_maps_of_each_photo_again(runs):
     """Layers, methods, classes and settings are those of the baseline."""
     options = ["--layer", "conv1", "--layer", "conv2", "--method", "layercam", "--method", "saliency"]
     runs.make(
-        "many", runs.model_file, *options, "--class", "1", "--class", "top2", "--fit", "crop", "--zoom-order", "0"
+        "many", runs.model_file, *options, "--class", "1", "--class", "top2", "--fit", "crop", "--interpolation", "0"
     )
     done = runs("compare", "many", runs.model_file, "--preprocess", "-1..1", "--json")
     assert (done.status, done.stderr) == (0, "")

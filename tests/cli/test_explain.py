@@ -15,14 +15,14 @@ from keras import layers as L  # noqa: N812
 from PIL import Image
 from write_reference import commands
 
-from gradcam_cli.cli import explain_job as commands_run
 from gradcam_cli.cli import gradcam
+from gradcam_cli.engines import explain_job
 from gradcam_cli.network.precision import has_bfloat16
 from gradcam_cli.pipeline import stages
 
-KEYS = """schema_version input sha256 status error hint model weights layer method score class_index class_name
-class_id class_asked logit probability top map fit view preprocessing precision batch_size zoom_order counterfactual
-smooth outputs seconds versions""".split()
+KEYS = """schema_version input sha256 status error hint model weights preprocess layer method class_index class_name
+class_id requested_class logit probability predictions map crop_box score fit interpolation counterfactual aug_smooth
+max_channels precision batch_size outputs timings versions""".split()
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def test_one_image(small, photo):
 @pytest.mark.parametrize("workers", [1, 3])
 def test_workers_read_and_draw(small, photo, monkeypatch, workers):
     """Photos are prepared and maps drawn outside the thread that drives the network, by no more threads than asked."""
-    threads = {"see": set(), "score": set(), "explain": set()}
+    threads = {"to_model_input": set(), "run": set(), "make_explanations": set()}
 
     def watched(stage, own):
         def call(*arguments):
@@ -62,22 +62,22 @@ def test_workers_read_and_draw(small, photo, monkeypatch, workers):
 
         return call
 
-    for stage in ("see", "explain"):
+    for stage in ("to_model_input", "make_explanations"):
         monkeypatch.setattr(stages, stage, watched(stage, getattr(stages, stage)))
-    monkeypatch.setattr(stages, "_run_batch", watched("score", stages._run_batch))
-    done = small(*[photo(f"{number}.png", seed=number) for number in range(9)], "--workers", workers, "--batch-size", 2)
+    monkeypatch.setattr(stages, "_run_batch", watched("run", stages._run_batch))
+    done = small(*[photo(f"{number}.png", seed=number) for number in range(9)], "--threads", workers, "--batch-size", 2)
     assert done.status == 0
     assert [line.split("/")[-1].split(":")[0] for line in done.lines] == [f"{number}.png" for number in range(9)]
-    assert threads["score"] == {threading.current_thread()}
-    assert not threads["score"] & (threads["see"] | threads["explain"])
-    assert len(threads["see"] | threads["explain"]) <= workers
+    assert threads["run"] == {threading.current_thread()}
+    assert not threads["run"] & (threads["to_model_input"] | threads["make_explanations"])
+    assert len(threads["to_model_input"] | threads["make_explanations"]) <= workers
 
 
 def test_a_map_does_not_depend_on_workers(small, photo):
     """One worker or four: the same bytes."""
     paths = [photo(f"{number}.png", seed=number) for number in range(5)]
     for workers in (1, 4):
-        small(*paths, "-o", f"with{workers}", "--workers", workers, "--save", "figure", "--save", "overlay")
+        small(*paths, "-o", f"with{workers}", "--threads", workers, "--save", "figure", "--save", "overlay")
     for path in (small.here / "with1").iterdir():
         assert path.read_bytes() == (small.here / "with4" / path.name).read_bytes()
 
@@ -85,40 +85,40 @@ def test_a_map_does_not_depend_on_workers(small, photo):
 def test_photos_wait_in_small_numbers(small, photo, monkeypatch):
     """Memory does not grow with the number of inputs: few photos are read before the first is done."""
     read, finished = [], []
-    own_read, own_explain = commands_run.load_image, stages.make_explanations
-    monkeypatch.setattr(commands_run, "read_photo", lambda *a: read.append(1) or own_read(*a))
+    own_read, own_explain = explain_job.load_image, stages.make_explanations
+    monkeypatch.setattr(explain_job, "load_image", lambda *a: read.append(1) or own_read(*a))
     monkeypatch.setattr(stages, "make_explanations", lambda *a: finished.append(len(read)) or own_explain(*a))
-    assert small(*[photo()] * 60, "--workers", 2, "--batch-size", 4).status == 0
+    assert small(*[photo()] * 60, "--threads", 2, "--batch-size", 4).status == 0
     most_waiting = max(count - place for place, count in enumerate(finished))
     assert most_waiting <= 3 * (4 + 2)
 
 
 def test_pictures_as_jpeg(small, photo):
-    """--save-format, or the name of the file, or both where they agree."""
+    """--image-format, or the name of the file, or both where they agree."""
     path = photo("cat.png", size=(60, 40))
-    assert small(path, "--save-format", "jpg", "--save", "overlay", "--save", "npz").status == 0
+    assert small(path, "--image-format", "jpg", "--save", "overlay", "--save", "npz").status == 0
     assert files(small.here) == ["cat_gradcam.npz", "cat_gradcam_overlay.jpg"]
     with Image.open(small.here / "cat_gradcam_overlay.jpg") as picture:
         assert (picture.format, picture.size) == ("JPEG", (60, 40))
     assert small(path, "-o", "x.jpeg").status == 0
     assert Image.open(small.here / "x.jpeg").format == "JPEG"
-    assert small(path, "-o", "x.png", "--save-format", "jpg").status == 2
+    assert small(path, "-o", "x.png", "--image-format", "jpg").status == 2
 
 
 def test_a_sheet_of_all_maps(small, photo):
     """Two classes in rows, the photo and two methods in columns; every line names the file, which is written once."""
     done = small(
         *[photo("cat.png", size=(60, 40)), "--class", "top2", "--method", "gradcam", "--method", "layercam"],
-        *["--save", "panel", "--json", "--dpi", 100],
+        *["--save", "grid", "--json", "--dpi", 100],
     )
     entries = [json.loads(line) for line in done.lines]
-    assert [entry["outputs"] for entry in entries] == [{"panel": "cat_gradcam_panel.png"}] * 4
-    assert files(small.here) == ["cat_gradcam_panel.png"]
-    with Image.open(small.here / "cat_gradcam_panel.png") as sheet:
+    assert [entry["outputs"] for entry in entries] == [{"grid": "cat_gradcam_grid.png"}] * 4
+    assert files(small.here) == ["cat_gradcam_grid.png"]
+    with Image.open(small.here / "cat_gradcam_grid.png") as sheet:
         width, height = sheet.size
     # cells of 2.5 by 1.67 inches with gaps of 0.1 and 0.45 for the label above
     assert (width, height) == (int(100 * (3 * 2.6 + 0.1)), int(100 * (2 * (2.5 * 2 / 3 + 0.45) + 0.1)))
-    assert small(photo("cat.png"), "--save", "panel", "-o", "-", "--class", "top2").status == 0
+    assert small(photo("cat.png"), "--save", "grid", "-o", "-", "--class", "top2").status == 0
 
 
 def test_a_sheet_of_several_photos(small, photo, tmp_path):
@@ -131,7 +131,7 @@ def test_a_sheet_of_several_photos(small, photo, tmp_path):
         "--method",
         "layercam",
         "--save",
-        "panel",
+        "grid",
         "--dpi",
         100,
         "-o",
@@ -141,10 +141,10 @@ def test_a_sheet_of_several_photos(small, photo, tmp_path):
     done = small(*paths, tmp_path / "bad.png", *options)
     assert done.status == 1
     entries = [json.loads(line) for line in done.lines]
-    assert [entry["outputs"] for entry in entries] == [{"panel": "all.jpg"}] * 6 + [{}]
+    assert [entry["outputs"] for entry in entries] == [{"grid": "all.jpg"}] * 6 + [{}]
     with Image.open(small.here / "all.jpg") as sheet:
         assert sheet.size == (int(100 * (3 * 2.6 + 0.1)), int(100 * (3 * 2.95 + 0.1)))
-    done = small(*[photo("a.png")] * 101, "--save", "panel", "-o", "all.jpg")
+    done = small(*[photo("a.png")] * 101, "--save", "grid", "-o", "all.jpg")
     assert done.status == 2
     assert "expected at most 100 inputs" in done.stderr
 
@@ -221,7 +221,7 @@ def test_every_kind_of_output(small, photo):
     with Image.open("a_gradcam_overlay.png") as overlay, Image.open("a_gradcam_heatmap.png") as heatmap:
         assert overlay.size == heatmap.size == (60, 40)
     arrays = np.load("a_gradcam.npz")
-    np.testing.assert_array_equal(arrays["map"], np.load("a_gradcam.npy"))
+    np.testing.assert_array_equal(arrays["heatmap"], np.load("a_gradcam.npy"))
 
 
 def test_standard_input_and_output(small, photo):
@@ -292,7 +292,7 @@ def test_dry_run_writes_nothing(small, photo, tmp_path):
     assert done.lines == [f"{tmp_path}/in/a.png -> gradcam_out/a_gradcam.png"]
     entries = [json.loads(line) for line in small(tmp_path / "in", "--dry-run", "--json", "--class", "top2").lines]
     assert [list(entry) for entry in entries] == [KEYS, KEYS]
-    assert {entry["status"] for entry in entries} == {"planned"}
+    assert {entry["status"] for entry in entries} == {"dry_run"}
     assert entries[1]["outputs"] == {"figure": "gradcam_out/a_gradcam_top2.png"}
     assert files(small.here) == []
 
@@ -327,7 +327,7 @@ def test_outputs_that_cannot_be_written(small, photo):
         (["a.png", "--cmap", "rainbows"], "rainbows"),
         (["a.png", "--save", "gif"], "gif"),
         (["a.png", "-o", "-", "--json"], "standard output"),
-        (["a.png", "-q", "-v"], "expected one of them"),
+        (["a.png", "-q", "-v"], "exclude each other"),
         (["a.png", "--nonsense"], "--nonsense"),
         (["a.png", "-0"], "--files-from"),
         (["-", "-"], "only once"),
@@ -385,7 +385,7 @@ def test_zero_maps_are_reported(run, photo, tmp_path):
     done = run(photo(), "--model", tmp_path / "dead.keras", "--json")
     assert done.status == 0
     assert "dead activations" in done.stderr
-    assert json.loads(done.stdout)["map"]["zero"].startswith("dead activations")
+    assert json.loads(done.stdout)["map"]["zero_reason"].startswith("dead activations")
 
 
 def test_hostile_names_stay_on_their_line(small, photo):
@@ -407,12 +407,21 @@ def test_layers(run, model_file):
     """Every plane with its shape, kernel and parameters, the default marked; no weights are fetched."""
     done = run("layers", model_file)
     assert done.status == 0
-    assert done.lines[0].split() == ["path", "kind", "shape", "kernel", "strides", "padding", "parameters", "default"]
+    assert done.lines[0].split() == [
+        "path",
+        "layer_type",
+        "shape",
+        "kernel_size",
+        "strides",
+        "padding",
+        "num_params",
+        "default",
+    ]
     assert done.lines[1].split() == ["conv1", "Conv2D", "10x10x4", "3x3", "1x1", "valid", str(3 * 3 * 3 * 4 + 4)]
     assert done.lines[2].split() == ["conv2", "Conv2D", "10x10x5", "3x3", "1x1", "same", "185", "<-", "auto"]
     entries = [json.loads(line) for line in run("layers", model_file, "--json").lines]
     assert [entry["default"] for entry in entries] == [False, True, False]
-    assert entries[2]["kind"] == "MaxPooling2D"
+    assert entries[2]["layer_type"] == "MaxPooling2D"
 
 
 def test_models(run, tmp_path, monkeypatch):
@@ -429,7 +438,7 @@ def test_models(run, tmp_path, monkeypatch):
     ]
     (tmp_path / "vgg19_weights_tf_dim_ordering_tf_kernels.h5").touch()
     monkeypatch.setenv("GRADCAM_WEIGHTS", str(tmp_path))
-    here = [json.loads(line)["name"] for line in run("models", "--json").lines if json.loads(line)["here"]]
+    here = [json.loads(line)["name"] for line in run("models", "--json").lines if json.loads(line)["cached"]]
     assert here == ["mini", "vgg19"]
 
 
@@ -493,11 +502,11 @@ def test_models_of_all_kinds(run, photo, kind, layer, classes):
     done = run(photo("a.png"), "--model", "model.keras", "--preprocess", "-1..1", "--json", "--class", "top2")
     if layer is None:
         assert done.status == 3
-        assert "no layer with a plane larger than 1x1" in done.stderr
+        assert "no layer" in done.stderr
         return
     first, second = map(json.loads, done.lines)
-    assert (done.status, first["layer"], len(first["top"])) == (0, layer, classes)
-    assert sum(one["probability"] for one in first["top"]) == pytest.approx(1, rel=1e-5)
+    assert (done.status, first["layer"], len(first["predictions"])) == (0, layer, classes)
+    assert sum(one["probability"] for one in first["predictions"]) == pytest.approx(1, rel=1e-5)
     assert first["logit"] >= second["logit"]
     assert sorted(files(".")) == ["a_gradcam_top1.png", "a_gradcam_top2.png", "model.keras"]
     if kind == "sigmoid":
@@ -508,6 +517,6 @@ def test_labels_and_softmax_score(run, photo, model_file):
     """Class names come from the file, and the older article's score is recorded."""
     Path("names.txt").write_text("ant\nbee\nwasp\n")
     options = ["--model", model_file, "--preprocess", "none", "--labels", "names.txt", "--json"]
-    entry = json.loads(run(photo(), *options, "--class", "bee", "--score", "softmax").stdout)
-    assert (entry["class_index"], entry["class_name"], entry["score"]) == (1, "bee", "softmax")
+    entry = json.loads(run(photo(), *options, "--class", "bee", "--score", "probability").stdout)
+    assert (entry["class_index"], entry["class_name"], entry["score"]) == (1, "bee", "probability")
     assert run(photo(), *options, "--class", "fly").status == 2

@@ -192,7 +192,7 @@ def test_options_of_the_other_engine(explain, options):
     done, _ = explain("maps", *options)
     assert done.status == 2
     assert f"{options[0]} belongs to --engine ray" in done.stderr
-    assert explain("maps", "--engine", "ray", "--workers", 2)[0].status == 2
+    assert explain("maps", "--engine", "ray", "--threads", 2)[0].status == 2
 
 
 def test_jobs_are_drawn_in_portions(monkeypatch):

@@ -41,7 +41,7 @@ def test_values_of_an_independent_program(classifier, base):
     """Drop, increase, deletion and insertion, computed photo by photo and pixel by pixel from the maps' cells."""
     steps = 7
     for i, (gradcam, _) in enumerate(rows_of(classifier, photos(), base=base, steps=steps)):
-        run = prepare_run(classifier, ExplainConfig(layers=("conv2",), zoom_order=1))
+        run = prepare_run(classifier, ExplainConfig(layers=("conv2",), interpolation="linear"))
         x = PIXELS[i].astype(np.float64)
         c = gradcam.identity["class_index"]
         from gradcam_cli.pipeline.stages import explain_images

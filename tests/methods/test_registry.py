@@ -24,7 +24,7 @@ def classifier():
 
 
 def explained(classifier, **request):
-    run = prepare_run(classifier, ExplainConfig(layers=("conv2",), classes=(1,), zoom_order=0, **request))
+    run = prepare_run(classifier, ExplainConfig(layers=("conv2",), classes=(1,), interpolation="nearest", **request))
     (records,) = explain_images(run, [LoadedImage("photo", PIXELS)])
     return records
 

@@ -36,7 +36,7 @@ def by_hand(model, x, c, score="logit"):
     h = np.maximum(flat @ weights["hidden"][0] + weights["hidden"][1], 0)
     logits = h @ weights["predictions"][0] + weights["predictions"][1]
     dlogits = np.eye(len(logits))[c]
-    if score == "softmax":
+    if score == "probability":
         p = np.exp(logits - logits.max()) / np.exp(logits - logits.max()).sum()
         dlogits = p[c] * (dlogits - p)
     dflat = weights["hidden"][0] @ ((h > 0) * (weights["predictions"][0] @ dlogits))
@@ -46,7 +46,7 @@ def by_hand(model, x, c, score="logit"):
     return A, dcells.reshape(5, 5, 2, 2, 5).transpose(0, 2, 1, 3, 4).reshape(10, 10, 5), logits
 
 
-@pytest.mark.parametrize("score", ["logit", "softmax"])
+@pytest.mark.parametrize("score", ["logit", "probability"])
 @pytest.mark.parametrize("c", [0, 1, 2])
 def test_against_float64_numpy(c, score):
     """Activations, gradients, alpha and map are those of an independent program."""
@@ -66,7 +66,7 @@ def test_against_float64_numpy(c, score):
 def test_softmax_for_logit_fails():
     """The wrong score would be noticed: its gradient is another one."""
     model = small_network()
-    dA = compile_gradient_function(model, ["conv2"], "softmax")(X, TOP).dA[0][0, 0]
+    dA = compile_gradient_function(model, ["conv2"], "probability")(X, TOP).dA[0][0, 0]
     expected = by_hand(model, X[0], int(np.argmax(by_hand(model, X[0], 0)[2])))[1]
     assert not np.allclose(dA, expected, rtol=1e-2)
 
@@ -263,6 +263,6 @@ def test_layers_that_do_not_matter_or_come_twice():
     y = y + 0 * keras.ops.stop_gradient(keras.ops.mean(aside))
     model = keras.Model(x, y)
     with pytest.raises(ModelError, match="shared is called 2 times"):
-        compile_gradient_function(model, ["shared"], "softmax")(X, TOP)
+        compile_gradient_function(model, ["shared"], "probability")(X, TOP)
     with pytest.raises(ModelError, match="does not depend on layer aside"):
-        compile_gradient_function(model, ["aside"], "softmax")(X, TOP)
+        compile_gradient_function(model, ["aside"], "probability")(X, TOP)

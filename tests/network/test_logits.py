@@ -99,8 +99,8 @@ def test_hidden_logits_are_said_to_be_hidden(make):
     model(X)
     with pytest.raises(ModelError, match="cannot be reached") as caught:
         compile_gradient_function(model, [layer])
-    assert "--score softmax" in caught.value.hint
-    result = compile_gradient_function(model, [layer], "softmax")(X, np.zeros((1, 1), np.int32))
+    assert "--score probability" in caught.value.hint
+    result = compile_gradient_function(model, [layer], "probability")(X, np.zeros((1, 1), np.int32))
     assert result.logits is None
     np.testing.assert_allclose(result.probabilities, model(X), rtol=1e-5)
 

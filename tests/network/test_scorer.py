@@ -27,7 +27,7 @@ def test_scores_are_the_logits(network, x):
     probe = ModelScorer(network, "conv2", "logit", "float32", 2)
     passed = compile_gradient_function(network, ["conv2"])(x, np.full((5, 1), -1, np.int32))
     np.testing.assert_allclose(probe.scores(x), passed.logits, rtol=1e-5)
-    softmax = ModelScorer(network, "conv2", "softmax", "float32", 2)
+    softmax = ModelScorer(network, "conv2", "probability", "float32", 2)
     np.testing.assert_allclose(softmax.scores(x), network.predict(x, verbose=0), rtol=1e-5)
 
 

@@ -37,8 +37,8 @@ def test_a_sheet_is_one_file_of_all_maps():
     """It gains neither method nor class in its name, and may be named by -o though there are several maps."""
     maps = [("auto", "gradcam", "top1"), ("auto", "layercam", "top1")]
     names = ["cat_gradcam_gradcam.npy", "cat_gradcam_panel.png", "cat_gradcam_layercam.npy", "cat_gradcam_panel.png"]
-    assert planned([Source("cat.jpg")], kinds=("npy", "panel"), maps=maps) == [names]
-    assert planned([Source("cat.jpg")], output="all.jpg", kinds=("panel",), maps=maps) == [["all.jpg"] * 2]
+    assert planned([Source("cat.jpg")], kinds=("npy", "grid"), maps=maps) == [names]
+    assert planned([Source("cat.jpg")], output="all.jpg", kinds=("grid",), maps=maps) == [["all.jpg"] * 2]
 
 
 def test_kinds_have_names_of_their_own():

@@ -18,8 +18,8 @@ def test_names_paths_and_objects_are_the_same(photo, model_file):
     array = np.asarray(Image.open(path))
     classifier = load_model(model_file, preprocess="-1..1")
     maps = [
-        explain(path, model_file, "conv2", preprocessing="-1..1").heatmap,
-        explain(str(path), small_network(), "conv2", preprocessing="-1..1").heatmap,
+        explain(path, model_file, "conv2", preprocess="-1..1").heatmap,
+        explain(str(path), small_network(), "conv2", preprocess="-1..1").heatmap,
         explain(array, classifier, "conv2").heatmap,
         explain(array, classifier).heatmap,
     ]
@@ -44,7 +44,7 @@ def test_classes(model_file):
 
 def test_grayscale_arrays_and_models():
     gray = PHOTO[..., 0]
-    record = explain(gray, small_network(channels=1), "conv2", preprocessing="0..1")
+    record = explain(gray, small_network(channels=1), "conv2", preprocess="0..1")
     assert record.heatmap.shape == gray.shape
     np.testing.assert_array_equal(record.image[..., 2], gray)
 
@@ -52,13 +52,13 @@ def test_grayscale_arrays_and_models():
 @pytest.mark.parametrize("wrong", [np.zeros((4, 4, 3)), np.zeros((4, 4, 4), np.uint8), np.zeros((0, 4, 3), np.uint8)])
 def test_other_arrays_are_refused(wrong, model_file):
     with pytest.raises(InputError, match=r"expected an array \(H, W, 3\) or \(H, W\) of uint8"):
-        explain(wrong, model_file, preprocessing="none")
+        explain(wrong, model_file, preprocess="none")
 
 
 def test_errors_name_the_input(tmp_path, model_file):
     with pytest.raises(InputError, match=r"none\.jpg: cannot be read"):
-        explain(tmp_path / "none.jpg", model_file, preprocessing="none")
-    with pytest.raises(UsageError, match="loaded already"):
+        explain(tmp_path / "none.jpg", model_file, preprocess="none")
+    with pytest.raises(UsageError, match="not loaded yet"):
         explain(PHOTO, load_model(model_file, preprocess="none"), labels="x")
 
 

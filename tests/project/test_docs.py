@@ -1,7 +1,6 @@
 """What docs/ says is typed, counted and compared: blocks, numbers, tables, links, and the site that is built of it."""
 
 import doctest
-import json
 import os
 import re
 import subprocess
@@ -128,16 +127,6 @@ def test_pages_are_in_the_site(page):
 def test_reference_is_up_to_date(name):
     """`python tools/write_reference.py` would change nothing."""
     assert (ROOT / "docs" / name).read_text() == pages()[name]
-
-
-def test_depths_are_the_measured_ones():
-    """The table of docs/depth.md is what the benchmark wrote."""
-    measured = json.loads((ROOT / "benchmarks/depth.json").read_text())
-    rows = re.findall(r"^\| ([\d.]+) \| (.*) \|$", (ROOT / "docs/depth.md").read_text(), re.MULTILINE)
-    assert [float(t) for t, _ in rows] == measured["depths"]
-    for i, (_, cells) in enumerate(rows):
-        shares = [measured["peak_on_digit"][method][i] for method in ("gradcam", "hirescam", "layercam")]
-        assert cells.split(" | ") == [f"{100 * share:.1f} %" for share in shares]
 
 
 def test_the_site_builds(tmp_path):

@@ -304,7 +304,7 @@ def _classes(entry):
 
 def test_the_command_of_a_map_makes_it_again(explain):
     """What a person copies from the report gives the same map, but for rounding in a batch of another size."""
-    explain("--save", "npz", "--zoom-order", "0")
+    explain("--save", "npz", "--interpolation", "0")
     out = explain.here / "gradcam_out"
     (map_,) = document_in(out / "index.html")["entries"][1]["maps"]
     words = shlex.split(map_["shell"])

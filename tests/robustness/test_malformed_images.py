@@ -80,7 +80,7 @@ def test_names_of_any_bytes_stand_on_a_sheet(process, model_file, photo, tmp_pat
     for name in names:
         photo(name)
     arguments = ("--model", model_file, "--preprocess", "none", "--labels", labels)
-    done = process("--save", "panel", "-o", "sheet.png", *arguments, "--", *names)
+    done = process("--save", "grid", "-o", "sheet.png", *arguments, "--", *names)
     assert (done.status, done.stderr) == (0, "")
     done = process("-o", "maps", *arguments, "--class", "0", "--class", "1", "--class", "2", "--", *names)
     assert (done.status, done.stderr) == (0, "")
