@@ -136,7 +136,7 @@ class Threshold(click.ParamType):
             option = param.opts[0] if param else "threshold"
             example = f"{next(iter(self.metrics))}=0.1"
             raise UsageError(
-                f"{option} {value}: expected METRIC=LIMIT such as {example}", f"metrics: {', '.join(self.metrics)}"
+                f"{option} {value}: expected one of {', '.join(self.metrics)} with a limit, such as {example}"
             )
         return metric, number
 

@@ -87,5 +87,5 @@ def _figures(records: Sequence[Record], entries: Sequence[dict[str, Any]]) -> It
     changes = [map_["metrics"] for entry in entries for map_ in entry["maps"] if map_.get("run") == "after"]
     if changes:
         # a class has changed or not: its distribution is not worth a plot
-        drifts = {name: [change[name] for change in changes] for name in changes[0] if not name.startswith("class")}
+        drifts = {name: [change[name] for change in changes] for name in changes[0] if name != "class-change"}
         yield "drift", plot_values("drift of each map (0: no change)", drifts, [])

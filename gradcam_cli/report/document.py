@@ -62,7 +62,9 @@ def build_document(records: Sequence[Record]) -> dict[str, Any]:
 def metric_rows(records: Iterable[Record]) -> list[MetricRow]:
     """Return the rows of an evaluation."""
     return [
-        MetricRow(record, record["method"], record["baseline"], record["metrics"], record["curves"])
+        MetricRow(
+            record, record["method"], record["baseline"], record["metrics"], record["curves"], record.get("relu", True)
+        )
         for record in records
         if record["status"] == "ok" and "curves" in record
     ]

@@ -110,7 +110,7 @@ def _numbers(summary: Record) -> Iterator[list[str]]:
 
 
 def _drifts(record: Record) -> dict[str, float]:
-    change = MapChange(**{name: record[name] for name in MapChange._fields})
+    change = MapChange.from_json(record)
     return {name: drift.compute(change) for name, drift in DRIFTS.items()}
 
 

@@ -7,14 +7,21 @@ from statistics import mean
 from typing import Any
 
 from gradcam_cli.evaluation.drift import DRIFTS
-from gradcam_cli.evaluation.metrics.summary import MetricRow, SanityStep, insensitive_methods, summarize
+from gradcam_cli.evaluation.metrics.summary import (
+    MetricRow,
+    SanityStep,
+    has_several_layers,
+    insensitive_methods,
+    map_label,
+    summarize,
+)
 
 
 def mean_metrics_table(rows: Sequence[MetricRow], metrics: Sequence[str]) -> dict[str, Any]:
     """Return the mean of each metric over the images, by layer and method."""
-    several_layers = len({row.metadata["layer"] for row in rows if not row.baseline}) > 1
+    with_layer = has_several_layers(rows)
     cells = [
-        [_map_name(means, several_layers), str(means["maps"]), *(_format_number(means[name]) for name in metrics)]
+        [_map_name(means, with_layer), str(means["maps"]), *(_format_number(means[name]) for name in metrics)]
         for means in summarize(rows, metrics)
     ]
     return {"title": "Mean metrics", "columns": ["map", "maps", *metrics], "rows": cells}
@@ -22,7 +29,7 @@ def mean_metrics_table(rows: Sequence[MetricRow], metrics: Sequence[str]) -> dic
 
 def _map_name(means: dict[str, Any], with_layer: bool) -> str:
     layer = f" at {means['layer']}" if with_layer else ""
-    return f"{means['method']}{layer}{' (baseline)' if means['baseline'] else ''}"
+    return f"{map_label(means['method'], means['relu'])}{layer}{' (baseline)' if means['baseline'] else ''}"
 
 
 def sanity_check_table(steps: Sequence[SanityStep]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import subprocess
 import pytest
 
 from gradcam_cli.evaluation.drift import MapChange
+from gradcam_cli.pipeline.prediction import Prediction
 from gradcam_cli.report.document import build_document
 from gradcam_cli.report.entries import build_entries
 from gradcam_cli.report.rerun import escape_for_display, shell_quote
@@ -101,14 +102,15 @@ def test_tables_and_threshold_results_of_an_evaluation():
 
 
 def test_maps_and_drift_of_a_comparison():
-    change = MapChange("a_gradcam.npz", "a.jpg", (1, "dog"), (3, "cat"), rank=0.25, ssim=0.5, iou=0.75, peak=0.125)
+    dog, cat = Prediction(1, "dog", None, None, 0.5), Prediction(3, "cat", None, None, 0.5)
+    change = MapChange("a_gradcam.npz", "a.jpg", dog, cat, 0.25, 0.5, 0.75, 0.125)
     maps = {
         run: {**OK, "class_name": name, "map_image": f"{run}.png"}
         for run, name in (("before", "dog"), ("after", "cat"))
     }
     start = {**START, "command": "compare", "thresholds": [["rank", "max", 0.5]]}
     unmatched = {"status": "unmatched", "name": "b_gradcam.npz"}
-    document = build_document([start, {**change._asdict(), "status": "ok", "report": maps}, unmatched, END])
+    document = build_document([start, {**change.to_json(), "report": maps}, unmatched, END])
     compared, single = document["entries"]
     before, after = compared["maps"]
     assert (before["run"], before["class"], after["run"], after["class"]) == ("before", "dog", "after", "cat")
