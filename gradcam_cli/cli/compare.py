@@ -120,15 +120,15 @@ def _run_comparison(ctx: click.Context, baseline: Path, new: Path, options: dict
     if options["grid"]:
         _write_grid(comparison, options["grid"], options["top"])
     thresholds = [MetricThreshold("--max-drift", name, "max", value) for name, value in options["max_drift"]]
-    failed_thresholds = check_drifts(thresholds, comparison.drifts)
-    messages = [message for message in failed_thresholds.values() if message]
+    threshold_results = check_drifts(thresholds, comparison.drifts)
+    messages = [message for message in threshold_results.values() if message]
     for message in messages:
         log.error("%s", message)
     num_maps = len(comparison.changes) + len(comparison.unmatched)
     report_thresholds = [(threshold.metric, threshold.kind, threshold.value) for threshold in thresholds]
     with open_report(ctx, options, options["output"], num_maps, thresholds=report_thresholds) as report_writer:
         if report_writer:
-            report_writer.end_record["threshold_results"] = failed_thresholds
+            report_writer.end_record["threshold_results"] = threshold_results
             _write_report(comparison, report_writer)
     return 4 if messages else 1 if comparison.unmatched else 0
 

@@ -177,9 +177,9 @@ def evaluate(ctx: click.Context, /, **options: Any) -> int:
     with open_report(ctx, options, options["output"], len(sources), thresholds=report_thresholds) as report_writer:
         run = prepare_evaluation(load_classifier(options), _config(options), sources, annotations)
         results = _evaluate(run, options, EvaluationWriter(stdout, options["as_json"], report_writer))
-        results.failed_thresholds = check_means(thresholds, results.mean_metrics)
+        results.threshold_results = check_means(thresholds, results.mean_metrics)
         if report_writer:
-            report_writer.end_record["threshold_results"] = results.failed_thresholds
+            report_writer.end_record["threshold_results"] = results.threshold_results
         if options["as_json"]:
             stdout.write(json_line(results.summary()) + "\n")
         else:

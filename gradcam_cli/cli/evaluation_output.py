@@ -31,8 +31,7 @@ class EvaluationWriter(NamedTuple):
                 self.stdout.write(json_line({key: record[key] for key in record if key != "report"}) + "\n")
             self.stdout.flush()
         if self.report_writer:
-            for record in records:
-                self.report_writer.write(record)
+            self.report_writer.write(*records)
 
 
 def print_tables(results: EvaluationResults, stdout: TextIO) -> None:
@@ -74,7 +73,7 @@ def exit_status(results: EvaluationResults) -> int:
     """Log the counts and the failed thresholds, and return the exit status."""
     counts = {"ok": results.num_images, "failed": len(results.failures)}
     log.info(", ".join(f"{count} {status}" for status, count in counts.items() if count))
-    messages = [message for message in results.failed_thresholds.values() if message]
+    messages = [message for message in results.threshold_results.values() if message]
     for message in messages:
         log.error("%s", message)
     return 3 if not results.rows else 4 if messages else 1 if results.failures else 0

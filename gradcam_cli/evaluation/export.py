@@ -11,7 +11,7 @@ from gradcam_cli.evaluation.junit import JUnitCase, encode_junit
 from gradcam_cli.evaluation.metrics.summary import MetricRow, SanityStep, map_label
 from gradcam_cli.evaluation.plots import draw_evaluation
 from gradcam_cli.evaluation.results import EvaluationResults
-from gradcam_cli.evaluation.thresholds import Failures
+from gradcam_cli.evaluation.thresholds import ThresholdResults
 from gradcam_cli.images.load import Unexplained
 from gradcam_cli.output.figures import encode_figure
 from gradcam_cli.storage.files import write_output
@@ -32,7 +32,7 @@ def write_files(
     if plots and results.rows:
         write_plots(plots, results.rows, results.metrics, results.steps)
     if junit_xml:
-        write_junit(junit_xml, results.rows, results.failures, results.failed_thresholds)
+        write_junit(junit_xml, results.rows, results.failures, results.threshold_results)
 
 
 def write_csv(path: Path, rows: Sequence[MetricRow], metrics: Sequence[str]) -> None:
@@ -56,7 +56,7 @@ def write_plots(
 
 
 def write_junit(
-    path: Path, rows: Sequence[MetricRow], failures: Sequence[Unexplained], failed_thresholds: Failures
+    path: Path, rows: Sequence[MetricRow], failures: Sequence[Unexplained], threshold_results: ThresholdResults
 ) -> None:
     """Write one test case per image, with its metrics as output, and one per threshold."""
     outputs: dict[str, list[str]] = {}
@@ -64,7 +64,7 @@ def write_junit(
         outputs.setdefault(row.metadata["input"], []).append(_format_row(row))
     cases = [JUnitCase("images", name, output="\n".join(lines)) for name, lines in outputs.items()]
     cases += [JUnitCase("images", failure.source, error=failure.error) for failure in failures]
-    cases += [JUnitCase("thresholds", text, failure=message) for text, message in failed_thresholds.items()]
+    cases += [JUnitCase("thresholds", text, failure=message) for text, message in threshold_results.items()]
     write_output(path, encode_junit("gradcam evaluate", cases))
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gradcam_cli.evaluation.metrics.summary import MetricRow, SanityStep, insensitive_methods, summarize
-from gradcam_cli.evaluation.thresholds import Failures
+from gradcam_cli.evaluation.thresholds import ThresholdResults
 from gradcam_cli.images.load import Unexplained
 
 
@@ -20,14 +20,14 @@ class EvaluationResults:
         rows: metrics of the maps of all images.
         failures: inputs that were not evaluated.
         steps: steps of the sanity check.
-        failed_thresholds: the message of each threshold that failed, or None, by the threshold's text.
+        threshold_results: the message of each threshold that failed, or None, by the threshold's text.
     """
 
     metrics: Sequence[str]
     rows: list[MetricRow] = field(default_factory=list)
     failures: list[Unexplained] = field(default_factory=list)
     steps: list[SanityStep] = field(default_factory=list)
-    failed_thresholds: Failures = field(default_factory=dict)
+    threshold_results: ThresholdResults = field(default_factory=dict)
 
     def add(self, result: list[MetricRow] | Unexplained) -> None:
         """Add the result of an image."""
@@ -59,7 +59,7 @@ class EvaluationResults:
             "failed": len(self.failures),
             "mean_metrics": self.mean_metrics,
             "insensitive_methods": self.insensitive_methods,
-            "failed_thresholds": [message for message in self.failed_thresholds.values() if message],
+            "failed_thresholds": [message for message in self.threshold_results.values() if message],
         }
 
 

@@ -36,24 +36,24 @@ class MetricThreshold(NamedTuple):
         return mean is None or (mean < self.value if self.kind == "min" else mean > self.value)
 
 
-Failures = dict[str, str | None]
+ThresholdResults = dict[str, str | None]
 """The message of each threshold that failed, or None, by the threshold's text."""
 
 
-def check_means(thresholds: Sequence[MetricThreshold], mean_metrics: Sequence[Mapping[str, Any]]) -> Failures:
+def check_means(thresholds: Sequence[MetricThreshold], mean_metrics: Sequence[Mapping[str, Any]]) -> ThresholdResults:
     """Check the means of all methods; baselines and maps without ReLU are exempt."""
     means = [mean for mean in mean_metrics if mean["relu"] and not mean["baseline"]]
-    failures: Failures = {}
+    results: ThresholdResults = {}
     for threshold in thresholds:
         failed = [mean for mean in means if threshold.fails(mean[threshold.metric])]
         got = ", ".join(
             f"{format_metric(mean[threshold.metric])} ({mean['method']} at {mean['layer']})" for mean in failed
         )
-        failures[threshold.text] = f"{threshold.metric}: {threshold.expected}, got {got}" if failed else None
-    return failures
+        results[threshold.text] = f"{threshold.metric}: {threshold.expected}, got {got}" if failed else None
+    return results
 
 
-def check_drifts(thresholds: Sequence[MetricThreshold], drifts: Mapping[str, float]) -> Failures:
+def check_drifts(thresholds: Sequence[MetricThreshold], drifts: Mapping[str, float]) -> ThresholdResults:
     """Check the mean drifts of a comparison."""
     return {
         threshold.text: f"drift of {threshold.metric}: {threshold.expected}, got {drifts[threshold.metric]:.4f}"

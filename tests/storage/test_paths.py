@@ -412,7 +412,7 @@ def test_the_command_from_store_to_store(memory, run, photo, model_file):
     assert run(photo("a.png"), "-o", "maps", *options).status == 0
     stored = np.load(files.open_readable(as_path("memory://b/maps/a_gradcam.npz")))["heatmap"]
     np.testing.assert_array_equal(stored, np.load("maps/a_gradcam.npz")["heatmap"])
-    assert run("compare", "memory://b/maps", "maps", "--sheet", "memory://b/moved.png").status == 0
+    assert run("compare", "memory://b/maps", "maps", "--grid", "memory://b/moved.png").status == 0
     assert memory.cat_file("/b/moved.png").startswith(b"\x89PNG")
     memory.rm("/b/maps/report", recursive=True)
     done = run("report", "memory://b/maps")
