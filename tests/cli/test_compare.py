@@ -5,14 +5,14 @@ import shutil
 
 import numpy as np
 import pytest
-from conftest import small_network
 from PIL import Image
+from small_models import small_network
 
 KINDS = ("class", "rank", "ssim", "iou", "peak")
 
 
 @pytest.fixture
-def runs(run, photo, model_file, tmp_path):
+def runs(cli, photo, model_file, tmp_path):
     """Make results of four photos: the small network twice, and with its second convolution drawn anew."""
     for number in range(4):
         photo(f"in/{number}.png", seed=number, size=(30, 24))
@@ -23,15 +23,15 @@ def runs(run, photo, model_file, tmp_path):
     changed.save(tmp_path / "changed.keras")
 
     def make(folder, model, *options):
-        done = run(tmp_path / "in", "--model", model, "--preprocess", "-1..1", "--save", "npz", "-o", folder, *options)
+        done = cli(tmp_path / "in", "--model", model, "--preprocess", "-1..1", "--save", "npz", "-o", folder, *options)
         assert done.status == 0, done.stderr
 
     make("before", model_file)
     make("again", model_file)
     make("changed", tmp_path / "changed.keras")
-    run.make = make
-    run.model_file = model_file
-    return run
+    cli.make = make
+    cli.model_file = model_file
+    return cli
 
 
 def test_the_same_network_twice(runs):
@@ -156,7 +156,7 @@ def test_photos_that_changed_since(runs, photo, tmp_path):
     assert json.loads(done.lines[-1])["maps"] == 2
 
 
-def test_new_is_neither(runs):
+def test_new_argument_invalid(runs):
     done = runs("compare", "before", "nothing")
     assert done.status == 2
     assert "expected a directory of results or a model" in done.stderr

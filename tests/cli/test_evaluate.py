@@ -11,15 +11,15 @@ SMALL = ("--preprocess", "-1..1", "--layer", "conv2", "--steps", "3", "--base", 
 
 
 @pytest.fixture
-def evaluate(run, photo, model_file):
+def evaluate(cli, photo, model_file):
     """Four photos in a directory, and the command on them."""
     for number in range(4):
         photo(f"in/{number}.png", seed=number, size=(30, 24))
 
     def call(*options, inputs=None):
-        return run("evaluate", *(inputs or [run.here.parent / "in"]), "--model", model_file, *SMALL, *options)
+        return cli("evaluate", *(inputs or [cli.here.parent / "in"]), "--model", model_file, *SMALL, *options)
 
-    call.here = run.here
+    call.here = cli.here
     return call
 
 

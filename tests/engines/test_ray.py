@@ -45,15 +45,15 @@ def photos(photo, tmp_path):
 
 
 @pytest.fixture
-def explain(run, photos, model_file):
+def explain(cli, photos, model_file):
     """Explain the photos into a directory, and return the outcome and the lines."""
     options = ("--model", model_file, "--preprocess", "-1..1", "--save", "npz", "--json", "--batch-size", BATCH)
 
     def call(into, *more):
-        done = run(photos, *options, "-o", into, *more)
+        done = cli(photos, *options, "-o", into, *more)
         return done, [json.loads(line) for line in done.lines]
 
-    call.options, call.here, call.photos = options, run.here, photos
+    call.options, call.here, call.photos = options, cli.here, photos
     return call
 
 

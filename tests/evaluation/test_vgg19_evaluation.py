@@ -11,11 +11,11 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def measured(run, vgg19_weights):
+def measured(cli, vgg19_weights):
     """Run `gradcam evaluate` and return the means by method, and all lines."""
 
     def call(*arguments, status=0):
-        done = run("evaluate", *arguments, "--weights", vgg19_weights, "--precision", "auto", "--json")
+        done = cli("evaluate", *arguments, "--weights", vgg19_weights, "--precision", "auto", "--json")
         assert done.status == status, done.stderr
         lines = [json.loads(line) for line in done.lines]
         return {mean["method"]: mean for mean in lines[-1]["means"]}, lines
@@ -61,7 +61,7 @@ def test_sanity(measured, data):
     assert lines[-1]["insensitive"] == ["guided-backprop at input"]
 
 
-def test_compare_with_a_changed_block(run, vgg19_weights, data, tmp_path):
+def test_compare_with_a_changed_block(cli, vgg19_weights, data, tmp_path):
     """The same weights again: no drift. Block 5 drawn anew: status 4, and the sheet."""
     changed = tmp_path / "changed.h5"
     shutil.copy(vgg19_weights, changed)
@@ -71,11 +71,11 @@ def test_compare_with_a_changed_block(run, vgg19_weights, data, tmp_path):
             kernel = file[f"block5_conv{number}/block5_conv{number}/kernel:0"]
             kernel[...] = rng.normal(0, 0.02, kernel.shape)
     photos = sorted((data / "images/imagenet").iterdir())[:4]
-    made = run(*photos, "--weights", vgg19_weights, "--layer", "block5_conv4", "--save", "npz", "-o", "before")
+    made = cli(*photos, "--weights", vgg19_weights, "--layer", "block5_conv4", "--save", "npz", "-o", "before")
     assert made.status == 0
     limits = [word for name in ("class", "rank", "ssim", "iou", "peak") for word in ("--max-drift", f"{name}=1e-6")]
-    again = run("compare", "before", "vgg19", "--weights", vgg19_weights, *limits)
+    again = cli("compare", "before", "vgg19", "--weights", vgg19_weights, *limits)
     assert (again.status, again.stderr) == (0, "")
-    moved = run("compare", "before", "vgg19", "--weights", changed, *limits, "--sheet", "moved.png")
+    moved = cli("compare", "before", "vgg19", "--weights", changed, *limits, "--sheet", "moved.png")
     assert moved.status == 4
-    assert (run.here / "moved.png").stat().st_size > 10_000
+    assert (cli.here / "moved.png").stat().st_size > 10_000

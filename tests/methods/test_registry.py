@@ -5,7 +5,7 @@ import json
 import keras
 import numpy as np
 import pytest
-from conftest import small_network
+from small_models import small_network
 
 from gradcam_cli import load_model
 from gradcam_cli.errors import UsageError
@@ -29,10 +29,10 @@ def explained(classifier, **request):
     return records
 
 
-def test_all_methods_in_one_run(run, photo, model_file):
+def test_all_methods_in_one_run(cli, photo, model_file):
     """A line and a file for every method; those of pixels once for two layers, under the layer `input`."""
     words = [word for name in registry.METHODS for word in ("--method", name)]
-    done = run(
+    done = cli(
         *[photo(size=(20, 16)), "--model", model_file, "--preprocess", "-1..1", "--json", "--save", "npz"],
         *["--layer", "conv1", "--layer", "conv2", *words],
     )
@@ -42,7 +42,7 @@ def test_all_methods_in_one_run(run, photo, model_file):
     by_layer = {}
     for entry in entries:
         by_layer.setdefault(entry["layer"], []).append(entry["method"])
-        with np.load(run.here / entry["outputs"]["npz"]) as arrays:
+        with np.load(cli.here / entry["outputs"]["npz"]) as arrays:
             assert arrays["map"].shape == (16, 20)
             assert np.isfinite(arrays["raw"]).all()
             assert ("alpha" in arrays) == (entry["map"]["positive_weights"] is not None)
@@ -76,10 +76,10 @@ def test_counterfactual_negates_the_gradient(classifier):
     assert negated.setting.counterfactual
 
 
-def test_counterfactuals_are_of_gradients(run, photo):
+def test_counterfactuals_are_of_gradients(cli, photo):
     with pytest.raises(UsageError, match="got eigencam"):
         registry.require_counterfactual(["gradcam", "eigencam"])
-    done = run(photo(), "--method", "scorecam", "--counterfactual", "--model", "mini")
+    done = cli(photo(), "--method", "scorecam", "--counterfactual", "--model", "mini")
     assert done.status == 2
     assert "expected methods that use the gradient" in done.stderr
 

@@ -92,9 +92,8 @@ HEAD = b"HTTP/1.1 200 OK\r\n"
     ],
     ids=lambda answer: ascii(answer[:40])[2:-1],
 )
-def test_no_bad_file_is_kept(application, server, answer, tried):
+def test_no_bad_file_is_kept(application, server, answer):
     """Cut at any tenth, framed wrongly, of another hash, or no HTTP at all: nothing stays, and one line says why."""
-    tried("downloads that go wrong")
     server.pieces = (answer,)
     with pytest.raises(WeightsError) as caught:
         ensure_weights(application)
@@ -105,7 +104,7 @@ def test_no_bad_file_is_kept(application, server, answer, tried):
     assert in_cache() == ["tiny.h5"]
 
 
-def test_a_trickle_is_given_up(application, server, monkeypatch):
+def test_slow_download_aborted(application, server, monkeypatch):
     """A byte now and then is no silence, and still not a download."""
     monkeypatch.setattr(weights, "TIMEOUT", 0.3)
     server.pieces = (HEAD + b"Content-Length: 256000\r\n\r\n", *(b"x", 0.05) * 100)

@@ -86,19 +86,19 @@ def test_other_weights_are_refused(tmp_path):
         load_model("mini", weights=str(tmp_path / "other.npz"))
 
 
-def test_chelsea_is_a_cat(run):
+def test_chelsea_is_a_cat(cli):
     """The main line with the built-in network, offline, with nothing set up."""
-    done = run(ROOT / "sample_images/chelsea.png", "--model", "mini", "--layer", "block5_conv4", "--json", "--offline")
+    done = cli(ROOT / "sample_images/chelsea.png", "--model", "mini", "--layer", "block5_conv4", "--json", "--offline")
     assert (done.status, done.stderr) == (0, "")
     entry = json.loads(done.stdout)
     assert (entry["class_name"], entry["model"], entry["layer"]) == ("cat", "mini", "block5_conv4")
     assert entry["outputs"] == {"figure": "chelsea_gradcam.png"}
 
 
-def test_gradcam_weights_are_not_for_it(run, monkeypatch):
+def test_gradcam_weights_are_not_for_it(cli, monkeypatch):
     """A VGG19 file named by the environment does not get in its way."""
     monkeypatch.setenv("GRADCAM_WEIGHTS", "vgg19.h5")
-    assert run(ROOT / "sample_images/chelsea.png", "--model", "mini").status == 0
+    assert cli(ROOT / "sample_images/chelsea.png", "--model", "mini").status == 0
 
 
 @pytest.fixture(scope="module")

@@ -2,8 +2,8 @@
 
 import keras
 import pytest
-from conftest import small_network
 from keras import layers as L  # noqa: N812
+from small_models import small_network
 
 from gradcam_cli.errors import ModelError, UsageError
 from gradcam_cli.models.catalog import catalog
@@ -64,7 +64,7 @@ def test_auto_goes_back_over_what_rearranges():
     assert default_layer(spatial_layers(model, (16, 16, 3))) == "conv"
 
 
-def test_no_plane_at_all():
+def test_no_spatial_layer():
     model = keras.Sequential([keras.Input((8, 8, 3)), L.Flatten(), L.Dense(2)])
     with pytest.raises(ModelError, match="no layer with a plane larger than 1x1"):
         default_layer(spatial_layers(model, (8, 8, 3)))

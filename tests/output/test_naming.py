@@ -99,7 +99,7 @@ def test_a_link_in_an_outputs_place_is_replaced_and_not_followed(tmp_path):
     assert ((tmp_path / "cat.jpg").read_bytes(), link.read_bytes()) == (b"photo", b"map")
 
 
-def test_names_that_are_taken_are_known_again():
+def test_name_set_membership():
     """Beyond several growths: all that were added, and of others none."""
     taken = Taken(str(number) for number in range(5000))
     taken.update(["17", "\udc80"])

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from test_page import HOSTILE, make_document, make_entry, make_failure
+from report_documents import HOSTILE, make_document, make_entry, make_failure
 
 from gradcam_cli.report import page as report_page
 

@@ -2,17 +2,16 @@
 
 import io
 import json
-import re
 import shlex
 import signal
 import subprocess
 import sys
-from html import unescape
 from urllib.parse import unquote
 
 import numpy as np
 import pytest
 from PIL import Image
+from report_documents import document_in
 
 from gradcam_cli.errors import InputError, OutputError
 from gradcam_cli.evaluation.drift import MapChange
@@ -31,12 +30,6 @@ END = {"status": "end", "seconds": 1.5, "interrupted": None}
 OK = {"status": "ok", "input": "a.jpg", "layer": "conv", "method": "gradcam", "class_index": 3, "class_name": "cat"}
 
 
-def document_in(page):
-    """Return the document that a page holds."""
-    block = re.search(r'<script type="application/json" id="report">(.*?)</script>', page.read_text(), re.DOTALL)
-    return json.loads(unescape(block[1]))
-
-
 # lines
 
 
@@ -50,7 +43,7 @@ def test_lines_of_a_killed_run(tmp_path):
 
 
 @pytest.mark.parametrize("line", [b"nonsense", b"[1]", b'{"no": "status"}', b"[" * 100_000, b"\xff"])
-def test_lines_that_are_none(tmp_path, line):
+def test_invalid_json_lines(tmp_path, line):
     path = tmp_path / "run.jsonl"
     path.write_bytes(b'{"status": "run"}\n' + line + b'\n{"status": "end"}\n')
     with pytest.raises(InputError, match="line 2: expected"):
@@ -261,17 +254,17 @@ def test_a_run_that_did_not_come_to_its_end(end, expected):
 
 
 @pytest.fixture
-def explain(run, photo, model_file):
+def explain(cli, photo, model_file):
     """Three photos, one of them damaged, and the command on their folder."""
     photo("in/a.png")
     photo("in/b <b>&.png", seed=1, size=(30, 50))
-    (run.here.parent / "in/c.png").write_bytes(b"no image")
+    (cli.here.parent / "in/c.png").write_bytes(b"no image")
 
     def call(*options):
-        return run("../in", "--model", model_file, "--preprocess", "-1..1", "--report", *options)
+        return cli("../in", "--model", model_file, "--preprocess", "-1..1", "--report", *options)
 
-    call.here = run.here
-    call.run = run
+    call.here = cli.here
+    call.cli = cli
     return call
 
 
@@ -309,7 +302,7 @@ def test_the_command_of_a_map_makes_it_again(explain):
     (map_,) = document_in(out / "index.html")["entries"][1]["maps"]
     words = shlex.split(map_["shell"])
     assert words[0] == "gradcam"
-    assert explain.run(*words[1:], "-o", "again.npz").status == 0
+    assert explain.cli(*words[1:], "-o", "again.npz").status == 0
     with np.load(out / unquote(map_["files"]["npz"])) as first, np.load(explain.here / "again.npz") as again:
         np.testing.assert_allclose(first["map"], again["map"], atol=1e-5)
 
@@ -342,7 +335,7 @@ def test_what_a_killed_run_did_not_tell_of_is_done_again(explain):
 
 def test_files_of_runs_without_a_report_are_skipped(explain, model_file):
     """A report that begins now does not do again what lies there."""
-    explain.run("../in", "--model", model_file, "--preprocess", "-1..1", "--save", "overlay")
+    explain.cli("../in", "--model", model_file, "--preprocess", "-1..1", "--save", "overlay")
     for _ in range(2):  # a report that begins, and one that goes on
         done = explain("--save", "overlay", "--skip-existing", "--json")
         assert {json.loads(line)["status"] for line in done.lines} == {"skipped", "failed"}
@@ -353,28 +346,28 @@ def test_reports_are_made_again_from_what_lies_there(explain):
     page = explain.here / "gradcam_out/index.html"
     first = page.read_bytes()
     page.unlink()
-    done = explain.run("report", "gradcam_out")
+    done = explain.cli("report", "gradcam_out")
     assert (done.status, done.stdout) == (0, "gradcam_out/index.html\n")
     assert page.read_bytes() == first
 
 
-def test_reports_of_runs_that_kept_no_pictures(run, photo, model_file):
+def test_reports_of_runs_that_kept_no_pictures(cli, photo, model_file):
     """Drawn from arrays and photos: by the lines of --json, or by the arrays alone."""
     photo("in/a.png")
-    done = run("../in", "--model", model_file, "--save", "npz", "--save", "figure", "-o", "maps", "--json")
-    (run.here / "lines.jsonl").write_text(done.stdout)
+    done = cli("../in", "--model", model_file, "--save", "npz", "--save", "figure", "-o", "maps", "--json")
+    (cli.here / "lines.jsonl").write_text(done.stdout)
     for options in (["--lines", "lines.jsonl"], []):
-        assert run("report", "maps", *options).status == 0
-        (entry,) = document_in(run.here / "maps/index.html")["entries"]
+        assert cli("report", "maps", *options).status == 0
+        (entry,) = document_in(cli.here / "maps/index.html")["entries"]
         (map_,) = entry["maps"]
-        assert (run.here / "maps" / map_["picture"]).is_file()
-        assert (run.here / "maps" / entry["thumb"]).is_file()
+        assert (cli.here / "maps" / map_["picture"]).is_file()
+        assert (cli.here / "maps" / entry["thumb"]).is_file()
         assert map_["files"]["npz"] == "a_gradcam.npz"
 
 
-def test_a_folder_without_results(run):
-    (run.here / "maps").mkdir()
-    done = run("report", "maps")
+def test_a_folder_without_results(cli):
+    (cli.here / "maps").mkdir()
+    done = cli("report", "maps")
     assert done.status == 3
     assert "maps holds no results" in done.stderr
 
@@ -443,15 +436,15 @@ def test_a_folder_that_cannot_be_written(tmp_path):
         one.write(OK)
 
 
-def test_evaluate_leaves_a_report(run, photo, model_file):
+def test_evaluate_leaves_a_report(cli, photo, model_file):
     """Every map with its values, the means, the plots and the limits."""
     for number in range(2):
         photo(f"in/{number}.png", seed=number)
     options = ("--metric", "drop", "--metric", "deletion", "--steps", "3", "--fail-over", "drop=0.001", "--sanity")
-    done = run("evaluate", "../in", "--model", model_file, "--preprocess", "-1..1", "--report", "--json", *options)
+    done = cli("evaluate", "../in", "--model", model_file, "--preprocess", "-1..1", "--report", "--json", *options)
     assert done.status == 4
     assert not any("report" in json.loads(line) for line in done.lines)
-    out = run.here / "gradcam_evaluation"
+    out = cli.here / "gradcam_evaluation"
     document = document_in(out / "index.html")
     assert [plot["title"] for plot in document["plots"]] == ["drop", "deletion", "sanity"]
     assert all((out / plot["src"]).is_file() for plot in document["plots"])
@@ -463,13 +456,13 @@ def test_evaluate_leaves_a_report(run, photo, model_file):
     assert "drop" in {name for entry in document["entries"] for name in entry["missed"]}
 
 
-def test_compare_leaves_a_report(run, photo, model_file):
+def test_compare_leaves_a_report(cli, photo, model_file):
     photo("in/a.png")
     for folder, method in (("before", "gradcam"), ("after", "gradcam")):
-        run("../in", "--model", model_file, "--save", "npz", "-o", folder, "--method", method)
-    done = run("compare", "before", "after", "--report", "-o", "pages", "--max-drift", "rank=0.1")
+        cli("../in", "--model", model_file, "--save", "npz", "-o", folder, "--method", method)
+    done = cli("compare", "before", "after", "--report", "-o", "pages", "--max-drift", "rank=0.1")
     assert done.status == 0
-    document = document_in(run.here / "pages/index.html")
+    document = document_in(cli.here / "pages/index.html")
     (entry,) = document["entries"]
     before, after = entry["maps"]
     assert before["picture"] != after["picture"]

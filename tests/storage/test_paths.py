@@ -29,7 +29,7 @@ ONE = [("auto", "gradcam", "top1")]
 
 
 @pytest.fixture(autouse=True)
-def waits(monkeypatch):
+def recorded_delays(monkeypatch):
     """Count the seconds instead of waiting them."""
     waited = []
     monkeypatch.setattr(remote.time, "sleep", waited.append)
@@ -37,7 +37,7 @@ def waits(monkeypatch):
 
 
 @pytest.fixture
-def memory():
+def memory_store():
     """An empty store."""
     system = fsspec.filesystem("memory")
     system.store.clear()
@@ -47,9 +47,9 @@ def memory():
     system.pseudo_dirs[:] = [""]
 
 
-def fill(memory, *names):
+def fill(memory_store, *names):
     for name in names:
-        memory.pipe_file(f"/{name}", b"x")
+        memory_store.pipe_file(f"/{name}", b"x")
 
 
 # names
@@ -99,7 +99,7 @@ def test_files_as_seen_from_a_report(path, directory, expected):
         ("file:///x", "expected a path", "leave file:// out"),
     ],
 )
-def test_protocols_that_are_none(url, message, hint):
+def test_unsupported_protocols(url, message, hint):
     with pytest.raises(UsageError, match=message) as caught:
         as_path(url)
     assert caught.value.hint == hint
@@ -128,11 +128,11 @@ def test_fsspec_itself_may_be_missing(monkeypatch):
 # inputs
 
 
-def test_directories_behind_urls_are_searched_as_others_are(memory, tmp_path):
+def test_directories_behind_urls_are_searched_as_others_are(memory_store, tmp_path):
     """The same names give the same sources, in the same order, from a store and from a disk."""
     names = "b10.jpg b2.JPG notes.txt .hidden.png .git/x.png sub/c.webp sub10/a.png sub2/a.png x_gradcam.png out/x.png"
     for name in names.split():
-        fill(memory, f"b/in/{name}")
+        fill(memory_store, f"b/in/{name}")
         (tmp_path / "in" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "in" / name).touch()
     found = list(find_sources(["memory://b/in"], skip=as_path("memory://b/in/out")))
@@ -143,11 +143,13 @@ def test_directories_behind_urls_are_searched_as_others_are(memory, tmp_path):
     assert list(find_sources(["memory://b/in/"], skip=as_path("memory://b/in/out"))) == found
 
 
-def test_folders_are_listed_when_they_are_reached(memory, monkeypatch):
-    fill(memory, "b/1.png", "b/sub/2.png")
+def test_folders_are_listed_when_they_are_reached(memory_store, monkeypatch):
+    fill(memory_store, "b/1.png", "b/sub/2.png")
     listed = []
-    own = type(memory).ls
-    monkeypatch.setattr(type(memory), "ls", lambda self, path, **how: listed.append(path) or own(self, path, **how))
+    own = type(memory_store).ls
+    monkeypatch.setattr(
+        type(memory_store), "ls", lambda self, path, **how: listed.append(path) or own(self, path, **how)
+    )
     sources = find_sources(["memory://b"])
     next(sources)
     assert listed == ["/b"]
@@ -155,33 +157,33 @@ def test_folders_are_listed_when_they_are_reached(memory, monkeypatch):
     assert listed == ["/b", "/b/sub"]
 
 
-def test_several_directories_keep_apart(memory, tmp_path):
-    fill(memory, "b/one/x.png", "b/two/x.png")
+def test_several_directories_keep_apart(memory_store, tmp_path):
+    fill(memory_store, "b/one/x.png", "b/two/x.png")
     (tmp_path / "three").mkdir()
     (tmp_path / "three/x.png").touch()
     found = find_sources(["memory://b/one", "memory://b/two", str(tmp_path / "three")])
     assert [str(one.relative_path) for one in found] == ["one/x.png", "two/x.png", "three/x.png"]
 
 
-def test_what_is_no_directory_is_a_file(memory):
+def test_what_is_no_directory_is_a_file(memory_store):
     """By its suffix, since it is one in the store, since it is of the web, or since there is nothing."""
-    fill(memory, "b/photo")
+    fill(memory_store, "b/photo")
     names = ["memory://b/a.jpg", "memory://b/photo", "https://host/photos/", "memory://b/none"]
     assert list(find_sources(names)) == [Source(name) for name in names]
 
 
-def test_a_folder_that_cannot_be_listed(memory, monkeypatch, waits):
+def test_a_folder_that_cannot_be_listed(memory_store, monkeypatch, recorded_delays):
     def broken(self, path, **how):
         raise OSError("no answer\nfor long")
 
-    monkeypatch.setattr(type(memory), "ls", broken)
+    monkeypatch.setattr(type(memory_store), "ls", broken)
     with pytest.raises(InputError, match=r"memory://b cannot be listed: no answer$"):
         list(find_sources(["memory://b"]))
-    assert waits == [0.5, 1.0]
+    assert recorded_delays == [0.5, 1.0]
 
 
-def test_lists_behind_urls(memory):
-    memory.pipe_file("/list.txt", b"a.png\nmemory://b/c.png\n")
+def test_lists_behind_urls(memory_store):
+    memory_store.pipe_file("/list.txt", b"a.png\nmemory://b/c.png\n")
     assert read_list("memory://list.txt") == ["a.png", "memory://b/c.png"]
     with pytest.raises(UsageError, match="No such file"):
         read_list("memory://none.txt")
@@ -211,13 +213,13 @@ class BusyError(Exception):
     status = 429
 
 
-def test_what_fails_for_a_while_is_tried_again(waits):
+def test_transient_errors_are_retried(recorded_delays):
     store = Store(ConnectionError("reset"), BusyError())
     assert remote.with_retries(store) == b"answer"
-    assert waits == [0.5, 1.0]
+    assert recorded_delays == [0.5, 1.0]
 
 
-def test_there_are_three_attempts(waits):
+def test_there_are_three_attempts(recorded_delays):
     store = Store(*[ConnectionError(f"reset {number}") for number in range(9)])
     with pytest.raises(ConnectionError, match="reset 2"):
         remote.with_retries(store)
@@ -230,11 +232,11 @@ NoCredentialsError = type("NoCredentialsError", (Exception,), {})
 @pytest.mark.parametrize(
     "error", [FileNotFoundError(), PermissionError(), ValueError(), RefusedError(), NoCredentialsError()]
 )
-def test_what_will_fail_again_is_tried_once(error, waits):
+def test_what_will_fail_again_is_tried_once(error, recorded_delays):
     store = Store(error)
     with pytest.raises(type(error)):
         remote.with_retries(store)
-    assert (store.calls, waits) == (1, [])
+    assert (store.calls, recorded_delays) == (1, [])
 
 
 @pytest.mark.parametrize(
@@ -246,23 +248,23 @@ def test_what_will_fail_again_is_tried_once(error, waits):
         (TimeoutError(), "TimeoutError"),
     ],
 )
-def test_what_cannot_be_read_has_a_reason_in_one_line(memory, monkeypatch, error, reason):
-    monkeypatch.setattr(type(memory), "cat_file", lambda self, path, **how: Store(error, error, error)())
+def test_what_cannot_be_read_has_a_reason_in_one_line(memory_store, monkeypatch, error, reason):
+    monkeypatch.setattr(type(memory_store), "cat_file", lambda self, path, **how: Store(error, error, error)())
     with pytest.raises(InputError, match=f"cannot be read: {reason}"):
         Source("memory://b/x.jpg").read()
 
 
-def test_reads_and_writes_are_tried_again(memory, monkeypatch):
+def test_reads_and_writes_are_tried_again(memory_store, monkeypatch):
     """A store that fails once behind each request does no harm."""
     for name in ("cat_file", "pipe_file"):
         failing = Store(ConnectionError())
-        own = getattr(type(memory), name)
+        own = getattr(type(memory_store), name)
 
         def once(self, *arguments, own=own, failing=failing, **how):
             failing()
             return own(self, *arguments, **how)
 
-        monkeypatch.setattr(type(memory), name, once)
+        monkeypatch.setattr(type(memory_store), name, once)
     write_output(as_path("memory://b/x.bin"), b"data")
     assert Source("memory://b/x.bin").read() == b"data"
 
@@ -301,16 +303,18 @@ def test_inputs_behind_urls_are_never_overwritten():
         planned([Source("s3://b/x.png")], "s3://b/x.png", inputs=["s3://b/x.png"])
 
 
-def test_files_that_are_there(memory, monkeypatch):
-    fill(memory, "b/x.png")
+def test_files_that_are_there(memory_store, monkeypatch):
+    fill(memory_store, "b/x.png")
     assert files.exists(as_path("memory://b/x.png"))
     assert not files.exists(as_path("memory://b/y.png"))
-    monkeypatch.setattr(type(memory), "info", lambda self, path, **how: Store(*[OSError()] * 3)())
+    monkeypatch.setattr(type(memory_store), "info", lambda self, path, **how: Store(*[OSError()] * 3)())
     assert not files.exists(as_path("memory://b/x.png"))
 
 
-def test_what_cannot_be_written(memory, monkeypatch):
-    monkeypatch.setattr(type(memory), "pipe_file", lambda self, *more, **how: Store(PermissionError("read-only"))())
+def test_what_cannot_be_written(memory_store, monkeypatch):
+    monkeypatch.setattr(
+        type(memory_store), "pipe_file", lambda self, *more, **how: Store(PermissionError("read-only"))()
+    )
     with pytest.raises(OutputError, match="memory://b/x cannot be written: read-only"):
         write_output(as_path("memory://b/x"), b"")
 
@@ -327,7 +331,7 @@ def note(lines, *numbers):
         lines.write(json.dumps({"status": "ok", "input": "a", "n": number}).encode())
 
 
-def test_lines_are_kept_in_parts(memory, monkeypatch):
+def test_lines_are_kept_in_parts(memory_store, monkeypatch):
     """Each part is written when enough lines wait; a resumed run adds parts, and another one begins anew."""
     monkeypatch.setattr(run_log, "MAX_PENDING_LINES", 2)
     opened = partial(RunLog, as_path("memory://b/maps"))
@@ -335,7 +339,7 @@ def test_lines_are_kept_in_parts(memory, monkeypatch):
     note(lines, 1, 2, 3)
     assert lines_of("memory://b/maps") == [1, 2]
     lines.close()
-    assert [name.rpartition("/")[2] for name in memory.ls("/b/maps/report", detail=False)] == [
+    assert [name.rpartition("/")[2] for name in memory_store.ls("/b/maps/report", detail=False)] == [
         "run-00000.jsonl",
         "run-00001.jsonl",
     ]
@@ -347,16 +351,16 @@ def test_lines_are_kept_in_parts(memory, monkeypatch):
     assert lines_of("memory://b/maps") == [5, 6]
 
 
-def test_lines_do_not_wait_for_long(memory, monkeypatch):
+def test_lines_do_not_wait_for_long(memory_store, monkeypatch):
     monkeypatch.setattr(run_log, "MAX_PENDING_SECONDS", 0.0)
     note(RunLog(as_path("memory://b/maps")), 1)
     assert lines_of("memory://b/maps") == [1]
 
 
-def test_a_report_that_was_fetched_from_a_store_is_read_and_resumed(memory, tmp_path):
+def test_a_report_that_was_fetched_from_a_store_is_read_and_resumed(memory_store, tmp_path):
     note(lines := RunLog(as_path("memory://b/maps")), 1)
     lines.close()
-    memory.get("/b/maps/report", str(tmp_path / "report"), recursive=True)
+    memory_store.get("/b/maps/report", str(tmp_path / "report"), recursive=True)
     assert lines_of(str(tmp_path)) == [1]
     note(RunLog(tmp_path, resume=True), 2)
     assert lines_of(str(tmp_path)) == [1, 2]
@@ -364,24 +368,24 @@ def test_a_report_that_was_fetched_from_a_store_is_read_and_resumed(memory, tmp_
     assert lines_of(str(tmp_path)) == [3]
 
 
-def test_a_report_behind_a_url(memory):
+def test_a_report_behind_a_url(memory_store):
     directory = as_path("memory://b/maps")
     with ReportWriter(directory, {"command": "explain", "inputs": 1}, ReportImages(directory)) as recorder:
         recorder.write({"status": "failed", "input": "a.jpg", "error": "broken"})
-    assert b"a.jpg" in memory.cat_file("/b/maps/index.html")
+    assert b"a.jpg" in memory_store.cat_file("/b/maps/index.html")
     check_not_foreign_page(directory)
-    memory.pipe_file("/b/maps/index.html", b"<h1>my own page</h1>")
+    memory_store.pipe_file("/b/maps/index.html", b"<h1>my own page</h1>")
     with pytest.raises(OutputError, match="no report"):
         check_not_foreign_page(directory)
 
 
-def test_no_lines_where_there_are_none(memory, tmp_path):
+def test_no_lines_where_there_are_none(memory_store, tmp_path):
     assert load_run_log(as_path("memory://b/none")) is None
     assert load_run_log(tmp_path) is None
 
 
-def test_arrays_behind_urls_are_found(memory):
-    fill(memory, "b/maps/x_gradcam.npz", "b/maps/sub/y_gradcam.npz", "b/maps/x.png")
+def test_arrays_behind_urls_are_found(memory_store):
+    fill(memory_store, "b/maps/x_gradcam.npz", "b/maps/sub/y_gradcam.npz", "b/maps/x.png")
     found = find_saved_maps(as_path("memory://b/maps"))
     assert {name: str(path) for name, path in found.items()} == {
         name: f"memory://b/maps/{name}" for name in ("sub/y_gradcam.npz", "x_gradcam.npz")
@@ -390,23 +394,23 @@ def test_arrays_behind_urls_are_found(memory):
         find_saved_maps(as_path("memory://b/none"))
 
 
-def test_the_command_from_store_to_store(memory, run, photo, model_file):
+def test_the_command_from_store_to_store(memory_store, cli, photo, model_file):
     """Explained, reported anew and compared behind URLs, as on a disk."""
-    memory.pipe_file("/b/in/a.png", photo("a.png").read_bytes())
+    memory_store.pipe_file("/b/in/a.png", photo("a.png").read_bytes())
     options = ("--model", model_file, "--save", "npz")
-    done = run("memory://b/in", "-o", "memory://b/maps", *options, "--report", "--json")
+    done = cli("memory://b/in", "-o", "memory://b/maps", *options, "--report", "--json")
     assert (done.status, json.loads(done.lines[0])["outputs"]) == (0, {"npz": "memory://b/maps/a_gradcam.npz"})
-    page = memory.cat_file("/b/maps/index.html")
-    memory.rm_file("/b/maps/index.html")
-    done = run("report", "memory://b/maps")
+    page = memory_store.cat_file("/b/maps/index.html")
+    memory_store.rm_file("/b/maps/index.html")
+    done = cli("report", "memory://b/maps")
     assert (done.status, done.stdout) == (0, "memory://b/maps/index.html\n")
-    assert memory.cat_file("/b/maps/index.html") == page
-    assert run(photo("a.png"), "-o", "maps", *options).status == 0
+    assert memory_store.cat_file("/b/maps/index.html") == page
+    assert cli(photo("a.png"), "-o", "maps", *options).status == 0
     stored = np.load(files.open_readable(as_path("memory://b/maps/a_gradcam.npz")))["map"]
     np.testing.assert_array_equal(stored, np.load("maps/a_gradcam.npz")["map"])
-    assert run("compare", "memory://b/maps", "maps", "--sheet", "memory://b/moved.png").status == 0
-    assert memory.cat_file("/b/moved.png").startswith(b"\x89PNG")
-    memory.rm("/b/maps/report", recursive=True)
-    done = run("report", "memory://b/maps")
+    assert cli("compare", "memory://b/maps", "maps", "--sheet", "memory://b/moved.png").status == 0
+    assert memory_store.cat_file("/b/moved.png").startswith(b"\x89PNG")
+    memory_store.rm("/b/maps/report", recursive=True)
+    done = cli("report", "memory://b/maps")
     assert (done.status, done.stderr) == (0, "")
     assert not os.path.exists("memory:")

@@ -51,20 +51,20 @@ def bucket(server, monkeypatch):
 
 
 @pytest.fixture
-def explain(bucket, run, photo, model_file):
+def explain(bucket, cli, photo, model_file):
     """Explain five photos of a bucket with the small model."""
     for number in range(5):
         path = photo(f"in/{number}.png", seed=number)
         bucket.pipe_file(f"bucket/photos/{number // 3}/{number}.png", path.read_bytes())
-        local = run.here / f"photos/{number // 3}/{number}.png"
+        local = cli.here / f"photos/{number // 3}/{number}.png"
         local.parent.mkdir(parents=True, exist_ok=True)
         local.write_bytes(path.read_bytes())
 
     def explain(*options, photos="s3://bucket/photos", to="s3://bucket/maps"):
         fixed = ("--model", model_file, "--preprocess", "0..1", "--batch-size", "2", "--json")
-        return run(photos, "-o", to, *fixed, *options)
+        return cli(photos, "-o", to, *fixed, *options)
 
-    explain.here = run.here
+    explain.here = cli.here
     return explain
 
 
@@ -146,7 +146,7 @@ def test_a_read_that_always_fails_is_a_failure_of_one(explain, bucket, monkeypat
     assert len(bucket.find("bucket/maps")) == 4
 
 
-def test_names_that_lead_nowhere(explain, run, model_file):
+def test_names_that_lead_nowhere(explain, cli, model_file):
     """A key, a folder and a bucket that are not there fail as files do; none is made."""
     done = explain(photos="s3://bucket/none.png")
     assert (done.status, records(done)[0]["error"]) == (3, "cannot be read: No such file or directory")

@@ -58,11 +58,11 @@ def test_train_says_and_writes_all(model):
 
 
 @pytest.mark.slow
-def test_evaluate_measures(run, model, halves_file):
+def test_evaluate_measures(cli, model, halves_file):
     """Accuracy, classes, confusion, and the same under other solvers."""
     folder, _ = model
     words = ["neuralode", "evaluate", folder / "net.keras", "--data", halves_file]
-    done = run(*words, "--json", "--confusion", "c.png")
+    done = cli(*words, "--json", "--confusion", "c.png")
     assert (done.status, done.stderr) == (0, "")
     found = json.loads(done.stdout)
     assert found["test_accuracy"] == 1
@@ -72,21 +72,21 @@ def test_evaluate_measures(run, model, halves_file):
     tight = next(row for row in found["solvers"] if row["solver"] == "dopri5 at 1e-5")
     assert tight["evaluations"] >= found["forward_evaluations"]
     assert next(row for row in found["solvers"] if row["solver"] == "euler, one step")["evaluations"] == 1
-    assert Image.open(run.here / "c.png").size[0] > 300
-    text = run(*words, "--one-solver")
+    assert Image.open(cli.here / "c.png").size[0] > 300
+    text = cli(*words, "--one-solver")
     assert "right" in text.stdout
     assert "tsit5" not in text.stdout
 
 
 @pytest.mark.slow
-def test_evaluate_refuses_other_data(run, model):
-    done = run("neuralode", "evaluate", model[0] / "net.keras", "--data", "digits")
+def test_evaluate_refuses_other_data(cli, model):
+    done = cli("neuralode", "evaluate", model[0] / "net.keras", "--data", "digits")
     assert done.status == 2
     assert "of 2 classes, as the model was trained on, got (8, 8, 1) of 10" in done.stderr
 
 
 @pytest.mark.slow
-def test_evaluate_warns_of_a_network_that_is_no_ode(run, model, halves_file, monkeypatch):
+def test_evaluate_warns_of_a_network_that_is_no_ode(cli, model, halves_file, monkeypatch):
     """Where another solver answers otherwise, it is said."""
     from gradcam_cli.neuralode.training import solver_check
 
@@ -98,15 +98,15 @@ def test_evaluate_warns_of_a_network_that_is_no_ode(run, model, halves_file, mon
         ]
 
     monkeypatch.setattr(solver_check, "evaluate_with_solvers", moved)
-    done = run("neuralode", "evaluate", model[0] / "net.keras", "--data", halves_file)
+    done = cli("neuralode", "evaluate", model[0] / "net.keras", "--data", halves_file)
     assert "moves by -1.00 points under tsit5" in done.stderr
 
 
 @pytest.mark.slow
-def test_explain_along_depth(run, model):
+def test_explain_along_depth(cli, model):
     """A strip, an animation and arrays for each image, and a JSON line with every depth."""
     folder, _ = model
-    done = run(
+    done = cli(
         "neuralode", "explain", folder / "samples", "--model", folder / "net.keras", "--at", "0,0.5,1", "--json",
         *("--save", "strip", "--save", "gif", "--save", "apng", "--save", "npz", "-o", "out"),
     )  # fmt: skip
@@ -129,37 +129,37 @@ def test_explain_along_depth(run, model):
 
 
 @pytest.mark.slow
-def test_explain_to_one_file(run, model):
+def test_explain_to_one_file(cli, model):
     folder, _ = model
     image, net = folder / "samples/left.png", folder / "net.keras"
-    done = run(
+    done = cli(
         "neuralode", "explain", image, "-m", net, "--frames", 3, "-c", "right", "-o", "a.gif", "--method", "hirescam"
     )
     assert done.status == 0
     assert done.stdout.startswith(f"{image}: 1 right (")
-    assert Image.open(run.here / "a.gif").n_frames == 3
+    assert Image.open(cli.here / "a.gif").n_frames == 3
 
 
 @pytest.mark.slow
-def test_the_main_command_explains_it(run, model):
+def test_the_main_command_explains_it(cli, model):
     """At any layer, with its own labels and scaling, without custom_objects; f's layers are not offered."""
     folder, _ = model
     for layer in ("stem_conv0", "ode", "auto"):
-        done = run(folder / "samples/left.png", "--model", folder / "net.keras", "--layer", layer, "--json")
+        done = cli(folder / "samples/left.png", "--model", folder / "net.keras", "--layer", layer, "--json")
         assert (done.status, done.stderr) == (0, "")
         assert json.loads(done.stdout)["class_name"] == "left"
-    listed = run("layers", folder / "net.keras").stdout
+    listed = cli("layers", folder / "net.keras").stdout
     assert "ode " in listed
     assert "ode/f" not in listed
 
 
 @pytest.mark.slow
-def test_the_main_commands_measures_work_on_it(run, model):
+def test_the_main_commands_measures_work_on_it(cli, model):
     folder, _ = model
-    done = run("evaluate", folder / "samples", "--model", folder / "net.keras", "--layer", "ode", "--json")
+    done = cli("evaluate", folder / "samples", "--model", folder / "net.keras", "--layer", "ode", "--json")
     assert (done.status, done.stderr) == (0, "")
-    run(folder / "samples", "--model", folder / "net.keras", "--save", "npz", "-o", "before")
-    done = run("compare", "before", folder / "net.keras", "--max-drift", "rank=0.01", "--json")
+    cli(folder / "samples", "--model", folder / "net.keras", "--save", "npz", "-o", "before")
+    done = cli("compare", "before", folder / "net.keras", "--max-drift", "rank=0.01", "--json")
     assert (done.status, done.stderr) == (0, "")
 
 
@@ -178,22 +178,22 @@ def test_the_main_commands_measures_work_on_it(run, model):
         (["evaluate", "a.keras", "--data", "digits", "--confusion", "c.gif"], "expected a name ending in"),
     ],
 )
-def test_what_cannot_be_meant(run, words, said):
-    done = run("neuralode", *words)
+def test_invalid_arguments(cli, words, said):
+    done = cli("neuralode", *words)
     assert done.status == 2
     assert said in done.stderr
 
 
-def test_models_that_are_not_there(run):
+def test_models_that_are_not_there(cli):
     for words in (["evaluate", "a.keras", "--data", "digits"], ["explain", "a.png", "--model", "a.keras"]):
-        done = run("neuralode", *words)
+        done = cli("neuralode", *words)
         assert done.status == 3
         assert "expected a .keras or .h5 file, found none there" in done.stderr
 
 
 @pytest.mark.slow
-def test_digits(run):
+def test_digits(cli):
     """The built-in digits: 97 % of the test images, as `make demo` shows."""
-    done = run("neuralode", "train", "--data", "digits", "-o", "digits.keras", "--json")
+    done = cli("neuralode", "train", "--data", "digits", "-o", "digits.keras", "--json")
     assert done.status == 0, done.stderr
     assert json.loads(done.stdout)["test_accuracy"] >= 0.97

@@ -60,7 +60,7 @@ def test_other_schedules(schedule, halfway):
     assert float(optimizer.learning_rate) == pytest.approx(halfway)
 
 
-def test_what_cannot_be_meant():
+def test_invalid_arguments():
     with pytest.raises(UsageError, match="expected one of sgd, adam, adamw, got muon"):
         make_optimizer(TrainingConfig(optimizer="muon"), 1)
     with pytest.raises(UsageError, match="expected one of one-cycle"):
