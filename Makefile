@@ -49,7 +49,6 @@ format: $(VENV)/ready  ## bring the code into its form
 	$(BIN)/ruff format .
 
 docs: $(VENV)/ready  ## build the documentation: site/index.html
-	$(BIN)/python tools/write_reference.py
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 
 bench:  ## measure gradcam and other tools (hours, 16 GB; requires GRADCAM_WEIGHTS and GRADCAM_TEST_DATA)

@@ -1,7 +1,7 @@
-"""Everything the program says to a person, on standard error; results never come this way.
+"""Log messages, error messages and progress bars on standard error; results go to standard output.
 
-The library logs to `log`; the command line decides what of it is shown. Progress bars are drawn
-only while the command line has switched them on and standard error is a terminal.
+The library logs to `log`, and the command line sets the level. Progress bars are drawn only if the
+command line has enabled them and standard error is a terminal.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _bar: Progress | None = None
 
 
 class _Handler(logging.Handler):
-    """Print a record as `note: ...`, or plainly when it only tells what is going on."""
+    """Print warnings as `note: ...`, and records of lower levels without a prefix."""
 
     def emit(self, record: logging.LogRecord) -> None:
         clear_progress_line()
@@ -36,14 +36,19 @@ class _Handler(logging.Handler):
 
 
 def stderr_is_terminal() -> bool:
-    """Whether a person is watching standard error."""
+    """Return whether standard error is a terminal with cursor control."""
     return sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
 
 
 def configure_logging(*, quiet: bool = False, verbose: bool = False) -> None:
-    """Show the library's messages on standard error, as the command line promises."""
-    global _bars_wanted
-    warnings.filterwarnings("ignore", module=r"PIL\.")  # of odd metadata; what matters becomes an error
+    """Print log messages on standard error, and enable progress bars on a terminal.
+
+    Args:
+        quiet: print errors only.
+        verbose: print debug messages too; without it a terminal shows INFO and a file WARNING.
+    """
+    global _bars_enabled
+    warnings.filterwarnings("ignore", module=r"PIL\.")  # about metadata; errors become InputError
     _bars_enabled = stderr_is_terminal() and not quiet and not verbose
     level = logging.INFO if stderr_is_terminal() else logging.WARNING
     log.setLevel(logging.ERROR if quiet else logging.DEBUG if verbose else level)
@@ -53,7 +58,7 @@ def configure_logging(*, quiet: bool = False, verbose: bool = False) -> None:
 
 
 def print_error(message: str, hint: str | None = None) -> None:
-    """Write `error: ...` and `hint: ...`, one line each, whatever the text holds."""
+    """Print `error: ...` and `hint: ...`, one line each; control characters are escaped."""
     clear_progress_line()
     print("error: " + escape_control_chars(message), file=sys.stderr)
     if hint:
@@ -65,16 +70,21 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u206
 
 
 def escape_control_chars(text: str) -> str:
-    r"""Return the text with control and direction marks written as escapes (`\n`, `\x1b`)."""
+    r"""Return the text with control and text-direction characters escaped (`\n`, `\x1b`)."""
     return _CONTROL.sub(lambda match: ascii(match[0])[1:-1], text)
 
 
 @contextlib.contextmanager
 def progress(description: str, total: int | None, *, in_bytes: bool = False) -> Iterator[Callable[[int], None]]:
-    """Draw a progress bar on a terminal; elsewhere do nothing.
+    """Draw a progress bar if bars are enabled and there is more than one step.
+
+    Args:
+        description: label of the bar.
+        total: number of steps, or None if unknown.
+        in_bytes: whether the steps are bytes.
 
     Yields:
-        A function that moves the bar on by a number of steps.
+        A function that advances the bar by a number of steps.
     """
     global _bar
     if not _bars_enabled or total == 1:
@@ -89,7 +99,7 @@ def progress(description: str, total: int | None, *, in_bytes: bool = False) -> 
         *columns,
         console=Console(stderr=True),
         transient=True,
-        auto_refresh=False,  # drawn between two lines of text, never within one
+        auto_refresh=False,  # redrawn only between complete lines of text
         redirect_stdout=False,
         redirect_stderr=False,
     ) as bars:
@@ -102,7 +112,7 @@ def progress(description: str, total: int | None, *, in_bytes: bool = False) -> 
 
 
 def clear_progress_line() -> None:
-    """Wipe the progress bar, if there is one, so that a line of text can take its place."""
+    """Erase the progress bar, if there is one, before a line of text is printed."""
     if _bar:
         sys.stderr.write("\r\x1b[2K")
         sys.stderr.flush()

@@ -1,15 +1,15 @@
-"""The errors a person may meet, each with what to do about it."""
+"""The exceptions of gradcam, each with a message, a hint and an exit status."""
 
 from __future__ import annotations
 
 
 class GradcamError(Exception):
-    """Something gradcam cannot do, said in one sentence.
+    """Base class of all exceptions that gradcam raises on purpose.
 
     Attributes:
-        message: what happened, with what was expected and what was received.
-        hint: what to do about it, or None.
-        exit_status: the status with which the command ends if nothing else could be done.
+        message: one line; for a wrong value it contains "expected X, got Y".
+        hint: how to resolve it, or None.
+        exit_status: exit status of the command if no result was produced.
     """
 
     exit_status = 3
@@ -21,22 +21,22 @@ class GradcamError(Exception):
 
 
 class UsageError(GradcamError):
-    """An argument that cannot be meant: an unknown layer, class or option value."""
+    """An invalid argument: an unknown layer, class or option value."""
 
     exit_status = 2
 
 
 class InputError(GradcamError):
-    """One input that cannot be read; the others are unharmed."""
+    """An input that cannot be read; the remaining inputs are still processed."""
 
 
 class ModelError(GradcamError):
-    """A model that cannot be loaded or has nothing to explain."""
+    """A model that cannot be loaded or explained."""
 
 
 class WeightsError(GradcamError):
-    """Weights that cannot be found, fetched or put into the model."""
+    """Weights that are missing, cannot be downloaded, or do not fit the model."""
 
 
 class OutputError(GradcamError):
-    """A result that cannot be written."""
+    """An output file that cannot be written."""

@@ -12,7 +12,6 @@ TRAINING = "gradcam neuralode train --data digits"
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
 PAGES = [README, ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md", *sorted((ROOT / "docs").glob("*.md"))]
-GENERATED = ("reference.md", "python.md")
 
 
 def blocks(page, language):
@@ -28,7 +27,6 @@ def numbered(pages, language):
     return [
         pytest.param(block, id=f"{page.stem}-{number}")
         for page in pages
-        if page.name not in GENERATED
         for number, block in enumerate(blocks(page, language))
         if not is_session(block)
     ]

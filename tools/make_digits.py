@@ -1,6 +1,6 @@
 """Write gradcam_cli/neuralode/training/data/digits.npz from scikit-learn's copy of the UCI handwritten digits.
 
-Usage: python tools/make_digits.py     (needs scikit-learn)
+Usage: python tools/make_digits.py     (requires scikit-learn)
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ TARGET = Path(__file__).parent.parent / "gradcam_cli/neuralode/training/data/dig
 
 
 def main() -> None:
-    """Keep images and labels in their order, a byte a pixel."""
+    """Write images and labels in their order, one byte per pixel."""
     digits = load_digits()
     np.savez_compressed(TARGET, x=digits.images.astype(np.uint8), y=digits.target.astype(np.uint8))
 

@@ -1,4 +1,4 @@
-"""Photos in and out: bytes to uint8 RGB, the part of a photo that a network sees, PNG bytes."""
+"""Decoding of image files to uint8 RGB, with limits against malformed files."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from gradcam_cli.errors import InputError
 from gradcam_cli.images.encode import FORMATS
 
 MAX_PIXELS = 89_478_485
-"""Pillow's own limit against decompression bombs."""
+"""Pillow's default limit against decompression bombs."""
 
 
 def decode(data: bytes, max_pixels: int = MAX_PIXELS) -> np.ndarray:
-    """Decode an image file as a person sees it.
+    """Decode an image file to the RGB pixels that an image viewer shows.
 
-    The EXIF orientation is applied, transparency is laid on white, 16-bit and float images become
-    8 bits, and an animation gives its first frame.
+    The EXIF orientation is applied, transparent pixels are composited on white, 16-bit and float
+    images are converted to 8 bits, and the first frame of an animation is used.
 
     Returns:
         (H, W, 3) uint8 RGB.
 
     Raises:
-        InputError: the bytes are empty, no image, damaged, or more than `max_pixels`.
+        InputError: the file is empty, not an image, damaged, or larger than `max_pixels`.
     """
     if not data:
         raise InputError("the file is empty")
@@ -34,14 +34,14 @@ def decode(data: bytes, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     except InputError:
         raise
     except UnidentifiedImageError as error:
-        raise InputError("not an image: its format is not recognised") from error
-    except Exception as error:  # hostile files make Pillow's readers raise nearly anything
+        raise InputError("not an image: unknown format") from error
+    except Exception as error:  # on malformed files Pillow's readers raise many types
         raise InputError(f"damaged image: {error or type(error).__name__}") from error
 
 
 def _open_image(data: bytes, max_pixels: int) -> Image.Image:
     if Image.MAX_IMAGE_PIXELS is not None and max_pixels > Image.MAX_IMAGE_PIXELS:
-        Image.MAX_IMAGE_PIXELS = max_pixels  # the person raised it on purpose
+        Image.MAX_IMAGE_PIXELS = max_pixels  # the caller raised the limit
     try:
         image = Image.open(io.BytesIO(data), formats=_supported_formats())
     except Image.DecompressionBombError as error:
@@ -58,7 +58,7 @@ def _open_image(data: bytes, max_pixels: int) -> Image.Image:
 
 @cache
 def _supported_formats() -> tuple[str, ...]:
-    """Return those of the formats that this Pillow was built with."""
+    """Return the formats in `FORMATS` that the installed Pillow supports."""
     Image.init()
     return tuple(name for name in FORMATS if name in Image.OPEN)
 
@@ -66,7 +66,7 @@ def _supported_formats() -> tuple[str, ...]:
 def _as_rgb(image: Image.Image) -> Image.Image:
     try:
         image = ImageOps.exif_transpose(image)
-    except Exception:  # damaged EXIF: the picture itself is sound
+    except Exception:  # damaged EXIF data, valid pixels
         image = image.copy()
     if image.mode.startswith("I") or image.mode == "F":
         image = _to_uint8(image)
@@ -78,7 +78,11 @@ def _as_rgb(image: Image.Image) -> Image.Image:
 
 
 def _to_uint8(image: Image.Image) -> Image.Image:
-    """Bring integer and float images to 8 bits: 0..65535 is 16-bit, floats are 0..1 or 0..255."""
+    """Convert an integer (0..65535) or float (0..1 or 0..255) image to 8 bits.
+
+    Raises:
+        InputError: a value is outside the range or not finite.
+    """
     values = np.asarray(image, np.float64)
     low, high = values.min(), values.max()
     if not np.isfinite(values).all():

@@ -1,4 +1,4 @@
-"""Find the images that are meant: files, directories, URLs, standard input and lists of them."""
+"""Expansion of the inputs (files, directories, URLs, lists, standard input) to image sources."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from gradcam_cli.storage.paths import (
 )
 
 OUTPUT_PATTERN = re.compile(r"_gradcam(_.*)?$")
-"""Stems of files that gradcam itself wrote: a directory that is run again does not explain its results."""
+"""Matches the stems of output files, which are not used as inputs."""
 
 
 def natural_key(text: str) -> str:
-    """Return a sort key under which `img2` comes before `img10`, and numbers before other signs.
+    """Return a sort key that orders `img2` before `img10`, and numbers before other characters.
 
-    A number stands in it as its count of digits, then these, after a sign that no name holds.
+    Each number is replaced by NUL, the count of its digits and the digits.
     """
     return re.sub(r"\d+", _digit_key, text)
 
@@ -41,54 +41,54 @@ def _digit_key(match: re.Match[str]) -> str:
 
 
 def expand_inputs(inputs: Sequence[str], files_from: str | None, *, nul: bool = False) -> list[str]:
-    """Return the paths asked for, those of a list after those of the command line.
+    """Return the paths of the command line, then those of `--files-from`.
 
     Raises:
-        UsageError: there is none, the list cannot be read, or standard input would be read twice.
+        UsageError: there is no path, the list cannot be read, or standard input would be read twice.
     """
     paths = list(inputs)
     if files_from is not None:
         paths += read_list(files_from, nul=nul)
     elif nul:
-        raise UsageError("--null belongs to --files-from, which is missing")
+        raise UsageError("--null requires --files-from")
     if not paths:
-        raise UsageError("expected an image, a directory or -, got no input", "gradcam --help shows examples")
+        raise UsageError("no input", "give an image, a directory or -; gradcam --help shows examples")
     if paths.count("-") + (files_from == "-") > 1:
         raise UsageError("standard input can be read only once")
     return paths
 
 
 def no_images_error(inputs: Sequence[str]) -> InputError:
-    """Return the error for inputs that hold no image."""
-    return InputError(f"no image found in {', '.join(inputs)}", f"looked for {' '.join(sorted(SUFFIXES))}")
+    """Return the error for inputs without an image file."""
+    return InputError(f"no image found in {', '.join(inputs)}", f"supported suffixes: {' '.join(sorted(SUFFIXES))}")
 
 
 def find_sources(inputs: Sequence[str], *, skip: Path | None = None) -> Iterator[Source]:
-    """Yield the images behind files, directories (recursive, natural order), URLs of both, and `-`.
+    """Yield the images of files, directories (recursive, natural order), URLs, and `-` (standard input).
 
-    A path that does not exist is yielded too: reading it gives its error. A URL is a directory unless it is
-    one of the web, ends in the suffix of an image, or turns out to be a file.
+    A missing path is yielded too; reading it raises the error. A URL is a directory unless its protocol
+    is HTTP, it ends in an image suffix, or the store has a file with this name.
 
     Args:
-        inputs: paths and URLs, in the person's order.
-        skip: a directory that is not entered, that of the results.
+        inputs: paths and URLs, in the order of the command line.
+        skip: the output directory, which is not entered.
 
     Raises:
-        InputError: a folder behind a URL cannot be listed.
-        UsageError: a package is missing that a URL needs.
+        InputError: a folder at a URL cannot be listed.
+        UsageError: a package that a URL requires is not installed.
     """
     for protocol in {protocol_of(path) for path in inputs if is_url(path)}:
         require_protocol(protocol)
     directories = [path for path in inputs if _is_directory(path)]
-    known = set(directories)
+    directory_set = set(directories)
     for path in inputs:
-        if path not in known:
+        if path not in directory_set:
             yield Source(path)
             continue
-        named = basename(path) if is_url(path) else os.path.basename(os.path.abspath(path))
+        name = basename(path) if is_url(path) else os.path.basename(os.path.abspath(path))
         try:
-            yield from _walk(path, Path(named if len(directories) > 1 else ""), skip)
-        except (FileNotFoundError, NotADirectoryError):  # of a URL: a file without a suffix, or nothing
+            yield from _walk(path, Path(name if len(directories) > 1 else ""), skip)
+        except (FileNotFoundError, NotADirectoryError):  # a URL of a file without suffix, or of nothing
             yield Source(path)
 
 
@@ -99,22 +99,21 @@ def _is_directory(path: str) -> bool:
 
 
 def _walk(directory: str, top: Path, skip: Path | None) -> Iterator[Source]:
-    """Yield the images below a directory; of all the names, those of one folder at a time are kept.
+    """Yield the images in a directory, recursively; only the names of one folder are in memory.
 
-    A folder that cannot be listed is yielded, too: reading it gives its error.
+    A folder that cannot be listed is yielded as a source; reading it raises the error.
     """
     skipped = canonical(skip) if skip else None
-    closed: list[OSError] = []
-    for folder, below, files in _walk_folders(directory, closed):
-        below[:] = [
-            name for name in _natural_sorted(below) if name[0] != "." and canonical(join_path(folder, name)) != skipped
-        ]
-        here = top / (folder[len(directory) :].strip("/") if is_url(directory) else os.path.relpath(folder, directory))
+    unreadable: list[OSError] = []
+    for folder, subfolders, files in _walk_folders(directory, unreadable):
+        visible = (name for name in _natural_sorted(subfolders) if name[0] != ".")
+        subfolders[:] = [name for name in visible if canonical(join_path(folder, name)) != skipped]
+        below = folder[len(directory) :].strip("/") if is_url(directory) else os.path.relpath(folder, directory)
         for name in _natural_sorted(files):
             stem, suffix = os.path.splitext(name)
             if name[0] != "." and suffix.lower() in SUFFIXES and not OUTPUT_PATTERN.search(stem):
-                yield Source(join_path(folder, name), here / name)
-    for error in closed:
+                yield Source(join_path(folder, name), top / below / name)
+    for error in unreadable:
         yield Source(error.filename, top / os.path.relpath(error.filename, directory))
 
 
@@ -131,16 +130,16 @@ def _walk_folders(directory: str, unreadable: list[OSError]) -> Iterator[tuple[s
 
 
 def _natural_sorted(names: Iterable[str]) -> list[str]:
-    """Return names in natural order, those of equal keys (`1` and `01`) in one that does not depend on the disk."""
+    """Return names in natural order; equal keys (`1` and `01`) in code point order."""
     return sorted(sorted(names), key=natural_key)
 
 
 def read_list(path: str, *, nul: bool = False) -> list[str]:
-    """Return the paths that a list holds, one a line or separated by NUL bytes.
+    """Return the paths in a list file, one per line or separated by NUL bytes.
 
     Args:
-        path: of the list, or its URL, or `-` for standard input.
-        nul: whether NUL bytes stand between the paths.
+        path: path or URL of the list, or `-` for standard input.
+        nul: whether NUL bytes separate the paths.
 
     Raises:
         UsageError: the list cannot be read.
@@ -148,6 +147,6 @@ def read_list(path: str, *, nul: bool = False) -> list[str]:
     try:
         data = sys.stdin.buffer.read() if path == "-" else read_bytes(as_path(path))
     except OSError as error:
-        raise UsageError(f"the list {path} cannot be read: {error.strerror or error}") from error
+        raise UsageError(f"list {path} cannot be read: {error.strerror or error}") from error
     parts = data.split(b"\0") if nul else data.splitlines()
     return [os.fsdecode(part) for part in parts if part]

@@ -1,4 +1,4 @@
-"""PNG files, written for speed: Pillow tries five filters on every row, which takes longer than all else."""
+"""PNG and JPEG encoding; the PNG writer is faster than Pillow's, which tries five filters on every row."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _RGB, _UP = 2, 2
 
 
 def encode_png(pixels: np.ndarray) -> bytes:
-    """Return the PNG file of (H, W, 3) uint8 pixels, always the same for the same pixels.
+    """Encode (H, W, 3) uint8 pixels as a PNG file; equal pixels give equal bytes.
 
-    Every row is written as its difference from the row above (filter Up), and compressed by run
-    lengths and Huffman codes only: on photos under a map about as small as level 1, in a third of its time.
+    Each row is stored as its difference from the row above (filter Up) and compressed by run
+    lengths and Huffman codes only. Overlays get about the size of compression level 1 in a third of its time.
 
     Source:
         PNG specification (ISO/IEC 15948), sections 5.3 (chunks), 9.2 (filters), 11.2.2 (header).
@@ -40,14 +40,14 @@ def _chunk(kind: bytes, data: bytes) -> bytes:
 
 
 FORMATS = tuple("AVIF BMP DIB GIF ICO JPEG JPEG2000 MPO PCX PNG PPM PSD QOI SGI TGA TIFF WEBP".split())
-"""Formats that are read, under Pillow's names. Not EPS, for which Pillow starts Ghostscript."""
+"""Input formats, by Pillow's names. EPS is excluded, since Pillow starts Ghostscript for it."""
 
 
 JPEG_QUALITY = 90
 
 
 def encode(pixels: np.ndarray, image_format: str = "png") -> bytes:
-    """Return the file of (H, W, 3) uint8 pixels, `png` or `jpg`, always the same for the same pixels."""
+    """Encode (H, W, 3) uint8 pixels as `png` or `jpg`; equal pixels give equal bytes."""
     if image_format == "png":
         return encode_png(pixels)
     buffer = io.BytesIO()

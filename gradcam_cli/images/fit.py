@@ -1,4 +1,4 @@
-"""The part of a photo that a network sees, as a rectangle in the photo's own pixels."""
+"""Fitting an image to the model input by squashing, cropping or padding."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from PIL import Image
 
 FIT_MODES = ("squash", "crop", "pad")
 CROP_MARGIN = 256 / 224
-"""The usual ImageNet evaluation: the shorter side becomes 256, the central 224 are seen."""
+"""Standard ImageNet evaluation: resize the shorter side to 256, then crop the central 224x224."""
 
 
 class Box(NamedTuple):
-    """A rectangle of pixels: columns x0 to x1 and rows y0 to y1, the ends not included."""
+    """A rectangle of pixels: columns x0 to x1 and rows y0 to y1, ends excluded."""
 
     x0: int
     y0: int
@@ -22,14 +22,14 @@ class Box(NamedTuple):
 
 
 def crop_box_for(image_shape: tuple[int, int], input_shape: tuple[int, int], fit: str) -> Box:
-    """Return the part of a photo that the network sees, in whole pixels.
+    """Return the part of an image that is resized to the model input, in integer pixels.
 
     Args:
-        image_shape: (H, W) of the photo.
-        input_shape: (h, w) of the network's input.
-        fit: `squash`, the whole photo, its sides scaled apart; `crop`, the centre after the shorter
-            side is scaled to 256/224 of the input; `pad`, the whole photo and bars beside it, so
-            that the view reaches beyond the photo.
+        image_shape: (H, W) of the image.
+        input_shape: (h, w) of the model input.
+        fit: `squash` uses the whole image and ignores its aspect ratio; `crop` uses the center after
+            scaling the shorter side to 256/224 of the input; `pad` uses the whole image with bars,
+            so that the box extends beyond the image.
     """
     (H, W), (h, w) = image_shape, input_shape
     if fit == "squash":
@@ -41,30 +41,29 @@ def crop_box_for(image_shape: tuple[int, int], input_shape: tuple[int, int], fit
 
 
 def clip_to_image(crop_box: Box, shape: tuple[int, int]) -> Box:
-    """Return the part of the view that lies in a photo of (H, W) pixels."""
+    """Return the part of the box inside an image of (H, W) pixels."""
     H, W = shape
     return Box(max(crop_box.x0, 0), max(crop_box.y0, 0), min(crop_box.x1, W), min(crop_box.y1, H))
 
 
 PADDING_COLOR = (124, 116, 104)
-"""ImageNet's mean colour, rounded: what the network takes for nothing."""
+"""ImageNet's mean RGB color, rounded; about zero after `caffe` or `torch` preprocessing."""
 
 
 def resize_to_input(pixels: np.ndarray, crop_box: Box, input_shape: tuple[int, int], channels: int = 3) -> np.ndarray:
-    """Return what the network sees: the view of the photo, scaled bilinearly.
+    """Crop or pad an image to a box and resize it bilinearly to the model input.
 
     Args:
         pixels: (H, W, 3) uint8.
         crop_box: from `crop_box_for`.
         input_shape: (h, w).
-        channels: 3, or 1 for a grayscale network.
+        channels: 3 for RGB, or 1 for luminance (ITU-R 601).
 
     Returns:
         (h, w, channels) uint8.
     """
     image = Image.fromarray(pixels)
-    seen = clip_to_image(crop_box, pixels.shape[:2])
-    if seen != crop_box:
+    if clip_to_image(crop_box, pixels.shape[:2]) != crop_box:
         padded = Image.new("RGB", (crop_box.x1 - crop_box.x0, crop_box.y1 - crop_box.y0), PADDING_COLOR)
         padded.paste(image, (-crop_box.x0, -crop_box.y0))
         image, crop_box = padded, Box(0, 0, *padded.size)

@@ -1,4 +1,4 @@
-"""From a source to a decoded photo, or to the reason why there is none."""
+"""Reading and decoding of one image source."""
 
 from __future__ import annotations
 
@@ -14,11 +14,18 @@ from gradcam_cli.images import decode
 from gradcam_cli.images.source import Source
 
 BYTES_PER_PIXEL, MAX_HEADER_BYTES = 16, 1 << 24
-"""No file of an image takes more: four channels of 32 bits, and what stands beside them."""
+"""Upper limits of an image file's size: four channels of 32 bits, and its headers."""
 
 
 class LoadedImage(NamedTuple):
-    """A decoded image: (H, W, 3) uint8, with its name, the hash of its file and the seconds it took."""
+    """A decoded image.
+
+    Attributes:
+        name: path or URL, or `-` for standard input.
+        pixels: (H, W, 3) uint8 RGB.
+        sha256: hash of the file, or None for pixels that come from an array.
+        seconds: time to read and decode it.
+    """
 
     name: str
     pixels: np.ndarray
@@ -65,5 +72,5 @@ def load_image(source: Source, max_pixels: int = decode.MAX_PIXELS) -> LoadedIma
     except InputError as error:
         return Failure(source.name, error.message, error.hint)
     except MemoryError:
-        return Failure(source.name, "out of memory", "lower --max-pixels to refuse such files before decoding")
+        return Failure(source.name, "out of memory", "reduce --max-pixels to reject such files")
     return LoadedImage(source.name, pixels, hashlib.sha256(data).hexdigest(), time.perf_counter() - start)

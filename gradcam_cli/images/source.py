@@ -1,4 +1,4 @@
-"""One input of a run: a file, a URL or standard input, and its bytes."""
+"""One image source (a file, a URL or standard input) and its bytes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SPECIAL_FILES = (
     *((stat.S_ISCHR, "a device"), (stat.S_ISBLK, "a device")),
 )
 MAX_BYTES = 1 << 31
-"""Larger than any image that is decoded."""
+"""Default limit of a file's size, larger than any supported image."""
 
 
 @dataclass(frozen=True)
@@ -28,8 +28,8 @@ class Source:
     """One image to explain.
 
     Attributes:
-        name: as the person gave it or as it was found; `-` for standard input.
-        relative_path: its place below the directory that was asked for; None for a file asked for by name.
+        name: path or URL; `-` for standard input.
+        relative_path: path relative to the input directory; None for an input file.
     """
 
     name: str
@@ -39,33 +39,33 @@ class Source:
         """Return the file's bytes.
 
         Args:
-            max_bytes: bytes that a file of this machine may have.
+            max_bytes: limit of a local file's size.
 
         Raises:
-            InputError: it is missing, not a file, too large, or cannot be read.
+            InputError: the file is missing, not a regular file, too large, or cannot be read.
         """
         try:
             if self.name == "-":
                 return sys.stdin.buffer.read()
             if is_url(self.name):
                 return remote.read(self.name)
-            _check_regular_file(os.stat(self.name), max_bytes)  # to open a device may already do something
+            _check_regular_file(os.stat(self.name), max_bytes)  # before opening a device
             with open(self.name, "rb", opener=_open_nonblocking) as file:
                 _check_regular_file(os.fstat(file.fileno()), max_bytes)
                 return file.read()
         except OSError as error:
             raise InputError(f"cannot be read: {error.strerror or error}") from error
-        except ValueError as error:  # a NUL in the name
+        except ValueError as error:  # a NUL byte in the name
             raise InputError(f"cannot be read: {error}") from error
 
 
 def _open_nonblocking(path: str, flags: int) -> int:
-    """Open without waiting for the other end of a pipe that took the place of a file."""
+    """Open without blocking, in case the file was replaced by a pipe."""
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def _check_regular_file(status: os.stat_result, max_bytes: int) -> None:
-    """Refuse what is no file, or one that no image of the allowed size fills."""
+    """Raise InputError for special files, and for files larger than any image of the allowed size."""
     for is_kind, kind in SPECIAL_FILES:
         if is_kind(status.st_mode):
             hint = "- reads standard input" if kind == "a pipe" else None

@@ -1,1 +1,1 @@
-"""The mathematics: functions of arrays next to their equations, and one table of all methods."""
+"""The explanation methods: functions of arrays with their equations, and a registry of all methods."""

@@ -1,7 +1,7 @@
-"""The CAM methods, each beside its equation. They know arrays only: no model, no file, no option.
+"""The CAM methods with their equations, as functions of NumPy arrays.
 
-In all of them A is (u, v, k), the activations of the chosen layer; dA is (u, v, k), dy_c/dA, the
-gradient of the class score with respect to them; Z = u v. A sum over a b or i j runs over the plane.
+A is (u, v, k), the activations of the chosen layer. dA is (u, v, k), dy_c/dA, the gradient of the
+class score y_c with respect to A. Z = u v. Sums over ij or ab run over the spatial dimensions.
 """
 
 from __future__ import annotations
@@ -12,19 +12,19 @@ import numpy as np
 
 
 class Cam(NamedTuple):
-    """A class activation map before enlarging.
+    """A class activation map at the resolution of the layer.
 
     Attributes:
-        alpha: (k,) float32, the weight of each channel; None where a method weighs cells, not channels.
-        pre_relu: (u, v) float32, the sum before the ReLU: negative where the layer speaks against the class.
+        alpha: (k,) float32, channel weights; None for methods that weight positions instead of channels.
+        pre_relu: (u, v) float32, the sum before the ReLU; negative values are evidence against the class.
     """
 
     alpha: np.ndarray | None
     pre_relu: np.ndarray
 
     @property
-    def map(self) -> np.ndarray:  # noqa: N802
-        """The map, L = relu(S), (u, v) float32."""
+    def map(self) -> np.ndarray:
+        """L = relu(pre_relu), (u, v) float32."""
         L: np.ndarray = np.maximum(self.pre_relu, 0)
         return L
 
@@ -49,9 +49,9 @@ def gradcam_plus_plus(A: np.ndarray, dA: np.ndarray) -> Cam:
         w_k^c       = sum_ij alpha_ij^kc relu(dY/dA_ij^k)                                 (equation 5)
         L^c         = relu(sum_k w_k^c A^k)
 
-    With Y = exp(S), dY/dA = exp(S) dS/dA: exp(S) scales the whole map by one number and is left out,
-    since it overflows. Where numerator and denominator are zero, alpha is. Some programs take the
-    mean of A for its sum; the paper has the sum.
+    With Y = exp(S), dY/dA = exp(S) dS/dA. The factor exp(S) scales the whole map and can overflow, so it
+    is omitted. alpha is zero where numerator and denominator are zero. The paper sums A over ab;
+    some implementations use the mean.
 
     Source:
         Chattopadhay et al. 2018, Grad-CAM++.
@@ -64,7 +64,7 @@ def gradcam_plus_plus(A: np.ndarray, dA: np.ndarray) -> Cam:
 
 
 def hirescam(A: np.ndarray, dA: np.ndarray) -> Cam:
-    """HiResCAM: the gradient of each cell weighs that cell.
+    """HiResCAM: each activation is weighted by its own gradient.
 
         L^c = relu(sum_k dy_c/dA^k * A^k), with the ReLU of Grad-CAM
 
@@ -75,7 +75,7 @@ def hirescam(A: np.ndarray, dA: np.ndarray) -> Cam:
 
 
 def layercam(A: np.ndarray, dA: np.ndarray) -> Cam:
-    """LayerCAM: only positive gradients weigh.
+    """LayerCAM: each activation is weighted by its own positive gradient.
 
         w_ij^kc = relu(dy_c/dA_ij^k)
         L^c     = relu(sum_k w^kc * A^k)
@@ -87,28 +87,28 @@ def layercam(A: np.ndarray, dA: np.ndarray) -> Cam:
 
 
 def xgradcam(A: np.ndarray, dA: np.ndarray) -> Cam:
-    """XGrad-CAM: gradients averaged with the share of each cell in its channel.
+    """XGrad-CAM: gradients averaged with weights proportional to the activations.
 
         alpha_k^c = sum_ij A_ij^k / (sum_ab A_ab^k) dy_c/dA_ij^k
         L^c       = relu(sum_k alpha_k^c A^k)
 
-    A channel whose sum is zero weighs nothing.
+    The weight of a channel with zero sum is zero.
 
     Source:
         Fu et al. 2020, Axiom-based Grad-CAM.
     """
     total = A.sum(axis=(0, 1), dtype=np.float32)
-    shared = (A * dA).sum(axis=(0, 1), dtype=np.float32)
-    return weighted_sum(A, np.divide(shared, total, out=np.zeros_like(total), where=total != 0))
+    weighted = (A * dA).sum(axis=(0, 1), dtype=np.float32)
+    return weighted_sum(A, np.divide(weighted, total, out=np.zeros_like(total), where=total != 0))
 
 
 def eigencam(A: np.ndarray, dA: np.ndarray) -> Cam:
-    """Eigen-CAM: the first principal component of the activations, whatever the class.
+    """Eigen-CAM: the first principal component of the activations; it is class-agnostic.
 
         A = U S V^T, A as a matrix (u v, k)
         L = relu(A V_1), signed so that the sum of A V_1 is positive
 
-    A is not centred, as in the paper; some programs do centre it.
+    A is not centered, as in the paper; some implementations center it.
 
     Source:
         Muhammad and Yeasin 2020, Eigen-CAM.
@@ -119,19 +119,24 @@ def eigencam(A: np.ndarray, dA: np.ndarray) -> Cam:
 
 
 def weighted_sum(A: np.ndarray, alpha: np.ndarray) -> Cam:
-    """Return the map of sum_k alpha_k A^k."""
+    """Return the Cam with pre_relu = sum_k alpha_k A^k.
+
+    Args:
+        A: (u, v, k).
+        alpha: (k,).
+    """
     alpha = alpha.astype(np.float32, copy=False)
     return Cam(alpha, A @ alpha)
 
 
 def zero_reason(A: np.ndarray, dA: np.ndarray, cam: Cam) -> str | None:
-    """Say why a map is zero everywhere, or return None if it is not."""
+    """Return the reason why a map is zero everywhere, or None if it is not."""
     if cam.map.any():
         return None
     if not A.any():
-        return "dead activations: the layer answers this image with zeros only"
+        return "dead activations: all activations of the layer are zero for this image"
     if not dA.any():
         return "no gradient: the class score does not depend on this layer for this image"
     if cam.alpha is not None and (cam.alpha <= 0).all():
-        return "all weights negative: every channel of the layer speaks against the class"
+        return "all weights negative: every channel is evidence against the class"
     return "the weighted sum of the channels is negative everywhere"

@@ -1,4 +1,4 @@
-"""Methods that use the gradient of the class score with respect to the input's pixels."""
+"""Input-gradient methods: they use dy_c/dx, the gradient of the class score with respect to the input."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import numpy as np
 
 from gradcam_cli.methods.cam import Cam, gradcam
 from gradcam_cli.methods.maps import upsample
-from gradcam_cli.methods.perturbation import AttributionInputs, Scorer
+from gradcam_cli.methods.scorer import AttributionInputs, Scorer
 
 SMOOTHGRAD_SAMPLES, SMOOTHGRAD_NOISE = 25, 0.15
-"""SmoothGrad: how many noisy inputs, and their deviation as a share of the input's range."""
+"""SmoothGrad: number of noisy inputs, and their standard deviation as a fraction of the input's range."""
 
 IG_STEPS = 32
-"""Integrated gradients: points on the path."""
+"""Integrated gradients: number of points on the path."""
 
 
 def saliency(scorer: Scorer, inputs: AttributionInputs) -> Cam:
-    """Gradient of the score with respect to the pixels: M = max over channels of |dy_c/dx|.
+    """Saliency: M = max over channels of |dy_c/dx|.
 
     Source:
         Simonyan et al. 2014, Deep Inside Convolutional Networks, section 3.1.
@@ -25,7 +25,7 @@ def saliency(scorer: Scorer, inputs: AttributionInputs) -> Cam:
 
 
 def smoothgrad(scorer: Scorer, inputs: AttributionInputs) -> Cam:
-    """SmoothGrad: the gradient averaged over noisy copies of the input, then as in `saliency`.
+    """SmoothGrad: the gradient averaged over noisy inputs, then reduced as in `saliency`.
 
         M = 1/n sum_1^n dy_c/dx (x + N(0, sigma^2)),  n = 25, sigma = 0.15 (max x - min x)
 
@@ -41,11 +41,11 @@ def smoothgrad(scorer: Scorer, inputs: AttributionInputs) -> Cam:
 
 
 def integrated_gradients(scorer: Scorer, inputs: AttributionInputs) -> Cam:
-    """Integrated gradients, from a black image: what adds to the score, summed over colours.
+    """Integrated gradients from a black baseline x', summed over the color channels.
 
         IG = (x - x') * integral_0^1 dy_c/dx (x' + a (x - x')) da,  L = relu(sum over channels of IG)
 
-    The integral is a sum over the midpoints of 32 steps.
+    The integral is approximated by the midpoint rule with 32 steps.
 
     Source:
         Sundararajan et al. 2017, Axiomatic Attribution for Deep Networks, equation 1.
@@ -57,7 +57,7 @@ def integrated_gradients(scorer: Scorer, inputs: AttributionInputs) -> Cam:
 
 
 def guided_backprop(scorer: Scorer, inputs: AttributionInputs) -> Cam:
-    """Guided backpropagation: as `saliency`, with only positive gradients let back through each ReLU.
+    """Guided backpropagation: `saliency` with guided ReLUs, which pass back only positive gradients.
 
     Source:
         Springenberg et al. 2015, Striving for Simplicity, section 3.4.
@@ -66,7 +66,7 @@ def guided_backprop(scorer: Scorer, inputs: AttributionInputs) -> Cam:
 
 
 def guided_gradcam(scorer: Scorer, inputs: AttributionInputs) -> Cam:
-    """Guided Grad-CAM: guided backpropagation, times the Grad-CAM map enlarged to the input.
+    """Guided Grad-CAM: guided backpropagation times the Grad-CAM map, upsampled to the input size.
 
     Source:
         Selvaraju et al. 2017, Grad-CAM, section 3.2.
@@ -76,5 +76,5 @@ def guided_gradcam(scorer: Scorer, inputs: AttributionInputs) -> Cam:
 
 
 def _max_abs_over_channels(gradient: np.ndarray) -> Cam:
-    """Return the largest absolute value over the channels of a gradient (h, w, c)."""
+    """Return the maximum absolute value over the channels of a gradient (h, w, c), as a map (h, w)."""
     return Cam(None, np.abs(gradient).max(axis=2))

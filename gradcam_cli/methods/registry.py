@@ -1,4 +1,4 @@
-"""All methods by name, and the maps that a request for several of them makes."""
+"""The registry of all methods, and the keys of the maps of a run."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ Class = TypeVar("Class")
 
 @dataclass(frozen=True)
 class Method:
-    """How one method computes its map.
+    """The function and the properties of a method.
 
     Attributes:
-        function: of (A, dA) for the kinds `cam` and `baseline`, of (scorer, inputs) for `attribution`.
-        kind: `cam` needs only the activations and their gradient, which all such methods share;
-            `baseline` also, and ignores the class; `attribution` runs the network for each image and class.
-        cost: passes of an `attribution` method through the network for one image and class, in words.
+        function: takes (A, dA) for the kinds `cam` and `baseline`, and (scorer, inputs) for `attribution`.
+        kind: `cam` uses the activations and their gradient; `baseline` has the same arguments but is
+            class-agnostic; `attribution` runs the model for each image and class.
+        cost: text for the number of model runs of an `attribution` method per image and class.
         uses_layer: whether the map depends on the chosen layer and has its resolution.
         negatable: whether the negated gradient gives the counterfactual (Selvaraju et al. 2017, section 3.3).
     """
@@ -77,7 +77,7 @@ METHODS: dict[str, Method] = {
 """The values of `--method`."""
 
 INPUT_LAYER = "input"
-"""Recorded in place of the layer for maps that are made of pixels."""
+"""Recorded as the layer of maps from methods that use no layer."""
 
 
 def names_of_kind(*kinds: str) -> tuple[str, ...]:
@@ -88,7 +88,10 @@ def names_of_kind(*kinds: str) -> tuple[str, ...]:
 def map_keys(
     layers: Sequence[Layer], methods: Sequence[str], classes: Sequence[Class]
 ) -> list[tuple[Layer, str, Class]]:
-    """Return (layer, method, class) of every map of an image; a method that uses no layer is computed once."""
+    """Return the keys (layer, method, class) of all maps of an image.
+
+    A method that uses no layer is computed only once, under the first layer.
+    """
     return [
         (layer, method, class_)
         for layer in layers
@@ -99,15 +102,15 @@ def map_keys(
 
 
 def require_counterfactual(methods: Sequence[str]) -> None:
-    """Check that the methods have a counterfactual.
+    """Check that all methods support the counterfactual.
 
     Raises:
-        UsageError: a method does not use the gradient at the layer.
+        UsageError: a method is not negatable.
     """
     for method in methods:
         if not METHODS[method].negatable:
             negatable = [name for name, entry in METHODS.items() if entry.negatable]
             raise UsageError(
-                f"--counterfactual: expected methods that use the gradient at the layer, got {method}",
+                f"--counterfactual does not support the method {method}",
                 f"supported: {', '.join(negatable)}",
             )

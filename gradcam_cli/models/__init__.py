@@ -1,1 +1,1 @@
-"""From a name or a file to a classifier."""
+"""Loading of classifiers: model names and files, weights, class names, preprocessing."""

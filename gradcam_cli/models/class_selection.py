@@ -1,4 +1,4 @@
-"""The classes to explain: parsing `--class` and finding classes by name."""
+"""Parsing of `--class` values and lookup of classes by index, name or rank."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from gradcam_cli.models.labels import Labels, normalize_name
 
 
 class ClassSelector(NamedTuple):
-    """A class that was asked for.
+    """A requested class.
 
     Attributes:
-        text: as asked, each rank of `topN` by itself: `top2`, `tabby`, `281`.
-        index_or_rank: the class index, or -r for the class of rank r in the prediction.
+        text: the request, with `topN` expanded: `top2`, `tabby`, `281`.
+        index_or_rank: the class index, or -r for the class with the r-th largest score.
     """
 
     text: str
@@ -24,7 +24,7 @@ class ClassSelector(NamedTuple):
 
 
 def expand_top_n(requests: Sequence[str | int]) -> list[str]:
-    """Write `topN` out as `top1` ... `topN` and drop what was asked for twice, keeping the order."""
+    """Expand `topN` to `top1` ... `topN` and remove duplicates; the order is kept."""
     texts: list[str] = []
     for request in requests:
         rank = re.fullmatch(r"top(\d*)", str(request))
@@ -34,43 +34,43 @@ def expand_top_n(requests: Sequence[str | int]) -> list[str]:
 
 
 def resolve_classes(requests: Sequence[str | int], labels: Labels, class_count: int) -> list[ClassSelector]:
-    """Turn requests into classes: an index, a name (exact, then a unique part), `top` or `topN`.
+    """Resolve requests: a class index, a name (exact match, then a unique substring), `top` or `topN`.
 
     Args:
-        requests: as the person wrote them.
+        requests: values of `--class`.
         labels: the model's class names.
-        class_count: how many classes the model has.
+        class_count: the model's number of classes.
 
     Raises:
-        UsageError: no class, or more than one, is meant; near matches are listed.
+        UsageError: a request matches no class or several; the hint lists near matches.
     """
     resolved: dict[int, ClassSelector] = {}
     for text in expand_top_n(requests):
         rank = re.fullmatch(r"top(\d+)", text)
-        code = -int(rank[1]) if rank else _find_class(text, labels, class_count)
-        if not -class_count <= code < class_count or (rank and code == 0):
+        index_or_rank = -int(rank[1]) if rank else _find_class(text, labels, class_count)
+        if not -class_count <= index_or_rank < class_count or (rank and index_or_rank == 0):
             expected = f"top1 to top{class_count}" if rank else f"an index from 0 to {class_count - 1}"
             raise UsageError(f"class {text}: expected {expected}, got {text}")
-        resolved.setdefault(code, ClassSelector(text, code))
+        resolved.setdefault(index_or_rank, ClassSelector(text, index_or_rank))
     return list(resolved.values())
 
 
 def _find_class(text: str, labels: Labels, class_count: int) -> int:
     if re.fullmatch(r"\d+", text):
-        return int(text.lstrip("0")[:9] or "0")  # no model has as many classes as nine digits count
+        return int(text.lstrip("0")[:9] or "0")  # nine digits exceed any number of classes
     if text in labels.ids:
         return labels.ids.index(text)
     names = [normalize_name(name) for name in labels.names[:class_count]]
-    wanted = normalize_name(text)
-    found = [index for index, name in enumerate(names) if name == wanted]
-    found = found or [index for index, name in enumerate(names) if wanted and wanted in name]
-    if len(found) == 1:
-        return found[0]
+    query = normalize_name(text)
+    matches = [index for index, name in enumerate(names) if name == query]
+    matches = matches or [index for index, name in enumerate(names) if query and query in name]
+    if len(matches) == 1:
+        return matches[0]
     if not names:
-        raise UsageError(f"class {text!r}: the model has no class names", "give --labels FILE, or a class index")
-    near = found or [names.index(name) for name in difflib.get_close_matches(wanted, names, 5)]
+        raise UsageError(f"class {text!r}: the model has no class names", "give --labels FILE or a class index")
+    near = matches or [names.index(name) for name in difflib.get_close_matches(query, names, 5)]
     listed = ", ".join(f"{index} {labels.names[index]}" for index in near[:10])
     raise UsageError(
-        f"class {text!r}: expected one class, got {len(found) or 'none'}",
+        f"class {text!r}: {len(matches)} classes match" if matches else f"class {text!r} not found",
         f"near matches: {listed}" if listed else "give a class index, a name, top or topN",
     )

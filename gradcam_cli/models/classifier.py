@@ -1,4 +1,4 @@
-"""Names, files and objects become classifiers that are ready to be explained."""
+"""Loading of a classifier from a model name, a file or a Keras model."""
 
 from __future__ import annotations
 
@@ -25,22 +25,23 @@ from gradcam_cli.network.layers import iter_layers, output_shape, require_channe
 from gradcam_cli.storage.checksum import LazySha256
 
 UNTRAINED = "none"
+"""Value of `weights` for random initialization."""
 DEFAULT_INPUT_SIZE = 224
-"""Side of the input of models that leave it open."""
+"""Input side in pixels of models with variable input size."""
 
 
 @dataclass(frozen=True)
 class Classifier:
-    """A Keras model with all that is needed to use it on photos.
+    """A Keras model with its class names, preprocessing and input shape.
 
     Attributes:
-        model: the network.
-        name: of the application, or the file's stem, or the model's own.
-        labels: class names; empty where there are none.
-        preprocess_mode: a name that `preprocessing.canonical` returns.
-        input_shape: (h, w, c) of its input.
-        weights: the name of the weight file or model file, if it came from one.
-        weights_hash: SHA-256 of that file.
+        model: the Keras model.
+        name: the catalog name, the stem of the model file, or the name of the Keras model.
+        labels: class names; empty if unknown.
+        preprocess_mode: a value returned by `resolve_preprocess`.
+        input_shape: (h, w, c).
+        weights: name of the weight file or model file, or None.
+        weights_hash: SHA-256 of this file, or None.
     """
 
     model: keras.Model
@@ -56,10 +57,10 @@ class Classifier:
 
     @cached_property
     def class_count(self) -> int:
-        """How many classes the model tells apart; a single sigmoid output tells two.
+        """Number of classes; a single sigmoid output has two.
 
         Raises:
-            ModelError: the model has not one output of shape (n, classes).
+            ModelError: the model does not have one output of shape (n, classes).
         """
         shape = output_shape(self.model, self.input_shape)
         if not isinstance(shape, tuple) or len(shape) != 2 or not isinstance(shape[1], int):
@@ -67,14 +68,14 @@ class Classifier:
         return max(shape[1], 2)
 
     def gradient_function(self, layers: Sequence[str], score: str, precision: str = "float32") -> GradientFunction:
-        """Return the compiled function for these layers, this score and precision, built once a classifier."""
+        """Return the compiled gradient function for these layers, score and precision; functions are cached."""
         key = (tuple(layers), score, precision)
         if key not in self._function_cache:
             self._function_cache[key] = compile_gradient_function(self.model, layers, score, precision)
         return self._function_cache[key]
 
     def preprocess(self, pixels: np.ndarray) -> np.ndarray:
-        """Return the network's input (n, h, w, c) float32 for uint8 pixels of that shape."""
+        """Return the model input (n, h, w, c) float32 for uint8 pixels of the same shape."""
         return preprocess_pixels(pixels, self.preprocess_mode)
 
 
@@ -88,27 +89,27 @@ def load_model(
     allow_unsafe: bool = False,
     offline: bool = False,
 ) -> Classifier:
-    """Load a classifier by name or from a file, or take a Keras model as it is.
+    """Load a classifier by model name or file, or wrap a Keras model.
 
     Args:
-        model: the name of an application, the path of a `.keras` or `.h5` file, or a Keras model.
-        weights: a weight file; None or `imagenet` looks in `GRADCAM_WEIGHTS` and in Keras's cache,
-            and then fetches; `none` leaves an application untrained.
+        model: a catalog name, the path of a `.keras` or `.h5` file, or a Keras model.
+        weights: a weight file; None or `imagenet` searches `GRADCAM_WEIGHTS` and Keras's cache, then
+            downloads; `none` initializes a catalog model randomly.
         labels: a file of class names.
-        preprocess: any of `preprocessing.preprocessing_names()`; None finds it out.
-        input_size: (h, w) for a model that leaves it open.
-        allow_unsafe: run the code that a model file carries in Lambda layers.
-        offline: never fetch anything.
+        preprocess: a value in `preprocess_choices()`; None infers it from the model.
+        input_size: (h, w) of a model with variable input size.
+        allow_unsafe: allow the Python code in Lambda layers of a model file.
+        offline: do not download.
 
     Raises:
-        ModelError: there is no such model, it cannot be opened, or it is no image classifier.
-        WeightsError: its weights are missing, damaged or of another network.
-        UsageError: the labels or the preprocessing are not what they should be.
+        ModelError: the model is unknown, cannot be opened, or is not an image classifier.
+        WeightsError: the weights are missing, damaged or do not fit the model.
+        UsageError: invalid labels, preprocessing or input size.
     """
-    own_labels = read_labels(labels) if labels is not None else None
+    file_labels = read_labels(labels) if labels is not None else None
     if preprocess is not None:
         preprocess = resolve_preprocess(preprocess)
-    application = None
+    spec = None
     if isinstance(model, keras.Model):
         network, name, file = model, model.name, None
     elif is_model_path(os.fspath(model)):
@@ -118,32 +119,30 @@ def load_model(
             file = Path(weights)
             load_weights_into(network, file)
     else:
-        application = find_spec(os.fspath(model)) or _raise_unknown_model(os.fspath(model))
-        file = None if weights == UNTRAINED else ensure_weights(application, weights, offline=offline)
-        network, name = build_model(application, file), application.name
+        spec = find_spec(os.fspath(model)) or _raise_unknown_model(os.fspath(model))
+        file = None if weights == UNTRAINED else ensure_weights(spec, weights, offline=offline)
+        network, name = build_model(spec, file), spec.name
     require_channels_last(network)
-    application = application or _detect_spec(network)
-    shape = _input_shape(network, input_size, application)
+    spec = spec or _detect_spec(network)
+    shape = _input_shape(network, input_size, spec)
     classifier = Classifier(
         network,
         name,
-        own_labels or _infer_labels(network, application),
-        preprocess or _infer_preprocess(network, application),
+        file_labels or _infer_labels(network, spec),
+        preprocess or _infer_preprocess(network, spec),
         shape,
         file.name if file else None,
         LazySha256(file) if file else None,
     )
-    if own_labels and len(own_labels.names) != classifier.class_count:
-        raise UsageError(
-            f"labels {labels}: expected {classifier.class_count} names, one a class, got {len(own_labels.names)}"
-        )
+    if file_labels and len(file_labels.names) != classifier.class_count:
+        raise UsageError(f"labels {labels}: expected {classifier.class_count} names, got {len(file_labels.names)}")
     return classifier
 
 
 def _raise_unknown_model(name: str) -> ModelSpec:
     near = difflib.get_close_matches(name.lower(), catalog(), 5)
     raise ModelError(
-        f"model {name!r}: expected the name of an application or a .keras or .h5 file, got neither",
+        f"model {name!r} not found: expected a model name or a .keras or .h5 file",
         (f"near matches: {', '.join(near)}; " if near else "") + "`gradcam models` lists the names",
     )
 
@@ -153,36 +152,34 @@ def _input_shape(
 ) -> tuple[int, int, int]:
     shape = getattr(model, "input_shape", None) or (model.get_build_config() or {}).get("input_shape")
     if shape is None and input_size is None:
-        raise ModelError(
-            "the model does not say the size of its input", "give --input-size, or call the model once before saving it"
-        )
+        raise ModelError("the model has no input shape", "give --input-size, or call the model once before saving it")
     shape = shape or (None, *(input_size or ()), 3)
     if not isinstance(shape, tuple) or len(shape) != 4:
-        raise ModelError(f"expected a model of one image input (n, h, w, c), got input shape {shape}")
+        raise ModelError(f"expected a model with one image input (n, h, w, c), got input shape {shape}")
     _, h, w, c = shape
     if c not in (1, 3):
         channels_first = shape[1] in (1, 3)
         raise ModelError(
-            f"expected an input of 1 or 3 channels in its last place, got input shape {shape}",
+            f"expected 1 or 3 channels in the last dimension, got input shape {shape}",
             "rebuild the model with data_format='channels_last' and copy the weights" if channels_first else None,
         )
-    if input_size and any(fixed not in (None, asked) for fixed, asked in zip((h, w), input_size, strict=True)):
-        raise UsageError(f"--input-size {input_size[0]}x{input_size[1]}: the model takes {h}x{w} and nothing else")
-    free = input_size or ((spec.input_size,) * 2 if spec else (DEFAULT_INPUT_SIZE, DEFAULT_INPUT_SIZE))
-    return h or free[0], w or free[1], c
+    if input_size and any(fixed not in (None, side) for fixed, side in zip((h, w), input_size, strict=True)):
+        raise UsageError(f"--input-size: the model requires {h}x{w}, got {input_size[0]}x{input_size[1]}")
+    default = input_size or ((spec.input_size,) * 2 if spec else (DEFAULT_INPUT_SIZE, DEFAULT_INPUT_SIZE))
+    return h or default[0], w or default[1], c
 
 
 def _detect_spec(model: keras.Model) -> ModelSpec | None:
-    """Find the application that a model is or holds, by the name that Keras gives it (`mobilenet_0.75_224`)."""
-    inner = [model.name] + [operation.name for _, operation in iter_layers(model) if isinstance(operation, keras.Model)]
-    for name in inner:
-        if application := find_spec(name) or find_spec(re.sub(r"_\d.*$", "", name)):
-            return application
+    """Return the spec of a model or of a model inside it, by its Keras name (`mobilenet_0.75_224`), or None."""
+    names = [model.name] + [operation.name for _, operation in iter_layers(model) if isinstance(operation, keras.Model)]
+    for name in names:
+        if spec := find_spec(name) or find_spec(re.sub(r"_\d.*$", "", name)):
+            return spec
     return None
 
 
 def _infer_labels(model: keras.Model, spec: ModelSpec | None) -> Labels:
-    """The names that the model's last layer holds, or those of its application's classes, where it has as many."""
+    """Return the names stored in the last layer, or those of the spec if the number of classes is equal."""
     if names := getattr(next(iter(reversed(getattr(model, "layers", []))), None), "labels", ()):
         return Labels(tuple(names))
     outputs = getattr(model, "outputs", None)
@@ -192,7 +189,7 @@ def _infer_labels(model: keras.Model, spec: ModelSpec | None) -> Labels:
 
 
 def _infer_preprocess(model: keras.Model, spec: ModelSpec | None) -> str:
-    """Take pixels as they are where the model scales them itself; otherwise its application's way, or 0..1."""
+    """Return `none` if the model scales its input, else the mode of the spec, else `0..1`."""
     for _, operation in iter_layers(model):
         kind = type(operation).__name__
         if kind in ("Rescaling", "Normalization", "TrueDivide", "Divide", "Subtract", "Multiply"):
@@ -201,5 +198,5 @@ def _infer_preprocess(model: keras.Model, spec: ModelSpec | None) -> str:
             break
     if spec:
         return spec.preprocess
-    log.warning("the model does not say how its input is scaled: taking 0..1 (--preprocess NAME says otherwise)")
+    log.warning("unknown input range of the model: using 0..1 (set it with --preprocess)")
     return "0..1"

@@ -1,6 +1,6 @@
-"""Add up what the arrays of a model file claim: a program of its own, for the HDF5 library trusts what it reads.
+"""Prints the declared size of the arrays in a model file; `safety` runs it as a subprocess.
 
-A damaged file makes it wait for ever, or end the process; `claims` starts this one to find that out.
+On damaged files the HDF5 library can hang or crash, which must not affect the main process.
 """
 
 from __future__ import annotations
@@ -15,15 +15,18 @@ import h5py
 
 WEIGHTS_NAME = "model.weights.h5"
 MEMORY_MARGIN = 1 << 28
-"""Bytes that reading may take beside four times the file's own."""
+"""Memory limit in bytes, in addition to four times the file size."""
 
 
 def declared_bytes(content: str | IO[bytes], max_bytes: int) -> int:
-    """Return how many bytes the arrays claim, after reading all attributes, and the arrays that are kept in pieces.
+    """Return the declared size of all arrays; read all attributes and chunked arrays to detect damage.
 
     Args:
-        content: an HDF5 file; the rest of one that cannot be read is left to Keras to name.
-        max_bytes: bytes after which nothing more is read.
+        content: path of an HDF5 file, or the open file. Read errors are ignored, since Keras reports them.
+        max_bytes: the scan stops above this size.
+
+    Raises:
+        MemoryError: reading exceeded the memory limit.
     """
     total = 0
 
@@ -38,9 +41,9 @@ def declared_bytes(content: str | IO[bytes], max_bytes: int) -> int:
         return True if total > max_bytes else None
 
     try:
-        with h5py.File(content, "r") as opened:
-            visit("/", opened)
-            opened.visititems(visit)
+        with h5py.File(content, "r") as file:
+            visit("/", file)
+            file.visititems(visit)
     except Exception as error:
         if isinstance(error, MemoryError) or "alloc" in str(error):
             raise
@@ -48,17 +51,17 @@ def declared_bytes(content: str | IO[bytes], max_bytes: int) -> int:
 
 
 def limit_memory(extra_bytes: int) -> None:
-    """Let this process have so many bytes more than it has, where the system can tell and hold it to that."""
+    """Limit the address space of this process to its current size plus `extra_bytes`, on systems that support it."""
     with contextlib.suppress(ImportError, OSError, ValueError):
         import resource
 
         with open("/proc/self/statm") as statistics:
-            now = int(statistics.read().split()[0]) * resource.getpagesize()
-        resource.setrlimit(resource.RLIMIT_AS, (now + extra_bytes, now + extra_bytes))
+            limit = int(statistics.read().split()[0]) * resource.getpagesize() + extra_bytes
+        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 
 
 def main(file: str, max_bytes: int) -> None:
-    """Print the bytes that a `.keras` or `.h5` file claims."""
+    """Print the declared size in bytes of the arrays in a `.keras` or `.h5` file."""
     limit_memory(MEMORY_MARGIN + 4 * os.path.getsize(file))
     total = 0
     if zipfile.is_zipfile(file):

@@ -1,4 +1,4 @@
-"""Class names, and the classes that a person asks for by number, by name or by rank."""
+"""Class names: ImageNet, CIFAR-10, and label files."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ class Labels(NamedTuple):
     """The names of a model's classes, in the order of its outputs.
 
     Attributes:
-        names: one a class.
-        ids: WordNet ids such as `n02123045`, or () where there are none.
+        names: one name per class, or () if unknown.
+        ids: WordNet ids such as `n02123045`, or () without ids.
     """
 
     names: tuple[str, ...]
     ids: tuple[str, ...] = ()
 
     def name(self, index: int) -> str | None:
-        """Return the name of a class, or None for a class without one."""
+        """Return the name of a class, or None if it has none."""
         return self.names[index] if index < len(self.names) else None
 
     def id(self, index: int) -> str | None:
-        """Return the WordNet id of a class, or None."""
+        """Return the WordNet id of a class, or None if it has none."""
         return self.ids[index] if index < len(self.ids) else None
 
 
@@ -47,22 +47,22 @@ def imagenet_labels() -> Labels:
 
 
 def spec_labels(spec: ModelSpec) -> Labels:
-    """Return the classes that a model known by name tells apart."""
+    """Return the class names of a catalog model."""
     return CIFAR10 if spec.built_in else imagenet_labels()
 
 
 def read_labels(path: str | os.PathLike[str]) -> Labels:
-    """Read class names from a text file (one a line), a JSON list, or a Keras class index.
+    """Read class names from a text file (one per line), a JSON list, or a Keras class index.
 
     A Keras class index is a JSON object of `{"0": ["n01440764", "tench"], ...}` or `{"0": "tench"}`.
 
     Raises:
-        UsageError: the file cannot be read or has another form.
+        UsageError: the file cannot be read or has another format.
     """
     try:
         text = Path(path).read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"labels {path}: cannot be read: {error}") from error
+        raise UsageError(f"labels {path} cannot be read: {error}") from error
     if not text.lstrip().startswith(("[", "{")):
         return Labels(tuple(line.strip() for line in text.splitlines() if line.strip()))
     try:
@@ -75,16 +75,16 @@ def read_labels(path: str | os.PathLike[str]) -> Labels:
         return Labels(_require_strings(entries))
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise UsageError(
-            f"labels {path}: expected one name a line, a JSON list of names, or a Keras class index, got {error!r}"
+            f"labels {path}: expected one name per line, a JSON list of names, or a Keras class index, got {error!r}"
         ) from error
 
 
 def _require_strings(entries: Sequence[object]) -> tuple[str, ...]:
     if not all(isinstance(entry, str) for entry in entries):
-        raise TypeError("names that are not text")
+        raise TypeError("a name is not a string")
     return tuple(str(entry) for entry in entries)
 
 
 def normalize_name(name: str) -> str:
-    """Return a name without case, and with single spaces for spaces, underscores and hyphens."""
+    """Return a name case-folded, with runs of spaces, underscores and hyphens replaced by one space."""
     return re.sub(r"[\s_-]+", " ", name).strip().casefold()

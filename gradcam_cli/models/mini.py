@@ -1,4 +1,4 @@
-"""The built-in network: VGG19 made slim, for ten classes, with the same sixteen convolutions by name."""
+"""The built-in model: a slim VGG19 for the ten CIFAR-10 classes, with VGG19's layer names."""
 
 from __future__ import annotations
 
@@ -12,39 +12,48 @@ from keras import layers
 from gradcam_cli.errors import WeightsError
 
 BLOCKS = ((32, 2), (64, 2), (128, 4), (160, 4), (160, 4))
-"""Channels and number of the convolutions of each block; VGG19 has (64, 2) to (512, 4)."""
+"""Channels and number of convolutions of each block; VGG19 has (64, 2) to (512, 4)."""
 
 POOLED = (1, 2)
-"""The blocks that end in a pooling. VGG19 pools after each; two poolings leave 8x8 at block5_conv4."""
+"""The blocks with max pooling; VGG19 pools after all five. The output of block5_conv4 is 8x8."""
 
 SIDE = 32
+"""Side of the input in pixels."""
 
 Convolution = Callable[[keras.KerasTensor, int, str], keras.KerasTensor]
 
 
-def convolution(x: keras.KerasTensor, width: int, name: str) -> keras.KerasTensor:
-    """Add one 3x3 convolution with its ReLU, as VGG19 has them."""
-    return layers.Conv2D(width, 3, padding="same", activation="relu", kernel_initializer="zeros", name=name)(x)
+def convolution(x: keras.KerasTensor, channels: int, name: str) -> keras.KerasTensor:
+    """Add a 3x3 convolution with ReLU."""
+    return layers.Conv2D(channels, 3, padding="same", activation="relu", kernel_initializer="zeros", name=name)(x)
 
 
 def features(x: keras.KerasTensor, convolution: Convolution = convolution) -> keras.KerasTensor:
-    """Add the five blocks, made of the given convolution, and the average over the plane."""
-    for block, (width, depth) in enumerate(BLOCKS, 1):
+    """Add the five blocks and the global average pooling.
+
+    Args:
+        x: (n, 32, 32, 3).
+        convolution: adds one convolution, given (x, channels, name).
+
+    Returns:
+        (n, 160) float32.
+    """
+    for block, (channels, depth) in enumerate(BLOCKS, 1):
         for number in range(1, depth + 1):
-            x = convolution(x, width, f"block{block}_conv{number}")
+            x = convolution(x, channels, f"block{block}_conv{number}")
         if block in POOLED:
             x = layers.MaxPooling2D(name=f"block{block}_pool")(x)
     return layers.GlobalAveragePooling2D(name="avg_pool", dtype="float32")(x)
 
 
 def build_mini(weights: Path | None = None) -> keras.Model:
-    """Build the network: images as x / 127.5 - 1, (n, 32, 32, 3), to probabilities (n, 10).
+    """Build the model: input (n, 32, 32, 3) in -1..1, output probabilities (n, 10).
 
     Args:
-        weights: an npz file of arrays named `layer/kernel` and `layer/bias`; None leaves zeros.
+        weights: an npz file of arrays named `layer/kernel` and `layer/bias`; None initializes with zeros.
 
     Raises:
-        WeightsError: the file does not hold this network's weights.
+        WeightsError: the file does not fit the model.
     """
     x = keras.Input((SIDE, SIDE, 3), name="image")
     y = layers.Dense(10, activation="softmax", kernel_initializer="zeros", name="predictions")(features(x))
@@ -55,10 +64,10 @@ def build_mini(weights: Path | None = None) -> keras.Model:
 
 
 def read_weights(model: keras.Model, weights: Path) -> None:
-    """Read an npz file of arrays named `layer/kernel` and `layer/bias` into a model.
+    """Load an npz file of arrays named `layer/kernel` and `layer/bias` into a model.
 
     Raises:
-        WeightsError: an array is missing or has another shape, or the file is none of these.
+        WeightsError: an array is missing or has a wrong shape, or the file is not an npz file.
     """
     try:
         with np.load(weights, allow_pickle=False) as arrays:
@@ -67,5 +76,5 @@ def read_weights(model: keras.Model, weights: Path) -> None:
                     layer.set_weights(
                         [arrays[f"{layer.name}/{part}"].astype(np.float32) for part in ("kernel", "bias")]
                     )
-    except Exception as error:  # numpy, zipfile and Keras each have their own
+    except Exception as error:  # numpy, zipfile and Keras raise different types
         raise WeightsError(f"{weights} does not fit mini: {error}") from error

@@ -1,4 +1,4 @@
-"""A model file before Keras opens it: what it claims to hold must be near to what it holds."""
+"""Checks of an untrusted model file before Keras loads it: archive, declared sizes, damage."""
 
 from __future__ import annotations
 
@@ -13,19 +13,22 @@ from gradcam_cli.models import hdf5_scan
 
 CONFIG_NAME = "config.json"
 MAX_CONFIG_BYTES = 32 << 20
-"""Bytes of a configuration; those of the largest applications have two million."""
+"""Limit of the configuration's size; the largest in `keras.applications` have about 2 MB."""
 MAX_ARCHIVE_MEMBERS = 10_000
 MIN_DECOMPRESSED_BYTES, MAX_EXPANSION = 1 << 28, 100
-"""More bytes than this, and so many times the file's own, no honest model unfolds to: weights hardly compress."""
+"""Decompressed size limit: the larger of this number of bytes and this multiple of the file size.
+
+Weights hardly compress, so valid models stay far below."""
 MIN_TIMEOUT, MIN_BYTES_PER_SECOND = 20, 20e6
-"""How long reading may take, and the bytes a second that a slow disk gives."""
+"""Timeout of the scan: these seconds plus the file size divided by the speed of a slow disk."""
 
 
 def check_model_file(file: Path) -> None:
-    """Check a `.keras` or `.h5` file before anything of it is used.
+    """Check a `.keras` or `.h5` file before loading it.
 
     Raises:
-        ModelError: it would unfold to far more than it is, has names that lead out of it, or cannot be read safely.
+        ModelError: the decompressed size is above the limit, the archive has unsafe member paths, or the file
+            is damaged.
     """
     if file.suffix == ".keras":
         _check_archive(file)
@@ -33,7 +36,7 @@ def check_model_file(file: Path) -> None:
 
 
 def max_decompressed_size(file: Path) -> int:
-    """Return how many bytes of weights a file may stand for."""
+    """Return the limit in bytes of the decompressed size of a file."""
     return max(MIN_DECOMPRESSED_BYTES, MAX_EXPANSION * file.stat().st_size)
 
 
@@ -50,7 +53,7 @@ def _check_archive(file: Path) -> None:
             )
         for member in members:
             if re.search(r"(^|[/\\])\.\.([/\\]|$)|^[/\\]|^[A-Za-z]:", member.filename):
-                raise ModelError(f"{file}: a name in the archive leads out of it: {member.filename!r}")
+                raise ModelError(f"{file}: unsafe path in the archive: {member.filename!r}")
             if member.filename == CONFIG_NAME and member.file_size > MAX_CONFIG_BYTES:
                 raise ModelError(
                     f"{file}: expected at most {MAX_CONFIG_BYTES:,} bytes of {CONFIG_NAME}, got {member.file_size:,}"
@@ -59,21 +62,20 @@ def _check_archive(file: Path) -> None:
 
 
 def _check_hdf5_in_subprocess(file: Path) -> None:
-    """Let another process read the HDF5 file first: one that is damaged may hang or end it."""
+    """Scan the HDF5 content in a subprocess, since a damaged file can hang or crash the library."""
     command = [sys.executable, "-P", hdf5_scan.__file__, str(file.absolute()), str(max_decompressed_size(file))]
     try:
-        limit = MIN_TIMEOUT + file.stat().st_size / MIN_BYTES_PER_SECOND
-        done = subprocess.run(command, capture_output=True, timeout=limit, check=True)  # noqa: S603  # own code, no shell
-        claimed = int(done.stdout)
-    except OSError:  # no process can be started here
+        timeout = MIN_TIMEOUT + file.stat().st_size / MIN_BYTES_PER_SECOND
+        completed = subprocess.run(command, capture_output=True, timeout=timeout, check=True)  # noqa: S603  # no shell
+        declared_bytes = int(completed.stdout)
+    except OSError:  # subprocesses are not available
         return
     except (subprocess.SubprocessError, ValueError) as error:
-        raise ModelError(f"{file} is damaged: the HDF5 library hangs or breaks down on it") from error
-    _check_decompressed_size(file, claimed)
+        raise ModelError(f"{file} is damaged: the HDF5 library hangs or crashes") from error
+    _check_decompressed_size(file, declared_bytes)
 
 
 def _check_decompressed_size(file: Path, declared_bytes: int) -> None:
     if declared_bytes > max_decompressed_size(file):
-        raise ModelError(
-            f"{file} claims to unfold to {declared_bytes:,} bytes: expected at most {max_decompressed_size(file):,}"
-        )
+        limit = max_decompressed_size(file)
+        raise ModelError(f"{file}: expected at most {limit:,} decompressed bytes, got {declared_bytes:,}")

@@ -1,1 +1,1 @@
-"""What TensorFlow computes: layers, logits, forward passes with gradients, scores of changed inputs."""
+"""TensorFlow computations: layers, logits, forward and backward passes, scores of perturbed inputs."""

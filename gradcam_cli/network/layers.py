@@ -1,4 +1,4 @@
-"""The layers of a model: listed with their shapes, found by path, chosen by default."""
+"""The layers of a model: listing, search by path, the default choice, and output hooks."""
 
 from __future__ import annotations
 
@@ -12,19 +12,21 @@ import tensorflow as tf
 
 from gradcam_cli.errors import ModelError, UsageError
 
-# Layers that only thin out, drop or rearrange what the layer before them found.
+# Layers that only subsample, drop or rearrange features.
 _SHAPE_ONLY_LAYERS = ("Pooling", "Dropout", "Reshape", "Permute", "Flatten", "Cropping", "ZeroPadding", "UpSampling")
 
 
 class LayerInfo(NamedTuple):
-    """A layer that can be used for a map.
+    """A layer with spatial output.
 
     Attributes:
-        path: its name, behind those of the models that hold it: `backbone/block5_conv4`.
-        layer_type: its class.
-        shape: (u, v, k) of its output.
-        kernel_size: (K1, K2), or None where it has none; strides and padding likewise.
-        num_params: how many weights it has; K1*K2*C*F + F for a convolution.
+        path: the names of the enclosing models and of the layer: `backbone/block5_conv4`.
+        layer_type: name of its class.
+        shape: (u, v, k), spatial dimensions and channels of its output.
+        kernel_size: (K1, K2), or None for a layer without kernel or pool size.
+        strides: as for Keras; None without kernel.
+        padding: `valid` or `same`; None without kernel.
+        num_params: number of weights; K1*K2*C*F + F for a convolution.
     """
 
     path: str
@@ -38,37 +40,36 @@ class LayerInfo(NamedTuple):
 
 @contextlib.contextmanager
 def hooked(operations: Mapping[str, Any], hook: Callable[[str, Any], Any]) -> Iterator[None]:
-    """Pass what the operations answer through a function, for as long as the block runs.
+    """Pass the outputs of operations through a hook while the block runs.
 
-    Each operation's `call` is replaced, and put back in any case. The model, its weights and its
-    flags stay as they are, so this works inside residual blocks and nested models, where no second
-    model can be cut out of the first.
+    Each operation's `call` is patched and then restored. The model, its weights and its flags are
+    unchanged. Unlike a sub-model, this works inside residual blocks and nested models.
 
     Args:
-        operations: by the key that `hook` is given.
-        hook: called with the key and the output; its result takes the output's place.
+        operations: operations by key.
+        hook: called with (key, output); its result replaces the output.
     """
 
     def wrap(key: str, call: Callable[..., Any]) -> Callable[..., Any]:
         return lambda *args, **kwargs: hook(key, call(*args, **kwargs))
 
-    own = {key: operation.__dict__.get("call") for key, operation in operations.items()}
+    original = {key: operation.__dict__.get("call") for key, operation in operations.items()}
     try:
         for key, operation in operations.items():
             operation.__dict__["call"] = wrap(key, operation.call)
         yield
     finally:
         for key, operation in operations.items():
-            if own[key] is None:
+            if original[key] is None:
                 operation.__dict__.pop("call", None)
             else:
-                operation.__dict__["call"] = own[key]
+                operation.__dict__["call"] = original[key]
 
 
 def iter_layers(model: keras.Model, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield (path, operation) of everything a model is made of, what it holds behind itself.
+    """Yield (path, operation) of all layers and operations of a model, recursively, outer ones first.
 
-    The sublayers of a layer with `hide_sublayers` are omitted: they run many times in a forward pass.
+    The sublayers of a layer with `hide_sublayers` set are excluded: they are called many times per forward pass.
     """
     inner = getattr(model, "operations", None) or model._flatten_layers(include_self=False, recursive=False)
     for operation in inner:
@@ -81,10 +82,10 @@ def iter_layers(model: keras.Model, prefix: str = "") -> Iterator[tuple[str, Any
 
 
 def require_channels_last(model: keras.Model) -> None:
-    """Check that planes come before channels everywhere in a model.
+    """Check that all layers of a model use the data format `channels_last`.
 
     Raises:
-        ModelError: a layer is channels_first.
+        ModelError: a layer uses `channels_first`.
     """
     for path, operation in iter_layers(model):
         if getattr(operation, "data_format", None) == "channels_first":
@@ -95,12 +96,11 @@ def require_channels_last(model: keras.Model) -> None:
 
 
 def spatial_layers(model: keras.Model, input_shape: tuple[int, int, int]) -> list[LayerInfo]:
-    """List the layers whose output is a plane with channels, in the order in which they are called.
+    """List the layers with output (n, u, v, k), in the order in which they are called.
 
     Args:
-        model: any Keras model of one image input.
+        model: a Keras model with one image input.
         input_shape: (h, w, c).
-
     """
     operations = dict(iter_layers(model))
     shapes: dict[str, tuple[int | None, ...]] = {}
@@ -120,7 +120,7 @@ def spatial_layers(model: keras.Model, input_shape: tuple[int, int, int]) -> lis
 
 
 def output_shape(model: keras.Model, input_shape: tuple[int, int, int]) -> Any:
-    """Return the shape of a model's output for one image, as Keras knows it or as one trace shows it."""
+    """Return the shape of a model's output for one image, from Keras or from a trace."""
     try:
         return model.compute_output_shape((1, *input_shape))
     except NotImplementedError:  # a subclassed model
@@ -147,38 +147,40 @@ def _layer_info(path: str, operation: Any, shape: tuple[int, int, int]) -> Layer
 
 
 def default_layer(layers: Sequence[LayerInfo]) -> str:
-    """Choose by shape: the last plane larger than 1x1, then back over what only rearranges it.
+    """Return the path of the last layer with spatial output larger than 1x1 that computes features.
+
+    Pooling, dropout and other layers that only subsample or rearrange features are skipped.
 
     Raises:
-        ModelError: no layer has such a plane.
+        ModelError: there is no such layer.
     """
-    planes = [layer for layer in layers if layer.shape[0] * layer.shape[1] > 1]
-    leaves = [layer for layer in planes if not any(other.path.startswith(layer.path + "/") for other in layers)]
+    spatial = [layer for layer in layers if layer.shape[0] * layer.shape[1] > 1]
+    leaves = [layer for layer in spatial if not any(inner.path.startswith(layer.path + "/") for inner in layers)]
     for layer in reversed(leaves):
         if not any(word in layer.layer_type for word in _SHAPE_ONLY_LAYERS):
             return layer.path
     raise ModelError(
-        "the model has no layer with a plane larger than 1x1: there is no place that a map could show",
-        "Grad-CAM needs a convolutional layer before the model flattens or pools the image",
+        "the model has no layer with spatial output larger than 1x1",
+        "Grad-CAM requires a convolutional layer before flattening or global pooling",
     )
 
 
 def find_layer(model: keras.Model, path: str) -> tuple[str, Any]:
-    """Return the full path and the operation of a layer asked for by path or by a name used once.
+    """Return the full path and the operation of a layer, given its path or the unique end of its path.
 
     Raises:
-        UsageError: there is none, or there are several; near matches are listed.
+        UsageError: no layer matches, or several do; the hint lists near matches.
     """
     operations = dict(iter_layers(model))
     if path in operations:
         return path, operations[path]
-    inside = [full for full in operations if full.endswith("/" + path)]
-    if len(inside) == 1:
-        return inside[0], operations[inside[0]]
+    matches = [full for full in operations if full.endswith("/" + path)]
+    if len(matches) == 1:
+        return matches[0], operations[matches[0]]
     by_name = {full.rpartition("/")[2]: full for full in operations}
     near = [by_name[name] for name in difflib.get_close_matches(path.rpartition("/")[2], by_name, 5)]
-    listed = ", ".join(inside[:10] or near)
+    listed = ", ".join(matches[:10] or near)
     raise UsageError(
-        f"layer {path!r}: expected a layer of the model, got {'several' if inside else 'none'} of that name",
+        f"the model has {'several layers' if matches else 'no layer'} {path!r}",
         (f"near matches: {listed}; " if listed else "") + "`gradcam layers MODEL` lists them all",
     )

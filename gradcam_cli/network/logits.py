@@ -1,4 +1,4 @@
-"""The end of a classifier: where its logits are, and what turns them into probabilities."""
+"""The logits of a classifier, and the output activation that converts them to probabilities."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _SHAPE_ONLY = ("Reshape", "Flatten", "Dropout", "Identity")
 
 
 class OutputActivation(NamedTuple):
-    """The operation that makes probabilities of logits.
+    """The operation that converts logits to probabilities.
 
     Attributes:
-        layer: a Dense, Activation, Softmax, ... of the model.
-        activation: `softmax`, `sigmoid`, or `linear` where the model's output is the logit itself.
+        layer: a Dense, Activation, Softmax or other operation of the model.
+        activation: `softmax`, `sigmoid`, or `linear` if the model returns logits.
     """
 
     layer: Any
@@ -31,10 +31,10 @@ class OutputActivation(NamedTuple):
 
 
 def find_output_activation(model: keras.Model) -> OutputActivation | None:
-    """Find the last activation of a model, or return None where it cannot be reached.
+    """Return the output activation of a model, or None if it is not accessible.
 
-    Layers that only rearrange the scores are passed over. Not reached: subclassed models, whose
-    graph Keras does not know, and activations that are neither softmax, sigmoid nor linear.
+    Layers after it that only reshape the scores are skipped. Not accessible are subclassed models, which
+    have no Keras graph, and activations other than softmax, sigmoid and linear.
     """
     outputs = getattr(model, "outputs", None)
     if not outputs:
@@ -67,41 +67,41 @@ def _activation_name(operation: Any) -> str | None:
 
 @contextlib.contextmanager
 def returning_logits(output_activation: OutputActivation) -> Iterator[None]:
-    """Let the model answer with its logits for as long as the block runs."""
+    """Make the model return its logits while the block runs."""
     attributes = output_activation.layer.__dict__
-    replaced = "activation" if "activation" in attributes else "call"
-    own = attributes.get(replaced)
+    attribute = "activation" if "activation" in attributes else "call"
+    original = attributes.get(attribute)
     try:
-        if replaced == "activation":
+        if attribute == "activation":
             attributes["activation"] = keras.activations.linear
         elif output_activation.activation != "linear":
             attributes["call"] = lambda inputs, *args, **kwargs: inputs
         yield
     finally:
-        if own is None:
-            attributes.pop(replaced, None)
+        if original is None:
+            attributes.pop(attribute, None)
         else:
-            attributes[replaced] = own
+            attributes[attribute] = original
 
 
 def probabilities(logits: tf.Tensor, activation: str) -> tf.Tensor:
-    """Return the probabilities of (n, classes) logits, under the model's own activation.
+    """Return the probabilities of (n, classes) logits under the model's output activation.
 
-    A linear output is taken for the logits of a softmax.
+    A linear output is interpreted as the logits of a softmax.
     """
     return tf.sigmoid(logits) if activation == "sigmoid" else tf.nn.softmax(logits)
 
 
 def expand_binary_logit(y: tf.Tensor, activation: str) -> tf.Tensor:
-    """Write the one logit y of a sigmoid head as the logits (-y, y) of class 0 and class 1.
+    """Expand the single logit y of a binary sigmoid classifier to the logits (-y, y) of classes 0 and 1.
 
-    Their sigmoids are 1 - p and p. Other outputs are returned as they are.
+    Their sigmoids are 1 - p and p. Outputs with more units are returned unchanged.
 
     Raises:
-        ModelError: a single unit under softmax, whose probability is always 1.
+        ModelError: a softmax over a single unit, whose probability is always 1.
     """
     if y.shape[-1] != 1:
         return y
     if activation == "softmax":
-        raise ModelError("the model has a single output under softmax: its probability is always 1, whatever it sees")
+        raise ModelError("the model has a softmax over a single output: its probability is always 1")
     return tf.concat([-y, y], axis=-1)

@@ -1,4 +1,4 @@
-"""A network that is asked many times about one image: for scores of changed inputs, for gradients of pixels."""
+"""Scores and input gradients of one model, for perturbation and input-gradient methods."""
 
 from __future__ import annotations
 
@@ -17,22 +17,21 @@ from gradcam_cli.network.logits import returning_logits
 from gradcam_cli.network.precision import precision_scope
 
 MAX_LAYER_BATCH, MAX_LAYER_BATCH_BYTES = 128, 2**27
-"""Inputs of the part behind a layer in one pass, and their bytes; computing with them takes eight times as much."""
+"""Limits of a batch of activations downstream of a layer; the computation uses about eight times these bytes."""
 
 
 class ModelScorer:
-    """The class scores of one model and one layer, for as many changed inputs as a method needs.
+    """Implements `methods.scorer.Scorer` for one model and one layer.
 
-    Every question is answered in passes of the same size, the last one padded, so that TensorFlow
-    traces each of them once.
+    All batches of a call have one size (the last one is padded), so that TensorFlow traces once.
 
     Args:
-        model: left as it was.
-        layer: path of the layer whose activations are changed.
-        score: `logit` or `softmax`.
-        precision: what `precision.choose_precision` returned.
-        batch_size: inputs a pass; behind a late layer, where most of the time goes into reading the
-            weights, more of them.
+        model: unchanged by all methods.
+        layer: path of the layer whose activations are perturbed.
+        score: `logit` or `probability`.
+        precision: a value returned by `resolve_precision`.
+        batch_size: inputs per batch; `scores_from_layer` uses larger batches for small activations,
+            since reading the weights then dominates.
     """
 
     def __init__(self, model: keras.Model, layer: str, score: str, precision: str, batch_size: int) -> None:
@@ -41,24 +40,24 @@ class ModelScorer:
         self.output_activation = require_logits(model, score)
 
     def scores(self, x: np.ndarray) -> np.ndarray:
-        """Return y, (n, classes), of inputs (n, h, w, c)."""
+        """Return y, (n, classes) float32, of inputs (n, h, w, c)."""
         return self._run_padded(self._scores, x, self.batch_size)
 
     def scores_from_layer(self, x: np.ndarray, A: np.ndarray) -> np.ndarray:
-        """Return y, (n, classes), of one input (h, w, c) whose layer answers A, (n, u, v, k).
+        """Return y, (n, classes), of one input (h, w, c) with the layer's output replaced by A, (n, u, v, k).
 
-        Only what lies behind the layer is computed, with what reaches it around the layer.
+        Only the layers downstream are computed, and branches around the layer.
         """
         first = tf.constant(x[None], tf.float32)
         size = max(self.batch_size, min(MAX_LAYER_BATCH, MAX_LAYER_BATCH_BYTES // A[0].nbytes))
         return self._run_padded(lambda A: self._scores_from_layer(first, A), A, size)
 
     def input_gradients(self, x: np.ndarray, c: int) -> np.ndarray:
-        """Return dy_c/dx, of the shape of x, (n, h, w, c), summed over nothing."""
+        """Return dy_c/dx of each input, (n, h, w, c)."""
         return self._run_padded(lambda x: self._input_gradients(x, tf.constant(c)), x, self.batch_size)
 
     def guided_gradients(self, x: np.ndarray, c: int) -> np.ndarray:
-        """Return dy_c/dx where each ReLU lets back only what is positive there and was positive forward.
+        """Return dy_c/dx, (n, h, w, c), with guided ReLUs: they backpropagate only positive gradients of active units.
 
         Source:
             Springenberg et al. 2015, Striving for Simplicity, section 3.4.
@@ -66,13 +65,13 @@ class ModelScorer:
         return self._run_padded(lambda x: self._guided_gradients(x, tf.constant(c)), x, self.batch_size)
 
     def _run_padded(self, function: Callable[[tf.Tensor], tf.Tensor], inputs: np.ndarray, max_batch: int) -> np.ndarray:
-        size, answers = min(max_batch, len(inputs)), []
+        size, results = min(max_batch, len(inputs)), []
         with precision_scope(self.precision):
             for start in range(0, len(inputs), size):
-                some = inputs[start : start + size]
-                padded = np.concatenate([some, np.repeat(some[-1:], size - len(some), 0)])
-                answers.append(function(tf.constant(padded, tf.float32)).numpy()[: len(some)])
-        return np.concatenate(answers)
+                batch = inputs[start : start + size]
+                padded = np.concatenate([batch, np.repeat(batch[-1:], size - len(batch), 0)])
+                results.append(function(tf.constant(padded, tf.float32)).numpy()[: len(batch)])
+        return np.concatenate(results)
 
     def _y(self, x: tf.Tensor) -> tf.Tensor:
         with returning_logits(self.output_activation) if self.output_activation else contextlib.nullcontext():
@@ -91,11 +90,11 @@ class ModelScorer:
 
     @cached_property
     def _scores_from_layer(self) -> Any:
-        def behind(x: tf.Tensor, A: tf.Tensor) -> tf.Tensor:
-            with hooked(self.layer, lambda _, own: tf.cast(A, own.dtype)):
+        def from_layer(x: tf.Tensor, A: tf.Tensor) -> tf.Tensor:
+            with hooked(self.layer, lambda _, output: tf.cast(A, output.dtype)):
                 return self._y(tf.repeat(x, tf.shape(A)[0], axis=0))
 
-        return tf.function(behind, autograph=False)
+        return tf.function(from_layer, autograph=False)
 
     @cached_property
     def _input_gradients(self) -> Any:
@@ -112,13 +111,13 @@ class ModelScorer:
 
 @tf.custom_gradient  # type: ignore[untyped-decorator]
 def _guided_identity(y: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
-    """Let everything through forward, and backward only what is positive."""
+    """The identity, whose gradient is relu(dy)."""
     return tf.identity(y), tf.nn.relu
 
 
 @contextlib.contextmanager
 def guided_relus(model: keras.Model) -> Iterator[None]:
-    """Put a gate behind every ReLU of a model, also ReLU6, for as long as the block runs."""
+    """Make every ReLU and ReLU6 of a model backpropagate only positive gradients while the block runs."""
     operations = dict(iter_layers(model))
     layers = {path: operation for path, operation in operations.items() if type(operation).__name__ in _RELU_LAYERS}
     activated = [
@@ -127,13 +126,13 @@ def guided_relus(model: keras.Model) -> Iterator[None]:
         if getattr(operation.__dict__.get("activation"), "__name__", "") in _RELUS
     ]
     try:
-        for attributes, own in activated:
-            attributes["activation"] = _with_guided_gradient(own)
+        for attributes, activation in activated:
+            attributes["activation"] = _with_guided_gradient(activation)
         with hooked(layers, lambda _, y: _guided_identity(y)):
             yield
     finally:
-        for attributes, own in activated:
-            attributes["activation"] = own
+        for attributes, activation in activated:
+            attributes["activation"] = activation
 
 
 _RELUS = ("relu", "relu6")

@@ -1,1 +1,1 @@
-"""File names of results, and figures."""
+"""Output files: destination, file names, figures."""

@@ -1,4 +1,4 @@
-"""The destination of results: the value of `-o`, artifact kinds and image formats."""
+"""Parsing of `-o` and `--save`: output directory or file, artifact kinds, image formats."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from gradcam_cli.errors import UsageError
 from gradcam_cli.storage.paths import HTTP_PROTOCOLS, as_path, is_url, protocol_of
 
 DEFAULT_OUTPUT_DIR = Path("gradcam_out")
-"""Where a directory's results go unless another place is named."""
+"""Default output directory for the images of input directories."""
 
 FORMATS = {"png": (".png",), "jpg": (".jpg", ".jpeg")}
-"""Formats of pictures, with the suffixes of their files; the first is given to names."""
+"""Image formats with their suffixes; output files get the first one."""
 
 IMAGE_SUFFIXES = tuple(suffix for suffixes in FORMATS.values() for suffix in suffixes)
 ARTIFACT_SUFFIXES = {
@@ -24,22 +24,22 @@ ARTIFACT_SUFFIXES = {
     "npy": (".npy",),
     "npz": (".npz",),
 }
-"""What can be saved, with the suffixes of its file; the first of a suffix is meant by it."""
+"""Artifact kinds with their suffixes; a suffix alone stands for the first kind with it."""
 
 GRID = "grid"
-"""The one kind that shows all maps of an input together: its file belongs to each of them."""
+"""The artifact kind that shows all maps of an image in one file."""
 
 
 @dataclass(frozen=True)
 class Destination:
-    """What `-o` and `--save` mean together.
+    """The destination of all output files of a run.
 
     Attributes:
-        artifact_kinds: what is saved of each map.
-        directory: where results go, or None for the usual places.
-        file: the one file that is asked for by name, or None.
-        stdout: whether the bytes go to standard output instead.
-        image_format: of pictures, a name in `FORMATS`.
+        artifact_kinds: the kinds saved for each map, keys of `ARTIFACT_SUFFIXES`.
+        directory: output directory, or None for the default.
+        file: the single output file, or None.
+        stdout: whether the file is written to standard output.
+        image_format: a key of `FORMATS`.
     """
 
     artifact_kinds: tuple[str, ...]
@@ -50,24 +50,24 @@ class Destination:
 
     @property
     def single_grid(self) -> bool:
-        """Whether the maps of all inputs go onto one sheet."""
+        """Whether the maps of all images are drawn in one grid."""
         return self.file is not None and self.artifact_kinds == (GRID,)
 
 
 def artifact_for_suffix(path: Path) -> str:
-    """Return the kind of output that a file's suffix stands for.
+    """Return the artifact kind of a file's suffix.
 
     Raises:
-        UsageError: none has this suffix.
+        UsageError: the suffix is unknown.
     """
     for kind, suffixes in ARTIFACT_SUFFIXES.items():
         if path.suffix.lower() in suffixes:
             return kind
-    raise UsageError(f"{path}: expected a name ending in {', '.join(_all_suffixes())}")
+    raise UsageError(f"{path}: expected a suffix {', '.join(_all_suffixes())}, got {path.suffix!r}")
 
 
 def format_for_suffix(path: Path) -> str:
-    """Return the format that a picture's suffix stands for; `png` for every other file."""
+    """Return the image format of a file's suffix; `png` for all other files."""
     return next((name for name, suffixes in FORMATS.items() if path.suffix.lower() in suffixes), "png")
 
 
@@ -78,30 +78,33 @@ def _all_suffixes() -> list[str]:
 def parse_destination(
     output: str | None, artifact_kinds: Sequence[str], image_format: str | None = None
 ) -> Destination:
-    """Understand `-o`: `-` is standard output, a name with an output's suffix a file, anything else a directory.
+    """Parse `-o`: `-` is standard output, a name with a known suffix is a file, any other name a directory.
 
-    Files and directories may be URLs.
+    Args:
+        output: path or URL, `-`, or None for the default.
+        artifact_kinds: values of `--save`; if empty, the kind follows from the suffix, or is `figure`.
+        image_format: a key of `FORMATS`, or None to use the suffix, or `png`.
 
     Raises:
-        UsageError: the file's suffix belongs to another kind or format than is saved, or several kinds are;
-            or a URL cannot be written to, or needs a package that is missing.
+        UsageError: the suffix does not match the kind or image format, a file is given for several kinds,
+            the URL is read-only, or it requires a package that is not installed.
     """
-    chosen = tuple(dict.fromkeys(artifact_kinds))
+    kinds = tuple(dict.fromkeys(artifact_kinds))
     if output == "-":
-        if len(chosen) > 1:
-            raise UsageError(f"-o -: expected one kind of output, got {', '.join(chosen)}")
-        return Destination(chosen or ("figure",), stdout=True, image_format=image_format or "png")
+        if len(kinds) > 1:
+            raise UsageError(f"-o -: expected one kind of output, got {', '.join(kinds)}")
+        return Destination(kinds or ("figure",), stdout=True, image_format=image_format or "png")
     if output is not None and protocol_of(output) in HTTP_PROTOCOLS:
-        raise UsageError(f"-o {output}: expected a place to write to, such as s3://bucket/maps, got a web address")
+        raise UsageError(f"-o {output}: cannot write to a web address", "give a path or a URL such as s3://bucket/maps")
     path = as_path(output) if output is not None else None
     if path is None or path.suffix.lower() not in _all_suffixes() or (not is_url(path) and path.is_dir()):
-        return Destination(chosen or ("figure",), directory=path, image_format=image_format or "png")
-    chosen = chosen or (artifact_for_suffix(path),)
+        return Destination(kinds or ("figure",), directory=path, image_format=image_format or "png")
+    kinds = kinds or (artifact_for_suffix(path),)
     if image_format and path.suffix.lower() in IMAGE_SUFFIXES and format_for_suffix(path) != image_format:
         raise UsageError(f"-o {output}: --image-format {image_format} expects another suffix")
-    if len(chosen) > 1 or path.suffix.lower() not in ARTIFACT_SUFFIXES[chosen[0]]:
+    if len(kinds) > 1 or path.suffix.lower() not in ARTIFACT_SUFFIXES[kinds[0]]:
         raise UsageError(
-            f"-o {output}: expected a name for {', '.join(chosen)}, got a {path.suffix} file",
-            "name a directory to save several kinds",
+            f"-o {output}: expected a file for {', '.join(kinds)}, got suffix {path.suffix}",
+            "give a directory to save several kinds",
         )
-    return Destination(chosen, file=path, image_format=format_for_suffix(path))
+    return Destination(kinds, file=path, image_format=format_for_suffix(path))

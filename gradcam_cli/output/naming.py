@@ -1,4 +1,4 @@
-"""Where results go: every output gets its name before anything is computed, and no two share one."""
+"""File names of all outputs, chosen before anything is computed and without collisions."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
+from hashlib import blake2b
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,36 +21,38 @@ from gradcam_cli.output.destination import (
     IMAGE_SUFFIXES,
     Destination,
 )
-from gradcam_cli.output.taken import Taken
 from gradcam_cli.storage.paths import basename, canonical, is_url
 
+MapKey = tuple[str, str, str]
+"""The requested layer, method and class of a map."""
+
 OUTPUT_MARKER = "_gradcam"
-"""Stands in every name that is made here."""
+"""Part of every output file name."""
 
 MAX_FILENAME_BYTES = 245
-"""Bytes of an output's name: file systems take 255, and a number may be added."""
+"""Limit of a file name: 255 bytes in most file systems, less a margin for a number."""
 
 MAX_GRID_ROWS = 100
-"""Inputs on one sheet; a picture's height has its limits."""
+"""Maximum number of images in one grid."""
 
 
 class OutputFile(NamedTuple):
-    """One file to write.
+    """One output file.
 
     Attributes:
-        request_key: the layer, method and class of the map, as they were asked for.
-        kind: one of `SUFFIXES`.
-        path: where to.
+        request_key: the requested layer, method and class of the map.
+        kind: a key of `ARTIFACT_SUFFIXES`.
+        path: path or URL of the file.
     """
 
-    request_key: tuple[str, str, str]
+    request_key: MapKey
     kind: str
     path: Path
 
 
 def paths_by_map(outputs: Sequence[OutputFile]) -> list[dict[str, str]]:
-    """Return the paths of each map of an input, by kind."""
-    paths: dict[tuple[str, str, str], dict[str, str]] = {}
+    """Return for each map of an image its paths by artifact kind."""
+    paths: dict[MapKey, dict[str, str]] = {}
     for output in outputs:
         paths.setdefault(output.request_key, {})[output.kind] = str(output.path)
     return list(paths.values())
@@ -58,68 +61,73 @@ def paths_by_map(outputs: Sequence[OutputFile]) -> list[dict[str, str]]:
 def plan_outputs(
     sources: Iterable[Source],
     destination: Destination,
-    maps: Sequence[tuple[str, str, str]],
+    maps: Sequence[MapKey],
     inputs: Sequence[str] = (),
 ) -> Iterator[tuple[Source, list[OutputFile]]]:
-    """Give every map of every source its file.
+    """Yield each source with the output files of its maps.
 
-    Files asked for by name go to the current directory, those found in a directory into a mirrored
-    tree. A name gains layer, method or class only where the run makes several of them. An output
-    never takes the place of an input, nor of another output: the later of two gains its suffix
+    Outputs of input files are written to the current directory, those of input directories to a
+    mirrored tree. A name contains layer, method or class only if the run has several of them. No output
+    overwrites an input or another output: a colliding name gets the suffix of its source
     (`cat.png_gradcam.png`), then a number.
 
     Args:
-        sources: in order.
-        destination: from `read_destination`.
-        maps: (layer, method, class) of every map that a source gives, as they were asked for.
-        inputs: paths that must not be written to.
+        sources: the images, in order.
+        destination: from `parse_destination`.
+        maps: the keys of all maps of an image.
+        inputs: paths that must not be overwritten.
 
     Raises:
-        UsageError: one file is named for several results, or for an input.
+        UsageError: a single output file is given for several results, or is an input.
     """
     if destination.stdout or destination.file:
         yield from _plan_single_file(sources, destination, maps, inputs)
         return
-    taken = Taken(_protected_paths(inputs))
+    used = {_digest(key) for key in _protected_paths(inputs)}
     names = list(_name_parts(maps, destination.artifact_kinds, destination.image_format))
-    room = MAX_FILENAME_BYTES - max(len(os.fsencode(part)) for _, _, part in names)
-    folder_of, key_of = lru_cache(8)(_output_folder), lru_cache(8)(_path_key)  # sources of a folder follow each other
+    max_stem_bytes = MAX_FILENAME_BYTES - max(len(os.fsencode(part)) for _, _, part in names)
+    folder_of, key_of = lru_cache(8)(_output_folder), lru_cache(8)(_path_key)  # consecutive sources share a folder
     for source in sources:
         folder = folder_of(destination.directory, source.relative_path.parent if source.relative_path else None)
-        for candidate in _unique_stems(
-            _truncate_bytes(_stem(source), room), _truncate_bytes(basename(source.name), room)
-        ):
-            keys = [f"{key_of(str(folder))}/{candidate}{part}".casefold() for _, _, part in names]
-            if not any(key in taken for key in keys):
+        stem, full_name = (_truncate_bytes(name, max_stem_bytes) for name in (_stem(source), basename(source.name)))
+        for candidate in _unique_stems(stem, full_name):
+            digests = [_digest(f"{key_of(str(folder))}/{candidate}{part}".casefold()) for _, _, part in names]
+            if used.isdisjoint(digests):
                 break
-        taken.update(keys)
-        yield source, [OutputFile(which, kind, folder / f"{candidate}{part}") for which, kind, part in names]
+        used.update(digests)
+        yield source, [OutputFile(map_key, kind, folder / f"{candidate}{part}") for map_key, kind, part in names]
+
+
+def _digest(key: str) -> bytes:
+    """Return an 8-byte digest: a set of digests takes less memory than a set of a million paths.
+
+    Two of a million paths have equal digests with a probability below 1e-7, which only causes a longer name.
+    """
+    return blake2b(key.encode("utf-8", "surrogatepass"), digest_size=8).digest()
 
 
 def _plan_single_file(
-    sources: Iterable[Source], destination: Destination, maps: Sequence[tuple[str, str, str]], inputs: Sequence[str]
+    sources: Iterable[Source], destination: Destination, maps: Sequence[MapKey], inputs: Sequence[str]
 ) -> Iterator[tuple[Source, list[OutputFile]]]:
-    option = f"-o {destination.file or '-'}"
-    if len(maps) > 1 and destination.artifact_kinds[0] != GRID:
-        raise UsageError(f"{option}: expected one map, got {len(maps)}", "name a directory instead")
+    option, kind = f"-o {destination.file or '-'}", destination.artifact_kinds[0]
+    if len(maps) > 1 and kind != GRID:
+        raise UsageError(f"{option}: expected one map, got {len(maps)}", "give a directory instead")
     if destination.file and _path_key(str(destination.file)) in (_path_key(path) for path in inputs if path != "-"):
         raise UsageError(f"{option} is an input: it would be overwritten")
-    most = MAX_GRID_ROWS if destination.single_grid else 1
-    found = list(itertools.islice(sources, most + 1))
-    if len(found) > most:
-        expected = f"at most {most} inputs, got more" if destination.single_grid else "one input, got several"
-        raise UsageError(f"{option}: expected {expected}", "name a directory instead")
-    for source in found:
-        yield (
-            source,
-            [OutputFile(which, destination.artifact_kinds[0], destination.file or Path("-")) for which in maps],
-        )
+    limit = MAX_GRID_ROWS if destination.single_grid else 1
+    first = list(itertools.islice(sources, limit + 1))
+    if len(first) > limit:
+        expected = f"at most {limit} inputs, got more" if destination.single_grid else "one input, got several"
+        raise UsageError(f"{option}: expected {expected}", "give a directory instead")
+    for source in first:
+        yield source, [OutputFile(map_key, kind, destination.file or Path("-")) for map_key in maps]
 
 
 def _protected_paths(inputs: Iterable[str]) -> Iterator[str]:
-    """Yield the keys of inputs that bear a name such as outputs have; the others are in no output's way.
+    """Yield the keys of the inputs whose names contain the output marker; no output can overwrite the others.
 
-    Of a link both ends count. A link in an output's place does not: it is replaced, and not what it leads to.
+    An input that is a link protects itself and its target. An output that is a link is replaced, so
+    its target needs no protection.
     """
     key_of = lru_cache(64)(_path_key)
     for path in inputs:
@@ -132,16 +140,14 @@ def _protected_paths(inputs: Iterable[str]) -> Iterator[str]:
 
 
 def _path_key(name: str) -> str:
-    """Return what two names of one place share, also where case is not told apart."""
+    """Return a key that is equal for all names of one file, also in case-insensitive file systems."""
     return canonical(name).rstrip("/").casefold()
 
 
 def _output_folder(directory: Path | None, relative_folder: Path | None) -> Path:
-    return (
-        directory or Path()
-        if relative_folder is None
-        else (directory or DEFAULT_OUTPUT_DIR).joinpath(*relative_folder.parts)
-    )
+    if relative_folder is None:
+        return directory or Path()
+    return (directory or DEFAULT_OUTPUT_DIR).joinpath(*relative_folder.parts)
 
 
 def _stem(source: Source) -> str:
@@ -151,7 +157,7 @@ def _stem(source: Source) -> str:
 
 
 def _truncate_bytes(name: str, max_bytes: int) -> str:
-    """Cut a name to as many bytes as a file's name has room for; what is behind a URL may be longer, but need not."""
+    """Truncate a name to a number of UTF-8 bytes."""
     data = name.encode("utf-8", "surrogatepass")
     return name if len(data) <= max_bytes else data[: max(max_bytes, 1)].decode("utf-8", "ignore")
 
@@ -163,20 +169,20 @@ def _unique_stems(stem: str, full_name: str) -> Iterator[str]:
 
 
 def _name_parts(
-    maps: Sequence[tuple[str, str, str]], artifact_kinds: Sequence[str], image_format: str
-) -> Iterator[tuple[tuple[str, str, str], str, str]]:
-    several = [len({which[place] for which in maps}) > 1 for place in range(3)]
-    for which in maps:
-        own = [safe_filename(part) for part, wanted in zip(which, several, strict=True) if wanted]
+    maps: Sequence[MapKey], artifact_kinds: Sequence[str], image_format: str
+) -> Iterator[tuple[MapKey, str, str]]:
+    """Yield (map key, artifact kind, end of the file name) of all files of an image."""
+    differs = [len({map_key[index] for map_key in maps}) > 1 for index in range(3)]
+    for map_key in maps:
+        map_parts = [safe_filename(part) for part, needed in zip(map_key, differs, strict=True) if needed]
         for kind in artifact_kinds:
-            parts = [] if kind == GRID else own
-            shown = [kind] if kind in ("overlay", "heatmap", GRID) else []
-            suffix = (FORMATS[image_format] if ARTIFACT_SUFFIXES[kind] is IMAGE_SUFFIXES else ARTIFACT_SUFFIXES[kind])[
-                0
-            ]
-            yield which, kind, "_".join([OUTPUT_MARKER, *parts, *shown]) + suffix
+            parts = [] if kind == GRID else map_parts
+            kind_part = [kind] if kind in ("overlay", "heatmap", GRID) else []
+            suffixes = ARTIFACT_SUFFIXES[kind]
+            suffix = (FORMATS[image_format] if suffixes is IMAGE_SUFFIXES else suffixes)[0]
+            yield map_key, kind, "_".join([OUTPUT_MARKER, *parts, *kind_part]) + suffix
 
 
 def safe_filename(text: str) -> str:
-    """Return a text as part of a file's name: hyphens for what may not stand there."""
+    """Return a text as part of a file name; runs of special characters become a hyphen."""
     return re.sub(r"[^\w.+-]+", "-", text)

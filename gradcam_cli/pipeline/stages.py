@@ -18,7 +18,8 @@ from gradcam_cli.errors import InputError
 from gradcam_cli.images import decode, fit
 from gradcam_cli.images.fit import Box, crop_box_for
 from gradcam_cli.images.load import Failure, LoadedImage, Unexplained
-from gradcam_cli.methods import cam, maps, perturbation, registry
+from gradcam_cli.methods import cam, maps, registry
+from gradcam_cli.methods.scorer import AttributionInputs
 from gradcam_cli.network.gradients import ForwardBackward
 from gradcam_cli.pipeline.prediction import Prediction
 from gradcam_cli.pipeline.results import Explanation
@@ -175,7 +176,7 @@ def _compute_multi_pass(
     first, computed = results[0][0], {}
     for layer, method, c in run.maps:
         if registry.METHODS[method].kind == "attribution":
-            inputs = perturbation.AttributionInputs(
+            inputs = AttributionInputs(
                 x,
                 run.baseline_input,
                 first.A[layer][i],

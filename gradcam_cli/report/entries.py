@@ -78,7 +78,7 @@ def _maps(record: Record, run_start: Record) -> Iterator[dict[str, Any]]:
             record["depths"], report.get("pictures") or [None] * len(record["depths"]), strict=True
         ):
             shown = {**report, "picture": picture, "map": depth}
-            yield _map(record, shown, run_start, {}, t=depth["t"], sensitivity=depth["sensitivity"])
+            yield _map(record, shown, run_start, {}, t=depth["t"], adjoint_norm=depth["adjoint_norm"])
     elif report or "metrics" not in record:
         yield _map(record, report, run_start, record.get("metrics", {}))
 

@@ -7,19 +7,14 @@ import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
-
 
 class LazySha256:
-    """The SHA-256 of a file, read when it is first asked for, or from `start` on beside other work.
+    """The SHA-256 of a file, computed in a background thread on first use.
 
-    Half a gigabyte takes a core a second, which nobody should wait for who does not ask.
+    Hashing half a gigabyte takes one core about a second, so a run without JSON output skips it.
 
     Args:
-        path: of the file.
+        path: the file.
     """
 
     def __init__(self, path: Path) -> None:
@@ -28,7 +23,7 @@ class LazySha256:
         self._future: Future[str] | None = None
 
     def __getstate__(self) -> dict[str, str]:
-        """Travel to another process, which may not have the file, as the hash itself."""
+        """Pickle the digest, since the receiving process may not have the file."""
         return {"digest": self.result()}
 
     def __setstate__(self, state: dict[str, str]) -> None:
@@ -37,7 +32,7 @@ class LazySha256:
         self._future.set_result(state["digest"])
 
     def start(self) -> Future[str]:
-        """Begin to read, unless that is done already."""
+        """Start hashing, once, and return the future of the digest."""
         with self._lock:
             if self._future is None:
                 pool = ThreadPoolExecutor(1)
@@ -46,11 +41,11 @@ class LazySha256:
             return self._future
 
     def result(self) -> str:
-        """Return the hash, in hexadecimal; wait for it if need be."""
+        """Return the digest in hexadecimal; wait until it is computed."""
         return self.start().result()
 
 
 def sha256(path: str | Path) -> str:
-    """Return the SHA-256 of a file, in hexadecimal."""
+    """Return the SHA-256 of a file in hexadecimal."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,28 +1,31 @@
-"""Files are written here and nowhere else: whole, or not at all; on this machine or behind a URL."""
+"""Reading and writing of whole files, on disk or at a URL; writes are atomic."""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import os
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO
+
+from filelock import FileLock
 
 from gradcam_cli.errors import OutputError
 from gradcam_cli.storage import remote
 from gradcam_cli.storage.paths import is_url
 
-if TYPE_CHECKING:
-    pass
+LOCKS_UNSUPPORTED = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
+"""Errors of file systems without locks."""
 
 
 @contextlib.contextmanager
 def atomic_write(target: Path) -> Iterator[BinaryIO]:
-    """Open a new file that takes the target's place, at once, when the block ends well.
+    """Open a temporary file that replaces the target when the block ends without an exception.
 
-    Missing folders are made. If the block raises, the target is as it was and nothing is left behind.
+    Missing folders are created. If the block raises, the temporary file is deleted and the target is unchanged.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.parent / f".gradcam-{secrets.token_hex(6)}.part"
@@ -37,12 +40,12 @@ def atomic_write(target: Path) -> Iterator[BinaryIO]:
 
 
 def write_bytes(target: Path, data: bytes) -> None:
-    """Write a file that takes the target's place at once; a URL gets all bytes in one request.
+    """Replace a file atomically; a URL gets all bytes in one request.
 
-    An object store shows an object only when it is complete, so that there, too, nobody meets half a file.
+    An object store shows an object only when its upload is complete.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: the file cannot be written.
     """
     if is_url(target):
         remote.write(str(target), data)
@@ -52,25 +55,25 @@ def write_bytes(target: Path, data: bytes) -> None:
 
 
 def read_bytes(path: Path) -> bytes:
-    """Return a file's bytes.
+    """Return the bytes of a file or URL.
 
     Raises:
-        OSError: it cannot be read.
+        OSError: the file cannot be read.
     """
     return remote.read(str(path)) if is_url(path) else path.read_bytes()
 
 
 def open_readable(path: Path) -> BinaryIO:
-    """Open a file to read it in any order; what is behind a URL is fetched whole.
+    """Open a file for random access; a URL is downloaded into memory.
 
     Raises:
-        OSError: it cannot be read.
+        OSError: the file cannot be read.
     """
     return io.BytesIO(remote.read(str(path))) if is_url(path) else open(path, "rb")
 
 
 def exists(path: Path) -> bool:
-    """Return whether there is a file; one that a store does not tell of is taken for missing."""
+    """Return whether a file exists; False if the store cannot be reached."""
     if not is_url(path):
         return path.exists()
     try:
@@ -80,10 +83,10 @@ def exists(path: Path) -> bool:
 
 
 def write_output(target: Path, data: bytes) -> Path:
-    """Write a file, replacing an older one at once.
+    """Replace an output file atomically and return its path.
 
     Raises:
-        OutputError: it cannot be written.
+        OutputError: the file cannot be written.
     """
     try:
         write_bytes(target, data)
@@ -92,31 +95,27 @@ def write_output(target: Path, data: bytes) -> Path:
     return target
 
 
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
-
-
 @contextlib.contextmanager
 def file_lock(target: Path) -> Iterator[None]:
-    """Let one process at a time make a file; where the system knows no such locks, all may.
+    """Hold the lock of a file that this process is about to create; other processes wait.
 
-    A lock whose file is gone when it is got belongs to another that is done, and is asked for again.
+    On a file system without locks, the block runs unlocked. The lock file is deleted while the lock
+    is held: a waiting process then finds its open file without a name and opens a new one.
+
+    Raises:
+        OSError: the folder or the lock file cannot be created.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    if fcntl is None:
+    lock_path = target.with_name(f".{target.name}.lock")
+    lock = FileLock(lock_path)
+    try:
+        lock.acquire()
+    except OSError as error:
+        if error.errno not in LOCKS_UNSUPPORTED:
+            raise
+    try:
         yield
-        return
-    path = target.with_name(f".{target.name}.lock")
-    while True:
-        with open(path, "a") as file:
-            with contextlib.suppress(OSError):  # a network's file system without locks
-                fcntl.flock(file, fcntl.LOCK_EX)
-            if not path.exists() or not os.path.samestat(os.fstat(file.fileno()), path.stat()):
-                continue
-            try:
-                yield
-            finally:
-                path.unlink(missing_ok=True)
-            return
+    finally:
+        with contextlib.suppress(OSError):  # Windows keeps open files
+            lock_path.unlink()
+        lock.release()

@@ -1,4 +1,4 @@
-"""Where files are: paths of this machine, and URLs of object stores and servers."""
+"""Local paths, and URLs of object stores and web servers."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ EXTRAS = {
     **dict.fromkeys(["az", "abfs", "abfss", "adl"], "az"),
     **dict.fromkeys(HTTP_PROTOCOLS, "http"),
 }
-"""Extras of gradcam-cli that bring the packages of a protocol."""
+"""The extra of gradcam-cli that installs the packages of a protocol."""
 FILESYSTEM_OPTIONS = {"use_listings_cache": False}
-"""Of all file systems: what was listed an hour ago may be gone, and a million names need not be kept."""
+"""Options of every fsspec file system: no cache of listings, which grow stale and large."""
 
 
 def is_url(name: object) -> bool:
-    """Return whether a name is a URL, such as `s3://bucket/photos`, and not a path of this machine."""
+    """Return whether a name is a URL, such as `s3://bucket/images`, rather than a local path."""
     return bool(_URL.match(str(name)))
 
 
 def protocol_of(url: object) -> str:
-    """Return what stands before `://`; nothing for a path."""
-    found = _URL.match(str(url))
-    return found[1] if found else ""
+    """Return the protocol of a URL (the part before `://`), or "" for a local path."""
+    match = _URL.match(str(url))
+    return match[1] if match else ""
 
 
 def as_path(name: str | os.PathLike[str]) -> Path:
-    """Return a path of this machine, or for a URL a `upath.UPath`, which has the same methods.
+    """Return a `pathlib.Path`, or for a URL a `upath.UPath`, which has the same methods.
 
     Raises:
-        UsageError: a package is missing that the URL needs, or its protocol is unknown.
+        UsageError: the protocol is unknown, or a package that it requires is not installed.
     """
     if not is_url(name):
         return Path(name)
@@ -52,52 +52,53 @@ def as_path(name: str | os.PathLike[str]) -> Path:
 
 @cache
 def require_protocol(protocol: str) -> None:
-    """Check that the packages for a protocol are here.
+    """Check that the packages of a protocol are installed.
 
     Raises:
-        UsageError: one is missing, or there is no such protocol.
+        UsageError: a package is not installed, or the protocol is unknown.
     """
     if protocol == "file":
-        raise UsageError("file://: expected a path or a URL of another place", "leave file:// out")
+        raise UsageError("file:// is not supported", "give the path without file://")
     try:
         import upath  # noqa: F401
         from fsspec import get_filesystem_class
     except ImportError as error:
         raise UsageError(
-            f"{protocol}:// needs the package {error.name}", f"pip install 'gradcam-cli[{EXTRAS.get(protocol, 'url')}]'"
+            f"{protocol}:// requires the package {error.name}",
+            f"pip install 'gradcam-cli[{EXTRAS.get(protocol, 'url')}]'",
         ) from error
     try:
         get_filesystem_class(protocol)
     except ImportError as error:
         extra = EXTRAS.get(protocol)
         hint = f"pip install 'gradcam-cli[{extra}]'" if extra else None
-        raise UsageError(f"{protocol}:// needs a package that is missing: {error}", hint) from error
+        raise UsageError(f"{protocol}:// requires a package that is not installed: {error}", hint) from error
     except ValueError as error:
-        raise UsageError(f"{protocol}://: expected a protocol such as s3, gs, az or https") from error
+        raise UsageError(f"expected a protocol such as s3, gs, az or https, got {protocol}://") from error
 
 
 def basename(name: str) -> str:
-    """Return the last part of a path or URL; of an address of the web without its query."""
+    """Return the last part of a path or URL; the query of a web address is removed."""
     if protocol_of(name) in HTTP_PROTOCOLS:
         return unquote(posixpath.basename(urlsplit(name).path.rstrip("/"))) or "index"
     return posixpath.basename(name.rstrip("/")) if is_url(name) else Path(name).name
 
 
 def canonical(name: str | os.PathLike[str]) -> str:
-    """Return the one name of a place: a path without links, a URL as it is."""
+    """Return a path with its symbolic links resolved, or a URL without trailing slashes."""
     return str(name).rstrip("/") if is_url(name) else os.path.realpath(name)
 
 
 def join_path(folder: str, name: str) -> str:
-    """Return the name of what is in a folder."""
+    """Return the path or URL of a file in a folder."""
     return f"{folder.rstrip('/')}/{name}" if is_url(folder) else os.path.join(folder, name)
 
 
 def relative_to(path: str, directory: Path) -> str:
-    """Return where a file is as seen from a directory, with `/`; a URL of another place stays as it is."""
+    """Return the path of a file relative to a directory, with `/`; a URL in another store is returned unchanged."""
     if not (is_url(path) or is_url(directory)):
         return Path(os.path.relpath(path, directory)).as_posix()
-    (*file_root, file), (*folder_root, folder) = (_parts(one) for one in (path, str(directory)))
+    (*file_root, file), (*folder_root, folder) = (_parts(name) for name in (path, str(directory)))
     return posixpath.relpath(file, folder) if file_root == folder_root else path
 
 

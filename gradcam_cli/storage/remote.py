@@ -1,4 +1,4 @@
-"""What is done behind a URL, through fsspec: tried again where that may help, and failing as files do."""
+"""File operations at URLs, through fsspec, with retries; failures are raised as OSError."""
 
 from __future__ import annotations
 
@@ -17,58 +17,58 @@ from gradcam_cli.storage.paths import FILESYSTEM_OPTIONS, protocol_of, require_p
 
 T = TypeVar("T")
 RETRY_DELAYS = (0.5, 1.0)
-"""Seconds before the second and the third attempt; there is no fourth."""
+"""Seconds before the second and the third (last) attempt."""
 PERMANENT_ERRORS = (
     *(FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError, FileExistsError),
     *(GradcamError, ImportError, NotImplementedError, TypeError, ValueError),
 )
-"""Errors that will be the same in a second."""
+"""Errors that a retry cannot resolve."""
 
 
 def with_retries(function: Callable[[], T]) -> T:
-    """Do work over the network, up to three times; what will not pass by itself is raised at once."""
-    for wait in RETRY_DELAYS:
+    """Call a function up to three times; a permanent error is raised at once."""
+    for delay in RETRY_DELAYS:
         try:
             return function()
         except Exception as error:
             if _is_permanent(error):
                 raise
-            log.debug("trying again in %s s: %s", wait, _first_line(error))
-        time.sleep(wait)
+            log.debug("retrying in %s s: %s", delay, _first_line(error))
+        time.sleep(delay)
     return function()
 
 
 def _is_permanent(error: Exception) -> bool:
-    found = (getattr(error, name, None) for name in ("status", "status_code", "code"))
-    status = next((value for value in found if isinstance(value, int)), 0)
-    refused = 400 <= status < 500 and status not in (408, 429)
-    return refused or isinstance(error, PERMANENT_ERRORS) or "Credentials" in type(error).__name__
+    values = (getattr(error, name, None) for name in ("status", "status_code", "code"))
+    status = next((value for value in values if isinstance(value, int)), 0)
+    client_error = 400 <= status < 500 and status not in (408, 429)  # 408 Request Timeout, 429 Too Many Requests
+    return client_error or isinstance(error, PERMANENT_ERRORS) or "Credentials" in type(error).__name__
 
 
 def read(url: str) -> bytes:
-    """Return the bytes behind a URL.
+    """Return the bytes of a file.
 
     Raises:
-        OSError: they cannot be read; `strerror` is one line.
+        OSError: the file cannot be read; `strerror` is one line.
     """
     data: bytes = _call(url, lambda system, path: system.cat_file(path))
     return data
 
 
 def write(url: str, data: bytes) -> None:
-    """Write a file by one request of complete bytes: an object store shows an object whole or not at all.
+    """Write a file in one request; an object store shows the object only when it is complete.
 
     Raises:
-        OSError: it cannot be written; `strerror` is one line.
+        OSError: the file cannot be written; `strerror` is one line.
     """
     _call(url, lambda system, path: system.pipe_file(path, data))
 
 
 def exists(url: str) -> bool:
-    """Return whether there is a file behind a URL.
+    """Return whether a file exists.
 
     Raises:
-        OSError: that cannot be found out; `strerror` is one line.
+        OSError: the store cannot be reached; `strerror` is one line.
     """
     try:
         _call(url, lambda system, path: system.info(path))
@@ -81,24 +81,24 @@ def remove(url: str) -> None:
     """Delete a file.
 
     Raises:
-        OSError: it cannot be deleted; `strerror` is one line.
+        OSError: the file cannot be deleted; `strerror` is one line.
     """
     _call(url, lambda system, path: system.rm_file(path))
 
 
 def walk(url: str) -> Iterator[tuple[str, list[str], list[str]]]:
-    """Yield folders with the names of the folders and the files in them, as `os.walk` does, each when it is asked for.
+    """Yield (folder, names of its folders, names of its files) recursively, as `os.walk` does, one request per folder.
 
-    Names that are taken out of the folders' list are not entered.
+    Names that the caller removes from the list of folders are not entered.
 
     Raises:
-        NotADirectoryError: the URL is that of a file.
+        NotADirectoryError: the URL is a file.
         OSError: a folder cannot be listed; `strerror` is one line.
     """
     folders, files = _call(url, _list_folder)
     yield url, folders, files
     for name in folders:
-        with contextlib.suppress(FileNotFoundError):  # gone since its name was read
+        with contextlib.suppress(FileNotFoundError):  # deleted since its name was listed
             yield from walk(f"{url.rstrip('/')}/{name}")
 
 
@@ -106,7 +106,7 @@ def list_files(url: str) -> list[str]:
     """Return the names of the files in a folder.
 
     Raises:
-        OSError: it cannot be listed; `strerror` is one line.
+        OSError: the folder cannot be listed; `strerror` is one line.
     """
     return _call(url, _list_folder)[1]
 
@@ -114,18 +114,18 @@ def list_files(url: str) -> list[str]:
 def _list_folder(system: Any, path: str) -> tuple[list[str], list[str]]:
     folders: list[str] = []
     files: list[str] = []
-    own = path.strip("/")
+    folder_path = path.strip("/")
     for entry in system.ls(path, detail=True):
-        whole = entry["name"].strip("/")
-        if whole != own:
-            (folders if entry["type"] == "directory" else files).append(whole.rpartition("/")[2])
-        elif entry["type"] == "file" and not entry["name"].endswith("/"):  # with it, the mark of an empty folder
+        entry_path = entry["name"].strip("/")
+        if entry_path != folder_path:
+            (folders if entry["type"] == "directory" else files).append(entry_path.rpartition("/")[2])
+        elif entry["type"] == "file" and not entry["name"].endswith("/"):  # with "/": the marker object of a folder
             raise NotADirectoryError(path)
     return folders, files
 
 
 def _call(url: str, function: Callable[[Any, str], T]) -> T:
-    """Do work on a file system and a path in it; what goes wrong becomes an OSError with a sentence."""
+    """Call a function with a file system and a path in it; errors become OSError with a one-line `strerror`."""
     try:
         system = _file_system(_root(url), os.getpid())
         return with_retries(lambda: function(system, system._strip_protocol(url)))
@@ -136,7 +136,7 @@ def _call(url: str, function: Callable[[Any, str], T]) -> T:
     except NotADirectoryError as error:
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), url) from error
     except NotImplementedError as error:
-        raise OSError(errno.ENOTSUP, f"{protocol_of(url)}:// does not allow this", url) from error
+        raise OSError(errno.ENOTSUP, f"{protocol_of(url)}:// does not support this operation", url) from error
     except Exception as error:
         raise OSError(errno.EIO, _first_line(error), url) from error
 
@@ -148,7 +148,7 @@ def _root(url: str) -> str:
 
 @lru_cache(maxsize=64)
 def _file_system(root: str, process: int) -> Any:
-    """Return the file system of a store, one for all threads; after a fork the child needs its own."""
+    """Return the file system of a store, shared by all threads; a forked process gets a new one."""
     require_protocol(protocol_of(f"{root}/."))
     from fsspec.core import url_to_fs
 

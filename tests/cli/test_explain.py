@@ -10,10 +10,10 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from command_tree import commands
 from keras import layers as L  # noqa: N812
 from PIL import Image
 from small_models import small_network
-from write_reference import commands
 
 from gradcam_cli.cli import gradcam
 from gradcam_cli.engines import explain_job

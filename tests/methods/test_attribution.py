@@ -5,8 +5,8 @@ import pytest
 
 from gradcam_cli.methods import perturbation, pixel_gradients
 from gradcam_cli.methods.cam import Cam, weighted_sum
-from gradcam_cli.methods.perturbation import AttributionInputs
 from gradcam_cli.methods.registry import METHODS, names_of_kind
+from gradcam_cli.methods.scorer import AttributionInputs
 
 
 class Linear:
@@ -22,16 +22,16 @@ class Linear:
         self.asked += len(x)
         return np.einsum("nhwc,khwc->nk", x, self.W)
 
-    def scores_behind(self, x, A):
+    def scores_from_layer(self, x, A):
         self.asked += len(A)
         return A.sum((1, 2)) @ self.V.T
 
-    def gradients(self, x, c):
+    def input_gradients(self, x, c):
         self.asked += len(x)
         return np.repeat(self.W[c][None], len(x), 0)
 
     def guided_gradients(self, x, c):
-        return np.maximum(self.gradients(x, c), 0)
+        return np.maximum(self.input_gradients(x, c), 0)
 
 
 class Square(Linear):
@@ -40,7 +40,7 @@ class Square(Linear):
     def scores(self, x):
         return np.repeat((x**2).sum((1, 2, 3))[:, None] / 2, 2, 1)
 
-    def gradients(self, x, c):
+    def input_gradients(self, x, c):
         return x
 
 
@@ -82,7 +82,7 @@ def test_scorecam_computes_dead_channels_once():
 
 def test_scorecam_with_some_channels():
     """The channels of the largest deviation take part, and no other: their weights sum to one."""
-    q = question(plane=(6, 6, 20))._replace(most=4)
+    q = question(plane=(6, 6, 20))._replace(max_channels=4)
     network = Linear(q.x.shape)
     alpha = perturbation.scorecam(network, q).alpha
     assert network.asked == 1 + 4
@@ -127,12 +127,12 @@ def test_smoothgrad():
 def test_integrated_gradients_are_complete():
     """For x^2/2 the integral is (x^2 - x'^2)/2, and the attributions of all pixels sum to y(x) - y(x')."""
     q = question()
-    expected = (q.x**2 - q.black**2) / 2
+    expected = (q.x**2 - q.baseline**2) / 2
     L = pixel_gradients.integrated_gradients(Square(q.x.shape), q).map
     np.testing.assert_allclose(L, np.maximum(expected.sum(-1), 0), rtol=1e-4, atol=1e-4)
     bright = q._replace(x=np.abs(q.x) + 2)
     L = pixel_gradients.integrated_gradients(Square(q.x.shape), bright).map
-    assert L.sum() == pytest.approx(((bright.x**2).sum() - (q.black**2).sum()) / 2, rel=1e-4)
+    assert L.sum() == pytest.approx(((bright.x**2).sum() - (q.baseline**2).sum()) / 2, rel=1e-4)
 
 
 def test_guided_gradcam_is_the_product():
@@ -147,7 +147,7 @@ def test_occlusion_pixel_by_pixel():
     """On 7x7 the patch is one pixel: what a linear score loses is W (x - black), summed over colours."""
     q = question((7, 7, 3))
     network = Linear(q.x.shape)
-    expected = np.maximum((network.W[1] * (q.x - q.black)).sum(-1), 0)
+    expected = np.maximum((network.W[1] * (q.x - q.baseline)).sum(-1), 0)
     assert relative(perturbation.occlusion(network, q).map, expected) < 1e-5
 
 
@@ -155,7 +155,7 @@ def test_occlusion_averages_over_the_patches():
     """On 14x14 a patch is 2x2 and moves by one: a pixel's value is the mean of those that cover it."""
     q = question((14, 14, 3))
     network = Linear(q.x.shape)
-    lost = (network.W[1] * (q.x - q.black)).sum(-1)
+    lost = (network.W[1] * (q.x - q.baseline)).sum(-1)
     patches = lost[:-1, :-1] + lost[1:, :-1] + lost[:-1, 1:] + lost[1:, 1:]
     L = perturbation.occlusion(network, q).map
     assert L[0, 0] == pytest.approx(max(patches[0, 0], 0), rel=1e-4)
@@ -184,13 +184,13 @@ def test_wrong_formulas_fail(monkeypatch):
     """Scores not normalised, ablations of the wrong sign, a mean for a maximum, the integral of another gradient."""
     own = weighted_sum
     for name, wrong in WRONG.items():
-        monkeypatch.setattr(perturbation, "weighted", lambda A, alpha, wrong=wrong: own(A, wrong(None, alpha)))
+        monkeypatch.setattr(perturbation, "weighted_sum", lambda A, alpha, wrong=wrong: own(A, wrong(None, alpha)))
         with pytest.raises(AssertionError):
             globals()[f"test_{name}"]()
     monkeypatch.setattr(pixel_gradients, "_max_abs_over_channels", lambda g: Cam(None, np.abs(g).mean(2)))
     with pytest.raises(AssertionError):
         test_saliency_is_the_largest_absolute_gradient()
     monkeypatch.setattr(pixel_gradients, "IG_STEPS", 1)
-    monkeypatch.setattr(Square, "gradients", lambda self, x, c: x**2)
+    monkeypatch.setattr(Square, "input_gradients", lambda self, x, c: x**2)
     with pytest.raises(AssertionError):
         test_integrated_gradients_are_complete()

@@ -46,10 +46,10 @@ def test_all_methods_in_one_run(cli, photo, model_file):
             assert arrays["map"].shape == (16, 20)
             assert np.isfinite(arrays["raw"]).all()
             assert ("alpha" in arrays) == (entry["map"]["positive_weights"] is not None)
-    with_plane = [name for name in registry.METHODS if registry.METHODS[name].uses_layer]
+    layer_methods = [name for name in registry.METHODS if registry.METHODS[name].uses_layer]
     assert by_layer == {
-        "conv1": with_plane,
-        "conv2": with_plane,
+        "conv1": layer_methods,
+        "conv2": layer_methods,
         "input": [name for name in registry.METHODS if not registry.METHODS[name].uses_layer],
     }
 
@@ -60,7 +60,7 @@ def test_methods_of_the_gradient_share_one_pass(classifier):
         classifier, ExplainConfig(layers=("conv2",), methods=registry.names_of_kind("cam", "baseline"))
     )
     passes, own = [], prepared.gradient_function
-    object.__setattr__(prepared, "network", lambda *given: passes.append(1) or own(*given))
+    object.__setattr__(prepared, "gradient_function", lambda *given: passes.append(1) or own(*given))
     (records,) = explain_images(prepared, [LoadedImage("photo", PIXELS)])
     assert [record.method for record in records] == list(registry.names_of_kind("cam", "baseline"))
     assert len(passes) == 1
@@ -71,9 +71,9 @@ def test_counterfactual_negates_the_gradient(classifier):
     (plain,) = explained(classifier)
     (negated,) = explained(classifier, counterfactual=True)
     np.testing.assert_array_equal(negated.alpha, -plain.alpha)
-    assert not (plain.raw * negated.raw).any()
-    assert plain.raw.any() or negated.raw.any()
-    assert negated.setting.counterfactual
+    assert not (plain.cam * negated.cam).any()
+    assert plain.cam.any() or negated.cam.any()
+    assert negated.settings.counterfactual
 
 
 def test_counterfactuals_are_of_gradients(cli, photo):
@@ -87,18 +87,18 @@ def test_counterfactuals_are_of_gradients(cli, photo):
 def test_smooth_by_hand(classifier):
     """The mean of six Grad-CAMs: upright and mirrored (and mirrored back), at 0.9, 1 and 1.1 of the brightness."""
     (smooth,) = explained(classifier, smooth=True)
-    network = classifier.network(("conv2",), "logit")
+    network = classifier.gradient_function(("conv2",), "logit")
     L, alpha = [], []
     for mirrored in (False, True):
         for light in (0.9, 1, 1.1):
             pixels = np.minimum(PIXELS.astype(np.float32) * light, 255)
-            x = classifier.prepare((pixels[:, ::-1] if mirrored else pixels)[None])
+            x = classifier.preprocess((pixels[:, ::-1] if mirrored else pixels)[None])
             passed = network(x, np.array([[1]], np.int32))
             weights = passed.dA[0][0, 0].mean((0, 1))
             made = np.maximum(passed.A[0][0] @ weights, 0)
             L.append(made[:, ::-1] if mirrored else made)
             alpha.append(weights)
-    np.testing.assert_allclose(smooth.raw, np.mean(L, 0), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(smooth.cam, np.mean(L, 0), rtol=1e-4, atol=1e-6)
     np.testing.assert_allclose(smooth.alpha, np.mean(alpha, 0), rtol=1e-4, atol=1e-7)
 
 
@@ -164,7 +164,7 @@ def test_against_an_independent_program(classifier, method):
     """Against float64 NumPy on a small network, with gradients by hand, to 1e-3 of the map's norm."""
     model = classifier.model
     keras.utils.set_random_seed(7)
-    x = np.float64(classifier.prepare(PIXELS[None])[0])
+    x = np.float64(classifier.preprocess(PIXELS[None])[0])
     (record,) = explained(classifier, methods=(method,))
     expected = oracle(model, x, 1)[method]
-    assert np.linalg.norm(record.raw - expected) < 1e-3 * np.linalg.norm(expected)
+    assert np.linalg.norm(record.cam - expected) < 1e-3 * np.linalg.norm(expected)

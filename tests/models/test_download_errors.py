@@ -127,7 +127,7 @@ def test_a_stream_without_end_does_not_fill_the_disk(application, server):
     """Twice the size that is known is enough."""
     server.pieces = (HEAD + b"\r\n", *[bytes(1 << 20)] * 4)
     with pytest.raises(WeightsError, match="expected at most 2,097,152 bytes, got more"):
-        ensure_weights(application._replace(parameters=250_000))
+        ensure_weights(application._replace(num_params=250_000))
     assert in_cache() == []
 
 
@@ -184,9 +184,9 @@ def test_a_home_that_cannot_be_written(application, server, monkeypatch, tmp_pat
 
 FETCH = f"""
 import sys
-from gradcam_cli.models.catalog import applications
-from gradcam_cli.models.weights import obtain_weights
-path = obtain_weights(applications()["vgg19"]._replace(file="tiny.h5", hash={hashlib.md5(CONTENT).hexdigest()!r}))
+from gradcam_cli.models.catalog import catalog
+from gradcam_cli.models.weights import ensure_weights
+path = ensure_weights(catalog()["vgg19"]._replace(weights_file="tiny.h5", hash={hashlib.md5(CONTENT).hexdigest()!r}))
 assert path.read_bytes() == bytes(range(256)) * 1000
 """
 

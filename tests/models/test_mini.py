@@ -4,8 +4,8 @@ import json
 from importlib import resources
 from pathlib import Path
 
+import evaluate_mini
 import keras
-import measure_mini
 import numpy as np
 import pytest
 import train_mini
@@ -18,7 +18,7 @@ from gradcam_cli.network.layers import spatial_layers
 from gradcam_cli.storage.checksum import sha256
 
 ROOT = Path(__file__).parents[2]
-DATA = resources.files("gradcam_cli").joinpath("data")
+DATA = resources.files("gradcam_cli.models").joinpath("data")
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +118,7 @@ def objects(data):
 @pytest.mark.slow
 def test_accuracy(mini, objects, measured):
     """The card's share of CIFAR-10's test images is classified rightly."""
-    accuracy = measure_mini.accuracy(mini, *objects)
+    accuracy = evaluate_mini.accuracy(mini, *objects)
     assert accuracy >= 0.88
     assert accuracy == pytest.approx(measured["test_accuracy"], abs=0.001)
 
@@ -127,7 +127,7 @@ def test_accuracy(mini, objects, measured):
 @pytest.mark.parametrize(("fit", "least"), [("pad", 0.8), ("squash", 0.75)])
 def test_cats_and_dogs(mini, data, measured, fit, least):
     """Cat against dog is right on the card's share of the pets, more often where their shape is kept."""
-    right = measure_mini.cats_and_dogs(mini, data / "images/pets", fit)
+    right = evaluate_mini.cats_and_dogs(mini, data / "images/pets", fit)
     assert len(right) == 80
     assert np.mean(right) >= least
     assert np.mean(right) == pytest.approx(measured["cat_against_dog_on_80_pets"][fit], abs=0.03)
@@ -136,7 +136,7 @@ def test_cats_and_dogs(mini, data, measured, fit, least):
 @pytest.mark.slow
 def test_the_map_finds_pasted_objects(mini, objects, measured):
     """A test object somewhere on a canvas of twice its side: the peak lies on it in 80 % of 500 right answers."""
-    hits = measure_mini.pointing(mini, *objects)
+    hits = evaluate_mini.pointing(mini, *objects)
     assert len(hits) == 500
     assert np.mean(hits) >= 0.8
     assert np.mean(hits) == pytest.approx(measured["peak_on_pasted_object"], abs=0.02)

@@ -11,7 +11,6 @@ from gradcam_cli.errors import UsageError
 from gradcam_cli.images.source import Source
 from gradcam_cli.output.destination import parse_destination
 from gradcam_cli.output.naming import plan_outputs
-from gradcam_cli.output.taken import Taken
 from gradcam_cli.storage.files import write_output
 
 ONE = [("auto", "gradcam", "top1")]
@@ -99,21 +98,12 @@ def test_a_link_in_an_outputs_place_is_replaced_and_not_followed(tmp_path):
     assert ((tmp_path / "cat.jpg").read_bytes(), link.read_bytes()) == (b"photo", b"map")
 
 
-def test_name_set_membership():
-    """Beyond several growths: all that were added, and of others none."""
-    taken = Taken(str(number) for number in range(5000))
-    taken.update(["17", "\udc80"])
-    assert len(taken) == 5001
-    assert all(str(number) in taken for number in range(5000))
-    assert "\udc80" in taken
-    assert not any(str(number) in taken for number in range(5000, 20_000))
-
-
 MILLION = """
 import resource, sys
 from pathlib import Path
 from gradcam_cli.images.source import Source
-from gradcam_cli.outputs import plan_outputs, read_destination
+from gradcam_cli.output.destination import parse_destination
+from gradcam_cli.output.naming import plan_outputs
 
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
@@ -128,7 +118,7 @@ def named():
 
 paths = [f"photos/{number // 1000:03}/{number}.jpg" for number in range(1_000_000)] if sys.argv[1] == "named" else []
 before, count = peak(), 0
-for _, outputs in plan_outputs(globals()[sys.argv[1]](), read_destination("maps", ()), [("", "", "")], paths):
+for _, outputs in plan_outputs(globals()[sys.argv[1]](), parse_destination("maps", ()), [("", "", "")], paths):
     count += len(outputs)
 print(count, peak() - before)
 """

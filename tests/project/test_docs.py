@@ -1,23 +1,23 @@
 """What docs/ says is typed, counted and compared: blocks, numbers, tables, links, and the site that is built of it."""
 
 import doctest
+import importlib
 import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 
-import click
 import pytest
-from doc_blocks import GENERATED, PAGES, README, ROOT, blocks, is_session, numbered, run_program, run_shell_block
-from write_reference import pages
+from command_tree import commands
+from doc_blocks import PAGES, README, ROOT, blocks, is_session, numbered, run_program, run_shell_block
 
 from gradcam_cli.cli import gradcam
 from gradcam_cli.cli.explain import explain
 from gradcam_cli.evaluation.metrics.registry import METRICS
 from gradcam_cli.methods.registry import METHODS, names_of_kind
 from gradcam_cli.neuralode.solver.tableaus import SOLVERS
-from gradcam_cli.pipeline.json_lines import _KEYS
+from gradcam_cli.pipeline.json_lines import KEYS
 
 OTHERS = [page for page in PAGES if page != README]
 
@@ -60,7 +60,7 @@ def test_worked_numbers(page, tables):
 
 
 def test_json_keys_are_all_there():
-    for key in _KEYS:
+    for key in KEYS:
         assert f"`{key}`" in (ROOT / "docs/ci.md").read_text(), key
 
 
@@ -71,22 +71,15 @@ def option(command, name):
 def test_tables_name_every_choice():
     """What a table of choices lists is what the command takes, in whatever order."""
     choosing = (ROOT / "docs/choosing.md").read_text()
-    believing = (ROOT / "docs/believing.md").read_text()
-    named = set(re.findall(r"^\| `([a-z+-]+)`", choosing.split("## A method")[1].split("\n## ")[0], re.MULTILINE))
+    evaluating = (ROOT / "docs/evaluating.md").read_text()
+    named = set(re.findall(r"^\| `([a-z+-]+)`", choosing.split("## Method")[1].split("\n## ")[0], re.MULTILINE))
     assert named == set(names_of_kind("cam", "attribution"))
     for name in ("--fit", "--score", "--save"):
         row = next(line for line in choosing.splitlines() if line.startswith(f"| `{name}`"))
         for choice in option(explain, name).type.choices:
             assert f"`{choice}`" in row, (name, choice)
     for metric in METRICS:
-        assert f"`{metric}`" in believing.split("## The metrics")[1].split("\n## ")[0], metric
-
-
-def commands(group, path=()):
-    for name, command in group.commands.items():
-        yield (*path, name), command
-        if isinstance(command, click.Group):
-            yield from commands(command, (*path, name))
+        assert f"`{metric}`" in evaluating.split("## Metrics")[1].split("\n## ")[0], metric
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
@@ -123,19 +116,40 @@ def test_pages_are_in_the_site(page):
     assert re.search(rf": {re.escape(name)}$", (ROOT / "mkdocs.yml").read_text(), re.MULTILINE), name
 
 
-@pytest.mark.parametrize("name", GENERATED)
-def test_reference_is_up_to_date(name):
-    """`python tools/write_reference.py` would change nothing."""
-    assert (ROOT / "docs" / name).read_text() == pages()[name]
-
-
-def test_the_site_builds(tmp_path):
-    """`make docs` without a warning, and without an address elsewhere that a browser would fetch from."""
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """Return the directory of the site as `make docs` builds it, without a warning."""
     pytest.importorskip("mkdocs")
-    words = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path)]
-    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    for page in PAGES:
-        html = (tmp_path / {"README.md": "index.html"}.get(page.name, f"{page.stem}.html")).read_text()
-        fetched = re.findall(r"<(?:script|img|link)[^>]*(?:src|href)=\"?(https?:[^\" >]*)", html)
-        assert not fetched, page
+    directory = tmp_path_factory.mktemp("site")
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(directory)]
+    build = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert build.returncode == 0, build.stderr
+    return directory
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_site_loads_nothing_from_other_servers(site, page):
+    html = (site / {"README.md": "index.html"}.get(page.name, f"{page.stem}.html")).read_text()
+    assert not re.findall(r"<(?:script|img|link)[^>]*(?:src|href)=\"?(https?:[^\" >]*)", html)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_equations_become_mathml(site, page):
+    """Every equation of a page is MathML in the site; no LaTeX is left."""
+    html = (site / {"README.md": "index.html"}.get(page.name, f"{page.stem}.html")).read_text()
+    text = re.sub(r"^```(?!math).*?^```$|`[^`\n]*`", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    equations = re.findall(r"^```math|\$\$.+?\$\$|\$[^$\n]+\$", text, flags=re.MULTILINE | re.DOTALL)
+    assert html.count("<math ") == len(equations)
+    assert "arithmatex" not in html
+
+
+@pytest.mark.parametrize("module", ["gradcam_cli", "gradcam_cli.neuralode"])
+def test_reference_lists_exactly_the_exported_names(site, module):
+    listed = re.findall(rf'id="{re.escape(module)}\.(\w+)"', (site / "python.html").read_text())
+    assert listed == importlib.import_module(module).__all__
+
+
+def test_reference_lists_every_command(site):
+    html = (site / "reference.html").read_text()
+    for path, _ in commands(gradcam):
+        assert f'id="{"-".join(("gradcam", *path))}"' in html

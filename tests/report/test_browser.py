@@ -115,7 +115,7 @@ def several(pictures):
 
 
 def make_flow(pictures):
-    depths = [{"t": t, "sensitivity": value} for t, value in [(0.0, 0.01), (0.5, 0.04), (1.0, 0.02)]]
+    depths = [{"t": t, "adjoint_norm": value} for t, value in [(0.0, 0.01), (0.5, 0.04), (1.0, 0.02)]]
     return make_document([make_maps(make_entry("one.png", **pictures), *depths)], command="neuralode explain")
 
 

@@ -230,10 +230,10 @@ def test_changes_of_a_comparison():
 
 
 def test_depths_are_maps():
-    depths = [{"t": t, "sensitivity": 2 * t, "peak": [1, 2], "raw_max": 1.0} for t in (0.0, 0.5)]
+    depths = [{"t": t, "adjoint_norm": 2 * t, "peak": [1, 2], "raw_max": 1.0} for t in (0.0, 0.5)]
     line = {**OK, "depths": depths, "map": None, "report": {"pictures": ["x.png", "y.png"], "photo": "p.png"}}
     (entry,) = build_entries([line], {"again": ["--model", "ode.keras"]})
-    assert [(m["t"], m["sensitivity"], m["picture"]) for m in entry["maps"]] == [(0, 0, "x.png"), (0.5, 1, "y.png")]
+    assert [(m["t"], m["adjoint_norm"], m["picture"]) for m in entry["maps"]] == [(0, 0, "x.png"), (0.5, 1, "y.png")]
     assert entry["maps"][0]["shell"] == "gradcam neuralode explain a.jpg --model ode.keras"
 
 

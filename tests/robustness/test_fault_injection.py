@@ -14,10 +14,10 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from halves import halves
 from PIL import Image
 from report_documents import document_in
 from small_models import small_network
-from test_trainer import halves
 
 from gradcam_cli.images.load import LoadedImage, Unexplained
 from gradcam_cli.models.classifier import load_model

@@ -1,4 +1,4 @@
-"""`gradcam neuralode ...`: train, check and explain networks that contain a Neural ODE."""
+"""`gradcam neuralode ...`: train, evaluate, check and explain networks with an ODEBlock."""
 
 from __future__ import annotations
 
@@ -13,10 +13,13 @@ from gradcam_cli.cli.neuralode.spiral import spiral
 from gradcam_cli.cli.neuralode.train import train
 
 
-@click.group(context_settings=CONTEXT_SETTINGS, short_help="Train, gradcheck and explain Neural ODEs.")
+@click.group(context_settings=CONTEXT_SETTINGS, short_help="Train and explain Neural ODE classifiers.")
 def neuralode() -> None:
-    """Neural ordinary differential equations, with gradients by the adjoint method (Chen et al. 2018)."""
+    """Train, evaluate and explain Neural ODE classifiers.
+
+    The gradients come from the adjoint method (Chen et al. 2018, Neural Ordinary Differential Equations).
+    """
 
 
-for command in (gradcheck, spiral, flow, train, evaluate, explain):
+for command in (train, evaluate, explain, gradcheck, spiral, flow):
     neuralode.add_command(command)

@@ -1,8 +1,7 @@
-"""`gradcam neuralode ...`: networks whose middle is an ordinary differential equation."""
+"""`gradcam neuralode flow`: draw the flow of an ODE next to a residual network."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,108 +9,106 @@ import click
 
 from gradcam_cli.cli.click_extensions import GroupedCommand, PreprocessName
 from gradcam_cli.cli.model_options import allow_unsafe_option
+from gradcam_cli.cli.neuralode.options import option, require_suffix, setup, write_results
 from gradcam_cli.cli.options import general_options
-from gradcam_cli.cli.tables import write_table
 from gradcam_cli.errors import UsageError
-from gradcam_cli.output.destination import format_for_suffix
+from gradcam_cli.output.destination import IMAGE_SUFFIXES, format_for_suffix
 
 if TYPE_CHECKING:
-    import keras
-    import numpy as np
     import tensorflow as tf
 
     from gradcam_cli.neuralode.layers.ode_block import ODEBlock
 
-from gradcam_cli.cli.neuralode.options import begin, option, require_picture
 
-
-@click.command(cls=GroupedCommand, short_help="Draw an equation's flow beside a residual network.")
-@option("--model", metavar="FILE.keras", type=click.Path(path_type=Path), help="Draw its ODEBlock; else a toy field.")
-@option("--block", metavar="NAME", help="The ODEBlock, where the model has several.")
-@option("--input", "inputs", metavar="IMAGE", multiple=True, help="Begin at what the block gets of it; repeatable.")
-@option("--seed", type=click.IntRange(0), default=0, show_default=True, metavar="N", help="Of random states without.")
-@option("--preprocess", metavar="NAME", type=PreprocessName(), help="Of the images, where the model does not say.")
+@click.command(cls=GroupedCommand, short_help="Draw the flow of an ODE next to a residual network.")
+@option(
+    "--model",
+    metavar="FILE.keras",
+    type=click.Path(path_type=Path),
+    help="Draw the ODEBlock of this model. [default: one-dimensional toy dynamics]",
+)
+@option("--block", metavar="NAME", help="Name of the ODEBlock; required if the model has several.")
+@option(
+    "--image",
+    "images",
+    metavar="IMAGE",
+    multiple=True,
+    help="Start at the input of the ODEBlock for this image, repeatable. [default: five random states]",
+)
+@option(
+    "--seed",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    metavar="N",
+    help="Random seed of the random states.",
+)
+@option("--preprocess", metavar="NAME", type=PreprocessName(), help="Preprocessing of the images; detected by default.")
 @allow_unsafe_option
-@option("--depth", type=click.IntRange(1, 50), default=5, show_default=True, metavar="N", help="Layers.")
+@option(
+    "--num-layers",
+    type=click.IntRange(1, 50),
+    default=5,
+    show_default=True,
+    metavar="N",
+    help="Number of layers of the residual network.",
+)
 @option(
     "-o",
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
     default="flow.png",
     show_default=True,
-    help="The picture, PNG or JPEG.",
+    help="File of the figure, PNG or JPEG.",
 )
 @general_options
 @click.pass_context
 def flow(ctx: click.Context, /, **options: Any) -> None:
-    """Draw a residual network's steps beside an equation's flow: Figure 1 of the paper.
+    """Draw the flow of an ODE next to a residual network: Figure 1 of the paper.
 
-    Left a residual network of so many layers, which is Euler's method: steps of size 1 for the toy field, and of a
-    model's ODEBlock equal shares of its time. Right the solution of the same equation, as its solver finds it. Dots
-    are the points where each evaluates f, arrows the field. States of many numbers are seen along the direction in
-    which they differ most on their way; they begin at what the block is given for the images, or at five random ones.
+    The left panel shows a residual network with N layers: Euler steps of size 1 for the toy dynamics, or N equal steps
+    over the interval of the ODEBlock. The right panel shows the solution of the same ODE. Dots are evaluations of f,
+    arrows are the slopes. States with several dimensions are projected onto their first principal component.
     """
-    require_picture(options["output"])
-    if options["inputs"] and not options["model"]:
-        raise UsageError("--input: expected --model beside it, as the toy field takes no images")
-    stdout = begin(ctx, options)
-    from gradcam_cli.neuralode.demos import flow as flows
+    require_suffix("-o", options["output"], IMAGE_SUFFIXES)
+    if options["images"] and not options["model"]:
+        raise UsageError("--image requires --model")
+    stdout = setup(ctx, options)
+    from gradcam_cli.neuralode.demos import flow as library
+    from gradcam_cli.neuralode.demos.initial_states import toy_states
     from gradcam_cli.neuralode.demos.plots import draw_flow
     from gradcam_cli.output.figures import encode_figure
     from gradcam_cli.storage.files import write_output
 
-    block, starts = _load_block(options) if options["model"] else (None, _toy_initial_states())
-    f, span = (block.f, block.t_span) if block else (flows.toy_dynamics, (0.0, float(options["depth"])))
-    w, share = flows.first_principal_component(f, starts, span)
-    given = (
-        {name: block.options[name] for name in flows.FORWARD_OPTIONS if name in block.options}
+    block, starts = _load_block(options) if options["model"] else (None, toy_states())
+    f, span = (block.f, block.t_span) if block else (library.toy_dynamics, (0.0, float(options["num_layers"])))
+    solver_options = (
+        {name: block.options[name] for name in library.FORWARD_OPTIONS if name in block.options}
         if block
-        else flows.TOY_SOLVER_OPTIONS
+        else library.TOY_SOLVER_OPTIONS
     )
-    residual = flows.residual_paths(f, starts, span, options["depth"], w)
-    ode = flows.ode_paths(f, starts, span, w, **given)
-    seen = f"state, along the direction of {share:.0%} of its variance" if w.size > 1 else "input / hidden / output"
-    figure = draw_flow(residual, ode, None if block else f, seen)
+    w, fraction = library.first_principal_component(f, starts, span)
+    residual = library.residual_paths(f, starts, span, options["num_layers"], w)
+    ode = library.ode_paths(f, starts, span, w, **solver_options)
+    xlabel = f"first principal component ({fraction:.0%} of variance)" if w.size > 1 else "input / hidden / output"
+    figure = draw_flow(residual, ode, None if block else f, xlabel)
     write_output(options["output"], encode_figure(figure, format_for_suffix(options["output"])))
-    counts = [sum(len(path.eval_t) for path in paths) for paths in (residual, ode)]
-    row = {"residual evaluations": counts[0], "ODE evaluations": counts[1], "picture": str(options["output"])}
-    write_table([row], stdout, as_json=options["as_json"])
-
-
-def _toy_initial_states() -> list[tf.Tensor]:
-    import numpy as np
-    import tensorflow as tf
-
-    return [tf.constant([x], tf.float64) for x in np.linspace(-3, 3, 5)]
+    row = {
+        "nfe_residual": sum(len(path.eval_t) for path in residual),
+        "nfe_ode": sum(len(path.eval_t) for path in ode),
+        "figure": str(options["output"]),
+    }
+    write_results([row], stdout, as_json=options["as_json"])
 
 
 def _load_block(options: dict[str, Any]) -> tuple[ODEBlock, list[tf.Tensor]]:
-    """Return a model's block, and the states to begin at."""
+    """Return the ODEBlock of the model, and the initial states."""
     from gradcam_cli.models.loading import load_model_file
-    from gradcam_cli.neuralode.demos.flow import block_inputs, random_states
+    from gradcam_cli.neuralode.demos.initial_states import block_inputs, load_images, random_states
     from gradcam_cli.neuralode.layers.ode_block import find_block
 
     model = load_model_file(options["model"], options["allow_unsafe"])
     block = find_block(model, options["block"])
-    if not options["inputs"]:
+    if not options["images"]:
         return block, random_states(block, 5, options["seed"])
-    return block, block_inputs(model, block, _preprocess_images(model, options["inputs"], options["preprocess"]))
-
-
-def _preprocess_images(model: keras.Model, inputs: Sequence[str], preprocess: str | None) -> np.ndarray:
-    """Return what the network is given for images, (n, h, w, c)."""
-    import numpy as np
-
-    from gradcam_cli.images import decode, fit
-    from gradcam_cli.images.discover import find_sources
-    from gradcam_cli.images.fit import crop_box_for
-    from gradcam_cli.models.classifier import load_model
-
-    classifier = load_model(model, preprocess=preprocess)
-    h, w, channels = classifier.input_shape
-    photos = [decode.decode(source.read()) for source in find_sources(inputs)]
-    views = [
-        fit.resize_to_input(photo, crop_box_for(photo.shape[:2], (h, w), "squash"), (h, w), channels)
-        for photo in photos
-    ]
-    return classifier.preprocess(np.stack(views))
+    return block, block_inputs(model, block, load_images(model, options["images"], options["preprocess"]))

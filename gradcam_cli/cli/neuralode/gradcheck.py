@@ -7,33 +7,47 @@ from typing import Any
 import click
 
 from gradcam_cli.cli.click_extensions import GroupedCommand
-from gradcam_cli.cli.neuralode.options import begin, option
+from gradcam_cli.cli.neuralode.options import option, setup, write_results
 from gradcam_cli.cli.options import general_options
-from gradcam_cli.cli.tables import write_table
+from gradcam_cli.cli.tables import format_number
 from gradcam_cli.neuralode.solver.tableaus import SOLVERS
 
 PROBLEMS = ("linear", "logistic", "spiral", "network")
+ERRORS = ("rtol", "z0", "theta", "times")
+"""Columns in scientific notation: the tolerance and the relative errors."""
 
 
-@click.command(cls=GroupedCommand)
-@click.argument("f", metavar="F", type=click.Choice(PROBLEMS), default="network")
-@option("--solver", type=click.Choice(list(SOLVERS)), default="dopri5", show_default=True, help="Of both solves.")
-@option("--seed", type=click.IntRange(0), default=0, show_default=True, metavar="N", help="Of the directions.")
+@click.command(cls=GroupedCommand, short_help="Compare gradients with finite differences.")
+@click.argument("problem", metavar="PROBLEM", type=click.Choice(PROBLEMS), default="network")
+@option(
+    "--solver",
+    type=click.Choice(list(SOLVERS)),
+    default="dopri5",
+    show_default=True,
+    help="Solver of the forward and backward solve.",
+)
+@option(
+    "--seed",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    metavar="N",
+    help="Random seed of the directions in which derivatives are compared.",
+)
 @general_options
 @click.pass_context
 def gradcheck(ctx: click.Context, /, problem: str, **options: Any) -> None:
-    """Check the gradients of an equation against finite differences.
+    """Compare the gradients of the solver with finite differences.
 
-    F is linear, logistic, spiral or network (the default: a small convolutional one that depends on time). Each line
-    has a way to the gradient, its tolerance, the relative errors of the derivatives by the state, the parameters and
-    the times, and how often f was evaluated.
+    PROBLEM is linear, logistic, spiral or network. The default is network, a small convolutional f that depends on t.
+    Each row shows a gradient method and its tolerance, the relative errors of the derivatives with respect to the
+    initial state, the parameters and the times, and the number of function evaluations.
     """
-    stdout = begin(ctx, options)
-    from gradcam_cli.neuralode.solver import gradcheck as checking
+    stdout = setup(ctx, options)
+    from gradcam_cli.neuralode.solver import gradcheck as library
 
-    rows = checking.gradcheck(*checking.PROBLEMS[problem](), solver=options["solver"], seed=options["seed"])
+    rows = library.gradcheck(*library.PROBLEMS[problem](), solver=options["solver"], seed=options["seed"])
     table = [row._asdict() for row in rows]
     if not options["as_json"]:
-        errors = ("rtol", "z0", "theta", "times")
-        table = [{name: f"{v:.1e}" if name in errors else v for name, v in row.items()} for row in table]
-    write_table(table, stdout, as_json=options["as_json"])
+        table = [{**row, **{name: format_number(row[name], ".1e") for name in ERRORS}} for row in table]
+    write_results(table, stdout, as_json=options["as_json"])

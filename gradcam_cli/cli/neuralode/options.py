@@ -1,23 +1,22 @@
-"""Options of the commands that train and measure classifiers with an equation in their middle."""
+"""Options of `gradcam neuralode train` and `evaluate`, and what all `gradcam neuralode` commands share."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, TextIO
 
 import click
 
 from gradcam_cli.cli.click_extensions import ImageSize, combine_options, option_group
 from gradcam_cli.cli.options import quiet_tensorflow, setup_logging
+from gradcam_cli.cli.tables import write_table
 from gradcam_cli.errors import UsageError
 from gradcam_cli.neuralode.solver.tableaus import SOLVERS
-from gradcam_cli.output.destination import IMAGE_SUFFIXES
+from gradcam_cli.neuralode.training.config import DataConfig
 
-if TYPE_CHECKING:
-    pass
-
-_data, _network, _solver, _training, _output = map(option_group, ("Data", "Network", "Solver", "Learning", "Output"))
+_data, _network, _solver, _training, _output = map(option_group, ("Data", "Network", "Solver", "Training", "Output"))
 _positive = click.FloatRange(0, min_open=True)
 
 data_option = _data(
@@ -25,14 +24,17 @@ data_option = _data(
     required=True,
     metavar="NAME|FILE|DIR",
     help="digits (built in), mnist, fashion_mnist, cifar10, an .npz file (x_train, y_train, x_test, y_test), or a "
-    "directory with a folder a class.",
+    "directory with one folder per class.",
 )
-size_option = _data("--input-size", type=ImageSize(), help="To which the images of a directory are scaled.")
+size_option = _data("--input-size", type=ImageSize(), help="Resize the images of a directory: 64, or HEIGHTxWIDTH.")
 canvas_option = _data(
-    "--canvas", type=click.IntRange(2), metavar="N", help="Place images at random on black, N times as wide."
+    "--canvas-scale",
+    type=click.IntRange(2),
+    metavar="N",
+    help="Paste each image at a random position of a black canvas N times its width and height.",
 )
 seed_option = _training(
-    "--seed", type=click.IntRange(0), default=0, show_default=True, metavar="N", help="Of all that is random."
+    "--seed", type=click.IntRange(0), default=0, show_default=True, metavar="N", help="Random seed."
 )
 network_options = combine_options(
     _network(
@@ -40,22 +42,29 @@ network_options = combine_options(
         type=click.Choice(["odenet", "odenet-thin", "resnet", "stem-only"]),
         default="odenet",
         show_default=True,
-        help="odenet-thin leaves the ODE more to do; resnet (six blocks) and stem (none) are the baselines.",
+        help="odenet-thin: fewer layers before the ODE; resnet: six residual blocks in place of the ODE; stem-only: "
+        "neither.",
     ),
-    _network("--stem", type=click.IntRange(0), metavar="N", help="Strided convolutions. [default: down to 6x6]"),
+    _network(
+        "--downsampling-layers",
+        type=click.IntRange(0),
+        metavar="N",
+        help="Number of strided convolutions. [default: down to 6x6]",
+    ),
     _network(
         "--activation",
         type=click.Choice(["softplus", "relu", "tanh", "silu"]),
         default="softplus",
         show_default=True,
-        help="Of f: a smooth one takes fewer steps.",
+        help="Activation in f; smooth activations need fewer solver steps.",
     ),
     _network(
-        "--kinetic",
+        "--kinetic-energy",
         type=click.FloatRange(0),
         default=0,
+        show_default=True,
         metavar="X",
-        help="Weight of a loss, the integral of f^2: larger means straighter paths and fewer steps.",
+        help="Weight of the regularization loss, the integral of f^2; larger weights lead to fewer solver steps.",
     ),
 )
 solver_options = combine_options(
@@ -64,13 +73,38 @@ solver_options = combine_options(
         type=click.Choice(["adjoint", "discrete"]),
         default="adjoint",
         show_default=True,
-        help="discrete is exact for the steps taken and keeps them all in memory.",
+        help="Gradient method; discrete: exact for the solver's steps, stores all of them.",
     ),
-    _solver("--solver", type=click.Choice(list(SOLVERS)), default="dopri5", show_default=True, help="Of both solves."),
-    _solver("--rtol", type=_positive, default=1e-3, show_default=True, metavar="X", help="Relative tolerance."),
-    _solver("--atol", type=_positive, default=1e-3, show_default=True, metavar="X", help="Absolute tolerance."),
     _solver(
-        "--adjoint-rtol", type=_positive, default=1e-2, show_default=True, metavar="X", help="Of the backward solve."
+        "--solver",
+        type=click.Choice(list(SOLVERS)),
+        default="dopri5",
+        show_default=True,
+        help="Solver of the forward and backward solve.",
+    ),
+    _solver(
+        "--rtol",
+        type=_positive,
+        default=1e-3,
+        show_default=True,
+        metavar="X",
+        help="Relative tolerance of the forward solve.",
+    ),
+    _solver(
+        "--atol",
+        type=_positive,
+        default=1e-3,
+        show_default=True,
+        metavar="X",
+        help="Absolute tolerance of the forward solve.",
+    ),
+    _solver(
+        "--adjoint-rtol",
+        type=_positive,
+        default=1e-2,
+        show_default=True,
+        metavar="X",
+        help="Relative tolerance of the backward solve.",
     ),
     _solver(
         "--adjoint-atol",
@@ -78,28 +112,35 @@ solver_options = combine_options(
         default=1e-2,
         show_default=True,
         metavar="X",
-        help="Likewise, in units of dL/dz.",
+        help="Absolute tolerance of the backward solve, in units of dL/dz.",
     ),
-    _solver("--step-size", type=_positive, metavar="X", help="Fixed steps of this size."),
+    _solver("--step-size", type=_positive, metavar="X", help="Size of fixed steps. [default: adaptive steps]"),
     _solver("--first-step", type=_positive, metavar="X", help="Size of the first step. [default: Hairer's rule]"),
 )
 training_options = combine_options(
-    _training("--epochs", type=click.IntRange(1), metavar="N", help="Passes. [default: by the data]"),
-    _training("--batch-size", type=click.IntRange(1), metavar="N", help="Images in a step. [default: by the data]"),
+    _training("--epochs", type=click.IntRange(1), metavar="N", help="Number of epochs. [default: depends on the data]"),
+    _training(
+        "--batch-size", type=click.IntRange(1), metavar="N", help="Images per batch. [default: depends on the data]"
+    ),
     _training(
         "--optimizer",
         type=click.Choice(["sgd", "adam", "adamw"]),
         default="sgd",
         show_default=True,
-        help="sgd has momentum 0.9.",
+        help="Optimizer; sgd: with Nesterov momentum 0.9.",
     ),
-    _training("--learning-rate", type=_positive, metavar="X", help="The largest. [default: sgd 0.1, others 0.002]"),
+    _training(
+        "--learning-rate",
+        type=_positive,
+        metavar="X",
+        help="Maximum learning rate. [default: 0.1 for sgd, 0.002 otherwise]",
+    ),
     _training(
         "--schedule",
         type=click.Choice(["one-cycle", "cosine", "constant"]),
         default="one-cycle",
         show_default=True,
-        help="Of the learning rate.",
+        help="Schedule of the learning rate.",
     ),
     _training(
         "--weight-decay",
@@ -107,27 +148,39 @@ training_options = combine_options(
         default=5e-4,
         show_default=True,
         metavar="X",
-        help="Share of a weight lost a step, per unit of the rate.",
+        help="Weight decay per step, relative to the learning rate.",
     ),
     seed_option,
     _training(
-        "--crop", type=click.IntRange(0), metavar="N", help="Move images by up to N pixels. [default: by the data]"
+        "--random-shift",
+        type=click.IntRange(0),
+        metavar="N",
+        help="Shift images at random by up to N pixels. [default: depends on the data]",
     ),
-    _training("--flip/--no-flip", default=None, help="Mirror images at random. [default: by the data]"),
     _training(
-        "--validation",
+        "--random-flip/--no-random-flip",
+        default=None,
+        help="Mirror images at random. [default: depends on the data]",
+    ),
+    _training(
+        "--validation-split",
         type=click.FloatRange(0, 0.9),
         default=0,
         show_default=True,
         metavar="X",
-        help="Share of the training images held out; the test images are never used to choose.",
+        help="Fraction of the training images used for validation.",
     ),
-    _training("--early-stop", type=click.IntRange(1), metavar="N", help="End after N epochs without improvement."),
     _training(
-        "--xla",
-        "jit_compile",
-        is_flag=True,
-        help="Compile by XLA: on a CPU slower, for its gradients of convolutions are.",
+        "--patience",
+        type=click.IntRange(1),
+        metavar="N",
+        help="Stop after N epochs without a lower validation loss. Requires --validation-split.",
+    ),
+    _training(
+        "--jit-compile/--no-jit-compile",
+        default=False,
+        show_default=True,
+        help="Compile training steps with XLA (slower on CPUs).",
     ),
 )
 output_options = combine_options(
@@ -137,41 +190,56 @@ output_options = combine_options(
         type=click.Path(dir_okay=False, path_type=Path),
         required=True,
         metavar="FILE.keras",
-        help="The trained classifier.",
+        help="File of the trained classifier.",
     ),
     _output(
-        "--log",
-        "log_file",
+        "--csv-log",
         type=click.Path(dir_okay=False, path_type=Path),
         metavar="FILE.csv",
-        help="A line an epoch.",
+        help="Write the metrics of each epoch to a CSV file.",
     ),
     _output(
-        "--tensorboard", type=click.Path(file_okay=False, path_type=Path), metavar="DIR", help="Curves for TensorBoard."
-    ),
-    _output(
-        "--samples",
+        "--tensorboard",
         type=click.Path(file_okay=False, path_type=Path),
         metavar="DIR",
-        help="Write a test image of each class as PNG: something to explain.",
+        help="Write TensorBoard event files.",
     ),
-    _output("--resume", is_flag=True, help="Go on from the last checkpoint, if there is one."),
+    _output(
+        "--export-samples",
+        type=click.Path(file_okay=False, path_type=Path),
+        metavar="DIR",
+        help="Write one test image of each class as PNG.",
+    ),
+    _output("--resume", is_flag=True, help="Resume from the last checkpoint, if there is one."),
 )
-
 
 option = option_group("Options")
 
 
-def begin(ctx: click.Context, options: dict[str, Any]) -> Any:
-    """Set up messages and TensorFlow, and return where results go."""
+def data_config(options: Mapping[str, Any]) -> DataConfig:
+    """Return the data set that the options select."""
+    return DataConfig(options["data"], options["input_size"], options["canvas_scale"], options["seed"])
+
+
+def setup(ctx: click.Context, options: Mapping[str, Any]) -> TextIO:
+    """Set up logging and TensorFlow; return the stream of the results."""
     setup_logging(ctx, quiet=options["quiet"], verbose=options["verbose"], debug=options["debug"])
     stdout = sys.stdout
     quiet_tensorflow(ctx, verbose=options["verbose"] or options["debug"])
     return stdout
 
 
-def require_picture(value: Path) -> Path:
-    """Return the path of a figure, if its suffix is one of an image format."""
-    if value.suffix.lower() not in IMAGE_SUFFIXES:
-        raise UsageError(f"-o {value}: expected a name ending in {', '.join(IMAGE_SUFFIXES)}")
-    return value
+def require_suffix(option_name: str, path: Path | None, suffixes: Collection[str]) -> None:
+    """Require that a file name, if there is one, ends in one of the suffixes."""
+    if path and path.suffix.lower() not in suffixes:
+        raise UsageError(f"{option_name} {path}: expected a name ending in {', '.join(suffixes)}")
+
+
+def write_results(rows: Sequence[Mapping[str, Any]], stdout: TextIO, *, as_json: bool) -> None:
+    """Write rows of results as JSON lines or as a table."""
+    from gradcam_cli.pipeline.json_lines import json_line
+
+    if as_json:
+        stdout.writelines(json_line(row) + "\n" for row in rows)
+    else:
+        write_table(rows, stdout, as_json=False)

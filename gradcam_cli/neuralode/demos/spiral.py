@@ -1,7 +1,7 @@
-"""The classic demonstration: learn dz/dt = z^3 A from pieces of one trajectory, with a small network.
+"""Demonstration: fit a small network to the spiral dz/dt = z^3 A.
 
-The setting is that of the demonstration of the paper's authors: 1,000 points of the trajectory over [0, 25]; each
-iteration solves 20 random pieces of ten points and lowers the mean absolute difference by RMSprop.
+As in the example of the paper's authors, the trajectory over [0, 25] has 1,000 points. Each iteration solves 20 random
+segments of ten points and minimizes the mean absolute difference with RMSprop.
 
 Source:
     Chen et al. 2018, Neural Ordinary Differential Equations, section 3.
@@ -32,11 +32,11 @@ RTOL, ATOL = 1e-7, 1e-9
 
 
 class Trajectory(NamedTuple):
-    """A solution to learn from.
+    """The trajectory to fit.
 
     Attributes:
-        t: (points,) float64.
-        z: (points, 2) float32.
+        t: (points,) float64, times.
+        z: (points, 2) float32, states.
     """
 
     t: np.ndarray
@@ -44,11 +44,11 @@ class Trajectory(NamedTuple):
 
 
 class TrainingProgress(NamedTuple):
-    """How far the learning is.
+    """The progress of the training.
 
     Attributes:
-        iteration: how many are done.
-        loss: of the last batch, mean |z - z_true|.
+        iteration: number of completed iterations.
+        loss: loss of the last batch, mean |z - z_true|.
     """
 
     iteration: int
@@ -61,14 +61,14 @@ def true_f(t: tf.Tensor, z: tf.Tensor) -> tf.Tensor:
 
 
 def true_trajectory() -> Trajectory:
-    """Return the spiral."""
+    """Return the trajectory of the spiral."""
     t = np.linspace(0, END, POINTS)
     z = odeint(true_f, tf.constant(Z0, tf.float64), t, rtol=RTOL, atol=ATOL).z
     return Trajectory(t, z[:, 0].numpy().astype(np.float32))
 
 
 def sample_segment_starts(iterations: int, seed: int) -> np.ndarray:
-    """Return the first points of the pieces, (iterations, 20), of a batch all different."""
+    """Return the first points of the segments, (iterations, 20), without duplicates in a batch."""
     rng = np.random.default_rng(seed)
     starts = [rng.choice(POINTS - SEGMENT_LENGTH, SEGMENTS, replace=False) for _ in range(iterations)]
     return np.array(starts).reshape(-1, SEGMENTS)
@@ -84,29 +84,29 @@ def train(
     rtol: float = RTOL,
     atol: float = ATOL,
 ) -> Iterator[TrainingProgress]:
-    """Learn the weights of f, and yield after each few iterations how far it is.
+    """Train the weights of f, and yield the progress after every few iterations.
 
     Args:
-        f: left with what it learned.
-        data: what to learn from.
-        batches: of `sample_segment_starts`.
-        gradient: of `odeint`.
-        report_every: iterations between two yields.
-        jit_compile: whether XLA compiles the iterations: for so small an f five times as fast.
-        rtol: of the solver.
-        atol: likewise.
+        f: the network; its weights are updated.
+        data: the trajectory to fit.
+        batches: segments from `sample_segment_starts`.
+        gradient: gradient method of `odeint`.
+        report_every: number of iterations between two yields.
+        jit_compile: whether XLA compiles the iterations; five times as fast for this small f.
+        rtol: relative tolerance of the solver.
+        atol: absolute tolerance of the solver.
 
     Raises:
-        SolverError: of an iteration that could not be solved; f keeps the weights from before it.
+        SolverError: an iteration cannot be solved; f keeps the weights of the previous iteration.
     """
-    steps = _SpiralTrainer(f, data, {"gradient": gradient, "rtol": rtol, "atol": atol}, jit_compile)
+    run_batches = _SpiralTrainer(f, data, {"gradient": gradient, "rtol": rtol, "atol": atol}, jit_compile)
     for start in range(0, len(batches), report_every):
-        some = batches[start : start + report_every]
-        yield TrainingProgress(start + len(some), steps(some))
+        chunk = batches[start : start + report_every]
+        yield TrainingProgress(start + len(chunk), run_batches(chunk))
 
 
 class _SpiralTrainer:
-    """Iterations of the learning, as many in one call as there are batches."""
+    """Training iterations, several in one call."""
 
     def __init__(self, f: SpiralNetwork, data: Trajectory, options: dict[str, Any], jit_compile: bool) -> None:
         self.f, self.options = f, options
@@ -117,66 +117,66 @@ class _SpiralTrainer:
         self.run = tf.function(self._run, autograph=False, jit_compile=jit_compile)
 
     def __call__(self, batches: np.ndarray) -> float:
-        """Return the last loss.
+        """Train on the batches, one after the other, and return the last loss.
 
         Raises:
-            SolverError: of an iteration that could not be solved; the weights are those before it.
+            SolverError: an iteration cannot be solved; the weights are those of the previous iteration.
         """
         starts, loss = tf.constant(batches, tf.int32), tf.constant(0.0)
-        with contextlib.suppress(tf.errors.InvalidArgumentError):  # said by name below
+        with contextlib.suppress(tf.errors.InvalidArgumentError):  # raised with its class below
             loss = self.run(starts)
         if self.num_completed < len(batches):
             self.differentiate(starts[int(self.num_completed)])
-            raise GradcamError("the gradient of an iteration is not finite", "lower the learning rate")
+            raise GradcamError("the gradient of an iteration is not finite", "reduce the learning rate")
         return float(loss)
 
     def _run(self, batches: tf.Tensor) -> tf.Tensor:
-        """Iterate until the batches are used up, or one cannot be solved."""
+        """Iterate over the batches; stop if one cannot be solved."""
         self.num_completed.assign(0)
 
-        def body(i: tf.Tensor, loss: tf.Tensor, sound: tf.Tensor) -> Any:
+        def body(i: tf.Tensor, loss: tf.Tensor, is_finite: tf.Tensor) -> Any:
             loss, gradients = self.differentiate(batches[i])
-            sound = tf.math.is_finite(tf.add_n([tf.reduce_sum(tf.abs(x)) for x in [loss, *gradients]]))
-            self._rmsprop_step(gradients, sound)
-            self.num_completed.assign_add(tf.cast(sound, tf.int32))
-            return i + 1, loss, sound
+            is_finite = tf.math.is_finite(tf.add_n([tf.reduce_sum(tf.abs(x)) for x in [loss, *gradients]]))
+            self._rmsprop_step(gradients, is_finite)
+            self.num_completed.assign_add(tf.cast(is_finite, tf.int32))
+            return i + 1, loss, is_finite
 
         return tf.while_loop(
-            lambda i, loss, sound: (i < tf.shape(batches)[0]) & sound,
+            lambda i, loss, is_finite: (i < tf.shape(batches)[0]) & is_finite,
             body,
             (tf.constant(0), tf.constant(0.0), tf.constant(True)),
         )[1]
 
     def differentiate(self, starts: tf.Tensor) -> tuple[tf.Tensor, list[tf.Tensor]]:
-        """Return the loss of the pieces that begin there, and its gradients."""
-        pieces = tf.gather(self.z, starts[None] + tf.range(SEGMENT_LENGTH)[:, None])  # (10, 20, 2)
+        """Return the loss of the segments with these first points, and its gradients."""
+        segments = tf.gather(self.z, starts[None] + tf.range(SEGMENT_LENGTH)[:, None])  # (10, 20, 2)
         with tf.GradientTape() as tape:
-            z = odeint(self.f, pieces[0], self.t, **self.options).z
-            loss = tf.reduce_mean(tf.abs(z - pieces))
+            z = odeint(self.f, segments[0], self.t, **self.options).z
+            loss = tf.reduce_mean(tf.abs(z - segments))
         return loss, tape.gradient(loss, self.theta)
 
     def _rmsprop_step(self, gradients: list[tf.Tensor], is_finite: tf.Tensor) -> None:
-        """Take a step of RMSprop, v = 0.99 v + 0.01 g^2, theta -= 0.001 g / (sqrt(v) + 1e-8); none if not sound."""
+        """Update the weights if all values are finite: v = 0.99 v + 0.01 g^2, theta -= 0.001 g / (sqrt(v) + 1e-8)."""
         for x, v, g in zip(self.theta, self.mean_squares, gradients, strict=True):
             v.assign(tf.where(is_finite, RMSPROP_RHO * v + (1 - RMSPROP_RHO) * g * g, v))
             x.assign(tf.where(is_finite, x - LEARNING_RATE * g / (tf.sqrt(v) + 1e-8), x))
 
 
 def fit_error(f: SpiralNetwork, data: Trajectory) -> tuple[float, np.ndarray]:
-    """Return the mean absolute difference of the fitted trajectory over all times, and it, (points, 2)."""
+    """Return the mean absolute difference of the fitted trajectory, and the fitted trajectory, (points, 2)."""
     z = odeint(f, tf.constant(Z0), data.t, rtol=1e-6, atol=1e-8).z[:, 0].numpy()
     return float(np.abs(z - data.z).mean()), z
 
 
 def as_model(f: SpiralNetwork) -> keras.Model:
-    """Return the Keras model (n, 2) -> (n, 2) that takes points of the plane to where they are two units later."""
+    """Return the Keras model (n, 2) -> (n, 2) that maps z(0) to z(2)."""
     return keras.Sequential(
         [keras.Input((2,)), ODEBlock(f, t_span=(0.0, PREDICT_SPAN), rtol=1e-3, atol=1e-3)], name="spiral"
     )
 
 
 def vector_field(f: Any, side: int = 21, extent: float = 2.2) -> tuple[np.ndarray, np.ndarray]:
-    """Return points of a grid around the origin, (side, side, 2), and f there."""
+    """Return a grid of states around the origin, (side, side, 2), and f on the grid."""
     x = np.linspace(-extent, extent, side, dtype=np.float32)
     z = np.stack(np.meshgrid(x, x), axis=-1)
     return z, np.asarray(f(tf.constant(0.0), tf.constant(z.reshape(-1, 2)))).reshape(z.shape)

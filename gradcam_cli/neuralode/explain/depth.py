@@ -1,8 +1,8 @@
-"""Grad-CAM along the depth t of an ODE: the adjoint a(t) = dy_c/dz(t) is the gradient that it averages.
+"""Grad-CAM along the depth t of an ODE. Grad-CAM averages the adjoint a(t) = dy_c/dz(t).
 
     A = z(t),  dA = a(t),    da/dt = -a df/dz,    a(t_1) = dy_c/dz(t_1)
 
-so one solve of z forward, and one of (z, a) backward without the parameters, give a map for every t.
+A forward solve of z and a backward solve of (z, a), without the parameters, provide the map for every t.
 
 Source:
     Chen et al. 2018, Neural Ordinary Differential Equations, equations 4 and 5; Selvaraju et al. 2017, Grad-CAM,
@@ -31,45 +31,44 @@ from gradcam_cli.network.gradients import (
     single_output,
 )
 from gradcam_cli.network.logits import returning_logits
+from gradcam_cli.neuralode.explain.config import DEFAULT_TOL
 from gradcam_cli.neuralode.layers.ode_block import ODEBlock
 from gradcam_cli.neuralode.solver.odeint import odeint
 from gradcam_cli.neuralode.solver.status import failure_message
 from gradcam_cli.pipeline.config import ExplainConfig
 from gradcam_cli.pipeline.run import PreparedRun, prepare_run
 
-DEFAULT_TOL = 1e-5
-
 
 def parse_depths(block: ODEBlock, times: Sequence[float] | None = None, num_times: int | None = None) -> list[float]:
-    """Return the depths that are asked for, in the order of the block's time, each once.
+    """Return the depths in the order of the block's time, without duplicates.
 
     Args:
-        block: whose time it is.
+        block: the ODEBlock.
         times: depths, or None.
-        num_times: a number of depths, evenly spaced from end to end, or None.
+        num_times: number of depths, evenly spaced over the block's interval; None: five, if `times` is None, too.
 
     Raises:
-        UsageError: a depth lies outside the block's interval.
+        UsageError: a depth is outside the block's interval.
     """
     start, end = block.t_span
     depths = list(times) if times else list(np.linspace(start, end, num_times or 5))
     outside = [t for t in depths if not min(start, end) <= t <= max(start, end)]
     if outside:
-        raise UsageError(f"--at: expected depths from {start:g} to {end:g}, got {outside[0]:g}")
+        raise UsageError(f"--times: expected depths from {start:g} to {end:g}, got {outside[0]:g}")
     return sorted({float(t) for t in depths}, reverse=end < start)
 
 
 def augmented_dynamics(f: Any) -> Any:
-    """Return the right-hand side of (z, a): (f, -a df/dz)."""
+    """Return the right-hand side of the ODE of (z, a): (f, -a df/dz)."""
 
-    def backward(t: tf.Tensor, state: tuple[tf.Tensor, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
+    def augmented(t: tf.Tensor, state: tuple[tf.Tensor, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
         z, a = state
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(z)
             dz = f(t, z)
         return dz, tape.gradient(dz, z, -a, unconnected_gradients=tf.UnconnectedGradients.ZERO)
 
-    return backward
+    return augmented
 
 
 def compile_depth_gradients(
@@ -80,74 +79,72 @@ def compile_depth_gradients(
     solver: str | None = None,
     tol: float = DEFAULT_TOL,
 ) -> GradientFunction:
-    """Compile a model into a function whose activations are the states z at some depths, and gradients the adjoints.
+    """Compile a function that returns the states z(t) as activations and the adjoints a(t) as gradients.
 
-    Each image takes steps of its own, so that what else is in the batch makes no difference.
+    The solver chooses the steps of each image separately: the maps do not depend on the batch.
 
     Args:
-        model: with the block among its layers.
-        block: whose states they are.
-        depths: of `parse_depths`.
-        score: `logit` or `softmax`: y_c.
-        solver: a name in `tableaus.SOLVERS`; None: the block's.
-        tol: relative and absolute, of both solves; the adjoint is measured in units of a(t_1).
+        model: a model with the block among its layers.
+        block: the ODEBlock.
+        depths: depths from `parse_depths`.
+        score: `logit` or `probability`: the score y_c.
+        solver: a name in `tableaus.SOLVERS`; None: that of the block.
+        tol: relative and absolute tolerance of both solves; the adjoint is scaled by a(t_1).
 
     Returns:
-        As `network.compile_network`: in its passes A and dA have an entry a depth, of shape (n, u, v, k) and
-        (C, n, u, v, k).
+        A function like that of `network.compile_network`. A and dA have an entry for each depth, of shapes
+        (n, u, v, k) and (C, n, u, v, k).
 
     Raises:
-        ModelError: the block lies in a model within the model, or the logit cannot be reached.
+        ModelError: the block is inside a nested model, or the logit cannot be computed.
     """
     if block not in model.layers:
-        raise ModelError(f"ODEBlock {block.name} lies in a model within the model: expected it among the outer layers")
-    before, behind = keras.Model(model.inputs, block.input), keras.Model(block.output, model.outputs)
-    head = require_logits(model, score)
+        raise ModelError(f"the ODEBlock {block.name} is inside a nested model: expected it among the outer layers")
+    upstream, downstream = keras.Model(model.inputs, block.input), keras.Model(block.output, model.outputs)
+    activation = require_logits(model, score)
     start, end = block.t_span
     times = [start, *(t for t in depths if t not in (start, end)), end]
-    wanted = [times.index(t) for t in depths]
-    options: dict[str, Any] = {
-        "solver": solver or block.options.get("solver", "dopri5"),
-        "rtol": tol,
-        "atol": tol,
-    }
-
-    backward = augmented_dynamics(block.f)
+    indices = [times.index(t) for t in depths]
+    options: dict[str, Any] = {"solver": solver or block.options.get("solver", "dopri5"), "rtol": tol, "atol": tol}
+    augmented = augmented_dynamics(block.f)
 
     def solve(f: Any, state: Any, times: list[float]) -> Any:
         return odeint(f, state, times, per_sample_steps=True, **options).z
 
     @tf.function(autograph=False)  # type: ignore[untyped-decorator]
-    def run(x: tf.Tensor, codes: tf.Tensor) -> tuple[Any, ...]:
-        z = solve(block.f, tf.cast(before(x, training=False), tf.float32), times)  # (times, n, u, v, k)
+    def run(x: tf.Tensor, selectors: tf.Tensor) -> tuple[Any, ...]:
+        z = solve(block.f, tf.cast(upstream(x, training=False), tf.float32), times)  # (times, n, u, v, k)
         with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
             tape.watch(z1 := z[-1])
-            with returning_logits(head) if head else contextlib.nullcontext():
-                output = single_output(behind(z1, training=False))
-            logits, p = logits_and_probabilities(output, head)
+            with returning_logits(activation) if activation else contextlib.nullcontext():
+                output = single_output(downstream(z1, training=False))
+            logits, p = logits_and_probabilities(output, activation)
             y = logits if score == "logit" else p
-            classes = resolve_ranks(y, codes)
-            y_c = [tf.gather(y, classes[:, c], batch_dims=1) for c in range(codes.shape[1])]
+            classes = resolve_ranks(y, selectors)
+            y_c = [tf.gather(y, classes[:, c], batch_dims=1) for c in range(selectors.shape[1])]
         adjoints = []
-        for score_of_c in y_c:
-            a1 = tape.gradient(score_of_c, z1)
-            unit = tf.sqrt(tf.reduce_mean(tf.square(a1), axis=[1, 2, 3], keepdims=True))
-            unit = tf.where(unit > 0, unit, 1.0)  # (n, 1, 1, 1)
-            _, a = solve(backward, (z1, a1 / unit), times[::-1])
-            adjoints.append(a[::-1] * unit)
-        return logits, p, classes, [z[i] for i in wanted], [tf.stack([a[i] for a in adjoints]) for i in wanted]
+        for y_of_class in y_c:
+            a1 = tape.gradient(y_of_class, z1)
+            scale = tf.sqrt(tf.reduce_mean(tf.square(a1), axis=[1, 2, 3], keepdims=True))
+            scale = tf.where(scale > 0, scale, 1.0)  # (n, 1, 1, 1)
+            _, a = solve(augmented, (z1, a1 / scale), times[::-1])
+            adjoints.append(a[::-1] * scale)
+        return logits, p, classes, [z[i] for i in indices], [tf.stack([a[i] for a in adjoints]) for i in indices]
 
-    def network(x: np.ndarray, codes: np.ndarray) -> ForwardBackward:
+    def gradient_function(x: np.ndarray, selectors: np.ndarray) -> ForwardBackward:
         try:
-            logits, p, classes, A, dA = run(tf.constant(x, tf.float32), tf.constant(codes, tf.int32))
+            logits, p, classes, A, dA = run(tf.constant(x, tf.float32), tf.constant(selectors, tf.int32))
         except tf.errors.InvalidArgumentError as error:
-            raise GradcamError(failure_message(error), "loosen --tolerance, or take another --solver") from error
-        hidden = None if logits is None else logits.numpy()
+            raise GradcamError(failure_message(error), "use a larger --tol, or a different --solver") from error
         return ForwardBackward(
-            hidden, p.numpy(), classes.numpy(), [one.numpy() for one in A], [one.numpy() for one in dA]
+            None if logits is None else logits.numpy(),
+            p.numpy(),
+            classes.numpy(),
+            [z.numpy() for z in A],
+            [a.numpy() for a in dA],
         )
 
-    return network
+    return gradient_function
 
 
 def prepare_depth_run(
@@ -158,18 +155,19 @@ def prepare_depth_run(
     solver: str | None = None,
     tol: float = DEFAULT_TOL,
 ) -> PreparedRun:
-    """Make a run ready whose layers are depths, named `ode@0.25` for t = 0.25 of the block `ode`.
+    """Prepare a run whose layers are depths: `ode@0.25` is t = 0.25 of the block `ode`.
 
     Raises:
-        UsageError: a class that the model does not have.
-        ModelError: the logit cannot be reached.
+        UsageError: the class does not exist.
+        ModelError: the logit cannot be computed.
     """
     run = prepare_run(classifier, replace(config, layers=(block.name,)))
-    network = compile_depth_gradients(classifier.model, block, depths, config.score, solver, tol)
+    gradient_function = compile_depth_gradients(classifier.model, block, depths, config.score, solver, tol)
     path = next(iter(run.layers))
-    return replace(run, layers={f"{path}@{t:g}": f"{t:g}" for t in depths}, gradient_function=network, scorers=[])
+    layers = {f"{path}@{t:g}": f"{t:g}" for t in depths}
+    return replace(run, layers=layers, gradient_function=gradient_function, scorers=[])
 
 
 def adjoint_norms(result: ForwardBackward) -> np.ndarray:
-    """Return ||a(t)||, the length of dy_c/dz(t) for each class, image and depth, (C, n, depths)."""
+    """Return ||a(t)||, the norm of dy_c/dz(t), for each class, image and depth, (C, n, depths)."""
     return np.stack([np.linalg.norm(a.reshape(*a.shape[:2], -1), axis=-1) for a in result.dA], axis=-1)

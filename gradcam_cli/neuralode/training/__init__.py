@@ -1,1 +1,1 @@
-"""Training of ODE-Net classifiers: data sets, the training loop, evaluation."""
+"""Training of ODE-Net classifiers: data sets, training loop, evaluation."""

@@ -1,4 +1,4 @@
-"""Batches of training images: the validation split, shuffling, augmentation."""
+"""Batches of training images: validation split, shuffling, augmentation."""
 
 from __future__ import annotations
 
@@ -10,11 +10,20 @@ from gradcam_cli.neuralode.training.datasets import Arrays, Dataset
 
 
 def train_validation_split(data: Dataset, fraction: float, seed: int) -> tuple[Arrays, Arrays]:
-    """Split the training images at random into those to learn from and those to choose by: never the test images."""
+    """Split the training images at random into training and validation images.
+
+    Args:
+        data: its test images are not used.
+        fraction: fraction of validation images.
+        seed: random seed.
+
+    Returns:
+        Images and classes for training, and images and classes for validation.
+    """
     order = np.random.default_rng(seed).permutation(len(data.x_train))
     cut = round(len(order) * fraction)
-    kept, held = np.sort(order[cut:]), np.sort(order[:cut])
-    return (data.x_train[kept], data.y_train[kept]), (data.x_train[held], data.y_train[held])
+    training, validation = np.sort(order[cut:]), np.sort(order[:cut])
+    return (data.x_train[training], data.y_train[training]), (data.x_train[validation], data.y_train[validation])
 
 
 def iter_batches(
@@ -26,25 +35,33 @@ def iter_batches(
     random_shift: int = 0,
     random_flip: bool = False,
 ) -> Iterator[Arrays]:
-    """Yield an epoch's batches, each of `batch_size` images, in an order that seed and epoch decide.
+    """Yield the augmented batches of an epoch. Their order depends on seed and epoch.
 
-    An image is moved at random by up to `random_shift` pixels each way, black coming in, and mirrored at random if `random_flip`;
-    images that fill no batch wait for another epoch.
+    Images that do not fill a batch are left out.
+
+    Args:
+        x: (n, h, w, c), pixels.
+        y: (n,), classes.
+        batch_size: images per batch.
+        seed: random seed.
+        epoch: number of the epoch.
+        random_shift: maximum random shift of an image, in pixels.
+        random_flip: whether images are mirrored at random.
     """
     rng = np.random.default_rng([seed, epoch])
     order = rng.permutation(len(x))
     batch_size = min(batch_size, len(x))
     for start in range(0, len(x) - batch_size + 1, batch_size):
-        chosen = order[start : start + batch_size]
-        yield augment(x[chosen], rng, random_shift, random_flip), y[chosen]
+        batch = order[start : start + batch_size]
+        yield augment(x[batch], rng, random_shift, random_flip), y[batch]
 
 
 def augment(x: np.ndarray, rng: np.random.Generator, random_shift: int, random_flip: bool) -> np.ndarray:
-    """Return images moved and mirrored at random, (n, h, w, c)."""
+    """Return images (n, h, w, c) shifted and mirrored at random; the border is filled with black."""
     if random_shift:
         n, h, w, _ = x.shape
         padded = np.pad(x, ((0, 0), (random_shift, random_shift), (random_shift, random_shift), (0, 0)))
-        windows = np.lib.stride_tricks.sliding_window_view(padded, (h, w), axis=(1, 2))  # (n, 2 crop + 1, ..., c, h, w)
+        windows = np.lib.stride_tricks.sliding_window_view(padded, (h, w), axis=(1, 2))  # (n, 2s + 1, 2s + 1, c, h, w)
         down, right = rng.integers(0, 2 * random_shift + 1, (2, n))
         x = np.moveaxis(windows[np.arange(n), down, right], 1, -1)
     if random_flip:

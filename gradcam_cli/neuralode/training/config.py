@@ -1,27 +1,82 @@
-"""The configuration of a training run."""
+"""Configurations of a training run: the data, the network and the training itself."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """A data set and how it is loaded.
+
+    Attributes:
+        name: name of a data set, or path of an .npz file or a directory, as `datasets.load_data` takes it.
+        input_size: (h, w) to which the images of a directory are resized, or None.
+        canvas_scale: images are pasted at random positions of a canvas this many times their size; None: no canvas.
+        seed: random seed of the positions.
+    """
+
+    name: str
+    input_size: tuple[int, int] | None = None
+    canvas_scale: int | None = None
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """The architecture of a classifier and the solver options of its ODEBlock.
+
+    Attributes:
+        arch: a name in `odenet.ARCHITECTURES`.
+        downsampling_layers: number of strided convolutions; None: down to 6x6.
+        activation: activation of f.
+        kinetic_energy: weight of the kinetic energy regularization.
+        gradient: `adjoint` or `discrete`.
+        solver: a name in `tableaus.SOLVERS`.
+        rtol: relative tolerance of the forward solve.
+        atol: absolute tolerance of the forward solve.
+        adjoint_rtol: relative tolerance of the backward solve.
+        adjoint_atol: absolute tolerance of the backward solve.
+        step_size: size of fixed steps; None: adaptive steps.
+        first_step: size of the first step; None: Hairer's rule.
+    """
+
+    arch: str = "odenet"
+    downsampling_layers: int | None = None
+    activation: str = "softplus"
+    kinetic_energy: float = 0.0
+    gradient: str = "adjoint"
+    solver: str = "dopri5"
+    rtol: float = 1e-3
+    atol: float = 1e-3
+    adjoint_rtol: float = 1e-2
+    adjoint_atol: float = 1e-2
+    step_size: float | None = None
+    first_step: float | None = None
+
+    def arguments(self) -> dict[str, Any]:
+        """Return the keyword arguments of `build_odenet`: all attributes that are not None."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
 
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """How a classifier learns.
+    """How a classifier is trained.
 
     Attributes:
-        epochs: passes over the images.
-        batch_size: images in a step.
+        epochs: number of passes over the training images.
+        batch_size: images per batch.
         optimizer: a name in `OPTIMIZERS`.
-        learning_rate: the largest.
+        learning_rate: maximum learning rate.
         schedule: one of `SCHEDULES`.
-        weight_decay: share of a weight that is taken away in a step, per unit of learning rate.
-        seed: of weights, order and variation.
-        random_shift: pixels by which images are moved at random.
-        random_flip: whether they are mirrored at random.
-        validation_split: share of the training images that is held out.
-        patience: epochs without a better validation loss after which the training ends; 0: none do.
-        jit_compile: whether XLA compiles a step.
+        weight_decay: weight decay per step, relative to the learning rate.
+        seed: random seed of weights, order and augmentation.
+        random_shift: maximum random shift of an image, in pixels.
+        random_flip: whether images are mirrored at random.
+        validation_split: fraction of the training images used for validation.
+        patience: training stops after this many epochs without a lower validation loss; 0: never.
+        jit_compile: whether XLA compiles a training step.
     """
 
     epochs: int = 10

@@ -10,21 +10,26 @@ from gradcam_cli.errors import UsageError
 from gradcam_cli.neuralode.training.config import TrainingConfig
 
 OPTIMIZERS = {"sgd": 0.1, "adam": 2e-3, "adamw": 2e-3}
-"""The optimizers, each with its learning rate where none is asked for."""
+"""The optimizers, each with its default learning rate."""
 SCHEDULES = ("one-cycle", "cosine", "constant")
 WARM_UP_FRACTION = 0.25
 MOMENTUM = 0.9
 
 
 def make_optimizer(config: TrainingConfig, steps_per_epoch: int) -> keras.optimizers.Optimizer:
-    """Return the optimizer with its learning rate, which for one-cycle rises for a quarter of all steps and then falls.
+    """Return the optimizer with its learning rate schedule.
+
+    With `one-cycle` the learning rate increases for a quarter of all steps, and then decreases along half a cosine.
 
     Args:
-        config: how to learn.
-        steps_per_epoch: in an epoch.
+        config: configuration of the training.
+        steps_per_epoch: number of steps in an epoch.
+
+    Raises:
+        UsageError: the optimizer or the schedule is unknown.
 
     Source:
-        Smith and Topin 2018, Super-Convergence, arXiv:1708.07120; the fall is a half cosine.
+        Smith and Topin 2018, Super-Convergence, arXiv:1708.07120.
     """
     total = max(config.epochs * steps_per_epoch, 1)
     rate: Any = config.learning_rate

@@ -1,7 +1,7 @@
-"""Whether a trained network is an ODE: the same weights under other solvers and tolerances.
+"""Evaluation of a trained network with other solvers and tolerances.
 
-A network that was trained with coarse steps may have learned the steps, not the equation: then it does worse where they
-are solved better.
+A network that was trained with coarse steps may depend on its solver's steps: then its accuracy changes with a more
+accurate solver, and the network is not an ODE.
 
 Source:
     Ott et al. 2021, ResNet After All: Neural ODEs and Their Numerical Solution.
@@ -20,76 +20,121 @@ from gradcam_cli.neuralode.layers.ode_block import ODEBlock
 from gradcam_cli.neuralode.training.evaluate import EVALUATION_BATCH_SIZE, Predictions, evaluate
 
 MAX_ACCURACY_CHANGE = 0.005
-"""Share of right answers by which an ODE may differ under another solver."""
-
-SOLVER_VARIANTS: dict[str, dict[str, Any]] = {
-    "dopri5 at 1e-5": {"solver": "dopri5", "rtol": 1e-5, "atol": 1e-5, "step_size": None},
-    "tsit5 at 1e-3": {"solver": "tsit5", "rtol": 1e-3, "atol": 1e-3, "step_size": None},
-    "rk4, four steps": {"solver": "rk4", "step_size": 0.25},
-    "euler, one step": {"solver": "euler", "step_size": 1.0},
-}
-"""Other ways to solve; step sizes are shares of the interval. The last is a residual network: a comparison only."""
-
-ONE_STEP_EULER = "euler, one step"
+"""Maximum change of an ODE network's accuracy under another solver."""
 
 
-class SolverResult(NamedTuple):
-    """How a network does under one solver.
+class SolverVariant(NamedTuple):
+    """A solver with either a tolerance or a number of fixed steps.
 
     Attributes:
-        solver: a name in `SOLVER_VARIANTS`, or that of the model's own way.
-        accuracy: 0 to 1.
-        accuracy_change: accuracy less that of the model's own way.
-        nfe: of f, mean over passes of 500 images.
+        solver: a name in `tableaus.SOLVERS`.
+        tol: relative and absolute tolerance of adaptive steps, or None.
+        steps: number of fixed steps over the interval of the block, or None.
     """
 
     solver: str
+    tol: float | None = None
+    steps: int | None = None
+
+    def options(self, interval: float) -> dict[str, Any]:
+        """Return the options of `odeint`, for an interval of this length."""
+        if self.steps:
+            return {"solver": self.solver, "step_size": interval / self.steps}
+        return {"solver": self.solver, "rtol": self.tol, "atol": self.tol, "step_size": None}
+
+
+ONE_STEP_EULER = SolverVariant("euler", steps=1)
+"""A residual network: shown for comparison only."""
+SOLVER_VARIANTS = (
+    SolverVariant("dopri5", tol=1e-5),
+    SolverVariant("tsit5", tol=1e-3),
+    SolverVariant("rk4", steps=4),
+    ONE_STEP_EULER,
+)
+
+
+class SolverResult(NamedTuple):
+    """The accuracy of a network with one solver.
+
+    Attributes:
+        solver: name of the solver.
+        tol: relative tolerance of adaptive steps, or None.
+        steps: number of fixed steps, or None.
+        as_trained: whether these are the solver options of the training.
+        accuracy: 0 to 1.
+        accuracy_change: difference to the accuracy with the solver options of the training.
+        nfe: mean number of function evaluations per batch of 500 images.
+    """
+
+    solver: str
+    tol: float | None
+    steps: int | None
+    as_trained: bool
     accuracy: float
     accuracy_change: float
     nfe: float
 
+    @property
+    def is_solver_dependent(self) -> bool:
+        """Whether the accuracy changes more than that of an ODE may; one Euler step does not count."""
+        variant = SolverVariant(self.solver, self.tol, self.steps)
+        return abs(self.accuracy_change) > MAX_ACCURACY_CHANGE and variant != ONE_STEP_EULER
+
 
 @contextlib.contextmanager
 def solver_options_scope(block: ODEBlock, **options: Any) -> Iterator[None]:
-    """Let a block be solved in another way for as long as the block of code runs."""
-    own = block.options
-    if options.get("step_size"):
-        options["step_size"] *= abs(block.t_span[1] - block.t_span[0])
-    block.options = {**own, **options}
+    """Replace solver options of a block inside a `with` statement."""
+    original = block.options
+    block.options = {**original, **options}
     try:
         yield
     finally:
-        block.options = own
+        block.options = original
 
 
 def evaluate_with_solvers(
-    model: keras.Model, block: ODEBlock, x: np.ndarray, y: np.ndarray, variants: Sequence[str] = tuple(SOLVER_VARIANTS)
+    model: keras.Model,
+    block: ODEBlock,
+    x: np.ndarray,
+    y: np.ndarray,
+    variants: Sequence[SolverVariant] = SOLVER_VARIANTS,
 ) -> tuple[Predictions, list[SolverResult]]:
-    """Return how a network does in its own way, and that beside other ways.
+    """Evaluate a network with the solver options of its training, then with other solvers.
 
     Args:
-        model: of logits.
-        block: its ODE.
+        model: a network whose outputs are logits.
+        block: its ODEBlock.
         x: (n, h, w, c), pixels.
         y: (n,), classes.
-        variants: names in `SOLVER_VARIANTS`.
+        variants: the other solvers.
+
+    Returns:
+        The predictions with the options of the training, and a result for each solver, that of the training first.
 
     Raises:
-        GradcamError: an equation cannot be solved.
+        GradcamError: an ODE cannot be solved.
     """
-    passes = -(-len(x) // EVALUATION_BATCH_SIZE)
-    rows: list[SolverResult] = []
+    num_batches = -(-len(x) // EVALUATION_BATCH_SIZE)
+    interval = abs(block.t_span[1] - block.t_span[0])
 
-    def measured(name: str) -> Predictions:
+    def measure(variant: SolverVariant, reference: float | None) -> tuple[Predictions, SolverResult]:
         block.reset_nfe()
-        score = evaluate(model, x, y)
-        accuracy = score.accuracy(y)
-        moved = accuracy - rows[0].accuracy if rows else 0.0
-        rows.append(SolverResult(name, accuracy, moved, int(block.nfe_forward) / passes))
-        return score
+        predictions = evaluate(model, x, y)
+        accuracy = predictions.accuracy(y)
+        change = 0.0 if reference is None else accuracy - reference
+        nfe = int(block.nfe_forward) / num_batches
+        return predictions, SolverResult(*variant, reference is None, accuracy, change, nfe)
 
-    own = measured(f"{block.options.get('solver', 'dopri5')} as trained")
-    for name in variants:
-        with solver_options_scope(block, **SOLVER_VARIANTS[name]):
-            measured(name)
-    return own, rows
+    predictions, trained = measure(_trained_variant(block, interval), None)
+    results = [trained]
+    for variant in variants:
+        with solver_options_scope(block, **variant.options(interval)):
+            results.append(measure(variant, trained.accuracy)[1])
+    return predictions, results
+
+
+def _trained_variant(block: ODEBlock, interval: float) -> SolverVariant:
+    solver, step_size = block.options.get("solver", "dopri5"), block.options.get("step_size")
+    if step_size:
+        return SolverVariant(solver, steps=int(np.ceil(interval / step_size)))
+    return SolverVariant(solver, tol=block.options.get("rtol"))

@@ -1,8 +1,8 @@
-"""Learn a classifier by gradient descent: epoch by epoch, to be interrupted and resumed at will.
+"""Training of a classifier, with checkpoints.
 
-After each epoch everything that the next one depends on is written to one file, at once: the weights, the optimizer's
-state, what was seen so far and how it was asked for. Order and variation of the images follow from seed and epoch
-alone, so that a resumed training ends with the same weights, bit for bit, as one that was left in peace.
+A checkpoint contains the weights, the optimizer's state, the metrics of all epochs and the configuration. Order and
+augmentation of the images depend only on seed and epoch. Resumed training therefore ends with the same weights, bit for
+bit, as uninterrupted training.
 """
 
 from __future__ import annotations
@@ -32,22 +32,22 @@ from gradcam_cli.storage.files import atomic_write
 
 
 class DivergedError(GradcamError):
-    """A training whose loss is no number any more, or whose equation could not be solved."""
+    """The loss or a gradient is not finite, or an ODE could not be solved."""
 
 
 class EpochStats(NamedTuple):
-    """What an epoch showed; evaluations are means over its steps, NaN where there is no equation or nothing held out.
+    """The metrics of an epoch; NaN for a network without ODEBlock, or without validation images.
 
     Attributes:
-        epoch: from 1.
-        loss: mean over the epoch's batches, as they were learned.
-        accuracy: likewise, 0 to 1.
-        validation_loss: of the images held out.
-        validation_accuracy: likewise.
-        nfe_forward: of f, a step.
-        nfe_backward: of f and its vector-Jacobian product, a step.
-        learning_rate: at its end.
-        seconds: that it took.
+        epoch: number of the epoch, from 1.
+        loss: mean training loss over the batches.
+        accuracy: mean training accuracy over the batches, 0 to 1.
+        validation_loss: loss on the validation images.
+        validation_accuracy: accuracy on the validation images, 0 to 1.
+        nfe_forward: mean number of evaluations of f per step, forward.
+        nfe_backward: mean number of evaluations of f and its vector-Jacobian product per step, backward.
+        learning_rate: learning rate at the end of the epoch.
+        seconds: duration of the epoch.
     """
 
     epoch: int
@@ -62,16 +62,16 @@ class EpochStats(NamedTuple):
 
 
 class Trainer:
-    """A classifier that learns.
+    """A classifier in training.
 
     Args:
-        model: of logits; left with what it learned.
-        data: what to learn from.
-        config: how.
-        description: what else must be the same where a training is resumed, such as the model's options.
+        model: a network whose outputs are logits; its weights are updated.
+        data: training images.
+        config: configuration of the training.
+        description: further settings that must be equal when training is resumed, such as the model's options.
 
     Raises:
-        UsageError: the recipe cannot be meant.
+        UsageError: the configuration is invalid.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class Trainer:
     ):
         if config.patience and not config.validation_split:
             raise UsageError(
-                "early stop: expected images held out to judge by, got none", "add --validation 0.1, or another share"
+                "patience requires validation images", "add --validation-split 0.1, or a different fraction"
             )
         self.model, self.config = model, config
         self.block = next(iter(ode_blocks(model).values()), None)
@@ -94,15 +94,15 @@ class Trainer:
     def epochs(
         self, checkpoint: Path | None = None, advance: Callable[[int], None] = lambda _: None
     ) -> Iterator[EpochStats]:
-        """Learn, and yield after each epoch what it showed.
+        """Train, and yield the metrics of each epoch.
 
         Args:
-            checkpoint: the file that keeps what `resume` needs, written after each epoch.
+            checkpoint: file of the checkpoint, written after each epoch.
             advance: called with 1 after each step.
 
         Raises:
-            DivergedError: the loss or a gradient is not finite, or an equation cannot be solved. The checkpoint is
-                that of the epoch before.
+            DivergedError: the loss or a gradient is not finite, or an ODE cannot be solved. The checkpoint is that of
+                the previous epoch.
         """
         while len(self.history) < self.config.epochs and not self._patience_exhausted():
             self.history.append(self._epoch(len(self.history), advance))
@@ -111,32 +111,40 @@ class Trainer:
             yield self.history[-1]
 
     def _epoch(self, epoch: int, advance: Callable[[int], None]) -> EpochStats:
-        recipe, began = self.config, time.perf_counter()
+        config, start = self.config, time.perf_counter()
         if self.block:
             self.block.reset_nfe()
-        losses, right = [], []
+        losses, accuracies = [], []
         batches = iter_batches(
-            *self.training_data, recipe.batch_size, recipe.seed, epoch, recipe.random_shift, recipe.random_flip
+            *self.training_data, config.batch_size, config.seed, epoch, config.random_shift, config.random_flip
         )
         for number, (x, y) in enumerate(batches):
-            loss, correct = self._run_step(epoch, number, tf.constant(x, tf.float32), tf.constant(y))
+            loss, accuracy = self._run_step(epoch, number, tf.constant(x, tf.float32), tf.constant(y))
             losses.append(loss)
-            right.append(correct)
+            accuracies.append(accuracy)
             advance(1)
-        forward = backward = float("nan")
+        nfe_forward = nfe_backward = float("nan")
         if self.block:
-            forward = int(self.block.nfe_forward) / len(losses)
-            backward = int(self.block.nfe_backward) / len(losses)
-        held_loss = held_accuracy = float("nan")
+            nfe_forward = int(self.block.nfe_forward) / len(losses)
+            nfe_backward = int(self.block.nfe_backward) / len(losses)
+        validation_loss = validation_accuracy = float("nan")
         if len(self.validation_data[0]):
-            score = evaluate(self.model, *self.validation_data)
-            held_loss, held_accuracy = score.loss, score.accuracy(self.validation_data[1])
-        rate = float(self.optimizer.learning_rate)
-        loss, accuracy, seconds = float(np.mean(losses)), float(np.mean(right)), time.perf_counter() - began
-        return EpochStats(epoch + 1, loss, accuracy, held_loss, held_accuracy, forward, backward, rate, seconds)
+            predictions = evaluate(self.model, *self.validation_data)
+            validation_loss, validation_accuracy = predictions.loss, predictions.accuracy(self.validation_data[1])
+        return EpochStats(
+            epoch=epoch + 1,
+            loss=float(np.mean(losses)),
+            accuracy=float(np.mean(accuracies)),
+            validation_loss=validation_loss,
+            validation_accuracy=validation_accuracy,
+            nfe_forward=nfe_forward,
+            nfe_backward=nfe_backward,
+            learning_rate=float(self.optimizer.learning_rate),
+            seconds=time.perf_counter() - start,
+        )
 
     def _step(self, x: tf.Tensor, y: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """Learn from a batch; return its loss, the share that was right, and the size of the gradient."""
+        """Update the weights with a batch; return its loss, its accuracy and the norm of the gradient."""
         weights = self.model.trainable_variables
         with tf.GradientTape() as tape:
             y_c = self.model(x, training=True)
@@ -144,23 +152,23 @@ class Trainer:
             total = tf.add_n([loss, *self.model.losses])
         gradients = tape.gradient(total, [weight.value for weight in weights])
         self.optimizer.apply(gradients, weights)
-        right = tf.reduce_mean(tf.cast(tf.argmax(y_c, axis=-1) == y, tf.float32))
-        return loss, right, tf.linalg.global_norm(gradients)
+        accuracy = tf.reduce_mean(tf.cast(tf.argmax(y_c, axis=-1) == y, tf.float32))
+        return loss, accuracy, tf.linalg.global_norm(gradients)
 
     def _run_step(self, epoch: int, batch_index: int, x: tf.Tensor, y: tf.Tensor) -> tuple[float, float]:
         where = f"epoch {epoch + 1}, step {batch_index + 1}"
-        hint = "lower the learning rate, or take another seed"
+        hint = "reduce the learning rate, or use a different seed"
         try:
-            loss, right, size = (float(value) for value in self.step(x, y))
+            loss, accuracy, norm = (float(value) for value in self.step(x, y))
         except tf.errors.InvalidArgumentError as error:
             raise DivergedError(f"{where}: {failure_message(error)}", hint) from error
-        if not np.isfinite([loss, size]).all():
-            what = "the loss" if not np.isfinite(loss) else "a gradient"
-            raise DivergedError(f"{where}: {what} is not finite: the training has diverged", hint)
-        return loss, right
+        if not np.isfinite([loss, norm]).all():
+            quantity = "the loss" if not np.isfinite(loss) else "a gradient"
+            raise DivergedError(f"{where}: {quantity} is not finite: the training has diverged", hint)
+        return loss, accuracy
 
     def _patience_exhausted(self) -> bool:
-        """Whether the validation loss has had its best value long ago."""
+        """Whether the last `patience` epochs have not reduced the validation loss."""
         losses = [epoch.validation_loss for epoch in self.history]
         patience = self.config.patience
         return bool(patience and losses) and len(losses) - 1 - int(np.argmin(losses)) >= patience
@@ -171,24 +179,25 @@ class Trainer:
     def _save(self, checkpoint: Path) -> None:
         arrays: dict[str, Any] = {f"v{i}": np.asarray(variable) for i, variable in enumerate(self._variables())}
         with atomic_write(checkpoint) as file:
-            np.savez(file, asked=self.config_json, history=json.dumps(self.history), **arrays)
+            np.savez(file, config_json=self.config_json, history=json.dumps(self.history), **arrays)
 
     def resume(self, checkpoint: Path) -> None:
-        """Go on from where a checkpoint was written.
+        """Load the weights, the optimizer's state and the metrics of a checkpoint.
 
         Raises:
-            UsageError: it cannot be read, or belongs to another training.
+            UsageError: the checkpoint cannot be read, or its configuration differs.
         """
         try:
             with np.load(checkpoint) as file:
-                asked, history = str(file["asked"]), json.loads(str(file["history"]))
-                arrays = [file[f"v{i}"] for i in range(len(self._variables()))] if asked == self.config_json else []
+                config_json, history = str(file["config_json"]), json.loads(str(file["history"]))
+                matches = config_json == self.config_json
+                arrays = [file[f"v{i}"] for i in range(len(self._variables()))] if matches else []
         except (OSError, ValueError, KeyError) as error:
-            raise UsageError(f"checkpoint {checkpoint}: cannot be read: {error}") from error
-        if asked != self.config_json:
+            raise UsageError(f"cannot read checkpoint {checkpoint}: {error}") from error
+        if not matches:
             raise UsageError(
-                f"checkpoint {checkpoint}: expected a training as asked for, got {_config_diff(asked, self.config_json)}",
-                "give the options of the first run, or remove the checkpoint",
+                f"checkpoint {checkpoint} has a different configuration: {_config_diff(config_json, self.config_json)}",
+                "use the options of the first run, or delete the checkpoint",
             )
         for variable, array in zip(self._variables(), arrays, strict=True):
             variable.assign(array)
@@ -196,7 +205,7 @@ class Trainer:
 
 
 def write_csv_log(path: Path, history: Sequence[EpochStats]) -> None:
-    """Write the epochs as CSV, with a heading."""
+    """Write the metrics of all epochs as CSV, with a header row."""
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
     rows.writerow(EpochStats._fields)
@@ -206,6 +215,6 @@ def write_csv_log(path: Path, history: Sequence[EpochStats]) -> None:
 
 
 def _config_diff(saved: str, current: str) -> str:
-    before, after = json.loads(saved), json.loads(current)
-    changed = sorted(key for key in {*before, *after} if before.get(key) != after.get(key))
-    return ", ".join(f"{key} {before.get(key)} (now {after.get(key)})" for key in changed)
+    old, new = json.loads(saved), json.loads(current)
+    changed = sorted(key for key in {*old, *new} if old.get(key) != new.get(key))
+    return ", ".join(f"{key} {old.get(key)} (now {new.get(key)})" for key in changed)

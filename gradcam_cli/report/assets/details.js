@@ -48,7 +48,7 @@ function known(map) {
     ["layer", map.layer],
     ["method", map.method],
     ["depth t", typeof map.t === "number" ? showNumber(map.t) : null],
-    ["sensitivity", typeof map.sensitivity === "number" ? showNumber(map.sensitivity) : null],
+    ["adjoint norm", typeof map.adjoint_norm === "number" ? showNumber(map.adjoint_norm) : null],
     ["peak x, y (pixels)", map.peak?.join(", ")],
     ["box x0, y0, x1, y1 (pixels)", map.box?.join(", ")],
   ].filter(([, text]) => text);

@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 import tensorflow as tf
+from halves import halves
 from PIL import Image
-from test_trainer import halves
 
 
 @pytest.fixture(scope="session")

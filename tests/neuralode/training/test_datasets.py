@@ -1,4 +1,4 @@
-"""Data to learn from: what is read, refused, drawn and moved."""
+"""Data sets: loading, validation, batches and augmentation."""
 
 import numpy as np
 import pytest
@@ -10,13 +10,13 @@ from gradcam_cli.neuralode.training.datasets import Dataset, load_data, place_on
 
 
 def numbered(n=10, side=4):
-    """Images whose pixels are all their number."""
+    """Images whose pixels all equal the number of the image."""
     x = np.zeros((n, side, side, 1), np.uint8) + np.arange(n, dtype=np.uint8)[:, None, None, None]
     return x, np.arange(n) % 2
 
 
 def test_digits_are_built_in():
-    """1,438 and 359 images, ink white, ten classes."""
+    """1,438 training and 359 test images of ten classes, white on black."""
     data = load_data("digits")
     assert (data.x_train.shape, data.x_test.shape) == ((1438, 8, 8, 1), (359, 8, 8, 1))
     assert (data.x_train.max(), data.x_train[:, 0, 0].mean() < 5) == (255, True)
@@ -24,21 +24,21 @@ def test_digits_are_built_in():
 
 
 @pytest.mark.parametrize(
-    ("changed", "said"),
+    ("changed", "message"),
     [
-        ({"x_test": None}, "got no x_test"),
-        ({"y_train": np.zeros(5, int)}, "a class, a whole number, for each image"),
-        ({"y_train": np.zeros(6)}, "a class, a whole number, for each image"),
+        ({"x_test": None}, "x_test not found"),
+        ({"y_train": np.zeros(5, int)}, "an integer class for each image"),
+        ({"y_train": np.zeros(6)}, "an integer class for each image"),
         ({"x_train": np.zeros((6, 4, 4, 2), np.uint8)}, "1 or 3"),
         ({"x_train": np.zeros((6, 3, 4, 1), np.uint8)}, "images of one shape"),
         ({"x_train": np.full((6, 4, 4), -1.0)}, "from 0 to 255"),
         ({"x_train": np.full((6, 4, 4), np.nan)}, "from 0 to 255"),
         ({"y_train": np.array([-1, 0, 1, 0, 1, 0])}, "classes from 0"),
         ({"labels": np.array(["one"])}, "classes from 0 to 0, at least two"),
-        ({"x_train": np.zeros((0, 4, 4), np.uint8), "y_train": np.zeros(0, int)}, "a class, a whole number"),
+        ({"x_train": np.zeros((0, 4, 4), np.uint8), "y_train": np.zeros(0, int)}, "an integer class"),
     ],
 )
-def test_npz_that_is_not_what_it_should_be(tmp_path, changed, said):
+def test_invalid_npz(tmp_path, changed, message):
     arrays = {
         "x_train": np.zeros((6, 4, 4), np.uint8),
         "y_train": np.array([0, 1] * 3),
@@ -47,12 +47,12 @@ def test_npz_that_is_not_what_it_should_be(tmp_path, changed, said):
         **changed,
     }
     np.savez(tmp_path / "d.npz", **{name: array for name, array in arrays.items() if array is not None})
-    with pytest.raises(UsageError, match=said):
+    with pytest.raises(UsageError, match=message):
         load_data(str(tmp_path / "d.npz"))
 
 
-def test_npz_of_floats(tmp_path):
-    """Pixels from 0 to 1 become 0 to 255; a channel and names are added."""
+def test_npz_with_float_pixels(tmp_path):
+    """Pixels from 0 to 1 become 0 to 255; a channel axis and class names are added."""
     x, y = np.array([0, 0.5, 1] * 4).reshape(3, 2, 2), np.array([[0], [2], [1]])
     np.savez(tmp_path / "d.npz", x_train=x, y_train=y, x_test=x, y_test=y)
     data = load_data(str(tmp_path / "d.npz"))
@@ -63,50 +63,50 @@ def test_npz_of_floats(tmp_path):
     assert data.labels == ("0", "1", "2")
 
 
-def test_damaged_or_missing_data(tmp_path):
+def test_damaged_or_unknown_data(tmp_path):
     (tmp_path / "d.npz").write_bytes(b"PK no archive")
-    with pytest.raises(UsageError, match="cannot be read"):
+    with pytest.raises(UsageError, match="cannot read the file"):
         load_data(str(tmp_path / "d.npz"))
     with pytest.raises(UsageError, match=r"digits, mnist, fashion_mnist, cifar10, an .npz file or a directory"):
         load_data("letters")
 
 
-def test_a_set_that_cannot_be_fetched(monkeypatch):
-    """Keras's exception becomes a sentence with what to do."""
+def test_failed_download(monkeypatch):
+    """An exception of Keras becomes an error with a hint."""
     import keras
 
     def fail():
         raise OSError("no route")
 
     monkeypatch.setattr(keras.datasets.mnist, "load_data", fail)
-    with pytest.raises(GradcamError, match="mnist could not be loaded: no route") as caught:
+    with pytest.raises(GradcamError, match="cannot load mnist: no route") as caught:
         load_data("mnist")
     assert "--data FILE.npz" in caught.value.hint
 
 
-def picture(path, value, size=(6, 4)):
+def write_image(path, value, size=(6, 4)):
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.new("L", size, value).save(path)
 
 
-def test_a_folder_a_class(tmp_path, caplog):
-    """Every fifth of a class is for testing; gray images have one channel; what is no image is left out and said."""
+def test_directory_with_one_folder_per_class(tmp_path, caplog):
+    """Every fifth image of a class is a test image, gray images have one channel, damaged images are left out."""
     for i in range(10):
-        picture(tmp_path / f"dark/{i}.png", i)
-        picture(tmp_path / f"light/{i}.png", 200 + i)
+        write_image(tmp_path / f"dark/{i}.png", i)
+        write_image(tmp_path / f"light/{i}.png", 200 + i)
     (tmp_path / "light/99.png").write_bytes(b"no image")
     data = load_data(str(tmp_path))
     assert data.labels == ("dark", "light")
     assert data.x_test[:, 0, 0, 0].tolist() == [4, 9, 204, 209]
     assert data.y_test.tolist() == [0, 0, 1, 1]
     assert data.x_train.shape == (16, 4, 6, 1)
-    assert "99.png left out" in caplog.text
+    assert "99.png is left out" in caplog.text
 
 
-def test_folders_of_train_and_test(tmp_path):
+def test_directory_with_train_and_test_folders(tmp_path):
     for part in ("train", "test"):
         for label in ("a", "b"):
-            picture(tmp_path / part / label / "0.png", 10, size=(9, 9) if label == "a" else (5, 7))
+            write_image(tmp_path / part / label / "0.png", 10, size=(9, 9) if label == "a" else (5, 7))
     with pytest.raises(UsageError, match="got images of 2 sizes") as caught:
         load_data(str(tmp_path))
     assert "--input-size" in caught.value.hint
@@ -117,40 +117,40 @@ def test_folders_of_train_and_test(tmp_path):
         load_data(str(tmp_path))
 
 
-def test_one_folder_is_no_choice(tmp_path):
-    picture(tmp_path / "only/0.png", 1)
+def test_directory_requires_two_classes(tmp_path):
+    write_image(tmp_path / "only/0.png", 1)
     with pytest.raises(UsageError, match="at least two, got 1"):
         load_data(str(tmp_path))
 
 
-def test_batches_follow_from_seed_and_epoch():
-    """The same again, others in another epoch; an epoch holds no image twice, and full batches only."""
+def test_batches_depend_on_seed_and_epoch():
+    """An epoch has full batches only, and no image twice."""
     x, y = numbered()
 
-    def drawn(seed, epoch):
+    def batches(seed, epoch):
         return [batch[:, 0, 0, 0].tolist() for batch, _ in iter_batches(x, y, 3, seed, epoch)]
 
-    assert drawn(1, 2) == drawn(1, 2)
-    assert drawn(1, 2) != drawn(1, 3)
-    assert drawn(1, 2) != drawn(2, 2)
-    assert [len(batch) for batch in drawn(1, 2)] == [3, 3, 3]
-    assert len({number for batch in drawn(1, 2) for number in batch}) == 9
+    assert batches(1, 2) == batches(1, 2)
+    assert batches(1, 2) != batches(1, 3)
+    assert batches(1, 2) != batches(2, 2)
+    assert [len(batch) for batch in batches(1, 2)] == [3, 3, 3]
+    assert len({number for batch in batches(1, 2) for number in batch}) == 9
     for batch, classes in iter_batches(x, y, 3, 0, 0):
         assert (batch[:, 0, 0, 0] % 2 == classes).all()
 
 
-def test_cropping_moves_images():
-    """A lone pixel in the middle ends within `crop` of it, in all places; black comes in."""
+def test_random_shift():
+    """A white pixel in the center is moved by at most one pixel, to all nine positions; the border is black."""
     x = np.zeros((400, 7, 7, 1), np.uint8)
     x[:, 3, 3] = 9
-    moved = augment(x, np.random.default_rng(0), 1, False)
-    assert moved.shape == x.shape
-    assert moved.sum(axis=(1, 2, 3)).tolist() == [9] * 400
-    places = {tuple(int(i) for i in np.argwhere(image)[0][:2]) for image in moved}
-    assert places == {(row, column) for row in (2, 3, 4) for column in (2, 3, 4)}
+    shifted = augment(x, np.random.default_rng(0), 1, False)
+    assert shifted.shape == x.shape
+    assert shifted.sum(axis=(1, 2, 3)).tolist() == [9] * 400
+    positions = {tuple(int(i) for i in np.argwhere(image)[0][:2]) for image in shifted}
+    assert positions == {(row, column) for row in (2, 3, 4) for column in (2, 3, 4)}
 
 
-def test_flipping_mirrors_some():
+def test_random_flip_mirrors_about_half_of_the_images():
     x = np.zeros((200, 3, 4, 2), np.uint8)
     x[:, 1, 0, 1] = 5
     flipped = augment(x, np.random.default_rng(0), 0, True)
@@ -160,16 +160,16 @@ def test_flipping_mirrors_some():
     assert 70 < left < 130
 
 
-def test_held_out_images_are_not_learned():
-    """All training images are in one of the parts, and test images in none."""
+def test_validation_split():
+    """Each training image is in exactly one part, test images are in none."""
     x, y = numbered()
-    (kept, _), (held, held_y) = train_validation_split(Dataset(x, y, x + 100, y, ("0", "1")), 0.3, seed=1)
-    assert len(held) == 3
-    assert sorted([*kept[:, 0, 0, 0], *held[:, 0, 0, 0]]) == list(range(10))
-    assert (held[:, 0, 0, 0] % 2 == held_y).all()
+    (training, _), (validation, classes) = train_validation_split(Dataset(x, y, x + 100, y, ("0", "1")), 0.3, seed=1)
+    assert len(validation) == 3
+    assert sorted([*training[:, 0, 0, 0], *validation[:, 0, 0, 0]]) == list(range(10))
+    assert (validation[:, 0, 0, 0] % 2 == classes).all()
 
 
-def test_canvas_holds_each_image_at_its_box():
+def test_canvas_contains_each_image_in_its_box():
     x, y = numbered()
     data, boxes = place_on_canvas(Dataset(x + 1, y, x + 1, y, ("0", "1")), 2, seed=0)
     assert data.x_test.shape == (10, 8, 8, 1)

@@ -1,4 +1,4 @@
-"""The digits that come with the package."""
+"""The built-in digits."""
 
 from importlib import resources
 
@@ -8,7 +8,7 @@ from gradcam_cli.neuralode.training.digits import load_digits
 
 
 def test_digits():
-    """All 1,797, none in both parts, in UCI's range and with UCI's counts of each class."""
+    """1,797 different images with the pixel range and the class counts of UCI."""
     (x_train, y_train), (x_test, y_test) = load_digits()
     assert x_train.shape == (1438, 8, 8)
     assert x_test.shape == (359, 8, 8)
@@ -22,13 +22,13 @@ def test_digits():
     assert y[0] == 0
 
 
-def test_digits_can_be_told_apart():
-    """The nearest training digit names the test digit in more than 95 %: images and labels belong together."""
+def test_labels_match_the_images():
+    """A nearest-neighbor classifier is correct for more than 95 % of the test images."""
     (x_train, y_train), (x_test, y_test) = load_digits()
     train, test = x_train.reshape(-1, 64).astype(float), x_test.reshape(-1, 64).astype(float)
     nearest = ((test[:, None] - train[None]) ** 2).sum(2).argmin(1)
     assert (y_train[nearest] == y_test).mean() > 0.95
 
 
-def test_size():
+def test_file_is_small():
     assert resources.files("gradcam_cli.neuralode.training").joinpath("data/digits.npz").stat().st_size < 200_000

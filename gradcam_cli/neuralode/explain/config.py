@@ -1,0 +1,41 @@
+"""The configuration of a run of `gradcam neuralode explain`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from gradcam_cli.images.decode import MAX_PIXELS
+from gradcam_cli.pipeline.config import ModelConfig, RenderOptions
+
+DEFAULT_TOL = 1e-5
+
+
+@dataclass(frozen=True, kw_only=True)
+class DepthConfig:
+    """The model, the depths, the maps and how they are drawn.
+
+    Attributes:
+        model: the model and how it is loaded.
+        render: how the maps are drawn.
+        block: name of the ODEBlock; None: the only one of the model.
+        times: depths, or None.
+        num_times: number of evenly spaced depths, or None.
+        target_class: index, name or `top`.
+        method: a name in `methods.registry.METHODS`.
+        fit: `squash`, `crop` or `pad`.
+        solver: a name in `tableaus.SOLVERS`; None: that of the block.
+        tol: relative and absolute tolerance of the forward and backward solve.
+        max_pixels: larger images are refused.
+    """
+
+    model: ModelConfig
+    render: RenderOptions = field(default_factory=RenderOptions)
+    block: str | None = None
+    times: list[float] | None = None
+    num_times: int | None = None
+    target_class: str = "top"
+    method: str = "gradcam"
+    fit: str = "squash"
+    solver: str | None = None
+    tol: float = DEFAULT_TOL
+    max_pixels: int = MAX_PIXELS
