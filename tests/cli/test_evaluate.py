@@ -19,7 +19,7 @@ def evaluate(run, photo, model_file):
     def call(*options, inputs=None):
         return run("evaluate", *(inputs or [run.here.parent / "in"]), "--model", model_file, *OPTIONS, *options)
 
-    call.here = run.here
+    call.here = cli.here
     return call
 
 

@@ -7,8 +7,8 @@ import h5py
 import keras
 import numpy as np
 import pytest
-from conftest import small_network
 from keras import layers as L  # noqa: N812
+from small_models import small_network
 
 from gradcam_cli.errors import ModelError, UsageError, WeightsError
 from gradcam_cli.models.catalog import catalog, find_spec, is_model_path

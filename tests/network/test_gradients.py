@@ -4,8 +4,8 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import small_network
 from keras import layers as L  # noqa: N812
+from small_models import small_network
 
 from gradcam_cli.errors import ModelError, UsageError
 from gradcam_cli.methods.cam import gradcam

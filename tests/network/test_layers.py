@@ -2,8 +2,8 @@
 
 import keras
 import pytest
-from conftest import small_network
 from keras import layers as L  # noqa: N812
+from small_models import small_network
 
 from gradcam_cli.errors import ModelError, UsageError
 from gradcam_cli.models.catalog import catalog

@@ -3,8 +3,8 @@
 import keras
 import numpy as np
 import pytest
-from conftest import small_network
 from keras import layers as L  # noqa: N812
+from small_models import small_network
 
 from gradcam_cli.errors import ModelError
 from gradcam_cli.network.gradients import compile_gradient_function

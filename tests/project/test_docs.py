@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from command_tree import commands
-from doc_blocks import PAGES, README, ROOT, blocks, is_session, numbered, run_program, type_block
+from doc_blocks import PAGES, README, ROOT, blocks, is_session, numbered, run_program, run_shell_block
 
 from gradcam_cli.cli import gradcam
 from gradcam_cli.cli.explain import explain
@@ -24,14 +24,14 @@ OTHERS = [page for page in PAGES if page != README]
 
 @pytest.mark.slow
 @pytest.mark.parametrize("block", numbered(OTHERS, "sh"))
-def test_shell_blocks(newcomer, block, request):
+def test_shell_blocks(workspace, block, request):
     """Each block runs in a fresh folder without weights."""
-    type_block(block, newcomer, request)
+    run_shell_block(block, workspace, request)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("block", numbered(OTHERS, "python"))
-def test_python_blocks(newcomer, block):
+def test_python_blocks(workspace, block):
     """Each block without prompts is a program that prints something."""
     assert run_program(block)
 
