@@ -55,7 +55,9 @@ def make_document(entries=(), **changes):
     return {**document, **changes}
 
 
+
+
 def document_in(page):
-    """Return the document that a page holds."""
+    """Return the document that a page contains."""
     block = re.search(r'<script type="application/json" id="report">(.*?)</script>', page.read_text(), re.DOTALL)
     return json.loads(unescape(block[1]))

@@ -45,15 +45,15 @@ def images(photo, tmp_path):
 
 
 @pytest.fixture
-def explain(run, images, model_file):
+def explain(cli, images, model_file):
     """Explain the images into a directory; return the result of the command and its JSON records."""
     options = ("--model", model_file, "--preprocess", "-1..1", "--save", "npz", "--json", "--batch-size", BATCH_SIZE)
 
     def call(directory, *more):
-        result = run(images, *options, "-o", directory, *more)
+        result = cli(images, *options, "-o", directory, *more)
         return result, [json.loads(line) for line in result.lines]
 
-    call.options, call.here, call.images = options, run.here, images
+    call.options, call.here, call.images = options, cli.here, images
     return call
 
 

@@ -29,7 +29,7 @@ def explained(classifier, **request):
     return records
 
 
-def test_all_methods_in_one_run(run, photo, model_file):
+def test_all_methods_in_one_run(cli, photo, model_file):
     """Each method has a line and a file; methods without layer are computed once, under the layer `input`."""
     words = [word for name in registry.METHODS for word in ("--method", name)]
     done = cli(
@@ -42,7 +42,7 @@ def test_all_methods_in_one_run(run, photo, model_file):
     by_layer = {}
     for entry in entries:
         by_layer.setdefault(entry["layer"], []).append(entry["method"])
-        with np.load(run.here / entry["outputs"]["npz"]) as arrays:
+        with np.load(cli.here / entry["outputs"]["npz"]) as arrays:
             assert arrays["heatmap"].shape == (16, 20)
             assert np.isfinite(arrays["cam"]).all()
             assert ("alpha" in arrays) == (entry["map"]["positive_weight_fraction"] is not None)
@@ -76,7 +76,7 @@ def test_counterfactual_negates_the_gradient(classifier):
     assert negated.settings.counterfactual
 
 
-def test_counterfactual_of_unsupported_methods(run, photo):
+def test_counterfactual_of_unsupported_methods(cli, photo):
     with pytest.raises(UsageError, match="eigencam"):
         registry.require_counterfactual(["gradcam", "eigencam"])
     done = cli(photo(), "--method", "scorecam", "--counterfactual", "--model", "mini")

@@ -92,9 +92,8 @@ HEAD = b"HTTP/1.1 200 OK\r\n"
     ],
     ids=lambda answer: ascii(answer[:40])[2:-1],
 )
-def test_malformed_response_leaves_no_file(application, server, answer, tried):
+def test_malformed_response_leaves_no_file(application, server, answer):
     """Truncated, malformed HTTP, or a wrong hash: WeightsError of one line, no file, and a retry succeeds."""
-    tried("downloads that go wrong")
     server.pieces = (answer,)
     with pytest.raises(WeightsError) as caught:
         ensure_weights(application)

@@ -45,7 +45,7 @@ def opened(folder, timeout=300):
 
 
 @pytest.mark.slow
-def test_malicious_models_are_rejected(valid, tmp_path, tried):
+def test_malicious_models_are_rejected(valid, tmp_path):
     """Each has a one-line error with its name, no payload ran, and the memory is bounded."""
     folder = tmp_path / "models"
     folder.mkdir()
@@ -54,7 +54,6 @@ def test_malicious_models_are_rejected(valid, tmp_path, tried):
     outcomes = opened(folder)
     assert len(outcomes) == len(list(folder.iterdir())) > 80
     for name, outcome, grown in outcomes:
-        tried("model files that claim too much, are damaged or carry code")
         if name.startswith("nested"):  # deep, but valid
             assert outcome == OPENED
             continue
@@ -86,7 +85,7 @@ def test_malicious_models_are_rejected(valid, tmp_path, tried):
 
 
 @pytest.mark.slow
-def test_damaged_models_do_not_crash_the_process(valid, tmp_path, tried):
+def test_damaged_models_do_not_crash_the_process(valid, tmp_path):
     """Valid files with random bytes changed are loaded, or raise a GradcamError."""
     folder = tmp_path / "models"
     folder.mkdir()

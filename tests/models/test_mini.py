@@ -86,16 +86,16 @@ def test_weights_of_another_model_are_rejected(tmp_path):
         load_model("mini", weights=str(tmp_path / "other.npz"))
 
 
-def test_chelsea_is_a_cat(run):
+def test_chelsea_is_a_cat(cli):
     """The quick-start command works offline with the built-in model."""
-    done = run(ROOT / "sample_images/chelsea.png", "--model", "mini", "--layer", "block5_conv4", "--json", "--offline")
+    done = cli(ROOT / "sample_images/chelsea.png", "--model", "mini", "--layer", "block5_conv4", "--json", "--offline")
     assert (done.status, done.stderr) == (0, "")
     entry = json.loads(done.stdout)
     assert (entry["class_name"], entry["model"], entry["layer"]) == ("cat", "mini", "block5_conv4")
     assert entry["outputs"] == {"figure": "chelsea_gradcam.png"}
 
 
-def test_ignores_gradcam_weights(run, monkeypatch):
+def test_ignores_gradcam_weights(cli, monkeypatch):
     """GRADCAM_WEIGHTS applies only to models without built-in weights."""
     monkeypatch.setenv("GRADCAM_WEIGHTS", "vgg19.h5")
     assert cli(ROOT / "sample_images/chelsea.png", "--model", "mini").status == 0

@@ -11,14 +11,10 @@ import numpy as np
 import pytest
 
 
-def document_in(page):
-    """Return the document that a page contains."""
-    block = re.search(r'<script type="application/json" id="report">(.*?)</script>', page.read_text(), re.DOTALL)
-    return json.loads(unescape(block[1]))
 
 
 @pytest.fixture
-def explain(run, photo, model_file):
+def explain(cli, photo, model_file):
     """Explain a directory of three images, one of them damaged, with a report."""
     photo("in/a.png")
     photo("in/b <b>&.png", seed=1, size=(30, 50))
@@ -27,9 +23,9 @@ def explain(run, photo, model_file):
     def call(*options):
         return cli("../in", "--model", model_file, "--preprocess", "-1..1", "--report", *options)
 
-    call.out = run.here / "gradcam_out"
+    call.out = cli.here / "gradcam_out"
     call.page = call.out / "index.html"
-    call.run = run
+    call.cli = cli
     return call
 
 
@@ -63,7 +59,7 @@ def test_rerun_command_recomputes_the_map(explain):
     (map_,) = document_in(explain.page)["entries"][1]["maps"]
     program, *arguments = shlex.split(map_["command"])
     assert program == "gradcam"
-    assert explain.run(*arguments, "-o", "rerun.npz").status == 0
+    assert explain.cli(*arguments, "-o", "rerun.npz").status == 0
     with np.load(explain.out / unquote(map_["files"]["npz"])) as first, np.load("rerun.npz") as second:
         np.testing.assert_allclose(first["heatmap"], second["heatmap"], atol=1e-5)
 
@@ -92,7 +88,7 @@ def test_resumed_run_recomputes_inputs_missing_from_the_log(explain):
 
 def test_existing_files_are_skipped_if_there_is_no_log(explain, model_file):
     """In the first run with a report, and in a run that resumes it."""
-    explain.run("../in", "--model", model_file, "--preprocess", "-1..1", "--save", "overlay")
+    explain.cli("../in", "--model", model_file, "--preprocess", "-1..1", "--save", "overlay")
     for _ in range(2):
         result = explain("--save", "overlay", "--skip-existing", "--json")
         assert {json.loads(line)["status"] for line in result.lines} == {"skipped", "failed"}
@@ -102,28 +98,28 @@ def test_report_command_rebuilds_the_page(explain):
     explain()
     first = explain.page.read_bytes()
     explain.page.unlink()
-    result = explain.run("report", "gradcam_out")
+    result = explain.cli("report", "gradcam_out")
     assert (result.status, result.stdout) == (0, "gradcam_out/index.html\n")
     assert explain.page.read_bytes() == first
 
 
 @pytest.mark.parametrize("options", [["--from-jsonl", "lines.jsonl"], []])
-def test_report_command_draws_missing_images(run, photo, model_file, options):
+def test_report_command_draws_missing_images(cli, photo, model_file, options):
     """From the JSON lines of a run without a report, or from its saved maps alone."""
     photo("in/a.png")
-    result = run("../in", "--model", model_file, "--save", "npz", "--save", "figure", "-o", "maps", "--json")
-    (run.here / "lines.jsonl").write_text(result.stdout)
-    assert run("report", "maps", *options).status == 0
-    (entry,) = document_in(run.here / "maps/index.html")["entries"]
+    result = cli("../in", "--model", model_file, "--save", "npz", "--save", "figure", "-o", "maps", "--json")
+    (cli.here / "lines.jsonl").write_text(result.stdout)
+    assert cli("report", "maps", *options).status == 0
+    (entry,) = document_in(cli.here / "maps/index.html")["entries"]
     (map_,) = entry["maps"]
-    assert (run.here / "maps" / map_["map_image"]).is_file()
-    assert (run.here / "maps" / entry["thumbnail"]).is_file()
+    assert (cli.here / "maps" / map_["map_image"]).is_file()
+    assert (cli.here / "maps" / entry["thumbnail"]).is_file()
     assert map_["files"]["npz"] == "a_gradcam.npz"
 
 
-def test_report_command_requires_results(run):
-    (run.here / "maps").mkdir()
-    result = run("report", "maps")
+def test_report_command_requires_results(cli):
+    (cli.here / "maps").mkdir()
+    result = cli("report", "maps")
     assert result.status == 3
     assert "maps" in result.stderr
 
@@ -153,15 +149,15 @@ def test_usage_error_keeps_an_earlier_report(explain):
     assert log.read_bytes() == before
 
 
-def test_evaluate_writes_a_report(run, photo, model_file):
+def test_evaluate_writes_a_report(cli, photo, model_file):
     """With the values of every map, the means, the plots and the threshold results."""
     for number in range(2):
         photo(f"in/{number}.png", seed=number)
     options = ("--metric", "road", "--metric", "deletion", "--steps", "3", "--fail-under", "deletion=1")
-    result = run("evaluate", "../in", "--model", model_file, "--preprocess", "-1..1", "--report", "--json", *options)
+    result = cli("evaluate", "../in", "--model", model_file, "--preprocess", "-1..1", "--report", "--json", *options)
     assert result.status == 4
     assert not any("report" in json.loads(line) for line in result.lines)
-    directory = run.here / "gradcam_evaluation"
+    directory = cli.here / "gradcam_evaluation"
     document = document_in(directory / "index.html")
     assert {"road", "deletion"} <= {plot["title"] for plot in document["plots"]}
     assert all((directory / plot["src"]).is_file() for plot in document["plots"])
@@ -173,13 +169,13 @@ def test_evaluate_writes_a_report(run, photo, model_file):
     assert [entry["failed_thresholds"] for entry in document["entries"]] == [["deletion"], ["deletion"]]
 
 
-def test_compare_writes_a_report(run, photo, model_file):
+def test_compare_writes_a_report(cli, photo, model_file):
     photo("in/a.png")
     for directory in ("before", "after"):
-        run("../in", "--model", model_file, "--save", "npz", "-o", directory)
-    result = run("compare", "before", "after", "--report", "-o", "pages", "--max-drift", "rank=0.1")
+        cli("../in", "--model", model_file, "--save", "npz", "-o", directory)
+    result = cli("compare", "before", "after", "--report", "-o", "pages", "--max-drift", "rank=0.1")
     assert result.status == 0
-    document = document_in(run.here / "pages/index.html")
+    document = document_in(cli.here / "pages/index.html")
     (entry,) = document["entries"]
     before, after = entry["maps"]
     assert before["map_image"] != after["map_image"]

@@ -1,7 +1,7 @@
 """The run log and the page that a run writes, however it ends."""
 
 import pytest
-from test_report import document_in
+from report_documents import document_in
 
 from gradcam_cli.errors import OutputError
 from gradcam_cli.report.build import build_report, check_not_foreign_page

@@ -37,7 +37,7 @@ def recorded_delays(monkeypatch):
 
 
 @pytest.fixture
-def memory():
+def memory_store():
     """An empty memory file system."""
     system = fsspec.filesystem("memory")
     system.store.clear()
@@ -128,7 +128,7 @@ def test_upath_not_installed(monkeypatch):
 # inputs
 
 
-def test_url_and_local_directories_give_equal_sources(memory, tmp_path):
+def test_url_and_local_directories_give_equal_sources(memory_store, tmp_path):
     """Equal file names give equal sources in equal order."""
     names = "b10.jpg b2.JPG notes.txt .hidden.png .git/x.png sub/c.webp sub10/a.png sub2/a.png x_gradcam.png out/x.png"
     for name in names.split():
@@ -149,12 +149,12 @@ def test_url_and_local_directories_give_equal_sources(memory, tmp_path):
     assert list(find_sources(["memory://b/in/"], skip=as_path("memory://b/in/out"))) == found
 
 
-def test_folders_are_listed_lazily(memory, monkeypatch):
-    fill(memory, "b/1.png", "b/sub/2.png")
+def test_folders_are_listed_lazily(memory_store, monkeypatch):
+    fill(memory_store, "b/1.png", "b/sub/2.png")
     listed = []
-    original = type(memory).ls
+    original = type(memory_store).ls
     monkeypatch.setattr(
-        type(memory), "ls", lambda self, path, **how: listed.append(path) or original(self, path, **how)
+        type(memory_store), "ls", lambda self, path, **how: listed.append(path) or original(self, path, **how)
     )
     sources = find_sources(["memory://b"])
     next(sources)
@@ -163,22 +163,22 @@ def test_folders_are_listed_lazily(memory, monkeypatch):
     assert listed == ["/b", "/b/sub"]
 
 
-def test_several_directories_get_separate_folders(memory, tmp_path):
-    fill(memory, "b/one/x.png", "b/two/x.png")
+def test_several_directories_get_separate_folders(memory_store, tmp_path):
+    fill(memory_store, "b/one/x.png", "b/two/x.png")
     (tmp_path / "three").mkdir()
     (tmp_path / "three/x.png").touch()
     found = find_sources(["memory://b/one", "memory://b/two", str(tmp_path / "three")])
     assert [str(source.relative_path) for source in found] == ["one/x.png", "two/x.png", "three/x.png"]
 
 
-def test_urls_that_are_files(memory):
+def test_urls_that_are_files(memory_store):
     """An image suffix, a file in the store, a web address, and a missing file."""
-    fill(memory, "b/photo")
+    fill(memory_store, "b/photo")
     names = ["memory://b/a.jpg", "memory://b/photo", "https://host/photos/", "memory://b/none"]
     assert list(find_sources(names)) == [Source(name) for name in names]
 
 
-def test_unreadable_folder(memory, monkeypatch, recorded_delays):
+def test_unreadable_folder(memory_store, monkeypatch, recorded_delays):
     def broken(self, path, **how):
         raise OSError("no answer\nfor long")
 
@@ -188,8 +188,8 @@ def test_unreadable_folder(memory, monkeypatch, recorded_delays):
     assert recorded_delays == [0.5, 1.0]
 
 
-def test_lists_at_urls(memory):
-    memory.pipe_file("/list.txt", b"a.png\nmemory://b/c.png\n")
+def test_lists_at_urls(memory_store):
+    memory_store.pipe_file("/list.txt", b"a.png\nmemory://b/c.png\n")
     assert read_list("memory://list.txt") == ["a.png", "memory://b/c.png"]
     with pytest.raises(UsageError, match="No such file"):
         read_list("memory://none.txt")
@@ -254,23 +254,23 @@ def test_permanent_errors_are_not_retried(error, recorded_delays):
         (TimeoutError(), "TimeoutError"),
     ],
 )
-def test_read_error_has_one_line(memory, monkeypatch, error, reason):
-    monkeypatch.setattr(type(memory), "cat_file", lambda self, path, **how: Store(error, error, error)())
+def test_read_error_has_one_line(memory_store, monkeypatch, error, reason):
+    monkeypatch.setattr(type(memory_store), "cat_file", lambda self, path, **how: Store(error, error, error)())
     with pytest.raises(InputError, match=f"cannot be read: {reason}"):
         Source("memory://b/x.jpg").read()
 
 
-def test_reads_and_writes_are_retried(memory, monkeypatch):
+def test_reads_and_writes_are_retried(memory_store, monkeypatch):
     """A read and a write succeed if the first request of each fails."""
     for name in ("cat_file", "pipe_file"):
         failing = Store(ConnectionError())
-        original = getattr(type(memory), name)
+        original = getattr(type(memory_store), name)
 
         def fail_once(self, *arguments, original=original, failing=failing, **options):
             failing()
             return original(self, *arguments, **options)
 
-        monkeypatch.setattr(type(memory), name, fail_once)
+        monkeypatch.setattr(type(memory_store), name, fail_once)
     write_output(as_path("memory://b/x.bin"), b"data")
     assert Source("memory://b/x.bin").read() == b"data"
 
@@ -309,16 +309,16 @@ def test_inputs_at_urls_are_never_overwritten():
         planned([Source("s3://b/x.png")], "s3://b/x.png", inputs=["s3://b/x.png"])
 
 
-def test_exists_at_urls(memory, monkeypatch):
-    fill(memory, "b/x.png")
+def test_exists_at_urls(memory_store, monkeypatch):
+    fill(memory_store, "b/x.png")
     assert files.exists(as_path("memory://b/x.png"))
     assert not files.exists(as_path("memory://b/y.png"))
     monkeypatch.setattr(type(memory_store), "info", lambda self, path, **how: Store(*[OSError()] * 3)())
     assert not files.exists(as_path("memory://b/x.png"))
 
 
-def test_write_error(memory, monkeypatch):
-    monkeypatch.setattr(type(memory), "pipe_file", lambda self, *more, **how: Store(PermissionError("read-only"))())
+def test_write_error(memory_store, monkeypatch):
+    monkeypatch.setattr(type(memory_store), "pipe_file", lambda self, *more, **how: Store(PermissionError("read-only"))())
     with pytest.raises(OutputError, match="memory://b/x cannot be written: read-only"):
         write_output(as_path("memory://b/x"), b"")
 
@@ -335,7 +335,7 @@ def log_lines(lines, *numbers):
         lines.write(json.dumps({"status": "ok", "input": "a", "n": number}).encode())
 
 
-def test_run_log_is_written_in_parts(memory, monkeypatch):
+def test_run_log_is_written_in_parts(memory_store, monkeypatch):
     """A part is written when enough lines are pending; a resumed run adds parts, a new run replaces them."""
     monkeypatch.setattr(run_log, "MAX_PENDING_LINES", 2)
     opened = partial(RunLog, as_path("memory://b/maps"))
@@ -355,13 +355,13 @@ def test_run_log_is_written_in_parts(memory, monkeypatch):
     assert lines_of("memory://b/maps") == [5, 6]
 
 
-def test_pending_lines_are_written_after_a_time(memory, monkeypatch):
+def test_pending_lines_are_written_after_a_time(memory_store, monkeypatch):
     monkeypatch.setattr(run_log, "MAX_PENDING_SECONDS", 0.0)
     log_lines(RunLog(as_path("memory://b/maps")), 1)
     assert lines_of("memory://b/maps") == [1]
 
 
-def test_downloaded_report_is_read_and_resumed(memory, tmp_path):
+def test_downloaded_report_is_read_and_resumed(memory_store, tmp_path):
     log_lines(lines := RunLog(as_path("memory://b/maps")), 1)
     lines.close()
     memory_store.get("/b/maps/report", str(tmp_path / "report"), recursive=True)
@@ -372,7 +372,7 @@ def test_downloaded_report_is_read_and_resumed(memory, tmp_path):
     assert lines_of(str(tmp_path)) == [3]
 
 
-def test_report_at_a_url(memory):
+def test_report_at_a_url(memory_store):
     directory = as_path("memory://b/maps")
     with ReportWriter(directory, {"command": "explain", "inputs": 1}, ReportImages(directory)) as recorder:
         recorder.write({"status": "failed", "input": "a.jpg", "error": "broken"})
@@ -383,13 +383,13 @@ def test_report_at_a_url(memory):
         check_not_foreign_page(directory)
 
 
-def test_missing_run_log(memory, tmp_path):
+def test_missing_run_log(memory_store, tmp_path):
     assert load_run_log(as_path("memory://b/none")) is None
     assert load_run_log(tmp_path) is None
 
 
-def test_saved_maps_at_urls(memory):
-    fill(memory, "b/maps/x_gradcam.npz", "b/maps/sub/y_gradcam.npz", "b/maps/x.png")
+def test_saved_maps_at_urls(memory_store):
+    fill(memory_store, "b/maps/x_gradcam.npz", "b/maps/sub/y_gradcam.npz", "b/maps/x.png")
     found = find_saved_maps(as_path("memory://b/maps"))
     assert {name: str(path) for name, path in found.items()} == {
         name: f"memory://b/maps/{name}" for name in ("sub/y_gradcam.npz", "x_gradcam.npz")
@@ -398,9 +398,9 @@ def test_saved_maps_at_urls(memory):
         find_saved_maps(as_path("memory://b/none"))
 
 
-def test_the_command_from_store_to_store(memory, run, photo, model_file):
+def test_the_command_from_store_to_store(memory_store, cli, photo, model_file):
     """explain, report and compare give the same results at URLs as on a disk."""
-    memory.pipe_file("/b/in/a.png", photo("a.png").read_bytes())
+    memory_store.pipe_file("/b/in/a.png", photo("a.png").read_bytes())
     options = ("--model", model_file, "--save", "npz")
     done = cli("memory://b/in", "-o", "memory://b/maps", *options, "--report", "--json")
     assert (done.status, json.loads(done.lines[0])["outputs"]) == (0, {"npz": "memory://b/maps/a_gradcam.npz"})
@@ -408,13 +408,13 @@ def test_the_command_from_store_to_store(memory, run, photo, model_file):
     memory_store.rm_file("/b/maps/index.html")
     done = cli("report", "memory://b/maps")
     assert (done.status, done.stdout) == (0, "memory://b/maps/index.html\n")
-    assert memory.cat_file("/b/maps/index.html") == page
-    assert run(photo("a.png"), "-o", "maps", *options).status == 0
+    assert memory_store.cat_file("/b/maps/index.html") == page
+    assert cli(photo("a.png"), "-o", "maps", *options).status == 0
     stored = np.load(files.open_readable(as_path("memory://b/maps/a_gradcam.npz")))["heatmap"]
     np.testing.assert_array_equal(stored, np.load("maps/a_gradcam.npz")["heatmap"])
-    assert run("compare", "memory://b/maps", "maps", "--grid", "memory://b/moved.png").status == 0
-    assert memory.cat_file("/b/moved.png").startswith(b"\x89PNG")
-    memory.rm("/b/maps/report", recursive=True)
-    done = run("report", "memory://b/maps")
+    assert cli("compare", "memory://b/maps", "maps", "--grid", "memory://b/moved.png").status == 0
+    assert memory_store.cat_file("/b/moved.png").startswith(b"\x89PNG")
+    memory_store.rm("/b/maps/report", recursive=True)
+    done = cli("report", "memory://b/maps")
     assert (done.status, done.stderr) == (0, "")
     assert not os.path.exists("memory:")

@@ -51,7 +51,7 @@ def bucket(server, monkeypatch):
 
 
 @pytest.fixture
-def explain(bucket, run, photo, model_file):
+def explain(bucket, cli, photo, model_file):
     """Explain five images of a bucket with the small model."""
     for number in range(5):
         path = photo(f"in/{number}.png", seed=number)
@@ -146,7 +146,7 @@ def test_permanent_read_error_fails_one_input(explain, bucket, monkeypatch):
     assert len(bucket.find("bucket/maps")) == 4
 
 
-def test_missing_keys_and_buckets(explain, run, model_file):
+def test_missing_keys_and_buckets(explain, cli, model_file):
     """A missing key, folder or bucket is an error, and no bucket is created."""
     done = explain(photos="s3://bucket/none.png")
     assert (done.status, records(done)[0]["error"]) == (3, "cannot be read: No such file or directory")

@@ -19,8 +19,8 @@ def test_argument_lists_all_problems():
 
 
 @pytest.mark.slow
-def test_gradcheck_errors_decrease_with_the_tolerance(run):
-    result = run("neuralode", "gradcheck", "linear", "--json")
+def test_gradcheck_errors_decrease_with_the_tolerance(cli):
+    result = cli("neuralode", "gradcheck", "linear", "--json")
     assert (result.status, result.stderr) == (0, "")
     rows = [json.loads(line) for line in result.lines]
     assert {row["schema_version"] for row in rows} == {2}
@@ -35,28 +35,28 @@ def test_gradcheck_errors_decrease_with_the_tolerance(run):
 
 
 @pytest.mark.slow
-def test_gradcheck_table(run):
+def test_gradcheck_table(cli):
     """The errors are in scientific notation; an f without parameters has no error of theta."""
-    result = run("neuralode", "gradcheck", "linear")
+    result = cli("neuralode", "gradcheck", "linear")
     assert result.lines[0].split() == ["gradient", "rtol", "z0", "theta", "times", "nfe_forward", "nfe_backward"]
     assert result.lines[1].split()[:2] == ["discrete", "1.0e-03"]
 
 
 @pytest.mark.slow
-def test_flow_of_the_toy_dynamics(run):
+def test_flow_of_the_toy_dynamics(cli):
     """Five layers and five paths: the residual network evaluates f 25 times."""
-    result = run("neuralode", "flow", "--json", "-o", "out/flow.jpg")
+    result = cli("neuralode", "flow", "--json", "-o", "out/flow.jpg")
     assert result.status == 0
     row = json.loads(result.stdout)
     assert row["nfe_residual"] == 25
     assert row["nfe_ode"] > 25
-    with Image.open(run.here / "out/flow.jpg") as figure:
+    with Image.open(cli.here / "out/flow.jpg") as figure:
         assert figure.format == "JPEG"
 
 
 @pytest.mark.slow
-def test_spiral_writes_figure_and_animation(run):
-    result = run("neuralode", "spiral", "--iterations", "40", "--animation", "spiral.gif", "--json")
+def test_spiral_writes_figure_and_animation(cli):
+    result = cli("neuralode", "spiral", "--iterations", "40", "--animation", "spiral.gif", "--json")
     assert (result.status, result.stderr) == (0, "")
     row = json.loads(result.stdout)
     assert row["iterations"] == 40
@@ -67,9 +67,9 @@ def test_spiral_writes_figure_and_animation(run):
 
 
 @pytest.mark.slow
-def test_flow_of_a_saved_spiral(run):
+def test_flow_of_a_saved_spiral(cli):
     """A model of `--save-model` opens in a different process; `flow --model` draws 7 layers from 5 random states."""
-    assert run("neuralode", "spiral", "--iterations", "20", "--save-model", "out/spiral.keras").status == 0
+    assert cli("neuralode", "spiral", "--iterations", "20", "--save-model", "out/spiral.keras").status == 0
     code = """
 import pathlib, sys
 import numpy as np
@@ -77,15 +77,15 @@ from gradcam_cli.models.loading import load_model_file
 model = load_model_file(pathlib.Path(sys.argv[1]), allow_unsafe=False)
 print(model.layers[0].t_span, model(np.ones((3, 2), "float32")).shape)
 """
-    opened = subprocess.run([sys.executable, "-c", code, run.here / "out/spiral.keras"], capture_output=True, text=True)
+    opened = subprocess.run([sys.executable, "-c", code, cli.here / "out/spiral.keras"], capture_output=True, text=True)
     assert opened.stdout.split("\n")[0] == "(0.0, 2.0) (3, 2)"
-    result = run("neuralode", "flow", "--model", "out/spiral.keras", "--num-layers", "7", "--json")
+    result = cli("neuralode", "flow", "--model", "out/spiral.keras", "--num-layers", "7", "--json")
     assert result.status == 0, result.stderr
     assert json.loads(result.stdout)["nfe_residual"] == 35
 
 
 @pytest.mark.slow
-def test_flow_of_images(run, photo, tmp_path):
+def test_flow_of_images(cli, photo, tmp_path):
     """The paths start at the block inputs for two images."""
     keras.utils.set_random_seed(0)
     model = keras.Sequential([keras.Input((6, 6, 3)), keras.layers.Conv2D(3, 3), ODEBlock(TanhConv(3), rtol=1e-2)])
@@ -94,10 +94,10 @@ def test_flow_of_images(run, photo, tmp_path):
     model.save(tmp_path / "model.keras")
     images = [photo("a.png"), photo("b.png", seed=1)]
     arguments = ["--model", tmp_path / "model.keras", "--preprocess", "0..1"]
-    result = run("neuralode", "flow", *arguments, "--image", images[0], "--image", images[1], "--json")
+    result = cli("neuralode", "flow", *arguments, "--image", images[0], "--image", images[1], "--json")
     assert result.status == 0, result.stderr
     assert json.loads(result.stdout)["nfe_residual"] == 10
-    assert run("neuralode", "flow", *arguments, "--image", "missing.png").status == 3
+    assert cli("neuralode", "flow", *arguments, "--image", "missing.png").status == 3
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_flow_of_images(run, photo, tmp_path):
         (["flow", "--image", "a.png"], "--image requires --model"),
     ],
 )
-def test_invalid_arguments(run, arguments, message):
-    result = run("neuralode", *arguments)
+def test_invalid_arguments(cli, arguments, message):
+    result = cli("neuralode", *arguments)
     assert result.status == 2
     assert message in result.stderr

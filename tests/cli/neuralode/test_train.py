@@ -61,11 +61,11 @@ def test_train_writes_record_log_events_and_samples(trained):
 
 
 @pytest.mark.slow
-def test_evaluate_reports_classes_and_solvers(run, trained, halves_file):
+def test_evaluate_reports_classes_and_solvers(cli, trained, halves_file):
     """The record contains accuracy, classes, confusion matrix, and the results with four other solvers."""
     folder, _ = trained
     arguments = ["neuralode", "evaluate", folder / "net.keras", "--data", halves_file]
-    result = run(*arguments, "--json", "--confusion", "c.png")
+    result = cli(*arguments, "--json", "--confusion", "c.png")
     assert (result.status, result.stderr) == (0, "")
     record = json.loads(result.stdout)
     assert record["schema_version"] == 2
@@ -82,22 +82,22 @@ def test_evaluate_reports_classes_and_solvers(run, trained, halves_file):
     ]
     assert record["solvers"][0]["nfe"] == record["nfe_forward"] <= record["solvers"][1]["nfe"]
     assert record["solvers"][4]["nfe"] == 1
-    assert Image.open(run.here / "c.png").size[0] > 300
-    assert "accuracy change" in run(*arguments).stdout
-    text = run(*arguments, "--no-solver-check").stdout
+    assert Image.open(cli.here / "c.png").size[0] > 300
+    assert "accuracy change" in cli(*arguments).stdout
+    text = cli(*arguments, "--no-solver-check").stdout
     assert "correct" in text
     assert "tsit5" not in text
 
 
 @pytest.mark.slow
-def test_evaluate_requires_matching_data(run, trained):
-    result = run("neuralode", "evaluate", trained[0] / "net.keras", "--data", "digits")
+def test_evaluate_requires_matching_data(cli, trained):
+    result = cli("neuralode", "evaluate", trained[0] / "net.keras", "--data", "digits")
     assert result.status == 2
     assert "requires images of shape (8, 8, 1) and 2 classes, got (8, 8, 1) and 10 classes" in result.stderr
 
 
 @pytest.mark.slow
-def test_evaluate_warns_of_solver_dependence(run, trained, halves_file, monkeypatch):
+def test_evaluate_warns_of_solver_dependence(cli, trained, halves_file, monkeypatch):
     """An accuracy change of one percentage point is reported on standard error."""
     from gradcam_cli.neuralode.training import solver_check
 
@@ -106,15 +106,15 @@ def test_evaluate_warns_of_solver_dependence(run, trained, halves_file, monkeypa
         return solver_check.evaluate(model, x, y), [solver_check.SolverResult(*result) for result in results]
 
     monkeypatch.setattr(solver_check, "evaluate_with_solvers", evaluate_with_solvers)
-    result = run("neuralode", "evaluate", trained[0] / "net.keras", "--data", halves_file)
+    result = cli("neuralode", "evaluate", trained[0] / "net.keras", "--data", halves_file)
     assert "changes by -1.00 points with tsit5, tolerance 0.001" in result.stderr
 
 
 @pytest.mark.slow
-def test_explain_writes_all_kinds_of_files(run, trained):
+def test_explain_writes_all_kinds_of_files(cli, trained):
     """Each image has a figure, two animations, arrays, and a JSON record with every depth."""
     folder, _ = trained
-    result = run(
+    result = cli(
         "neuralode", "explain", folder / "samples", "--model", folder / "net.keras", "--times", "0,0.5,1", "--json",
         *("--save", "figure", "--save", "gif", "--save", "apng", "--save", "npz", "-o", "out"),
     )  # fmt: skip
@@ -139,53 +139,53 @@ def test_explain_writes_all_kinds_of_files(run, trained):
 
 
 @pytest.mark.slow
-def test_explain_to_a_single_file(run, trained):
+def test_explain_to_a_single_file(cli, trained):
     folder, _ = trained
     image = folder / "samples/left.png"
     options = ["-m", folder / "net.keras", "--num-times", 3, "-c", "right", "--method", "hirescam"]
-    result = run("neuralode", "explain", image, *options, "-o", "a.gif")
+    result = cli("neuralode", "explain", image, *options, "-o", "a.gif")
     assert result.status == 0
     assert result.stdout.startswith(f"{image}: 1 right (")
-    assert Image.open(run.here / "a.gif").n_frames == 3
+    assert Image.open(cli.here / "a.gif").n_frames == 3
 
 
 @pytest.mark.slow
-def test_explain_reports_damaged_images(run, trained):
+def test_explain_reports_damaged_images(cli, trained):
     """A damaged image is a failure of this image: exit status 1, a JSON record, and an entry of the report."""
     folder, _ = trained
-    (run.here / "bad.png").write_bytes(b"damaged")
+    (cli.here / "bad.png").write_bytes(b"damaged")
     images = [folder / "samples/left.png", "bad.png"]
-    result = run("neuralode", "explain", *images, "-m", folder / "net.keras", "--json", "--report", "-o", "out")
+    result = cli("neuralode", "explain", *images, "-m", folder / "net.keras", "--json", "--report", "-o", "out")
     assert result.status == 1
     assert "error: bad.png" in result.stderr
     assert [json.loads(line)["status"] for line in result.lines] == ["ok", "failed"]
-    assert (run.here / "out/index.html").exists()
-    lines = [json.loads(line) for line in (run.here / "out/report/run.jsonl").read_text().splitlines()]
+    assert (cli.here / "out/index.html").exists()
+    lines = [json.loads(line) for line in (cli.here / "out/report/run.jsonl").read_text().splitlines()]
     reports = [line["report"] for line in lines if "report" in line]
     assert [len(report["pictures"]) for report in reports] == [5]
     assert list(reports[0]["files"]) == ["figure"]
 
 
 @pytest.mark.slow
-def test_main_command_explains_a_trained_classifier(run, trained):
+def test_main_command_explains_a_trained_classifier(cli, trained):
     """`gradcam` explains any layer without custom objects; the layers inside f are hidden."""
     folder, _ = trained
     for layer in ("stem_conv0", "ode", "auto"):
-        result = run(folder / "samples/left.png", "--model", folder / "net.keras", "--layer", layer, "--json")
+        result = cli(folder / "samples/left.png", "--model", folder / "net.keras", "--layer", layer, "--json")
         assert (result.status, result.stderr) == (0, "")
         assert json.loads(result.stdout)["class_name"] == "left"
-    layers = run("layers", folder / "net.keras").stdout
+    layers = cli("layers", folder / "net.keras").stdout
     assert "ode " in layers
     assert "ode/f" not in layers
 
 
 @pytest.mark.slow
-def test_main_commands_evaluate_and_compare_a_trained_classifier(run, trained):
+def test_main_commands_evaluate_and_compare_a_trained_classifier(cli, trained):
     folder, _ = trained
-    result = run("evaluate", folder / "samples", "--model", folder / "net.keras", "--layer", "ode", "--json")
+    result = cli("evaluate", folder / "samples", "--model", folder / "net.keras", "--layer", "ode", "--json")
     assert (result.status, result.stderr) == (0, "")
-    run(folder / "samples", "--model", folder / "net.keras", "--save", "npz", "-o", "before")
-    result = run("compare", "before", folder / "net.keras", "--max-drift", "rank=0.01", "--json")
+    cli(folder / "samples", "--model", folder / "net.keras", "--save", "npz", "-o", "before")
+    result = cli("compare", "before", folder / "net.keras", "--max-drift", "rank=0.01", "--json")
     assert (result.status, result.stderr) == (0, "")
 
 
@@ -204,8 +204,8 @@ def test_main_commands_evaluate_and_compare_a_trained_classifier(run, trained):
         (["evaluate", "a.keras", "--data", "digits", "--confusion", "c.gif"], "expected a name ending in"),
     ],
 )
-def test_invalid_arguments(run, arguments, message):
-    result = run("neuralode", *arguments)
+def test_invalid_arguments(cli, arguments, message):
+    result = cli("neuralode", *arguments)
     assert result.status == 2
     assert message in result.stderr
 
@@ -213,15 +213,15 @@ def test_invalid_arguments(run, arguments, message):
 @pytest.mark.parametrize(
     "arguments", [["evaluate", "a.keras", "--data", "digits"], ["explain", "a.png", "--model", "a.keras"]]
 )
-def test_missing_model_file(run, arguments):
-    result = run("neuralode", *arguments)
+def test_missing_model_file(cli, arguments):
+    result = cli("neuralode", *arguments)
     assert result.status == 3
     assert "a.keras" in result.stderr
 
 
 @pytest.mark.slow
-def test_accuracy_on_digits(run):
+def test_accuracy_on_digits(cli):
     """The default training on the built-in digits reaches an accuracy of 97 % on the test images."""
-    result = run("neuralode", "train", "--data", "digits", "-o", "digits.keras", "--json")
+    result = cli("neuralode", "train", "--data", "digits", "-o", "digits.keras", "--json")
     assert result.status == 0, result.stderr
     assert json.loads(result.stdout)["test_accuracy"] >= 0.97
