@@ -160,6 +160,6 @@ def workspace(tmp_path, monkeypatch):
 def trained_digits(tmp_path_factory):
     """What the README's first line on Neural ODEs leaves, after an epoch."""
     folder = tmp_path_factory.mktemp("learned")
-    words = f"{TRAINING} -o digits.keras --samples digits --epochs 1".split()
+    words = f"{TRAINING} -o digits.keras --export-samples digits --epochs 1".split()
     subprocess.run([sys.executable, "-m", "gradcam_cli", *words[1:]], cwd=folder, check=True)
     return folder

@@ -1,13 +1,10 @@
-"""`gradcam compare BASELINE NEW`: has the network's attention moved?"""
+"""`gradcam compare BASELINE NEW`: measure how much the maps of two runs differ."""
 
 from __future__ import annotations
 
-import json
 import sys
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
-from statistics import mean
 from typing import TYPE_CHECKING, Any, TextIO
 
 import click
@@ -20,183 +17,165 @@ from gradcam_cli.cli.signals import raise_if_interrupted
 from gradcam_cli.cli.tables import write_table
 from gradcam_cli.console import escape_control_chars, log, print_error, progress
 from gradcam_cli.errors import UsageError
-from gradcam_cli.evaluation.drift import DRIFTS, MapChange, compare_runs, render_saved_map
+from gradcam_cli.evaluation.drift import DRIFTS, Comparison, MapChange, compare_runs
+from gradcam_cli.evaluation.thresholds import MetricThreshold, check_drifts
 from gradcam_cli.images.fit import Box
 from gradcam_cli.methods.maps import bounding_box, peak
 from gradcam_cli.models.catalog import find_spec, is_model_path
+from gradcam_cli.pipeline.json_lines import json_line
 from gradcam_cli.pipeline.saved import load_saved_map, load_source_image
-from gradcam_cli.storage.paths import as_path, basename, is_url
+from gradcam_cli.storage.paths import as_path, is_url
 
 if TYPE_CHECKING:
+    from gradcam_cli.report.image_store import ReportImages
     from gradcam_cli.report.writer import ReportWriter
 
-EPILOG = """\
+_DRIFTS_HELP = "".join(f"  {name:13} {drift.title}\n" for name, drift in DRIFTS.items())
+EPILOG = f"""\
+Drift measures (0: nothing changed):
+{_DRIFTS_HELP}
 Examples:
-  gradcam photos --save npz -o before             with the network as it is
-  gradcam photos --save npz -o after --model new.keras
-  gradcam compare before after --sheet moved.png  those that moved most
-  gradcam compare before after --report           side by side, in a gallery
-  gradcam compare before after --max-drift rank=0.1 --max-drift class=0
-  gradcam compare before new.keras                explain the same photos now
+  gradcam images --save npz -o before             maps of the current network
+  gradcam images --save npz -o after --model new.keras
+  gradcam compare before after --grid drift.png   the maps that changed most
+  gradcam compare before after --report           all maps side by side
+  gradcam compare before after --max-drift rank=0.1 --max-drift class-change=0
+  gradcam compare before new.keras                explain the same images now
 
 Exit status:
-  0    compared, and within the limits
-  1    compared, but some results are in one run only, or were not made again
+  0    compared, all thresholds passed
+  1    compared, but some maps are missing in one of the runs
   2    wrong usage, or maps of different layers, methods or scores
   3    nothing to compare
-  4    a limit of --max-drift is exceeded
+  4    a threshold of --max-drift failed
 """
 
-_option = option_group("Options")
+_metrics, _output = option_group("Metrics"), option_group("Output")
 
 
-@click.command(cls=GroupedCommand, epilog=EPILOG)
+@click.command(cls=GroupedCommand, epilog=EPILOG, short_help="Measure how much the maps of two runs differ.")
 @click.argument("baseline", type=PathOrUrl(exists=True, file_okay=False))
 @click.argument("new", type=ModelNameOrFile())
-@_option(
+@_metrics(
     "--max-drift",
-    "limits",
     type=Threshold(DRIFTS),
     multiple=True,
-    help="Exit 4 where the mean over all maps is larger, repeatable: "
-    "class (share of changed classes), rank, ssim, iou (1 less the measure), peak (share of the diagonal).",
-)
-@_option("--grid_figure", type=PathOrUrl(dir_okay=False), help="Draw the maps that moved most, as PNG or JPEG.")
-@_option(
-    "--most", type=click.IntRange(1), default=8, show_default=True, metavar="N", help="How many on the grid_figure."
+    help="Exit with status 4 if the mean drift of all maps is larger; repeatable.",
 )
 @report_option
 @report_directory_option("gradcam_comparison")
+@_output(
+    "--grid",
+    metavar="FILE",
+    type=PathOrUrl(dir_okay=False),
+    help="Write a PNG or JPEG of the maps with the largest rank drift.",
+)
+@_output("--top", type=click.IntRange(1), default=8, show_default=True, metavar="N", help="Number of maps in the grid.")
 @loading_options
 @general_options
 @click.pass_context
 def compare(ctx: click.Context, /, baseline: Path, new: str, **options: Any) -> int:
-    """Compare the maps of two runs over the same photos.
+    """Compare the maps of two runs over the same images.
 
-    BASELINE and NEW are directories that gradcam filled with --save npz; NEW may also be a model,
-    which then explains the photos of BASELINE in the same way. Reported are the maps
-    whose class changed, and how far each map moved: rank correlation, structural similarity, the
-    intersection over union of the largest fifth, and the shift of the peak.
+    BASELINE and NEW are output directories of gradcam with --save npz. NEW may also be a model: it then explains the
+    images of BASELINE with the same settings. Printed are the maps whose class changed, and the drift of all maps.
     """
     setup_logging(ctx, quiet=options["quiet"], verbose=options["verbose"], debug=options["debug"])
     stdout = sys.stdout
     if is_url(new) or Path(new).is_dir():
         return _run_comparison(ctx, baseline, as_path(new), options, stdout)
     if not (is_model_path(new) or find_spec(new)):
-        raise UsageError(f"NEW {new}: expected a directory of results or a model, got neither", "gradcam models")
-    with tempfile.TemporaryDirectory(prefix="gradcam-") as folder:
-        _reexplain_baseline(ctx, baseline, Path(folder), {**options, "model": new})
-        return _run_comparison(ctx, baseline, Path(folder), options, stdout)
+        raise UsageError(f"NEW {new}: expected a directory of results or a model", "list models with: gradcam models")
+    with tempfile.TemporaryDirectory(prefix="gradcam-") as directory:
+        _reexplain_baseline(ctx, baseline, Path(directory), {**options, "model": new})
+        return _run_comparison(ctx, baseline, Path(directory), options, stdout)
 
 
 def _reexplain_baseline(ctx: click.Context, baseline: Path, output_dir: Path, options: dict[str, Any]) -> None:
-    """Fill a folder with the maps of the baseline, made by another model."""
+    """Recompute the maps of the baseline with another model."""
     log.info("loading %s", options["model"])
     quiet_tensorflow(ctx, verbose=options["verbose"] or options["debug"])
     from gradcam_cli.cli.model_options import load_classifier
     from gradcam_cli.evaluation.reexplain import load_records, reexplain
-    from gradcam_cli.images.load import Unexplained
 
     records = load_records(baseline)
-    photos = len({record["input"] for record in records.values()})
-    with progress("explaining", photos) as advance:
-        for done in reexplain(load_classifier(options), records, output_dir):
-            if isinstance(done, Unexplained):
-                print_error(f"{done.source}: {done.error}", done.hint)
+    num_images = len({record["input"] for record in records.values()})
+    with progress("explaining", num_images) as advance:
+        for result in reexplain(load_classifier(options), records, output_dir):
+            if not isinstance(result, str):
+                print_error(f"{result.source}: {result.error}", result.hint)
             advance(1)
             raise_if_interrupted()
 
 
 def _run_comparison(ctx: click.Context, baseline: Path, new: Path, options: dict[str, Any], stdout: TextIO) -> int:
-    """Compare two directories, tell, draw, report, and return the exit status."""
-    found = list(compare_runs(baseline, new))
-    changes = [change for change in found if isinstance(change, MapChange)]
-    alone = [name for name in found if isinstance(name, str)]
-    drifts = {name: mean(map(drift.compute, changes)) for name, drift in DRIFTS.items()}
+    """Compare two directories, print and write the results, and return the exit status."""
+    comparison = compare_runs(baseline, new)
     if options["as_json"]:
-        lines = [{"name": name, "status": "alone"} for name in alone]
-        lines += [{**change._asdict(), "status": "ok"} for change in changes]
-        summary = {"status": "summary", "maps": len(changes), "alone": len(alone), "drift": drifts}
-        stdout.writelines(json.dumps(line) + "\n" for line in [*lines, summary])
+        stdout.writelines(json_line(record) + "\n" for record in comparison.to_json())
     else:
-        _print_table(changes, drifts, stdout)
-    for name in alone:
+        _print_tables(comparison, stdout)
+    for name in comparison.unmatched:
         log.warning("%s: in one run only", escape_control_chars(name))
-    if options["sheet"]:
-        _draw_grid(sorted(changes, key=lambda change: change.rank)[: options["most"]], baseline, new, options["sheet"])
-    missed = [(name, limit) for name, limit in options["limits"] if drifts[name] > limit]
-    messages = {
-        f"--max-drift {name}={limit:g}": f"drift of {name}: expected at most {limit:g}, got {drifts[name]:.4f}"
-        for name, limit in missed
-    }
-    for message in messages.values():
+    if options["grid"]:
+        _write_grid(comparison, options["grid"], options["top"])
+    thresholds = [MetricThreshold("--max-drift", name, "max", value) for name, value in options["max_drift"]]
+    threshold_results = check_drifts(thresholds, comparison.drifts)
+    messages = [message for message in threshold_results.values() if message]
+    for message in messages:
         log.error("%s", message)
-    bounds = [(name, "most", limit) for name, limit in options["limits"]]
-    with open_report(ctx, options, options["output"], len(found), thresholds=bounds) as recorder:
-        if recorder:
-            limits = {f"--max-drift {name}={limit:g}": None for name, limit in options["limits"]}
-            recorder.end_record["limits"] = {**limits, **messages}
-            _write_report(changes, alone, baseline, new, recorder)
-    return 4 if missed else 1 if alone else 0
+    num_maps = len(comparison.changes) + len(comparison.unmatched)
+    report_thresholds = [(threshold.metric, threshold.kind, threshold.value) for threshold in thresholds]
+    with open_report(ctx, options, options["output"], num_maps, thresholds=report_thresholds) as report_writer:
+        if report_writer:
+            report_writer.end_record["threshold_results"] = threshold_results
+            _write_report(comparison, report_writer)
+    return 4 if messages else 1 if comparison.unmatched else 0
 
 
-def _print_table(changes: Sequence[MapChange], drifts: dict[str, float], stdout: TextIO) -> None:
-    for change in changes:
-        if change.class_before[0] != change.class_after[0]:
-            before, after = (
-                f"{index} {name}" if name else str(index) for index, name in (change.class_before, change.class_after)
-            )
-            stdout.write(
-                f"{escape_control_chars(change.input)}: class {escape_control_chars(before)} -> {escape_control_chars(after)}\n"
-            )
+def _print_tables(comparison: Comparison, stdout: TextIO) -> None:
+    """Print the maps whose class changed, and the mean and the largest value of each drift measure."""
+    for change in comparison.changes:
+        if change.class_changed:
+            text = f"{change.input}: class {change.class_before} -> {change.class_after}"
+            stdout.write(escape_control_chars(text) + "\n")
     rows = []
     for name, drift in DRIFTS.items():
-        worst = max(changes, key=drift.compute)
+        largest = max(comparison.changes, key=drift.compute)
+        value = drift.compute(largest)
+        map_name = escape_control_chars(largest.name) if value else ""
         rows.append(
-            {
-                "drift": name,
-                "mean": f"{drifts[name]:.4f}",
-                "largest": f"{drift.compute(worst):.4f}",
-                "of": escape_control_chars(worst.name) if drift.compute(worst) else "",
-            }
+            {"drift": name, "mean": f"{comparison.drifts[name]:.4f}", "largest": f"{value:.4f}", "map": map_name}
         )
     write_table(rows, stdout, as_json=False)
 
 
-def _write_report(
-    changes: Sequence[MapChange], unmatched: Sequence[str], baseline: Path, new: Path, report_writer: ReportWriter
-) -> None:
-    """Write the lines and draw the maps of the report."""
-    for name in unmatched:
-        report_writer.write({"name": name, "status": "alone"})
-    for change in changes:
-        drawn: dict[str, Any] = {}
-        for run, folder in (("before", baseline), ("after", new)):
-            saved = load_saved_map(folder / change.name)
-            view, which = Box(0, 0, *saved.heatmap.shape[::-1]), f"{run}|{change.name}"
-            drawn |= report_writer.images.draw_image(change.input, which, load_source_image(saved), saved.heatmap, view)
-            picture_of = report_writer.images.draw_map(change.input, which, saved.heatmap, view)
-            numbers = {"peak": peak(saved.heatmap), "box": bounding_box(saved.heatmap)}
-            drawn[run] = {**saved.metadata, "picture": picture_of, "map": numbers}
-        report_writer.write({**change._asdict(), "status": "ok", "report": drawn})
-
-
-def _draw_grid(changes: Sequence[MapChange], baseline: Path, new: Path, target: Path) -> None:
-    """Draw a row a map: the baseline's and the new one, over the photo where it is still there."""
+def _write_grid(comparison: Comparison, path: Path, count: int) -> None:
+    from gradcam_cli.evaluation.plots import drift_grid
     from gradcam_cli.output.destination import format_for_suffix
-    from gradcam_cli.output.figures import encode_figure, grid_figure
+    from gradcam_cli.output.figures import encode_figure
     from gradcam_cli.storage.files import write_output
 
-    rows = []
-    for change in changes:
-        row = []
-        for run, folder, (index, name) in (
-            ("before", baseline, change.class_before),
-            ("after", new, change.class_after),
-        ):
-            saved = load_saved_map(folder / change.name)
-            class_ = f"{index} {name}" if name else str(index)
-            label = f"{basename(change.input)}, {run}: {class_} · p = {saved.metadata['probability']:.3f}"
-            row.append((label, render_saved_map(saved)))
-        rows.append(row)
-    write_output(target, encode_figure(grid_figure(rows), format_for_suffix(target)))
+    figure = drift_grid(comparison.most_changed(count), comparison.before, comparison.after)
+    write_output(path, encode_figure(figure, format_for_suffix(path)))
+
+
+def _write_report(comparison: Comparison, report_writer: ReportWriter) -> None:
+    """Write the records and draw the maps of the report."""
+    for name in comparison.unmatched:
+        report_writer.write({"name": name, "status": "unmatched"})
+    for change in comparison.changes:
+        report: dict[str, Any] = {}
+        for run, directory in (("before", comparison.before), ("after", comparison.after)):
+            report |= _draw_for_report(change, run, directory, report_writer.images)
+        report_writer.write({**change.to_json(), "report": report})
+
+
+def _draw_for_report(change: MapChange, run: str, directory: Path, images: ReportImages) -> dict[str, Any]:
+    """Draw a map of one run; return the file names of the image, and the data of the map."""
+    saved = load_saved_map(directory / change.name)
+    box, map_id = Box(0, 0, *saved.heatmap.shape[::-1]), f"{run}|{change.name}"
+    files = images.draw_image(change.input, map_id, load_source_image(saved), saved.heatmap, box)
+    map_image = images.draw_map(change.input, map_id, saved.heatmap, box)
+    numbers = {"peak": peak(saved.heatmap), "box": bounding_box(saved.heatmap)}
+    return {**files, run: {**saved.metadata, "map_image": map_image, "map": numbers}}

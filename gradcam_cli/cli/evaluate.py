@@ -1,15 +1,16 @@
-"""`gradcam evaluate INPUT...`: whether to believe the maps."""
+"""`gradcam evaluate INPUT...`: measure the quality of maps."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from gradcam_cli.cli.click_extensions import GroupedCommand, PathOrUrl, Threshold, option_group
-from gradcam_cli.cli.model_options import model_options
+from gradcam_cli.cli.evaluation_output import EvaluationWriter, exit_status, print_tables
+from gradcam_cli.cli.model_options import explain_config, load_classifier, model_options
 from gradcam_cli.cli.options import (
     general_options,
     input_options,
@@ -20,125 +21,144 @@ from gradcam_cli.cli.options import (
     threads_option,
 )
 from gradcam_cli.cli.report_options import open_report, report_directory_option, report_option
-from gradcam_cli.console import log
+from gradcam_cli.cli.signals import raise_if_interrupted
+from gradcam_cli.console import log, print_error, progress
 from gradcam_cli.errors import UsageError
 from gradcam_cli.evaluation.annotations import read_annotations
-from gradcam_cli.evaluation.metrics.faithfulness import DELETION_BASELINES
+from gradcam_cli.evaluation.metrics.faithfulness import CURVE_STEPS, DELETION_BASELINES
 from gradcam_cli.evaluation.metrics.registry import FAITHFULNESS, LOCALIZATION, METRICS
+from gradcam_cli.evaluation.results import EvaluationResults, result_to_json, step_to_json
+from gradcam_cli.evaluation.thresholds import MetricThreshold, check_means
 from gradcam_cli.images.discover import expand_inputs, find_sources, no_images_error
 from gradcam_cli.output.destination import DEFAULT_OUTPUT_DIR
+from gradcam_cli.pipeline.json_lines import json_line
+
+if TYPE_CHECKING:
+    from gradcam_cli.evaluation.run import EvaluationConfig, EvaluationRun
 
 _METRICS_HELP = "".join(
-    f"  {name:9} {'^' if metric.higher_is_better else 'v'}  {metric.title}{' *' if metric.needs_annotations else ''}\n"
+    f"  {name:22} {'^' if metric.higher_is_better else 'v'}{'*' if metric.needs_annotations else ' '} {metric.title}\n"
     for name, metric in METRICS.items()
 )
 EPILOG = f"""\
-Metrics (^ more is better, v less is better, * with --annotations):
+Metrics (^ higher is better, v lower is better, * requires --annotations):
 {_METRICS_HELP}
 Examples:
-  gradcam evaluate photos --method gradcam --method layercam --plots plots
-  gradcam evaluate photos --annotations coco.json --metric pointing --metric iou
-  gradcam evaluate photos --annotations voc/ --fail-under pointing=0.9
-  gradcam evaluate photos --metric drop --sanity --junit report.xml
-  gradcam evaluate photos --report -o pages    pages/index.html shows every map
+  gradcam evaluate images --method gradcam --method layercam --plots plots
+  gradcam evaluate images --annotations coco.json --metric pointing-game
+  gradcam evaluate images --annotations voc/ --fail-under pointing-game=0.9
+  gradcam evaluate images --sanity-check --junit-xml report.xml
+  gradcam evaluate images --report -o pages    pages/index.html shows every map
 
 Exit status:
-  0    all inputs measured, and within the limits
-  1    some inputs failed, the rest is measured
+  0    all images were evaluated, all thresholds passed
+  1    some inputs failed, the others were evaluated
   2    wrong usage
-  3    nothing could be measured
-  4    a limit of --fail-under or --fail-over was missed
+  3    no image was evaluated
+  4    a threshold of --fail-under or --fail-above failed
   130  interrupted; 143 terminated
 """
 
-_explanation, _measurement, _output = (
-    option_group("What to explain"),
-    option_group("How to measure"),
-    option_group("Output"),
-)
+_explanation, _metrics, _output = option_group("Explanation"), option_group("Metrics"), option_group("Output")
 
 
-@click.command(cls=GroupedCommand, epilog=EPILOG, short_help="Measure how far maps can be believed.")
+@click.command(cls=GroupedCommand, epilog=EPILOG, short_help="Measure the quality of maps.")
 @click.argument("inputs", metavar="INPUT...", nargs=-1, type=click.Path())
 @input_options
 @layer_and_method_options
 @_explanation(
     "-c",
     "--class",
-    "class_",
+    "target_class",
     metavar="CLASS",
-    help="Index or name. [default: as annotated; otherwise the first prediction]",
+    help="Class index or name. [default: the annotated class, without annotations the first prediction]",
 )
 @setting_options(exclude=("counterfactual",))
-@_measurement("--metric", "metrics", multiple=True, type=click.Choice(list(METRICS)), help="Repeatable. [default: all]")
-@_measurement(
+@_metrics(
+    "--metric",
+    "metrics",
+    multiple=True,
+    type=click.Choice(list(METRICS)),
+    metavar="NAME",
+    help="Metric to compute, see below; repeatable. [default: all]",
+)
+@_metrics(
     "--annotations",
     metavar="FILE|DIR",
     type=click.Path(exists=True, path_type=Path),
-    help="Where the objects are: COCO .json, a directory of Pascal VOC .xml, or .csv of path,class,x0,y0,x1,y1.",
+    help="Annotated objects: COCO .json, a directory of Pascal VOC .xml, or .csv of path,class,x0,y0,x1,y1.",
 )
-@_measurement(
+@_metrics(
     "--class-map",
     metavar="FILE",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="The model's classes for those of the annotations: JSON, or .csv of annotated,model.",
+    help="Classes of the model for annotated classes: JSON, or .csv of annotated,model.",
 )
-@_measurement(
-    "--steps", type=click.IntRange(2, 1000), default=20, show_default=True, metavar="N", help="Of each curve."
+@_metrics(
+    "--steps",
+    type=click.IntRange(2, 1000),
+    default=CURVE_STEPS,
+    show_default=True,
+    metavar="N",
+    help="Steps of deletion and insertion.",
 )
-@_measurement(
-    "--base",
+@_metrics(
+    "--deletion-baseline",
     type=click.Choice(list(DELETION_BASELINES)),
     default="blur",
     show_default=True,
-    help="What takes the place of deleted pixels.",
+    help="Replacement of deleted pixels.",
 )
-@_measurement(
-    "--tolerance", type=click.IntRange(0), default=0, show_default=True, metavar="PIXELS", help="Of the pointing game."
+@_metrics(
+    "--tolerance",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    metavar="PIXELS",
+    help="Tolerance of pointing-game.",
 )
-@_measurement("--without-relu", is_flag=True, help="Measure the maps without their ReLU, too, brought to 0..1.")
-@_measurement(
-    "--sanity", is_flag=True, help="Make the network random, layer by layer, and see whether the maps change."
+@_metrics("--also-without-relu", is_flag=True, help="Also evaluate maps without their ReLU, scaled to 0..1.")
+@_metrics("--sanity-check", is_flag=True, help="Randomize the network layer by layer and measure how the maps change.")
+@_metrics(
+    "--sanity-images",
+    type=click.IntRange(1),
+    default=12,
+    show_default=True,
+    metavar="N",
+    help="Images of the sanity check.",
 )
-@_measurement(
-    "--sanity-photos", type=click.IntRange(1), default=12, show_default=True, metavar="N", help="Photos for that."
-)
-@_measurement(
-    "--seed", type=click.IntRange(0), default=0, show_default=True, metavar="N", help="Of all that is random."
-)
+@_metrics("--seed", type=click.IntRange(0), default=0, show_default=True, metavar="N", help="Random seed.")
 @model_options
 @report_option
 @report_directory_option("gradcam_evaluation")
-@_output("--csv", metavar="FILE", type=PathOrUrl(dir_okay=False), help="Write a line a map.")
-@_output("--plots", metavar="DIR", type=PathOrUrl(file_okay=False), help="Draw a plot a metric.")
+@_output("--csv", metavar="FILE", type=PathOrUrl(dir_okay=False), help="Write a CSV file with one row per map.")
+@_output("--plots", metavar="DIR", type=PathOrUrl(file_okay=False), help="Write one plot per metric.")
 @_output(
-    "--junit",
+    "--junit-xml",
     metavar="FILE",
     type=PathOrUrl(dir_okay=False),
-    help="Write JUnit XML: a test case a photo and a limit.",
+    help="Write JUnit XML with one test case per image and threshold.",
 )
 @_output(
-    "--fail-option_group",
-    "least",
+    "--fail-under",
     type=Threshold(METRICS),
     multiple=True,
-    help="Exit 4 where a method's mean is less, repeatable.",
+    help="Exit with status 4 if a method's mean is lower; repeatable.",
 )
 @_output(
-    "--fail-over",
-    "most",
+    "--fail-above",
     type=Threshold(METRICS),
     multiple=True,
-    help="Exit 4 where a method's mean is more, repeatable.",
+    help="Exit with status 4 if a method's mean is higher; repeatable.",
 )
 @threads_option
 @general_options
 @click.pass_context
 def evaluate(ctx: click.Context, /, **options: Any) -> int:
-    """Measure how far the maps of a network can be believed.
+    """Measure the faithfulness and localization of maps.
 
-    INPUT is an image file or a directory, as for gradcam itself. Each metric is given for the maps, and beside
-    them for maps that know nothing: random cells, a spot in the centre, the whole photo.
+    INPUT is an image file or a directory. Each metric is also computed for class-agnostic baselines:
+    random values, a center prior and, with annotations, a uniform map.
     """
     setup_logging(ctx, quiet=options["quiet"], verbose=options["verbose"], debug=options["debug"])
     options["metrics"] = _requested_metrics(options)
@@ -147,28 +167,83 @@ def evaluate(ctx: click.Context, /, **options: Any) -> int:
     if not sources:
         raise no_images_error(inputs)
     annotations = read_annotations(options["annotations"]) if options["annotations"] else None
-    stdout = sys.stdout
+    stdout, thresholds = sys.stdout, _thresholds(options)
     log.info("loading %s", options["model"])
     quiet_tensorflow(ctx, verbose=options["verbose"] or options["debug"])
-    from gradcam_cli.cli.evaluation_run import run_evaluation
+    from gradcam_cli.evaluation.export import write_files
+    from gradcam_cli.evaluation.run import prepare_evaluation
 
-    limits = [("least", *limit) for limit in options["least"]] + [("most", *limit) for limit in options["most"]]
-    bounds = [(name, kind, value) for kind, name, value in limits]
-    with open_report(ctx, options, options["output"], len(sources), thresholds=bounds) as recorder:
-        return run_evaluation(options, sources, annotations, stdout, recorder)
+    report_thresholds = [(threshold.metric, threshold.kind, threshold.value) for threshold in thresholds]
+    with open_report(ctx, options, options["output"], len(sources), thresholds=report_thresholds) as report_writer:
+        run = prepare_evaluation(load_classifier(options), _config(options), sources, annotations)
+        results = _evaluate(run, options, EvaluationWriter(stdout, options["as_json"], report_writer))
+        results.threshold_results = check_means(thresholds, results.mean_metrics)
+        if report_writer:
+            report_writer.end_record["threshold_results"] = results.threshold_results
+        if options["as_json"]:
+            stdout.write(json_line(results.summary()) + "\n")
+        else:
+            print_tables(results, stdout)
+        write_files(results, csv=options["csv"], plots=options["plots"], junit_xml=options["junit_xml"])
+        return exit_status(results)
 
 
 def _requested_metrics(options: dict[str, Any]) -> list[str]:
-    """Return the metrics asked for, in the table's order.
+    """Return the metrics to compute, in the order of the table.
 
     Raises:
-        UsageError: one needs annotations that are not there, or a limit is set on one that is not measured.
+        UsageError: a metric or --class-map requires annotations.
     """
-    asked = options["metrics"] or (*FAITHFULNESS, *(LOCALIZATION if options["annotations"] else ()))
-    limited = [name for name, _ in (*options["least"], *options["most"])]
-    for name in (*asked, *limited):
-        if METRICS[name].needs_annotations and not options["annotations"]:
-            raise UsageError(f"{name}: expected --annotations, got none", "they say where the objects are")
+    requested = options["metrics"] or (*FAITHFULNESS, *(LOCALIZATION if options["annotations"] else ()))
+    requested = {*requested, *(name for name, _ in (*options["fail_under"], *options["fail_above"]))}
+    for name in METRICS:
+        if name in requested and METRICS[name].needs_annotations and not options["annotations"]:
+            raise UsageError(f"{name} requires --annotations")
     if options["class_map"] and not options["annotations"]:
-        raise UsageError("--class-map belongs to --annotations, which is missing")
-    return [name for name in METRICS if name in {*asked, *limited}]
+        raise UsageError("--class-map requires --annotations")
+    return [name for name in METRICS if name in requested]
+
+
+def _thresholds(options: dict[str, Any]) -> list[MetricThreshold]:
+    return [
+        *(MetricThreshold("--fail-under", name, "min", value) for name, value in options["fail_under"]),
+        *(MetricThreshold("--fail-above", name, "max", value) for name, value in options["fail_above"]),
+    ]
+
+
+def _config(options: dict[str, Any]) -> EvaluationConfig:
+    from gradcam_cli.evaluation.evaluate import MetricConfig
+    from gradcam_cli.evaluation.run import EvaluationConfig
+
+    fields = ("metrics", "steps", "deletion_baseline", "tolerance", "seed", "also_without_relu")
+    return EvaluationConfig(
+        metrics=MetricConfig(**{name: options[name] for name in fields}),
+        explain=explain_config(options),
+        target_class=options["target_class"],
+        class_map=options["class_map"],
+        max_pixels=options["max_pixels"],
+        threads=options["threads"],
+        sanity_images=options["sanity_images"],
+    )
+
+
+def _evaluate(run: EvaluationRun, options: dict[str, Any], writer: EvaluationWriter) -> EvaluationResults:
+    """Evaluate all images, run the sanity check if requested, and write the records."""
+    results = EvaluationResults(options["metrics"])
+    draw = writer.report_writer.images.draw if writer.report_writer else None
+    with progress("evaluating", len(run.tasks)) as advance:
+        for result in run.evaluate(draw):
+            results.add(result)
+            if not isinstance(result, list):
+                print_error(f"{result.source}: {result.error}", result.hint)
+            writer.write(result_to_json(result))
+            advance(1)
+            raise_if_interrupted()
+    if options["sanity_check"] and results.rows:
+        with progress("sanity check", None) as advance:
+            for step in run.check_sanity():
+                results.steps.append(step)
+                writer.write([step_to_json(step)])
+                advance(1)
+                raise_if_interrupted()
+    return results

@@ -1,113 +1,168 @@
-"""Two runs over the same photos, map by map: what changed, and by how much."""
+"""Drift between the maps of two runs over the same images."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
-
-import numpy as np
+from statistics import mean
+from typing import Any, NamedTuple
 
 from gradcam_cli.errors import InputError, UsageError
 from gradcam_cli.evaluation.metrics.similarity import peak_shift, rank_correlation, ssim, top_iou
-from gradcam_cli.images.fit import Box
-from gradcam_cli.output.figures import overlay, render_heatmap
-from gradcam_cli.pipeline.saved import COMPARABLE_KEYS, SavedMap, find_saved_maps, load_saved_map, load_source_image
+from gradcam_cli.pipeline.prediction import Prediction
+from gradcam_cli.pipeline.saved import COMPARABLE_KEYS, SavedMap, find_saved_maps, load_saved_map
 
 
 class MapChange(NamedTuple):
-    """How a map of one photo differs between two runs.
+    """How a map of one image differs between two runs.
 
     Attributes:
-        name: of the file that both runs wrote.
-        input: the photo.
-        class_before: the class explained in the first run, as (index, name).
-        class_after: the one of the second run.
-        rank: rank correlation of the two maps L_c, on the layer's plane.
-        ssim: structural similarity of the maps at the photo's size.
-        iou: of the fifths with the largest values.
-        peak: how far the peak moved, as a share of the diagonal.
+        name: file name of the map in both runs.
+        input: name of the image.
+        class_before: the class explained in the first run.
+        class_after: the class explained in the second run.
+        rank: rank correlation of the two maps L_c at the layer's resolution.
+        ssim: structural similarity of the maps at the image's size.
+        top_iou: intersection over union of the fifths with the largest values.
+        peak_shift: distance between the peaks, as a share of the diagonal.
     """
 
     name: str
     input: str
-    class_before: tuple[int, str | None]
-    class_after: tuple[int, str | None]
+    class_before: Prediction
+    class_after: Prediction
     rank: float
     ssim: float
-    iou: float
-    peak: float
+    top_iou: float
+    peak_shift: float
+
+    @property
+    def class_changed(self) -> bool:
+        """Whether the two runs explain different classes."""
+        return self.class_before.index != self.class_after.index
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the JSON object of the change; classes are objects of index and name."""
+        classes = {key: {"index": c.index, "name": c.name} for key, c in self._classes().items()}
+        return {**self._asdict(), **classes, "status": "ok"}
+
+    def _classes(self) -> dict[str, Prediction]:
+        return {"class_before": self.class_before, "class_after": self.class_after}
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> MapChange:
+        """Return the change of a JSON object."""
+        classes = {key: _class_of(**record[key]) for key in ("class_before", "class_after")}
+        return cls(**{**{name: record[name] for name in cls._fields}, **classes})
+
+
+def _class_of(index: int, name: str | None, probability: float | None = None) -> Prediction:
+    return Prediction(index, name, None, None, math.nan if probability is None else probability)
 
 
 class DriftMeasure(NamedTuple):
-    """A measure of change, 0 where nothing changed: what it says, and how a change is measured."""
+    """A measure of change that is 0 for equal maps: its title, and the function that computes it."""
 
     title: str
     compute: Callable[[MapChange], float]
 
 
 DRIFTS = {
-    "class": DriftMeasure(
-        "whether the class changed", lambda change: float(change.class_before[0] != change.class_after[0])
+    "class-change": DriftMeasure("whether the class changed", lambda change: float(change.class_changed)),
+    "rank": DriftMeasure("1 - rank correlation of the maps", lambda change: 1 - change.rank),
+    "ssim": DriftMeasure("1 - structural similarity of the maps", lambda change: 1 - change.ssim),
+    "top-iou": DriftMeasure(
+        "1 - intersection over union of the largest fifths of the values", lambda change: 1 - change.top_iou
     ),
-    "rank": DriftMeasure("1 less the rank correlation of the maps", lambda change: 1 - change.rank),
-    "ssim": DriftMeasure("1 less the structural similarity of the maps", lambda change: 1 - change.ssim),
-    "iou": DriftMeasure("1 less the intersection over union of the largest fifths", lambda change: 1 - change.iou),
-    "peak": DriftMeasure("shift of the peak, as a share of the diagonal", lambda change: change.peak),
+    "peak-shift": DriftMeasure("shift of the peak, as a share of the diagonal", lambda change: change.peak_shift),
 }
-"""What `--max-drift` takes."""
+"""The drift measures of `gradcam compare`, by name."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The maps of two runs.
+
+    Attributes:
+        before: directory of the first run.
+        after: directory of the second run.
+        changes: of the maps that both runs have, in the order of their names; at least one.
+        unmatched: names of the maps that only one run has.
+    """
+
+    before: Path
+    after: Path
+    changes: list[MapChange]
+    unmatched: list[str]
+
+    @property
+    def drifts(self) -> dict[str, float]:
+        """The mean of each drift measure over all maps."""
+        return {name: mean(map(drift.compute, self.changes)) for name, drift in DRIFTS.items()}
+
+    def most_changed(self, count: int) -> list[MapChange]:
+        """Return the maps with the largest rank drift, largest first."""
+        return sorted(self.changes, key=lambda change: change.rank)[:count]
+
+    def to_json(self) -> Iterator[dict[str, Any]]:
+        """Yield the JSON objects of the unmatched maps, of the changes and of the summary."""
+        yield from ({"name": name, "status": "unmatched"} for name in self.unmatched)
+        yield from (change.to_json() for change in self.changes)
+        counts = {"maps": len(self.changes), "unmatched": len(self.unmatched)}
+        yield {"status": "summary", **counts, "drift": self.drifts}
 
 
 def compare_maps(name: str, before: SavedMap, after: SavedMap) -> MapChange:
-    """Measure how far a map has moved.
+    """Measure how much a map changed.
 
     Raises:
-        UsageError: the two maps are of different layers, methods, kinds of score, or photos of different sizes.
+        UsageError: the two maps differ in layer, method, score or image size.
     """
     for key in COMPARABLE_KEYS:
         if before.metadata[key] != after.metadata[key]:
             raise UsageError(
                 f"{name}: expected the same {key} in both runs, got {before.metadata[key]} and {after.metadata[key]}",
-                "maps of different kinds say nothing of each other's drift",
+                "run gradcam twice with the same options",
             )
     if before.heatmap.shape != after.heatmap.shape:
         raise UsageError(
-            f"{name}: expected the same photo, got maps of {before.heatmap.shape} and {after.heatmap.shape}"
+            f"{name}: expected maps of the same image, got sizes {before.heatmap.shape} and {after.heatmap.shape}"
         )
-    planes = (before.cam, after.cam) if before.cam.shape == after.cam.shape else (before.heatmap, after.heatmap)
+    same_resolution = before.cam.shape == after.cam.shape
     return MapChange(
         name,
         after.metadata["input"],
-        (before.metadata["class_index"], before.metadata["class_name"]),
-        (after.metadata["class_index"], after.metadata["class_name"]),
-        rank_correlation(*planes),
+        explained_class(before),
+        explained_class(after),
+        rank_correlation(before.cam, after.cam) if same_resolution else rank_correlation(before.heatmap, after.heatmap),
         ssim(before.heatmap, after.heatmap),
         top_iou(before.heatmap, after.heatmap),
         peak_shift(before.heatmap, after.heatmap),
     )
 
 
-def compare_runs(before: Path, after: Path) -> Iterator[MapChange | str]:
-    """Compare what two directories share, in order; a name that only one of them holds is yielded as it is.
+def explained_class(saved: SavedMap) -> Prediction:
+    """Return the class that a saved map explains."""
+    return _class_of(saved.metadata["class_index"], saved.metadata["class_name"], saved.metadata.get("probability"))
+
+
+def compare_runs(before: Path, after: Path) -> Comparison:
+    """Compare the saved maps of two directories.
 
     Raises:
-        InputError: a directory holds no results, or the two have none in common.
-        UsageError: their maps cannot be compared.
+        InputError: a directory has no maps, or no file name occurs in both.
+        UsageError: two maps cannot be compared.
     """
-    first, second = find_saved_maps(before), find_saved_maps(after)
-    if not first.keys() & second.keys():
+    paths_before, paths_after = find_saved_maps(before), find_saved_maps(after)
+    common = sorted(paths_before.keys() & paths_after.keys())
+    if not common:
         raise InputError(
             f"{before} and {after} have no result in common: expected files of the same names",
-            f"such as {next(iter(first))} and {next(iter(second))}",
+            f"for example {next(iter(paths_before))} and {next(iter(paths_after))}",
         )
-    for name in sorted(first.keys() | second.keys()):
-        if name in first and name in second:
-            yield compare_maps(name, load_saved_map(first[name]), load_saved_map(second[name]))
-        else:
-            yield name
-
-
-def render_saved_map(saved: SavedMap) -> np.ndarray:
-    """Return the map over its photo, (H, W, 3) uint8, or alone where the photo is no more what it was."""
-    view, photo = Box(0, 0, saved.heatmap.shape[1], saved.heatmap.shape[0]), load_source_image(saved)
-    return render_heatmap(saved.heatmap, view) if photo is None else overlay(photo, saved.heatmap, view)
+    changes = [
+        compare_maps(name, load_saved_map(paths_before[name]), load_saved_map(paths_after[name])) for name in common
+    ]
+    return Comparison(before, after, changes, sorted(paths_before.keys() ^ paths_after.keys()))

@@ -1,4 +1,4 @@
-"""Maps measured: for every photo and every map the values of the metrics, with those of maps that know nothing."""
+"""Compute the metrics of maps: of every image, for every method and for the class-agnostic baselines."""
 
 from __future__ import annotations
 
@@ -15,27 +15,33 @@ from gradcam_cli.errors import InputError
 from gradcam_cli.evaluation.annotations.masks import Annotation, annotation_mask
 from gradcam_cli.evaluation.metrics import faithfulness, localization
 from gradcam_cli.evaluation.metrics.registry import FAITHFULNESS
-from gradcam_cli.evaluation.metrics.summary import WITHOUT_RELU, MetricRow
+from gradcam_cli.evaluation.metrics.summary import MetricRow
 from gradcam_cli.images import fit
 from gradcam_cli.images.load import Failure, LoadedImage, Unexplained
 from gradcam_cli.methods import maps
 from gradcam_cli.methods.registry import METHODS
 from gradcam_cli.network.scorer import ModelScorer
 from gradcam_cli.pipeline import stages
+from gradcam_cli.pipeline.json_lines import map_summary, predictions
 from gradcam_cli.pipeline.parallel import ordered_map
 from gradcam_cli.pipeline.prediction import json_number
 from gradcam_cli.pipeline.results import Explanation
 from gradcam_cli.pipeline.run import PreparedRun
 
+UNIFORM = "uniform"
+"""The baseline that has no peak and ranks no pixels."""
+
+Draw = Callable[[Sequence[Explanation]], list[dict[str, Any]]]
+"""Draws the maps of an image for a report, and returns the file names of each."""
+
 
 class EvaluationItem(NamedTuple):
-    """A photo and what to evaluate on it.
+    """An image and its annotations.
 
     Attributes:
-        image: decoded, or the reason why it is not.
-        classes: the classes that the annotations may mean; the most probable of them is explained. None for the
-            class of the run.
-        annotations: where the class is.
+        image: the decoded image, or the reason why there is none.
+        classes: candidates, of which the most probable class is explained; None for the class of the run.
+        annotations: the objects of the class.
     """
 
     image: LoadedImage | Unexplained
@@ -44,16 +50,16 @@ class EvaluationItem(NamedTuple):
 
 
 @dataclass(frozen=True)
-class EvaluationConfig:
-    """How maps are measured.
+class MetricConfig:
+    """Which metrics are computed, and with which parameters.
 
     Attributes:
-        metrics: names in `metrics.tables.METRICS`.
-        steps: of deletion and insertion.
-        deletion_baseline: what takes the place of deleted pixels, a name in `faithfulness.BASES`.
-        tolerance: of the pointing game, in pixels of the photo.
-        seed: of ROAD's noise.
-        also_without_relu: whether each method of the layer is measured without its ReLU, too.
+        metrics: names in `metrics.registry.METRICS`.
+        steps: number of steps of deletion and insertion.
+        deletion_baseline: replacement of deleted pixels, a name in `faithfulness.DELETION_BASELINES`.
+        tolerance: tolerance of the pointing game, in pixels of the image.
+        seed: seed of ROAD's noise.
+        also_without_relu: whether maps at a layer are also evaluated without their final ReLU.
     """
 
     metrics: Sequence[str]
@@ -66,38 +72,38 @@ class EvaluationConfig:
 
 @dataclass(frozen=True)
 class Evaluator:
-    """A run and a protocol; the network is asked by one thread at a time, pictures are made by several.
+    """Computes the metrics of a run's maps; one thread at a time runs the network, several compute metrics.
 
     Attributes:
-        run: made ready, with the maps that are measured.
-        config: how they are measured.
-        draw: makes pictures of a photo's maps and returns what a report says of each; None makes none.
+        run: the maps to evaluate.
+        config: the metrics.
+        draw: draws the maps that are no baselines for a report, or None.
     """
 
     run: PreparedRun
-    config: EvaluationConfig
-    draw: Callable[[Sequence[Explanation]], list[dict[str, Any]]] | None = None
+    config: MetricConfig
+    draw: Draw | None = None
 
     def evaluate(self, items: Iterable[EvaluationItem], threads: int) -> Iterator[list[MetricRow] | Unexplained]:
-        """Measure all maps of each photo, in order; failures pass through at their place."""
-        waiting: list[EvaluationItem] = []
+        """Yield the metrics of all maps of each image, or the reason why it has none, in the order of the items."""
+        pending: list[EvaluationItem] = []
 
-        def seen() -> Iterator[stages.ModelInput | Unexplained]:
+        def model_inputs() -> Iterator[stages.ModelInput | Unexplained]:
             for item in items:
-                waiting.append(item)
+                pending.append(item)
                 yield self._to_model_input(item)
 
-        def scored() -> Iterator[tuple[EvaluationItem, stages.ForwardResult | Unexplained]]:
-            stream = stages.run_batches(self.run, seen())
+        def forward_results() -> Iterator[tuple[EvaluationItem, stages.ForwardResult | Unexplained]]:
+            results = stages.run_batches(self.run, model_inputs())
             while True:
                 with self._network_lock:
-                    one = next(stream, None)
-                if one is None:
+                    result = next(results, None)
+                if result is None:
                     return
-                yield waiting.pop(0), one
+                yield pending.pop(0), result
 
         with ThreadPoolExecutor(threads) as pool:
-            yield from ordered_map(pool, self._measure, scored(), threads + 1)
+            yield from ordered_map(pool, self._evaluate_image, forward_results(), threads + 1)
 
     @cached_property
     def _network_lock(self) -> threading.Lock:
@@ -109,127 +115,115 @@ class Evaluator:
         return ModelScorer(self.run.classifier.model, path, "probability", self.run.precision, self.run.batch_size)
 
     def _to_model_input(self, item: EvaluationItem) -> stages.ModelInput | Unexplained:
-        seen = stages.to_model_input(self.run, item.image)
-        if isinstance(seen, Unexplained) or item.classes is None:
-            return seen
+        model_input = stages.to_model_input(self.run, item.image)
+        if isinstance(model_input, Unexplained) or item.classes is None:
+            return model_input
         chosen = item.classes[0]
         if len(item.classes) > 1:
-            p = self._scorer.scores(self.run.classifier.preprocess(seen.pixels[None]))[0]
-            chosen = max(item.classes, key=lambda class_: float(p[class_]))
-        return seen._replace(classes=(chosen,))
+            p = self._scorer.scores(self.run.classifier.preprocess(model_input.pixels[None]))[0]
+            chosen = max(item.classes, key=lambda index: float(p[index]))
+        return model_input._replace(classes=(chosen,))
 
-    def _measure(
+    def _evaluate_image(
         self, pair: tuple[EvaluationItem, stages.ForwardResult | Unexplained]
     ) -> list[MetricRow] | Unexplained:
-        item, scored = pair
-        explained = stages.make_explanations(self.run, scored)
-        if isinstance(explained, Unexplained):
-            return explained
+        item, forward_result = pair
+        explanations = stages.make_explanations(self.run, forward_result)
+        if isinstance(explanations, Unexplained):
+            return explanations
         try:
-            drawn = self._render_for_report(explained)
-            return [row for one in explained for row in self._explanation_rows(item, one, drawn.get(id(one)))]
-        except InputError as error:  # an outline of another size than the photo
-            return Failure(explained[0].source, error.message, error.hint)
+            reports = self._draw_for_report(explanations)
+            return [row for e in explanations for row in self._rows(item, e, reports.get(e.request_key))]
+        except InputError as error:  # a mask of another size than the image
+            return Failure(explanations[0].source, error.message, error.hint)
 
-    def _render_for_report(self, explanations: Sequence[Explanation]) -> dict[int, dict[str, Any]]:
-        """Draw the maps that know something, if they are to be drawn; return what there is to say of each."""
-        shown = [one for one in explanations if METHODS[one.method].kind != "baseline"] if self.draw else []
-        return dict(zip(map(id, shown), self.draw(shown), strict=True)) if self.draw and shown else {}
+    def _draw_for_report(self, explanations: Sequence[Explanation]) -> dict[tuple[str, str, str], dict[str, Any]]:
+        """Draw the maps that are no baselines; return the report's data of each, by its `request_key`."""
+        drawn = [e for e in explanations if METHODS[e.method].kind != "baseline"] if self.draw else []
+        files = self.draw(drawn) if self.draw and drawn else []
+        return {
+            e.request_key: {**paths, "map": map_summary(e), "predictions": predictions(e)}
+            for e, paths in zip(drawn, files, strict=True)
+        }
 
-    def _explanation_rows(
+    def _rows(
         self, item: EvaluationItem, explanation: Explanation, report: dict[str, Any] | None
     ) -> Iterator[MetricRow]:
-        baseline = METHODS[explanation.method].kind == "baseline"
-        row = self._metric_row(
-            item,
-            explanation,
-            explanation.method,
-            baseline,
-            explanation.heatmap,
-            self._map_at_input_size(explanation.cam),
-        )
+        row = self._row(item, explanation, explanation.heatmap, self._normalized_map(explanation.cam))
         yield row._replace(report=report)
-        if self.config.also_without_relu and not baseline and METHODS[explanation.method].kind == "cam":
-            shape = explanation.crop_box.y1 - explanation.crop_box.y0, explanation.crop_box.x1 - explanation.crop_box.x0
-            on_photo = maps.paste_into_image(
-                self._min_max_map(explanation.cam_pre_relu, shape), explanation.crop_box, explanation.image.shape[:2]
-            )
-            on_input = self._min_max_map(explanation.cam_pre_relu, self._input_shape)
-            yield self._metric_row(item, explanation, explanation.method + WITHOUT_RELU, False, on_photo, on_input)
+        if self.config.also_without_relu and METHODS[explanation.method].kind == "cam":
+            box, pre_relu = explanation.crop_box, explanation.cam_pre_relu
+            crop_map = self._min_max_map(pre_relu, (box.y1 - box.y0, box.x1 - box.x0))
+            image_map = maps.paste_into_image(crop_map, box, explanation.image.shape[:2])
+            input_map = self._min_max_map(pre_relu, self._input_shape)
+            yield self._row(item, explanation, image_map, input_map)._replace(relu=False)
 
-    def _metric_row(
-        self,
-        item: EvaluationItem,
-        explanation: Explanation,
-        method: str,
-        baseline: bool,
-        image_map: np.ndarray,
-        input_map: np.ndarray,
+    def _row(
+        self, item: EvaluationItem, explanation: Explanation, image_map: np.ndarray, input_map: np.ndarray
     ) -> MetricRow:
-        found, curves = self._faithfulness(explanation, input_map) if explanation.method != "uniform" else ({}, {})
-        found.update(self._localization(item, explanation, image_map) if item.annotations else {})
-        values = {name: json_number(found.get(name)) for name in self.config.metrics}
-        return MetricRow(explanation.metadata(), method, baseline, values, curves)
+        """Return the metrics of a map, given at the image's size and at the size of the model input."""
+        computed, curves = self._faithfulness(explanation, input_map) if explanation.method != UNIFORM else ({}, {})
+        computed.update(self._localization(item, explanation, image_map) if item.annotations else {})
+        values = {name: json_number(computed.get(name)) for name in self.config.metrics}
+        baseline = METHODS[explanation.method].kind == "baseline"
+        return MetricRow(explanation.metadata(), explanation.method, baseline, values, curves)
 
     @property
     def _input_shape(self) -> tuple[int, int]:
         h, w, _ = self.run.classifier.input_shape
         return h, w
 
-    def _map_at_input_size(self, cam_map: np.ndarray) -> np.ndarray:
-        return maps.normalize(maps.upsample(cam_map, self._input_shape, self.run.config.interpolation))
+    def _normalized_map(self, cam: np.ndarray) -> np.ndarray:
+        return maps.normalize(maps.upsample(cam, self._input_shape, self.run.config.interpolation))
 
     def _min_max_map(self, pre_relu: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-        """Return a map from which nothing was cut off, brought to 0..1 by its least and its largest value."""
-        enlarged = maps.upsample(pre_relu - pre_relu.min(), shape, self.run.config.interpolation)
-        low, high = enlarged.min(), enlarged.max()
-        return (enlarged - low) / (high - low) if high > low else np.zeros_like(enlarged)
+        """Return an upsampled map without ReLU, scaled to 0..1 by its minimum and maximum."""
+        upsampled = maps.upsample(pre_relu - pre_relu.min(), shape, self.run.config.interpolation)
+        low, high = upsampled.min(), upsampled.max()
+        return (upsampled - low) / (high - low) if high > low else np.zeros_like(upsampled)
 
     def _faithfulness(self, explanation: Explanation, L: np.ndarray) -> tuple[dict[str, float], dict[str, list[float]]]:
-        """Return the values of the metrics that ask the network again, and their curves."""
+        """Return the metrics that run the network on changed inputs, and their curves."""
         values: dict[str, float] = {}
         curves: dict[str, list[float]] = {}
-        asked = set(self.config.metrics) & set(FAITHFULNESS)
-        if not asked:
+        requested = set(self.config.metrics) & set(FAITHFULNESS)
+        if not requested:
             return values, curves
-        x = fit.resize_to_input(
-            explanation.image, explanation.crop_box, self._input_shape, self.run.classifier.input_shape[2]
-        ).astype(np.float32)
+        channels = self.run.classifier.input_shape[2]
+        x = fit.resize_to_input(explanation.image, explanation.crop_box, self._input_shape, channels).astype(np.float32)
         p = partial(self._probability, explanation.prediction.index)
-        if asked & {"drop", "increase"}:
+        if requested & {"average-drop", "increase-in-confidence"}:
             y, o = explanation.prediction.probability, float(p(faithfulness.mask_by_map(x, L)[None])[0])
-            values["drop"], values["increase"] = (
-                faithfulness.average_drop(y, o),
-                faithfulness.increase_in_confidence(y, o),
-            )
-        base = faithfulness.DELETION_BASELINES[self.config.deletion_baseline]
-        for name, curve in (("deletion", faithfulness.deletion), ("insertion", faithfulness.insertion)):
-            if name in asked:
-                found = curve(p, x, L, base(x), self.config.steps)
-                values[name] = found.auc
-                if np.isfinite(found.probabilities).all():
-                    curves[name] = [round(value, 6) for value in found.probabilities.tolist()]
-        if "road" in asked:
+            values["average-drop"] = faithfulness.average_drop(y, o)
+            values["increase-in-confidence"] = faithfulness.increase_in_confidence(y, o)
+        baseline = faithfulness.DELETION_BASELINES[self.config.deletion_baseline]
+        for name, function in (("deletion", faithfulness.deletion), ("insertion", faithfulness.insertion)):
+            if name in requested:
+                curve = function(p, x, L, baseline(x), self.config.steps)
+                values[name] = curve.auc
+                if np.isfinite(curve.probabilities).all():
+                    curves[name] = [round(value, 6) for value in curve.probabilities.tolist()]
+        if "road" in requested:
             values["road"] = faithfulness.road(p, x, L, np.random.default_rng(self.config.seed))
         return values, curves
 
-    def _probability(self, class_: int, pixels: np.ndarray) -> np.ndarray:
+    def _probability(self, class_index: int, pixels: np.ndarray) -> np.ndarray:
         with self._network_lock:
-            p: np.ndarray = self._scorer.scores(self.run.classifier.preprocess(pixels))[:, class_]
+            p: np.ndarray = self._scorer.scores(self.run.classifier.preprocess(pixels))[:, class_index]
         return p
 
     def _localization(self, item: EvaluationItem, explanation: Explanation, heatmap: np.ndarray) -> dict[str, float]:
-        """Return the values of the metrics that compare with annotations."""
-        shape = explanation.image.shape[:2]
-        inside = np.logical_or.reduce([annotation_mask(annotation, shape) for annotation in item.annotations])
+        """Return the metrics that compare a map with annotations."""
+        shape, class_index = explanation.image.shape[:2], explanation.prediction.index
+        mask = np.logical_or.reduce([annotation_mask(annotation, shape) for annotation in item.annotations])
         iou = localization.max_iou(maps.bounding_box(heatmap), [annotation.box for annotation in item.annotations])
         predicted = [prediction.index for prediction in explanation.predictions]
-        found = {
-            "energy": localization.energy_pointing_game(heatmap, inside),
+        values = {
+            "energy-pointing-game": localization.energy_pointing_game(heatmap, mask),
             "iou": iou,
-            "error1": localization.localization_error(iou, explanation.prediction.index, predicted[:1]),
-            "error5": localization.localization_error(iou, explanation.prediction.index, predicted[:5]),
+            "loc-error-top1": localization.localization_error(iou, class_index, predicted[:1]),
+            "loc-error-top5": localization.localization_error(iou, class_index, predicted[:5]),
         }
-        if explanation.method != "uniform":  # it has no peak
-            found["pointing"] = localization.pointing_game(heatmap, inside, self.config.tolerance)
-        return found
+        if explanation.method != UNIFORM:
+            values["pointing-game"] = localization.pointing_game(heatmap, mask, self.config.tolerance)
+        return values

@@ -1,51 +1,74 @@
-"""What `gradcam evaluate` writes: lines for a spreadsheet, plots, test cases for CI."""
+"""Files of an evaluation: CSV rows, plots, and test cases for CI."""
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from gradcam_cli.evaluation.junit import JUnitCase, encode_junit
-from gradcam_cli.evaluation.metrics.summary import MetricRow, SanityStep
+from gradcam_cli.evaluation.metrics.summary import MetricRow, SanityStep, map_label
 from gradcam_cli.evaluation.plots import draw_evaluation
+from gradcam_cli.evaluation.results import EvaluationResults
+from gradcam_cli.evaluation.thresholds import ThresholdResults
 from gradcam_cli.images.load import Unexplained
 from gradcam_cli.output.figures import encode_figure
 from gradcam_cli.storage.files import write_output
 
-COLUMNS = ("input", "class_index", "class_name", "probability", "layer")
+METADATA_COLUMNS = ("input", "class_index", "class_name", "probability", "layer")
+
+
+def write_files(
+    results: EvaluationResults, *, csv: Path | None = None, plots: Path | None = None, junit_xml: Path | None = None
+) -> None:
+    """Write the requested files; `plots` is a directory.
+
+    Raises:
+        OutputError: a file cannot be written.
+    """
+    if csv:
+        write_csv(csv, results.rows, results.metrics)
+    if plots and results.rows:
+        write_plots(plots, results.rows, results.metrics, results.steps)
+    if junit_xml:
+        write_junit(junit_xml, results.rows, results.failures, results.threshold_results)
 
 
 def write_csv(path: Path, rows: Sequence[MetricRow], metrics: Sequence[str]) -> None:
-    """Write a line for every map of every photo."""
+    """Write one row per map."""
     text = io.StringIO()
     writer = csv.writer(text)
-    writer.writerow([*COLUMNS, "method", "baseline", *metrics])
+    writer.writerow([*METADATA_COLUMNS, "method", "relu", "baseline", *metrics])
     for row in rows:
+        metadata = [row.metadata[name] for name in METADATA_COLUMNS]
         values = [row.values[name] for name in metrics]
-        writer.writerow([*(row.metadata[name] for name in COLUMNS), row.method, int(row.baseline), *values])
+        writer.writerow([*metadata, row.method, int(row.relu), int(row.baseline), *values])
     write_output(path, text.getvalue().encode("utf-8", "backslashreplace"))
 
 
 def write_plots(
     directory: Path, rows: Sequence[MetricRow], metrics: Sequence[str], steps: Sequence[SanityStep]
 ) -> None:
-    """Draw each metric, the curves of those that have one, and the sanity check."""
+    """Write one plot per metric, and one of the sanity check."""
     for name, figure in draw_evaluation(rows, metrics, steps):
         write_output(directory / f"{name}.png", encode_figure(figure))
 
 
 def write_junit(
-    path: Path, rows: Sequence[MetricRow], failed: Sequence[Unexplained], threshold_results: Mapping[str, str | None]
+    path: Path, rows: Sequence[MetricRow], failures: Sequence[Unexplained], threshold_results: ThresholdResults
 ) -> None:
-    """Write a test case for each photo, with its measurements, and one for each limit."""
+    """Write one test case per image, with its metrics as output, and one per threshold."""
     outputs: dict[str, list[str]] = {}
     for row in rows:
-        known = ", ".join(f"{name} {value:.4f}" for name, value in row.values.items() if value is not None)
-        line = f"{row.metadata['class_name'] or row.metadata['class_index']}, {row.method} at {row.metadata['layer']}"
-        outputs.setdefault(row.metadata["input"], []).append(f"{line}: {known}")
-    cases = [JUnitCase("photos", name, output="\n".join(lines)) for name, lines in outputs.items()]
-    cases += [JUnitCase("photos", one.source, error=one.error) for one in failed]
-    cases += [JUnitCase("limits", limit, failure=message) for limit, message in threshold_results.items()]
+        outputs.setdefault(row.metadata["input"], []).append(_format_row(row))
+    cases = [JUnitCase("images", name, output="\n".join(lines)) for name, lines in outputs.items()]
+    cases += [JUnitCase("images", failure.source, error=failure.error) for failure in failures]
+    cases += [JUnitCase("thresholds", text, failure=message) for text, message in threshold_results.items()]
     write_output(path, encode_junit("gradcam evaluate", cases))
+
+
+def _format_row(row: MetricRow) -> str:
+    class_name = row.metadata["class_name"] or row.metadata["class_index"]
+    values = ", ".join(f"{name} {value:.4f}" for name, value in row.values.items() if value is not None)
+    return f"{class_name}, {map_label(row.method, row.relu)} at {row.metadata['layer']}: {values}"

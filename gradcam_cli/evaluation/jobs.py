@@ -1,9 +1,10 @@
-"""Which photos `gradcam evaluate` measures, and for which classes of their annotations."""
+"""The tasks of an evaluation: which images are evaluated, and for which annotated classes."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import NamedTuple
 
 from gradcam_cli.console import escape_control_chars, log
 from gradcam_cli.errors import InputError, UsageError
@@ -14,9 +15,11 @@ from gradcam_cli.images.source import Source
 from gradcam_cli.models.class_selection import resolve_classes
 from gradcam_cli.models.classifier import Classifier
 
+MAX_LISTED_CATEGORIES = 5
+
 
 class EvaluationTask(NamedTuple):
-    """A photo to read and what to evaluate on it; see `evaluation.Item`."""
+    """An image to read, the candidates of its class, and the annotations of that class; see `EvaluationItem`."""
 
     source: Source
     classes: tuple[int, ...] | None = None
@@ -24,43 +27,69 @@ class EvaluationTask(NamedTuple):
 
 
 def plan_tasks(
-    options: dict[str, Any],
     sources: Sequence[Source],
     annotations: Sequence[Annotation] | None,
     classifier: Classifier,
+    target_class: str | None = None,
+    class_map: Path | None = None,
 ) -> list[EvaluationTask]:
-    """Return a job for every photo and annotated class that the model knows.
+    """Return one task per image; with annotations, one per image and annotated class of the model.
+
+    Args:
+        sources: the images.
+        annotations: annotated objects, or None.
+        classifier: the model.
+        target_class: index or name of the only class to evaluate with annotations, or None for all.
+        class_map: file of `--class-map`, or None.
 
     Raises:
-        InputError: no photo has annotations of the model's classes.
+        InputError: no image has an annotation of a class of the model.
+        UsageError: the class or the class map is invalid.
     """
     if annotations is None:
         return [EvaluationTask(source) for source in sources]
-    class_map = read_class_map(options["class_map"]) if options["class_map"] else None
     categories = {annotation.category: annotation.category_id for annotation in annotations}
-    meaning = match_categories(categories.items(), classifier.labels, classifier.class_count, class_map)
-    if options["class_"]:
-        wanted = resolve_classes([options["class_"]], classifier.labels, classifier.class_count)[0].index_or_rank
-        if wanted < 0:
-            raise UsageError(
-                f"--class {options['class_']}: expected a class's index or name beside --annotations, got a rank"
-            )
-        meaning = {category: [wanted] for category, classes in meaning.items() if wanted in classes}
-    find, jobs = index_by_image(annotations), []
-    for source in sources:
-        found: dict[str, list[Annotation]] = {}
-        for annotation in find(source.name):
-            if annotation.category in meaning:
-                found.setdefault(annotation.category, []).append(annotation)
-        jobs += [EvaluationTask(source, tuple(meaning[category]), tuple(group)) for category, group in found.items()]
-    if unknown := [category for category in categories if category not in meaning]:
-        listed = escape_control_chars(", ".join(unknown[:5])) + (", ..." if len(unknown) > 5 else "")
-        log.warning("annotated classes that are not asked for or that the model lacks: %d (%s)", len(unknown), listed)
-    if not jobs:
+    entries = read_class_map(class_map) if class_map else None
+    classes = match_categories(categories.items(), classifier.labels, classifier.class_count, entries)
+    if target_class:
+        index = _class_index(target_class, classifier)
+        classes = {category: [index] for category, indices in classes.items() if index in indices}
+    _log_ignored_categories([category for category in categories if category not in classes])
+    tasks = _annotated_tasks(sources, annotations, classes)
+    if not tasks:
         raise InputError(
-            f"none of {len(sources)} photos has an annotation of a class of the model",
-            "--class-map FILE says which classes of the model the annotations mean",
+            f"none of {len(sources)} images has an annotation of a class of the model",
+            "map annotated classes to the model's classes with --class-map FILE",
         )
-    if bare := len(sources) - len({job.source.name for job in jobs}):
-        log.warning("photos without an annotation of a class of the model, left out: %d", bare)
-    return jobs
+    if ignored := len(sources) - len({task.source.name for task in tasks}):
+        log.warning("ignored images without an annotation of a class of the model: %d", ignored)
+    return tasks
+
+
+def _class_index(target_class: str, classifier: Classifier) -> int:
+    index = resolve_classes([target_class], classifier.labels, classifier.class_count)[0].index_or_rank
+    if index < 0:
+        raise UsageError(f"--class {target_class}: --annotations requires a class index or name, got a rank")
+    return index
+
+
+def _annotated_tasks(
+    sources: Sequence[Source], annotations: Sequence[Annotation], classes: dict[str, list[int]]
+) -> list[EvaluationTask]:
+    find, tasks = index_by_image(annotations), []
+    for source in sources:
+        groups: dict[str, list[Annotation]] = {}
+        for annotation in find(source.name):
+            if annotation.category in classes:
+                groups.setdefault(annotation.category, []).append(annotation)
+        tasks += [EvaluationTask(source, tuple(classes[category]), tuple(group)) for category, group in groups.items()]
+    return tasks
+
+
+def _log_ignored_categories(ignored: Sequence[str]) -> None:
+    if ignored:
+        listed = escape_control_chars(", ".join(ignored[:MAX_LISTED_CATEGORIES]))
+        more = ", ..." if len(ignored) > MAX_LISTED_CATEGORIES else ""
+        log.warning(
+            "ignored annotated classes, not requested or not in the model: %d (%s%s)", len(ignored), listed, more
+        )

@@ -1,43 +1,51 @@
-"""Plots of an evaluation: a picture for every metric."""
+"""Plots of an evaluation, one per metric, and the grid of the maps that changed most."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gradcam_cli.evaluation.drift import MapChange, explained_class
 from gradcam_cli.evaluation.metrics.registry import METRICS
-from gradcam_cli.evaluation.metrics.summary import MetricRow, SanityStep
+from gradcam_cli.evaluation.metrics.summary import MetricRow, SanityStep, has_several_layers, map_label
+from gradcam_cli.images.fit import Box
+from gradcam_cli.output.figures import Cell, grid_figure, overlay, render_heatmap, titled_axes
+from gradcam_cli.pipeline.saved import SavedMap, load_saved_map, load_source_image
+from gradcam_cli.storage.paths import basename
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-from gradcam_cli.output.figures import titled_axes
-
 _BASELINE_COLOR = "0.6"
-_COLORS = [f"C{number}" for number in (0, 1, 2, 3, 4, 5, 6, 8, 9)]  # without the gray one
+_COLORS = [f"C{number}" for number in (0, 1, 2, 3, 4, 5, 6, 8, 9)]  # without gray
 
 
 def draw_evaluation(
     rows: Sequence[MetricRow], metrics: Sequence[str], steps: Sequence[SanityStep] = ()
 ) -> Iterator[tuple[str, Figure]]:
-    """Draw each metric, the curves of those that have one, and the sanity check; yield names and figures."""
-    several = len({row.metadata["layer"] for row in rows if not row.baseline}) > 1
-    named: dict[str, list[MetricRow]] = {}
+    """Draw each metric, as curves if it has some, and the sanity check; yield names and figures."""
+    groups: dict[str, list[MetricRow]] = {}
+    several_layers = has_several_layers(rows)
     for row in sorted(rows, key=lambda row: row.baseline):
-        named.setdefault(f"{row.method} at {row.metadata['layer']}" if several else row.method, []).append(row)
-    baselines = [name for name, group in named.items() if group[0].baseline]
+        label = map_label(row.method, row.relu)
+        groups.setdefault(f"{label} at {row.metadata['layer']}" if several_layers else label, []).append(row)
+    baselines = [label for label, group in groups.items() if group[0].baseline]
     for metric in metrics:
-        title = (
-            f"{metric}: {METRICS[metric].title} ({'more' if METRICS[metric].higher_is_better else 'less'} is better)"
-        )
-        curves = {name: [row.curves[metric] for row in group if metric in row.curves] for name, group in named.items()}
-        if curves := {name: lines for name, lines in curves.items() if lines}:
+        direction = "higher" if METRICS[metric].higher_is_better else "lower"
+        title = f"{metric}: {METRICS[metric].title} ({direction} is better)"
+        curves = {
+            label: [row.curves[metric] for row in group if metric in row.curves] for label, group in groups.items()
+        }
+        if curves := {label: lines for label, lines in curves.items() if lines}:
             yield metric, plot_curves(title, curves, baselines)
             continue
-        known = {name: [v for row in group if (v := row.values[metric]) is not None] for name, group in named.items()}
-        yield metric, plot_values(title, {name: values for name, values in known.items() if values}, baselines)
+        values = {
+            label: [v for row in group if (v := row.values[metric]) is not None] for label, group in groups.items()
+        }
+        yield metric, plot_values(title, {label: numbers for label, numbers in values.items() if numbers}, baselines)
     if steps:
         yield "sanity", _draw_sanity(steps)
 
@@ -47,72 +55,94 @@ def _draw_sanity(steps: Sequence[SanityStep]) -> Figure:
     for step in steps:
         ranks.setdefault(f"{step.method} at {step.layer}", []).append(step.rank)
     layers = list(dict.fromkeys(step.last_randomized_layer for step in steps))
-    behind = next(
-        (layers.index(step.last_randomized_layer) for step in steps if step.all_downstream_randomized), len(layers) - 1
-    )
-    return plot_sanity(ranks, layers, behind)
+    all_downstream = next((step.last_randomized_layer for step in steps if step.all_downstream_randomized), layers[-1])
+    return plot_sanity(ranks, layers, layers.index(all_downstream))
 
 
 def plot_values(title: str, values: Mapping[str, Sequence[float]], baselines: Sequence[str]) -> Figure:
-    """Draw a metric: for every map a row with the value of each photo as a dot, and the mean as a line.
+    """Draw a metric: one row per map, with a dot per image and a line at the mean.
 
     Args:
-        title: what the metric says.
-        values: of the photos, by the map's name.
-        baselines: names of maps that know nothing, drawn in gray.
+        title: title of the plot.
+        values: values of the images, by the map's label.
+        baselines: labels of class-agnostic baselines, which are drawn in gray.
     """
     figure, axes = titled_axes(title, 1.2 + 0.45 * len(values))
     rng = np.random.default_rng(0)  # spreads the dots within their row
-    for place, (name, numbers) in enumerate(values.items()):
-        colour = _BASELINE_COLOR if name in baselines else _COLORS[place % len(_COLORS)]
-        axes.plot(numbers, place + rng.uniform(-0.25, 0.25, len(numbers)), ".", color=colour, alpha=0.4, markersize=5)
+    for y, (label, numbers) in enumerate(values.items()):
+        color = _BASELINE_COLOR if label in baselines else _COLORS[y % len(_COLORS)]
+        axes.plot(numbers, y + rng.uniform(-0.25, 0.25, len(numbers)), ".", color=color, alpha=0.4, markersize=5)
         mean = float(np.mean(numbers))
-        axes.plot([mean, mean], [place - 0.38, place + 0.38], color="black", linewidth=2)
-        axes.annotate(f"{mean:.3f}", (1.01, place), xycoords=("axes fraction", "data"), va="center", fontsize=9)
+        axes.plot([mean, mean], [y - 0.38, y + 0.38], color="black", linewidth=2)
+        axes.annotate(f"{mean:.3f}", (1.01, y), xycoords=("axes fraction", "data"), va="center", fontsize=9)
     axes.set_yticks(range(len(values)), list(values))
     axes.set_ylim(len(values) - 0.4, -0.6)
-    axes.set_xlabel("value of a photo; the line is the mean")
+    axes.set_xlabel("value of an image (dot), mean of all images (line)")
     return figure
 
 
 def plot_curves(title: str, curves: Mapping[str, Sequence[Sequence[float]]], baselines: Sequence[str]) -> Figure:
-    """Draw the mean probability over the photos against the share of pixels that was exchanged.
+    """Draw the mean probability over the images against the share of replaced pixels.
 
     Args:
-        title: what the metric says.
-        curves: of the photos, by the map's name, each (steps + 1,).
-        baselines: names of maps that know nothing, drawn in gray.
+        title: title of the plot.
+        curves: curves of the images, (steps + 1,) each, by the map's label.
+        baselines: labels of class-agnostic baselines, which are drawn in gray.
     """
     figure, axes = titled_axes(title, 4)
-    styles = iter(["--", ":", "-."])
-    for place, (name, lines) in enumerate(curves.items()):
+    baseline_styles = iter(["--", ":", "-."])
+    for number, (label, lines) in enumerate(curves.items()):
         mean = np.mean(lines, axis=0)
-        gray = name in baselines
-        colour, style = (_BASELINE_COLOR, next(styles, "--")) if gray else (_COLORS[place % len(_COLORS)], "-")
+        color, style = _COLORS[number % len(_COLORS)], "-"
+        if label in baselines:
+            color, style = _BASELINE_COLOR, next(baseline_styles, "--")
         area = float(np.trapezoid(mean, dx=1 / (len(mean) - 1)))
-        axes.plot(np.linspace(0, 1, len(mean)), mean, color=colour, linestyle=style, label=f"{name}: area {area:.3f}")
-    axes.set(xlabel="share of the pixels exchanged", ylabel="mean probability of the class", xlim=(0, 1))
+        axes.plot(np.linspace(0, 1, len(mean)), mean, color=color, linestyle=style, label=f"{label}: area {area:.3f}")
+    axes.set(xlabel="share of replaced pixels", ylabel="mean probability of the class", xlim=(0, 1))
     axes.set_ylim(bottom=0)
     axes.legend(fontsize=9)
     return figure
 
 
 def plot_sanity(ranks: Mapping[str, Sequence[float]], layers: Sequence[str], all_downstream_step: int) -> Figure:
-    """Draw how the rank correlation with the trained network's maps falls, layer by layer.
+    """Draw the rank correlation with the trained network's maps, layer by layer.
 
     Args:
-        ranks: mean rank correlations after each step, by the map's name.
-        layers: the layer that each step made random.
-        all_downstream_step: at which step everything behind the map's layer is random.
+        ranks: mean rank correlations after each step, by the map's label.
+        layers: the layer that each step randomizes.
+        all_downstream_step: first step at which all layers downstream of the map's layer are randomized.
     """
-    figure, axes = titled_axes("sanity: likeness to the trained network's maps", 4.6)
-    for name, values in ranks.items():
-        axes.plot(range(len(values)), values, ".-", label=name)
+    figure, axes = titled_axes("sanity check: similarity to the trained network's maps", 4.6)
+    for label, values in ranks.items():
+        axes.plot(range(len(values)), values, ".-", label=label)
     axes.axvline(
-        all_downstream_step, color=_BASELINE_COLOR, linestyle=":", label="all behind the map's layer is random"
+        all_downstream_step, color=_BASELINE_COLOR, linestyle=":", label="all layers downstream of the map randomized"
     )
     axes.axhline(0, color="black", linewidth=0.5)
     axes.set_xticks(range(len(layers)), list(layers), rotation=60, ha="right", fontsize=8)
-    axes.set(xlabel="random from the output down to", ylabel="rank correlation", ylim=(-0.5, 1.05))
+    axes.set(xlabel="layers randomized from the output down to", ylabel="rank correlation", ylim=(-0.5, 1.05))
     axes.legend(fontsize=9)
     return figure
+
+
+def drift_grid(changes: Sequence[MapChange], before: Path, after: Path) -> Figure:
+    """Draw one row per map: that of the first and that of the second run.
+
+    Args:
+        changes: the maps to draw.
+        before: directory of the first run.
+        after: directory of the second run.
+    """
+    runs = {"before": before, "after": after}
+    return grid_figure([[_drift_cell(change, run, runs[run]) for run in runs] for change in changes])
+
+
+def _drift_cell(change: MapChange, run: str, directory: Path) -> Cell:
+    saved = load_saved_map(directory / change.name)
+    return f"{basename(change.input)}, {run}: {explained_class(saved).label}", _render_saved_map(saved)
+
+
+def _render_saved_map(saved: SavedMap) -> np.ndarray:
+    """Return the map over its image, (H, W, 3) uint8, or the map alone if the image is missing or has changed."""
+    box, image = Box(0, 0, *saved.heatmap.shape[::-1]), load_source_image(saved)
+    return render_heatmap(saved.heatmap, box) if image is None else overlay(image, saved.heatmap, box)

@@ -1,4 +1,4 @@
-"""Sanity checks: does a map change when what the network learnt is taken from it, layer by layer?"""
+"""Sanity check of maps: randomize a network layer by layer, and measure how much its maps change."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ MAX_STEPS = 20
 
 @contextlib.contextmanager
 def restored_weights(model: keras.Model) -> Iterator[None]:
-    """Put a model's weights back when the block ends."""
-    own = [variable.numpy() for variable in model.variables]
+    """Restore a model's weights when the block ends."""
+    saved_values = [variable.numpy() for variable in model.variables]
     try:
         yield
     finally:
-        for variable, value in zip(model.variables, own, strict=True):
+        for variable, value in zip(model.variables, saved_values, strict=True):
             variable.assign(value)
 
 
 def randomize(layer: keras.Layer, rng: np.random.Generator) -> None:
-    """Draw the weights of a layer anew, as they were before its training.
+    """Reinitialize the weights of a layer with the layer's own initializers.
 
-    That is by the layer's own initialisers. A weight that has none under its name is drawn from a
-    normal distribution of its deviation, a vector shuffled.
+    Weights without an initializer are drawn from a normal distribution with their standard deviation;
+    vectors are shuffled.
     """
     for variable in layer.variables:
         variable.assign(_reinitialize(layer, variable, rng))
@@ -45,72 +45,85 @@ def randomize(layer: keras.Layer, rng: np.random.Generator) -> None:
 
 def _reinitialize(layer: keras.Layer, variable: keras.Variable, rng: np.random.Generator) -> Any:
     for name in (variable.name, variable.name.removesuffix("_kernel")):
-        if initialiser := getattr(layer, f"{name}_initializer", None):
-            config = initialiser.get_config()
+        if initializer := getattr(layer, f"{name}_initializer", None):
+            config = initializer.get_config()
             if "seed" in config:
-                initialiser = type(initialiser).from_config({**config, "seed": int(rng.integers(2**31))})
-            return initialiser(variable.shape, dtype=variable.dtype)
+                initializer = type(initializer).from_config({**config, "seed": int(rng.integers(2**31))})
+            return initializer(variable.shape, dtype=variable.dtype)
     value = variable.numpy()
     return rng.permutation(value) if value.ndim < 2 else rng.normal(0, value.std(), value.shape)
 
 
 def layers_top_down(model: keras.Model) -> list[tuple[str, keras.Layer]]:
-    """Return the layers that hold weights of their own, with their paths, from the output back to the input."""
-    found = [(path, layer) for path, layer in iter_layers(model) if getattr(layer, "variables", None)]
-    leaves = [(path, layer) for path, layer in found if not any(other.startswith(path + "/") for other, _ in found)]
+    """Return the innermost layers with weights and their paths, from the output to the input."""
+    layers = [(path, layer) for path, layer in iter_layers(model) if getattr(layer, "variables", None)]
+    paths = [path for path, _ in layers]
+    leaves = [(path, layer) for path, layer in layers if not any(p.startswith(path + "/") for p in paths)]
     return leaves[::-1]
 
 
 def check_sanity(run: PreparedRun, model_inputs: Sequence[ModelInput], seed: int) -> Iterator[SanityStep]:
-    """Randomise a network from its output back to its input, and compare its maps with those it had.
+    """Randomize a network from its output to its input, and compare its maps with those of the trained network.
 
-    The class of each photo stays the one explained at first. The model gets its weights back.
-    After at most 20 steps, and always after the last layer behind each map's layer, maps are compared.
+    The explained class of each image stays that of the trained network. At most 20 steps are compared, and always
+    the step that randomizes the last layer downstream of a map's layer. The weights are restored at the end.
 
     Args:
-        run: the maps that are checked.
-        model_inputs: seen by the network.
-        seed: of the new weights.
+        run: the maps to check.
+        model_inputs: the images.
+        seed: seed of the random weights.
 
     Source:
         Adebayo et al. 2018, Sanity Checks for Saliency Maps, section 4 (cascading randomization).
     """
     trained = _explain(run, model_inputs)
-    fixed = [
-        seen._replace(classes=tuple(one.prediction.index for one in records[: len(run.classes)]))
-        for seen, records in zip(model_inputs, trained, strict=True)
+    model_inputs = [
+        model_input._replace(classes=tuple(e.prediction.index for e in explanations[: len(run.classes)]))
+        for model_input, explanations in zip(model_inputs, trained, strict=True)
     ]
     layers = layers_top_down(run.classifier.model)
-    depths = {path: _num_downstream(layers, path) for path in run.layers}
-    shown = {round(place) for place in np.linspace(0, len(layers) - 1, min(MAX_STEPS, len(layers)))}
-    shown |= {depth - 1 for depth in depths.values() if depth}
+    num_downstream = {path: _num_downstream(layers, path) for path in run.layers}
+    compared = {round(step) for step in np.linspace(0, len(layers) - 1, min(MAX_STEPS, len(layers)))}
+    compared |= {count - 1 for count in num_downstream.values() if count}
     rng = np.random.default_rng(seed)
     with restored_weights(run.classifier.model):
-        for place, (path, layer) in enumerate(layers):
+        for step, (path, layer) in enumerate(layers):
             randomize(layer, rng)
-            if place in shown:
-                changed = _explain(run, fixed)
-                for j, first in enumerate(trained[0]):
-                    pairs = [(a[j], b[j]) for a, b in zip(trained, changed, strict=True)]
-                    rank, likeness = _mean_similarity(pairs)
-                    behind = place + 1 >= depths.get(first.layer, depths[next(iter(depths))])
-                    yield SanityStep(path, behind, first.layer, first.method, rank, likeness)
+            if step in compared:
+                yield from _compare(path, step + 1, num_downstream, trained, _explain(run, model_inputs))
+
+
+def _compare(
+    path: str,
+    num_randomized: int,
+    num_downstream: dict[str, int],
+    trained: Sequence[Sequence[Explanation]],
+    randomized: Sequence[Sequence[Explanation]],
+) -> Iterator[SanityStep]:
+    """Yield the similarity of each map to that of the trained network, mean over the images."""
+    first_layer = next(iter(num_downstream))
+    for j, explanation in enumerate(trained[0]):
+        pairs = [(a[j], b[j]) for a, b in zip(trained, randomized, strict=True)]
+        rank, similarity = _mean_similarity(pairs)
+        layer = explanation.layer if explanation.layer in num_downstream else first_layer
+        all_downstream = num_randomized >= num_downstream[layer]
+        yield SanityStep(path, all_downstream, explanation.layer, explanation.method, rank, similarity)
 
 
 def _num_downstream(layers: Sequence[tuple[str, keras.Layer]], path: str) -> int:
-    """Return how many of the layers, from the output, lie behind a path."""
-    order = [name for name, _ in layers]
-    return next((i for i, name in enumerate(order) if name == path or name.startswith(path + "/")), len(order))
+    """Return how many of the layers, listed from the output, are downstream of a path."""
+    paths = [name for name, _ in layers]
+    return next((i for i, name in enumerate(paths) if name == path or name.startswith(path + "/")), len(paths))
 
 
 def _explain(run: PreparedRun, model_inputs: Sequence[ModelInput]) -> list[list[Explanation]]:
-    explained = []
-    for scored in stages.run_batches(run, model_inputs):
-        records = stages.make_explanations(run, scored)
-        if isinstance(records, Unexplained):
-            raise InputError(f"{records.source}: {records.error}", records.hint)
-        explained.append(records)
-    return explained
+    results = []
+    for forward_result in stages.run_batches(run, model_inputs):
+        explanations = stages.make_explanations(run, forward_result)
+        if isinstance(explanations, Unexplained):
+            raise InputError(f"{explanations.source}: {explanations.error}", explanations.hint)
+        results.append(explanations)
+    return results
 
 
 def _mean_similarity(pairs: Sequence[tuple[Explanation, Explanation]]) -> tuple[float, float]:

@@ -1,19 +1,19 @@
-"""Two runs side by side: no drift of a network against itself, drift of a changed one, and what is refused."""
+"""`gradcam compare`: no drift between equal networks, drift of a changed network, errors."""
 
 import json
 import shutil
 
 import numpy as np
 import pytest
+from conftest import small_network
 from PIL import Image
-from small_models import small_network
 
-KINDS = ("class", "rank", "ssim", "iou", "peak")
+DRIFT_NAMES = ("class-change", "rank", "ssim", "top-iou", "peak-shift")
 
 
 @pytest.fixture
-def runs(cli, photo, model_file, tmp_path):
-    """Make results of four photos: the small network twice, and with its second convolution drawn anew."""
+def runs(run, photo, model_file, tmp_path):
+    """Maps of four images: of the small network twice, and with random weights in its second convolution."""
     for number in range(4):
         photo(f"in/{number}.png", seed=number, size=(30, 24))
     changed = small_network()
@@ -22,53 +22,54 @@ def runs(cli, photo, model_file, tmp_path):
     layer.set_weights([rng.normal(0, 0.5, weight.shape) for weight in layer.get_weights()])
     changed.save(tmp_path / "changed.keras")
 
-    def make(folder, model, *options):
-        done = cli(tmp_path / "in", "--model", model, "--preprocess", "-1..1", "--save", "npz", "-o", folder, *options)
-        assert done.status == 0, done.stderr
+    def explain(directory, model, *options):
+        words = ("--model", model, "--preprocess", "-1..1", "--save", "npz", "-o", directory, *options)
+        result = run(tmp_path / "in", *words)
+        assert result.status == 0, result.stderr
 
-    make("before", model_file)
-    make("again", model_file)
-    make("changed", tmp_path / "changed.keras")
-    cli.make = make
-    cli.model_file = model_file
-    return cli
+    explain("before", model_file)
+    explain("repeated", model_file)
+    explain("changed", tmp_path / "changed.keras")
+    run.explain = explain
+    run.model_file = model_file
+    return run
 
 
-def test_the_same_network_twice(runs):
-    """Zero drift in every measure, status 0 under the strictest limits."""
-    limits = [word for kind in KINDS for word in ("--max-drift", f"{kind}=0.0000001")]
-    done = runs("compare", "before", "again", "--json", *limits)
-    assert (done.status, done.stderr) == (0, "")
-    *lines, summary = map(json.loads, done.lines)
+def test_equal_networks_have_no_drift(runs):
+    """Zero drift in every measure, and status 0 with the strictest thresholds."""
+    thresholds = [word for name in DRIFT_NAMES for word in ("--max-drift", f"{name}=0.0000001")]
+    result = runs("compare", "before", "repeated", "--json", *thresholds)
+    assert (result.status, result.stderr) == (0, "")
+    *lines, summary = map(json.loads, result.lines)
     assert [line["name"] for line in lines] == [f"{number}_gradcam.npz" for number in range(4)]
-    assert all(line["iou"] == 1 and line["peak"] == 0 for line in lines)
+    assert all(line["top_iou"] == 1 and line["peak_shift"] == 0 for line in lines)
+    assert all(line["schema_version"] == 2 and "keras" in line["versions"] for line in [*lines, summary])
     assert summary["maps"] == 4
-    assert summary["drift"] == pytest.approx(dict.fromkeys(KINDS, 0), abs=1e-9)
+    assert summary["drift"] == pytest.approx(dict.fromkeys(DRIFT_NAMES, 0), abs=1e-9)
 
 
-def test_a_changed_network(runs):
-    """Drift in every measure of maps, status 4, what was missed by name, and the sheet."""
-    done = runs(
-        "compare", "before", "changed", "--max-drift", "rank=0.05", "--max-drift", "class=1", "--sheet", "s.png"
-    )
-    assert done.status == 4
-    assert done.stderr.count("\n") == 1
-    assert "drift of rank: expected at most 0.05, got" in done.stderr
-    assert [line.split()[0] for line in done.lines[-6:]] == ["drift", *KINDS]
-    with Image.open(runs.here / "s.png") as sheet:
-        assert sheet.size[0] > sheet.size[1] / 4
+def test_changed_network_has_drift(runs):
+    """Drift in every measure of the maps, status 4 with the failed threshold, and a grid."""
+    thresholds = ("--max-drift", "rank=0.05", "--max-drift", "class-change=1")
+    result = runs("compare", "before", "changed", *thresholds, "--grid", "grid.png")
+    assert result.status == 4
+    assert result.stderr.count("\n") == 1
+    assert "rank: expected at most 0.05, got" in result.stderr
+    assert [line.split()[0] for line in result.lines[-6:]] == ["drift", *DRIFT_NAMES]
+    with Image.open(runs.here / "grid.png") as grid:
+        assert grid.size[0] > grid.size[1] / 4
     summary = json.loads(runs("compare", "before", "changed", "--json").lines[-1])
-    assert all(summary["drift"][kind] > 0 for kind in ("rank", "ssim", "iou"))
+    assert all(summary["drift"][name] > 0 for name in ("rank", "ssim", "top-iou"))
 
 
-def test_the_measures_are_those_of_the_arrays(runs):
-    """The rank drift of a line is one minus Spearman's correlation of the raw maps."""
+def test_rank_is_spearmans_correlation_of_the_maps(runs):
     from scipy import stats
 
     line = json.loads(runs("compare", "before", "changed", "--json").lines[0])
     with np.load("before/0_gradcam.npz") as a, np.load("changed/0_gradcam.npz") as b:
-        assert line["rank"] == pytest.approx(stats.spearmanr(a["raw"].ravel(), b["raw"].ravel()).statistic)
-        assert line["before"][0] == json.loads(str(a["record"]))["class_index"]
+        assert line["rank"] == pytest.approx(stats.spearmanr(a["cam"].ravel(), b["cam"].ravel()).statistic)
+        metadata = json.loads(str(a["metadata"]))
+    assert line["class_before"] == {"index": metadata["class_index"], "name": metadata["class_name"]}
 
 
 @pytest.mark.parametrize(
@@ -80,83 +81,86 @@ def test_the_measures_are_those_of_the_arrays(runs):
         (["--counterfactual"], "counterfactual"),
     ],
 )
-def test_maps_of_different_kinds_are_refused(runs, options, key):
-    runs.make("other", runs.model_file, *options)
-    done = runs("compare", "before", "other")
-    assert done.status == 2
-    assert f"expected the same {key} in both runs" in done.stderr
+def test_maps_with_different_settings_are_refused(runs, options, key):
+    runs.explain("other", runs.model_file, *options)
+    result = runs("compare", "before", "other")
+    assert result.status == 2
+    assert f"expected the same {key}" in result.stderr
 
 
-def test_results_that_one_run_alone_has(runs):
-    """They are named, and the status is 1; with nothing in common there is nothing to compare."""
-    (runs.here / "again/2_gradcam.npz").unlink()
-    done = runs("compare", "before", "again")
-    assert done.status == 1
-    assert "2_gradcam.npz: in one run only" in done.stderr
-    shutil.rmtree(runs.here / "again")
-    (runs.here / "again").mkdir()
-    assert runs("compare", "before", "again").status == 3
-    (runs.here / "again/other.npz").write_bytes((runs.here / "before/0_gradcam.npz").read_bytes())
-    done = runs("compare", "before", "again")
-    assert done.status == 3
-    assert "no result in common" in done.stderr
+def test_unmatched_maps_give_status_1(runs):
+    (runs.here / "repeated/2_gradcam.npz").unlink()
+    result = runs("compare", "before", "repeated", "--json")
+    assert result.status == 1
+    assert "2_gradcam.npz: in one run only" in result.stderr
+    unmatched, *_, summary = map(json.loads, result.lines)
+    assert (unmatched["name"], unmatched["status"], summary["unmatched"]) == ("2_gradcam.npz", "unmatched", 1)
 
 
-def test_bad_arguments(runs):
+def test_nothing_to_compare_gives_status_3(runs):
+    (runs.here / "empty").mkdir()
+    assert runs("compare", "before", "empty").status == 3
+    shutil.copy(runs.here / "before/0_gradcam.npz", runs.here / "empty/other.npz")
+    result = runs("compare", "before", "empty")
+    assert result.status == 3
+    assert "no result in common" in result.stderr
+
+
+def test_invalid_arguments(runs):
     assert runs("compare", "before", "nowhere").status == 2
-    for limit in ("rank", "rank=x", "colour=1", "rank=-1", "rank=nan"):
-        done = runs("compare", "before", "again", "--max-drift", limit)
-        assert done.status == 2, limit
-        assert "expected one of class, rank" in done.stderr
+    for threshold in ("rank", "rank=x", "color=1", "rank=-1", "rank=nan"):
+        result = runs("compare", "before", "repeated", "--max-drift", threshold)
+        assert result.status == 2, threshold
+        assert "class-change, rank" in result.stderr
     (runs.here / "before/1_gradcam.npz").write_bytes(b"PK damaged")
-    done = runs("compare", "before", "again")
-    assert done.status == 3
-    assert "1_gradcam.npz cannot be read" in done.stderr
+    result = runs("compare", "before", "repeated")
+    assert result.status == 3
+    assert "1_gradcam.npz" in result.stderr
 
 
-def test_the_photo_is_under_the_map_while_it_is_there(runs, tmp_path):
-    """Without its photo a map is drawn alone, and nothing fails."""
-    assert runs("compare", "before", "changed", "--sheet", "with.png", "--most", "1").status == 0
+def test_grid_shows_images_that_still_exist(runs, tmp_path):
+    """Without its image a map is drawn alone."""
+    assert runs("compare", "before", "changed", "--grid", "with.png", "--top", "1").status == 0
     shutil.rmtree(tmp_path / "in")
-    assert runs("compare", "before", "changed", "--sheet", "without.png", "--most", "1").status == 0
+    assert runs("compare", "before", "changed", "--grid", "without.png", "--top", "1").status == 0
     assert (runs.here / "with.png").read_bytes() != (runs.here / "without.png").read_bytes()
 
 
-def test_a_model_to_run_now(runs, tmp_path):
-    """The same network gives zero drift and status 0; a changed one what its directory of results gave."""
+def test_model_gives_the_same_lines_as_its_directory(runs, tmp_path):
+    """The same network has no drift; the changed one has that of its saved maps."""
     assert runs("compare", "before", runs.model_file, "--preprocess", "-1..1", "--max-drift", "rank=1e-9").status == 0
     by_directory = runs("compare", "before", "changed", "--json")
-    now = runs("compare", "before", tmp_path / "changed.keras", "--preprocess", "-1..1", "--json", "--sheet", "s.png")
-    assert now.lines == by_directory.lines
-    assert (runs.here / "s.png").exists()
+    model = tmp_path / "changed.keras"
+    by_model = runs("compare", "before", model, "--preprocess", "-1..1", "--json", "--grid", "grid.png")
+    assert by_model.lines == by_directory.lines
+    assert (runs.here / "grid.png").exists()
     assert not list(tmp_path.glob("gradcam-*"))
 
 
-def test_several_maps_of_each_photo_again(runs):
-    """Layers, methods, classes and settings are those of the baseline."""
+def test_model_uses_the_settings_of_the_baseline(runs):
+    """Layers, methods, classes and settings of the saved maps."""
     options = ["--layer", "conv1", "--layer", "conv2", "--method", "layercam", "--method", "saliency"]
-    runs.make(
-        "many", runs.model_file, *options, "--class", "1", "--class", "top2", "--fit", "crop", "--interpolation", "0"
-    )
-    done = runs("compare", "many", runs.model_file, "--preprocess", "-1..1", "--json")
-    assert (done.status, done.stderr) == (0, "")
-    summary = json.loads(done.lines[-1])
+    options += ["--class", "1", "--class", "top2", "--fit", "crop", "--interpolation", "nearest"]
+    runs.explain("many", runs.model_file, *options)
+    result = runs("compare", "many", runs.model_file, "--preprocess", "-1..1", "--json")
+    assert (result.status, result.stderr) == (0, "")
+    summary = json.loads(result.lines[-1])
     assert summary["maps"] == 4 * 3 * 3
-    assert summary["drift"] == pytest.approx(dict.fromkeys(KINDS, 0), abs=1e-9)
+    assert summary["drift"] == pytest.approx(dict.fromkeys(DRIFT_NAMES, 0), abs=1e-9)
 
 
-def test_photos_that_changed_since(runs, photo, tmp_path):
-    """A photo that is gone, or another one of its name, is said to be so; the rest is compared."""
+def test_missing_and_changed_images_are_reported(runs, photo, tmp_path):
+    """The maps of the other images are compared."""
     (tmp_path / "in/0.png").unlink()
     photo("in/1.png", seed=99, size=(30, 24))
-    done = runs("compare", "before", runs.model_file, "--preprocess", "-1..1", "--json")
-    assert done.status == 1
-    assert "0.png: cannot be read" in done.stderr
-    assert "1.png: expected the photo of the earlier run" in done.stderr
-    assert json.loads(done.lines[-1])["maps"] == 2
+    result = runs("compare", "before", runs.model_file, "--preprocess", "-1..1", "--json")
+    assert result.status == 1
+    assert "0.png:" in result.stderr
+    assert "1.png:" in result.stderr
+    assert json.loads(result.lines[-1])["maps"] == 2
 
 
 def test_new_argument_invalid(runs):
-    done = runs("compare", "before", "nothing")
-    assert done.status == 2
-    assert "expected a directory of results or a model" in done.stderr
+    result = runs("compare", "before", "nothing")
+    assert result.status == 2
+    assert "directory of results or a model" in result.stderr

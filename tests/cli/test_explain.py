@@ -332,7 +332,7 @@ def test_outputs_that_cannot_be_written(small, photo):
         (["a.png", "-0"], "--files-from"),
         (["-", "-"], "only once"),
         (["--files-from", "none.txt"], "none.txt"),
-        (["--json"], "got no input"),
+        (["--json"], "no input"),
     ],
 )
 def test_wrong_usage_is_status_2(small, photo, arguments, words):

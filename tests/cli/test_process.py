@@ -131,7 +131,7 @@ def test_weights_come_from_the_mirror_or_not_at_all(cli_process, photo):
     done = cli_process(photo(), environment={"GRADCAM_WEIGHTS_MIRROR": "http://127.0.0.1:9"})
     assert done.status == 3
     assert done.stdout == b""
-    assert "error: the weights of vgg19 cannot be fetched" in done.stderr
+    assert "error: cannot download the weights of vgg19" in done.stderr
     assert "vgg19_weights_tf_dim_ordering_tf_kernels.h5" in done.stderr
 
 

@@ -1,4 +1,4 @@
-"""Maps measured through the straight line: values of an independent program, classes of annotations, baselines."""
+"""The evaluator: metrics against an independent computation, annotated classes, baselines."""
 
 import itertools
 
@@ -8,12 +8,13 @@ from small_models import small_network
 
 from gradcam_cli import load_model
 from gradcam_cli.evaluation.annotations.masks import Annotation
-from gradcam_cli.evaluation.evaluate import EvaluationConfig, EvaluationItem, Evaluator
+from gradcam_cli.evaluation.evaluate import EvaluationItem, Evaluator, MetricConfig
 from gradcam_cli.evaluation.metrics.registry import METRICS
 from gradcam_cli.evaluation.metrics.summary import summarize
 from gradcam_cli.images.load import Failure, LoadedImage, Unexplained
 from gradcam_cli.pipeline.config import ExplainConfig
 from gradcam_cli.pipeline.run import prepare_run
+from gradcam_cli.pipeline.stages import explain_images
 
 PIXELS = [np.random.default_rng(seed).integers(0, 256, (12, 12, 3), np.uint8) for seed in range(5)]
 
@@ -23,119 +24,129 @@ def classifier():
     return load_model(small_network(), preprocess="-1..1")
 
 
-def rows_of(classifier, items, methods=("gradcam", "random"), workers=2, classes=("top",), **protocol):
-    run = prepare_run(classifier, ExplainConfig(layers=("conv2",), methods=methods, classes=classes, batch_size=2))
-    return list(Evaluator(run, EvaluationConfig(**{"metrics": list(METRICS), **protocol})).evaluate(items, workers))
+def evaluate(classifier, items, methods=("gradcam", "random"), threads=2, **config):
+    run = prepare_run(classifier, ExplainConfig(layers=("conv2",), methods=methods, batch_size=2))
+    return list(Evaluator(run, MetricConfig(**{"metrics": list(METRICS), **config})).evaluate(items, threads))
 
 
-def photos():
+def items():
     return [EvaluationItem(LoadedImage(str(i), pixels)) for i, pixels in enumerate(PIXELS)]
 
 
-def probability(classifier, pictures, c):
-    return classifier.model(np.float32(np.asarray(pictures) / 127.5 - 1), training=False).numpy()[:, c]
+def probabilities(classifier, inputs, c):
+    return classifier.model(np.float32(np.asarray(inputs) / 127.5 - 1), training=False).numpy()[:, c]
 
 
-@pytest.mark.parametrize("base", ["mean", "black"])
-def test_values_of_an_independent_program(classifier, base):
-    """Drop, increase, deletion and insertion, computed photo by photo and pixel by pixel from the maps' cells."""
+@pytest.mark.parametrize("baseline", ["mean", "black"])
+def test_faithfulness_equals_an_independent_computation(classifier, baseline):
+    """Average drop, increase, deletion and insertion, computed image by image and pixel by pixel."""
     steps = 7
-    for i, (gradcam, _) in enumerate(rows_of(classifier, photos(), base=base, steps=steps)):
+    run = prepare_run(classifier, ExplainConfig(layers=("conv2",)))
+    for i, (gradcam, _) in enumerate(evaluate(classifier, items(), deletion_baseline=baseline, steps=steps)):
         run = prepare_run(classifier, ExplainConfig(layers=("conv2",), interpolation="linear"))
         x = PIXELS[i].astype(np.float64)
-        c = gradcam.identity["class_index"]
-        from gradcam_cli.pipeline.stages import explain_images
-
-        ((record,),) = explain_images(run, [LoadedImage(str(i), PIXELS[i])])
-        L = record.heatmap  # the photo has the size of the input
-        y = probability(classifier, [x], c)[0]
-        o = probability(classifier, [x * L[:, :, None]], c)[0]
-        assert gradcam.values["drop"] == pytest.approx(max(0, y - o) / y, abs=1e-6)
-        assert gradcam.values["increase"] == float(o > y)
-        ground = np.zeros_like(x) if base == "black" else np.ones_like(x) * x.mean((0, 1))
-        ranked = sorted(((row, column) for row in range(12) for column in range(12)), key=lambda place: -L[place])
-        for name, start, end in (("deletion", x, ground), ("insertion", ground, x)):
+        c = gradcam.metadata["class_index"]
+        ((explanation,),) = explain_images(run, [LoadedImage(str(i), PIXELS[i])])
+        L = explanation.heatmap  # the image has the size of the model input
+        y = probabilities(classifier, [x], c)[0]
+        o = probabilities(classifier, [x * L[:, :, None]], c)[0]
+        assert gradcam.values["average-drop"] == pytest.approx(max(0, y - o) / y, abs=1e-6)
+        assert gradcam.values["increase-in-confidence"] == float(o > y)
+        replacement = np.zeros_like(x) if baseline == "black" else np.ones_like(x) * x.mean((0, 1))
+        ranked = sorted(((row, column) for row in range(12) for column in range(12)), key=lambda pixel: -L[pixel])
+        for name, start, end in (("deletion", x, replacement), ("insertion", replacement, x)):
             curve = []
             for k in range(steps + 1):
-                picture = start.copy()
+                changed = start.copy()
                 for row, column in ranked[: round(k * 144 / steps)]:
-                    picture[row, column] = end[row, column]
-                curve.append(probability(classifier, [picture], c)[0])
+                    changed[row, column] = end[row, column]
+                curve.append(probabilities(classifier, [changed], c)[0])
             area = sum((a + b) / 2 for a, b in itertools.pairwise(curve)) / steps
             assert gradcam.values[name] == pytest.approx(area, abs=1e-6)
             np.testing.assert_allclose(gradcam.curves[name], curve, atol=2e-6)
 
 
-def test_workers_change_nothing(classifier):
-    alone, together = (rows_of(classifier, photos(), workers=workers, steps=3) for workers in (1, 4))
-    assert alone == together
+def test_results_do_not_depend_on_the_number_of_threads(classifier):
+    single, several = (evaluate(classifier, items(), threads=threads, steps=3) for threads in (1, 4))
+    assert single == several
 
 
-def test_the_seed_is_of_the_noise(classifier):
-    first, again, other = (
-        [rows[0].values["road"] for rows in rows_of(classifier, photos(), metrics=["road"], seed=seed)]
+def test_seed_determines_the_noise_of_road(classifier):
+    first, repeated, other = (
+        [rows[0].values["road"] for rows in evaluate(classifier, items(), metrics=["road"], seed=seed)]
         for seed in (1, 1, 2)
     )
-    assert first == again
+    assert first == repeated
     assert first != other
 
 
-def test_failures_keep_their_place(classifier):
-    items = [photos()[0], EvaluationItem(Failure("bad", "cannot be read")), photos()[1]]
-    found = rows_of(classifier, items, metrics=["drop"])
-    assert [isinstance(one, Unexplained) for one in found] == [False, True, False]
+def test_failures_keep_their_position(classifier):
+    first, second, *_ = items()
+    failure = EvaluationItem(Failure("bad", "cannot be read"))
+    results = evaluate(classifier, [first, failure, second], metrics=["average-drop"])
+    assert [isinstance(result, Unexplained) for result in results] == [False, True, False]
 
 
 def annotated(c, box=(0, 0, 6, 12), pixels=PIXELS[0], others=()):
     return EvaluationItem(LoadedImage("a", pixels), (c, *others), (Annotation("a", "thing", None, box),))
 
 
-def test_the_annotated_class_is_explained(classifier):
-    """Whatever the network's own choice; with several that are meant, the most probable of them."""
-    p = probability(classifier, [PIXELS[0]], slice(None))[0]
+def test_annotated_class_is_explained(classifier):
+    """Whatever the prediction; of several candidates the most probable class."""
+    p = probabilities(classifier, [PIXELS[0]], slice(None))[0]
     for c in range(3):
-        ((gradcam, _),) = rows_of(classifier, [annotated(c)], metrics=["energy"])
-        assert gradcam.identity["class_index"] == c
+        ((gradcam, _),) = evaluate(classifier, [annotated(c)], metrics=["energy-pointing-game"])
+        assert gradcam.metadata["class_index"] == c
     last, middle, first = np.argsort(p)
-    ((gradcam, _),) = rows_of(classifier, [annotated(int(last), others=(int(middle),))], metrics=["energy"])
-    assert gradcam.identity["class_index"] == middle
-    assert gradcam.identity["class_index"] != first
+    ((gradcam, _),) = evaluate(
+        classifier, [annotated(int(last), others=(int(middle),))], metrics=["energy-pointing-game"]
+    )
+    assert gradcam.metadata["class_index"] == middle
+    assert gradcam.metadata["class_index"] != first
 
 
-def test_localisation_by_hand(classifier):
-    """The whole map has the region's share of the energy; its box is the photo, so that its overlap is known."""
-    methods = ("gradcam", "centre", "whole")
-    ((_, centre, whole),) = rows_of(classifier, [annotated(0, (3, 3, 9, 9))], methods)
-    assert whole.values["energy"] == pytest.approx(36 / 144)
-    assert whole.values["iou"] == pytest.approx(36 / 144)
-    assert whole.values["pointing"] is None
-    assert whole.values["deletion"] is None
-    assert whole.baseline
-    assert centre.values["pointing"] == 1
-    ((_, corner, _),) = rows_of(classifier, [annotated(0, (0, 0, 4, 4))], methods)
-    assert corner.values["pointing"] == 0
+def test_localization_of_baselines_by_hand(classifier):
+    """The uniform map has the object's share of the energy; its box is the full image."""
+    methods = ("gradcam", "center", "uniform")
+    ((_, center, uniform),) = evaluate(classifier, [annotated(0, (3, 3, 9, 9))], methods)
+    assert uniform.values["energy-pointing-game"] == pytest.approx(36 / 144)
+    assert uniform.values["iou"] == pytest.approx(36 / 144)
+    assert uniform.values["pointing-game"] is None
+    assert uniform.values["deletion"] is None
+    assert uniform.baseline
+    assert center.values["pointing-game"] == 1
+    ((_, corner, _),) = evaluate(classifier, [annotated(0, (0, 0, 4, 4))], methods)
+    assert corner.values["pointing-game"] == 0
 
 
-def test_localisation_errors(classifier):
-    """A box that is found counts only where the class is among the predictions; all three are among five."""
-    order = np.argsort(probability(classifier, [PIXELS[0]], slice(None))[0])
+def test_localization_errors(classifier):
+    """A localized box counts only if the class is among the predictions; all three classes are among the top five."""
+    order = np.argsort(probabilities(classifier, [PIXELS[0]], slice(None))[0])
     for c, expected in ((order[-1], 0), (order[-2], 1), (order[0], 1)):
-        ((_, whole),) = rows_of(classifier, [annotated(int(c), (0, 0, 12, 12))], ("gradcam", "whole"))
-        assert (whole.values["error1"], whole.values["error5"]) == (expected, 0)
+        ((_, uniform),) = evaluate(classifier, [annotated(int(c), (0, 0, 12, 12))], ("gradcam", "uniform"))
+        assert (uniform.values["loc-error-top1"], uniform.values["loc-error-top5"]) == (expected, 0)
 
 
-def test_without_relu(classifier):
-    """The map without its ReLU, least value to 0 and largest to 1, keeps the peak and spreads the energy."""
-    ((gradcam, plain, _),) = rows_of(classifier, [annotated(0, (0, 0, 6, 12))], without_relu=True, base="mean")
-    assert (gradcam.method, plain.method) == ("gradcam", "gradcam without relu")
-    assert gradcam.values["pointing"] == plain.values["pointing"]
-    assert abs(plain.values["energy"] - 0.5) < abs(gradcam.values["energy"] - 0.5)
+def test_map_without_relu_is_an_extra_row(classifier):
+    """Scaled to 0..1 by its minimum and maximum, it has the same peak and spreads the energy."""
+    ((gradcam, pre_relu, _),) = evaluate(
+        classifier, [annotated(0, (0, 0, 6, 12))], also_without_relu=True, deletion_baseline="mean"
+    )
+    assert (gradcam.method, gradcam.relu, pre_relu.method, pre_relu.relu) == ("gradcam", True, "gradcam", False)
+    assert gradcam.values["pointing-game"] == pre_relu.values["pointing-game"]
+    assert abs(pre_relu.values["energy-pointing-game"] - 0.5) < abs(gradcam.values["energy-pointing-game"] - 0.5)
 
 
 def test_means_by_hand(classifier):
-    rows = [row for found in rows_of(classifier, photos(), metrics=["drop", "pointing"]) for row in found]
-    gradcam, random = summarize(rows, ["drop", "pointing"])
+    rows = [
+        row
+        for image_rows in evaluate(classifier, items(), metrics=["average-drop", "pointing-game"])
+        for row in image_rows
+    ]
+    gradcam, random = summarize(rows, ["average-drop", "pointing-game"])
     assert (gradcam["method"], gradcam["maps"], gradcam["baseline"]) == ("gradcam", 5, False)
     assert random["baseline"]
-    assert gradcam["drop"] == pytest.approx(np.mean([row.values["drop"] for row in rows if row.method == "gradcam"]))
-    assert gradcam["pointing"] is None
+    assert gradcam["average-drop"] == pytest.approx(
+        np.mean([row.values["average-drop"] for row in rows if row.method == "gradcam"])
+    )
+    assert gradcam["pointing-game"] is None

@@ -1,4 +1,4 @@
-"""Maps against boxes and regions, by hand."""
+"""Localization metrics against values worked out by hand."""
 
 import numpy as np
 import pytest
@@ -12,36 +12,36 @@ from gradcam_cli.evaluation.metrics.localization import (
 )
 from gradcam_cli.methods import maps
 
-REGION = np.zeros((10, 10), bool)
-REGION[2:5, 3:7] = True
+MASK = np.zeros((10, 10), bool)
+MASK[2:5, 3:7] = True
 
 
-def spot(y, x):
-    map_ = np.full((10, 10), 0.1)
-    map_[y, x] = 1
-    return map_
+def peak_at(y, x):
+    heatmap = np.full((10, 10), 0.1)
+    heatmap[y, x] = 1
+    return heatmap
 
 
-def test_pointing_by_hand():
-    """Inside, just beside, and beside with a tolerance of that many pixels."""
-    assert pointing_game(spot(4, 6), REGION) == 1
-    assert pointing_game(spot(5, 6), REGION) == 0
-    assert pointing_game(spot(6, 3), REGION, tolerance=1) == 0
-    assert pointing_game(spot(6, 3), REGION, tolerance=2) == 1
-    assert pointing_game(spot(6, 8), REGION, tolerance=2) == 0  # (2, 2) away: 2.83
-    assert pointing_game(np.zeros((10, 10)), REGION) == 0
-    assert pointing_game(spot(0, 0), np.zeros((10, 10), bool), 99) == 0
+def test_pointing_game_by_hand():
+    """Peaks inside, just outside, and outside within the tolerance."""
+    assert pointing_game(peak_at(4, 6), MASK) == 1
+    assert pointing_game(peak_at(5, 6), MASK) == 0
+    assert pointing_game(peak_at(6, 3), MASK, tolerance=1) == 0
+    assert pointing_game(peak_at(6, 3), MASK, tolerance=2) == 1
+    assert pointing_game(peak_at(6, 8), MASK, tolerance=2) == 0  # (2, 2) away: 2.83
+    assert pointing_game(np.zeros((10, 10)), MASK) == 0
+    assert pointing_game(peak_at(0, 0), np.zeros((10, 10), bool), 99) == 0
 
 
-def test_energy_by_hand():
-    """12 of 100 equal cells; all of it; none of a map of zeros."""
-    assert energy_pointing_game(np.ones((10, 10)), REGION) == pytest.approx(0.12)
-    assert energy_pointing_game(REGION * 3.0, REGION) == 1
-    assert energy_pointing_game(np.zeros((10, 10)), REGION) == 0
+def test_energy_pointing_game_by_hand():
+    """12 of 100 equal values; all inside; a map of zeros."""
+    assert energy_pointing_game(np.ones((10, 10)), MASK) == pytest.approx(0.12)
+    assert energy_pointing_game(MASK * 3.0, MASK) == 1
+    assert energy_pointing_game(np.zeros((10, 10)), MASK) == 0
 
 
 def test_iou_by_hand():
-    """2x2 and 4x1 that share 2: 2 / (4 + 4 - 2)."""
+    """2x2 and 4x1 with an intersection of 2: 2 / (4 + 4 - 2)."""
     assert box_iou((0, 0, 2, 2), (0, 0, 4, 1)) == pytest.approx(1 / 3)
     assert box_iou((0, 0, 2, 2), (2, 0, 4, 2)) == 0
     assert box_iou((0, 0, 2, 2), (0, 0, 2, 2)) == 1
@@ -49,19 +49,19 @@ def test_iou_by_hand():
     assert max_iou(None, [(0, 0, 1, 1)]) == 0
 
 
-def test_localisation_error_by_hand():
-    """Right class and box; right class, wrong box; wrong class."""
+def test_localization_error_by_hand():
+    """Correct class and box; correct class, wrong box; wrong class."""
     assert localization_error(0.5, 7, [7]) == 0
     assert localization_error(0.49, 7, [7]) == 1
     assert localization_error(0.9, 7, [1, 2]) == 1
     assert localization_error(0.9, 7, [1, 2, 7]) == 0
 
 
-def test_the_relu_makes_no_difference_under_division_by_the_maximum():
-    """Box, peak and the regions above any share of the maximum are the same with the negative values or without."""
+def test_box_and_peak_do_not_depend_on_the_relu():
+    """Negative values change neither the box nor the peak of a map divided by its maximum."""
     rng = np.random.default_rng(0)
     for _ in range(20):
-        signed = rng.normal(size=(14, 14))
-        rectified = np.maximum(signed, 0)
-        assert maps.bounding_box(signed) == maps.bounding_box(rectified)
-        assert maps.peak(signed) == maps.peak(rectified)
+        pre_relu = rng.normal(size=(14, 14))
+        rectified = np.maximum(pre_relu, 0)
+        assert maps.bounding_box(pre_relu) == maps.bounding_box(rectified)
+        assert maps.peak(pre_relu) == maps.peak(rectified)

@@ -1,4 +1,4 @@
-"""Randomised networks: what is shuffled, what is put back, and which methods are named."""
+"""The sanity check: randomized and restored weights, compared steps, insensitive methods."""
 
 import keras
 import numpy as np
@@ -21,19 +21,19 @@ def classifier():
     return load_model(small_network(), preprocess="-1..1")
 
 
-def checked(classifier, *methods, layers=("conv1",)):
+def check(classifier, *methods, layers=("conv1",)):
     rng = np.random.default_rng(3)
-    photos = [LoadedImage(str(i), rng.integers(0, 256, (20, 16, 3), np.uint8)) for i in range(6)]
+    images = [LoadedImage(str(i), rng.integers(0, 256, (20, 16, 3), np.uint8)) for i in range(6)]
     run = prepare_run(classifier, ExplainConfig(layers=layers, methods=methods))
-    return list(sanity_check.check_sanity(run, [to_model_input(run, photo) for photo in photos], seed=1))
+    return list(sanity_check.check_sanity(run, [to_model_input(run, image) for image in images], seed=1))
 
 
-def test_cascade_runs_from_the_output_back(classifier):
+def test_layers_are_listed_from_output_to_input(classifier):
     assert [path for path, _ in sanity_check.layers_top_down(classifier.model)] == NAMES
 
 
-def test_weights_are_drawn_as_before_training(classifier):
-    """Glorot's limit is sqrt(6 / (fan in + fan out)), and biases are zero; afterwards all is as it was."""
+def test_weights_are_drawn_by_the_initializers(classifier):
+    """Glorot's limit is sqrt(6 / (fan in + fan out)), biases are zero; then the trained weights are restored."""
     layer = classifier.model.get_layer("hidden")
     trained = [layer.kernel.numpy(), np.ones(6, np.float32)]
     layer.set_weights(trained)
@@ -48,15 +48,15 @@ def test_weights_are_drawn_as_before_training(classifier):
     layer.set_weights([trained[0], np.zeros(6, np.float32)])
 
 
-def test_weights_without_an_initialiser_keep_their_scale():
-    """A matrix of a layer of one's own is drawn with the deviation that it had, a vector shuffled."""
+def test_weights_without_initializer_keep_their_scale():
+    """A custom layer's matrix is drawn with its standard deviation, its vector is shuffled."""
 
-    class Own(keras.Layer):
+    class CustomLayer(keras.Layer):
         def build(self, shape):
             self.W = self.add_weight(shape=(50, 60), initializer=keras.initializers.RandomNormal(3, 0.5), name="W")
             self.v = self.add_weight(shape=(7,), initializer="uniform", name="v")
 
-    layer = Own()
+    layer = CustomLayer()
     layer.build(None)
     before = layer.v.numpy()
     sanity_check.randomize(layer, np.random.default_rng(0))
@@ -65,7 +65,7 @@ def test_weights_without_an_initialiser_keep_their_scale():
     np.testing.assert_array_equal(np.sort(layer.v.numpy()), np.sort(before))
 
 
-def test_weights_come_back_after_an_error(classifier):
+def test_weights_are_restored_after_an_error(classifier):
     before = classifier.model.get_weights()
 
     def fail():
@@ -79,28 +79,28 @@ def test_weights_come_back_after_an_error(classifier):
         np.testing.assert_array_equal(a, b)
 
 
-def test_a_step_a_layer_and_what_lies_behind(classifier):
-    """conv1 has three layers behind it, conv2 two; the model is as it was."""
+def test_steps_and_downstream_layers(classifier):
+    """One step per layer; conv1 has three downstream layers, conv2 two; the weights are restored."""
     before = classifier.model.get_weights()
-    steps = checked(classifier, "gradcam", layers=("conv1", "conv2"))
-    assert [(s.randomised, s.layer, s.behind) for s in steps] == [
-        (name, layer, place + 1 >= (3 if layer == "conv1" else 2))
-        for place, name in enumerate(NAMES)
+    steps = check(classifier, "gradcam", layers=("conv1", "conv2"))
+    assert [(s.last_randomized_layer, s.layer, s.all_downstream_randomized) for s in steps] == [
+        (name, layer, step >= (3 if layer == "conv1" else 2))
+        for step, name in enumerate(NAMES, 1)
         for layer in ("conv1", "conv2")
     ]
     for a, b in zip(before, classifier.model.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
 
 
-def test_methods_that_see_nothing_of_the_network_are_named(classifier):
-    """Random cells and eigencam know nothing of what lies behind their layer: exactly like before, and named."""
-    steps = checked(classifier, "gradcam", "random", "eigencam")
-    behind = [step for step in steps if step.randomised in NAMES[:3] and step.method != "gradcam"]
-    assert all(step.rank == pytest.approx(1) and step.ssim == pytest.approx(1) for step in behind)
+def test_insensitive_methods(classifier):
+    """Eigencam and random do not depend on the layers downstream of theirs: their maps stay exactly the same."""
+    steps = check(classifier, "gradcam", "random", "eigencam")
+    downstream = [step for step in steps if step.last_randomized_layer in NAMES[:3] and step.method != "gradcam"]
+    assert all(step.rank == pytest.approx(1) and step.ssim == pytest.approx(1) for step in downstream)
     assert insensitive_methods(steps) == [("conv1", "random"), ("conv1", "eigencam")]
     gradcam = [step.rank for step in steps if step.method == "gradcam"]
     assert min(gradcam) < 0.5
 
 
-def test_the_seed_decides(classifier):
-    assert checked(classifier, "gradcam") == checked(classifier, "gradcam")
+def test_steps_are_reproducible_with_a_seed(classifier):
+    assert check(classifier, "gradcam") == check(classifier, "gradcam")

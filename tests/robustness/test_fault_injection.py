@@ -146,9 +146,15 @@ def test_a_training_killed_at_any_moment_and_resumed(tmp_path, kill_midway):
     data = halves(160)
     np.savez(tmp_path / "d.npz", **{name: getattr(data, name) for name in ("x_train", "y_train", "x_test", "y_test")})
     words = [sys.executable, "-m", "gradcam_cli", "neuralode", "train", "--data", "d.npz", "--epochs", str(3 * KILLS)]
+<<<<<<< HEAD
     words += ["--batch-size", "8", "--stem", "0", "--seed", "3", "--crop", "1", "-q"]
     subprocess.run([*words, "-o", "reference.keras"], cwd=tmp_path, check=True)
     interrupted, checkpoint = [*words, "-o", "interrupted.keras"], tmp_path / "interrupted.checkpoint.npz"
+=======
+    words += ["--batch-size", "8", "--downsampling-layers", "0", "--seed", "3", "--random-shift", "1", "-q"]
+    subprocess.run([*words, "-o", "calm.keras"], cwd=tmp_path, check=True)
+    disturbed, checkpoint = [*words, "-o", "disturbed.keras"], tmp_path / "disturbed.checkpoint.npz"
+>>>>>>> names
 
     def saved():
         return checkpoint.stat().st_mtime_ns if checkpoint.exists() else 0

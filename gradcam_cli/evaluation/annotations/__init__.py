@@ -14,34 +14,36 @@ from gradcam_cli.evaluation.annotations.voc import parse_voc
 
 
 def read_annotations(path: Path) -> list[Annotation]:
-    """Read what people drew in photos, except crowds and what they marked as difficult.
+    """Read annotations, without crowds and objects marked as difficult.
 
     Args:
-        path: COCO instances (.json), one photo's Pascal VOC (.xml), a directory of these, or lines
-            of `path,class,x0,y0,x1,y1` (.csv) with or without a header, the ends not included.
+        path: COCO instances (.json); Pascal VOC (.xml) or a directory of such files; or rows of
+            `path,class,x0,y0,x1,y1` (.csv) with or without a header, x1 and y1 not included.
 
     Raises:
-        UsageError: something there cannot be read, has another form, or there are no annotations.
+        UsageError: a file cannot be read or is malformed, or there are no annotations.
     """
     annotations = [annotation for file in _annotation_files(path) for annotation in _parse_annotations(file)]
     if not annotations:
-        raise UsageError(f"annotations {path}: expected at least one annotation, got none")
+        raise UsageError(f"annotations {path}: no annotations found")
     return annotations
 
 
 def _annotation_files(path: Path) -> list[Path]:
-    if not os.path.isdir(path):  # where Path.is_dir raises, this is False
+    if not os.path.isdir(path):  # False where Path.is_dir raises
         return [path]
-    found = sorted(file for file in path.rglob("*") if file.suffix.lower() == ".xml" and os.path.isfile(file))
-    if not found:
-        raise UsageError(f"annotations {path}: expected Pascal VOC files (.xml) in the directory, got none")
-    return found
+    files = sorted(file for file in path.rglob("*") if file.suffix.lower() == ".xml" and os.path.isfile(file))
+    if not files:
+        raise UsageError(f"annotations {path}: no Pascal VOC files (.xml) found in the directory")
+    return files
 
 
 def _parse_annotations(path: Path) -> list[Annotation]:
     parse = FORMATS.get(path.suffix.lower())
     if parse is None:
-        raise UsageError(f"annotations {path}: expected a directory, or a file of {', '.join(FORMATS)}, got neither")
+        raise UsageError(
+            f"annotations {path}: expected a directory or a {', '.join(FORMATS)} file, got {path.suffix or 'no suffix'}"
+        )
     return parse_file("annotations", path, parse)
 
 

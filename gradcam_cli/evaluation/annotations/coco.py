@@ -1,4 +1,4 @@
-"""Boxes and outlines that people drew in photos, read from COCO, Pascal VOC or CSV."""
+"""Boxes and segmentations from COCO files."""
 
 from __future__ import annotations
 
@@ -12,36 +12,38 @@ T = TypeVar("T")
 
 
 def parse_coco(data: bytes) -> list[Annotation]:
+    """Return the annotations of a COCO instances file, without crowds and empty boxes."""
     document = parse_json(data)
-    photos, categories = _names_by_id(document, "images", "file_name"), _names_by_id(document, "categories", "name")
+    images, categories = _names_by_id(document, "images", "file_name"), _names_by_id(document, "categories", "name")
     annotations = []
     for number, entry in enumerate(_require(document, "annotations", list, "the file")):
         where = f"annotations[{number}]"
         category = _require(entry, "category_id", int, where)
-        photo = _require(entry, "image_id", int, where)
-        if photo not in photos:
-            raise FormatError(f"the id of one of the images as image_id of {where}", photo)
+        image = _require(entry, "image_id", int, where)
+        if image not in images:
+            raise FormatError(f"the id of one of the images as image_id of {where}", image)
         if category not in categories:
             raise FormatError(f"the id of one of the categories as category_id of {where}", category)
         if entry.get("iscrowd") not in (0, 1, None):
             raise FormatError(f"0 or 1 as iscrowd of {where}", entry["iscrowd"])
         if entry.get("iscrowd") != 1:
-            box, outline = _coco_box(entry.get("bbox"), where), _segmentation(entry.get("segmentation"), where)
+            box = _coco_box(entry.get("bbox"), where)
+            segmentation = _segmentation(entry.get("segmentation"), where)
             if box:
-                annotations.append(Annotation(photos[photo], categories[category], category, box, outline))
+                annotations.append(Annotation(images[image], categories[category], category, box, segmentation))
     return annotations
 
 
 def _names_by_id(document: object, key: str, name_key: str) -> dict[int, str]:
-    """Return the names in a list of COCO's by their ids, which are unique."""
+    """Return the names in one of COCO's lists by their unique ids."""
     entries = _require(document, key, list, "the file")
-    wheres = [f"{key}[{number}]" for number in range(len(entries))]
+    positions = [f"{key}[{number}]" for number in range(len(entries))]
     names = {
         _require(entry, "id", int, where): _require(entry, name_key, str, where)
-        for entry, where in zip(entries, wheres, strict=True)
+        for entry, where in zip(entries, positions, strict=True)
     }
     if len(names) < len(entries):
-        raise FormatError(f"another id for each of the {len(entries)} {key}", len(names))
+        raise FormatError(f"{len(entries)} different ids of {key}", len(names))
     return names
 
 
@@ -55,7 +57,7 @@ def _require(entry: object, key: str, expected_type: type[T], where: str) -> T:
 
 
 def _coco_box(value: object, where: str) -> tuple[float, float, float, float] | None:
-    """Return a box, or None for one without width or height: COCO's own files hold such."""
+    """Return a box, or None if its width or height is 0, which occurs in COCO's own files."""
     numbers = finite_floats(value)
     if numbers is None or len(numbers) != 4:
         raise FormatError(f"four finite numbers as bbox of {where}", value)
@@ -72,7 +74,7 @@ def _segmentation(value: object, where: str) -> Segmentation:
 def _polygon(value: object, where: str) -> list[float]:
     numbers = finite_floats(value)
     if numbers is None or len(numbers) < 6 or len(numbers) % 2:
-        raise FormatError(f"three or more points x, y of finite numbers as a polygon of {where}", value)
+        raise FormatError(f"three or more points of finite numbers x, y as a polygon of {where}", value)
     return numbers
 
 
@@ -95,16 +97,16 @@ def _are_counts(values: list[object]) -> bool:
 def _decode_rle(text: str, where: str) -> list[int]:
     """Decode COCO's compressed counts.
 
-    A number is written in groups of five bits, the lowest first, in two's complement; a character
-    is 48 + a group, + 32 if more groups follow. From the fourth count on, the number is the
-    difference to the count before the last (rleFrString in pycocotools' maskApi.c).
+    A number in two's complement is split into groups of five bits, the lowest first. A character is 48 + the
+    group, + 32 if more groups follow. From the fourth count on, the number is the difference to the count
+    two positions before (rleFrString in pycocotools' maskApi.c).
     """
     counts: list[int] = []
     value = shift = 0
     for character in text:
         bits = ord(character) - 48
-        if not 0 <= bits < 64 or shift > 30:  # seven groups hold any difference of 32-bit counts
-            raise FormatError(f"COCO's compressed counts in {where}", text)
+        if not 0 <= bits < 64 or shift > 30:  # seven groups can encode any difference of 32-bit counts
+            raise FormatError(f"compressed counts in {where}", text)
         value |= (bits & 31) << shift
         shift += 5
         if not bits & 32:
@@ -112,5 +114,5 @@ def _decode_rle(text: str, where: str) -> list[int]:
             counts.append(value - sign + (counts[-2] if len(counts) > 2 else 0))
             value = shift = 0
     if shift:
-        raise FormatError(f"more characters after the last of the compressed counts in {where}", text)
+        raise FormatError(f"compressed counts that end with a complete number in {where}", text)
     return counts

@@ -8,6 +8,7 @@ from gradcam_cli.evaluation.annotations.voc import parse_float
 
 
 def parse_csv_boxes(data: bytes) -> list[Annotation]:
+    """Return the annotations of a CSV file with or without a header."""
     rows = list(parse_csv(data, "path,class,x0,y0,x1,y1"))
     if rows and _is_header(rows[0][1]):
         del rows[0]
@@ -19,7 +20,7 @@ def parse_csv_boxes(data: bytes) -> list[Annotation]:
 
 
 def _is_header(fields: list[str]) -> bool:
-    """Tell a header: none of the four corners is a number."""
+    """Return whether none of the four corners is a number."""
     for field in fields[2:]:
         try:
             float(field)

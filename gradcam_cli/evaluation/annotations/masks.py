@@ -1,4 +1,4 @@
-"""Where a thing is in a photo: its box and outline, and the pixels that they hold."""
+"""Annotated objects, and the masks of their boxes and segmentations."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from PIL import Image, ImageDraw
 from gradcam_cli.errors import InputError
 
 MAX_COORDINATE = 2.0**20
-"""Where polygons are cut off, in pixels from the photo's corner: Pillow draws with 32-bit integers."""
+"""Limit of polygon coordinates in pixels: Pillow draws with 32-bit integers."""
 
 
 class RLE(NamedTuple):
-    """A mask as run lengths, as COCO writes it.
+    """A run-length encoded mask, as in COCO.
 
     Attributes:
-        size: (H, W) of the photo.
-        counts: pixels outside, inside, outside ..., column after column; they sum to H * W.
+        size: (H, W) of the image.
+        counts: lengths of alternating runs outside and inside, column after column; their sum is H * W.
     """
 
     size: tuple[int, int]
@@ -26,18 +26,18 @@ class RLE(NamedTuple):
 
 
 Segmentation = list[list[float]] | RLE | None
-"""Polygons, each x, y, x, y ...; or a mask; or None where only the box is known."""
+"""Polygons, each x, y, x, y ...; or a mask; or None if the object has only a box."""
 
 
 class Annotation(NamedTuple):
-    """A thing in a photo.
+    """An object in an image.
 
     Attributes:
-        file: the photo, as the annotation file names it.
-        category: the name of the thing's class.
-        category_id: COCO's number of the class, or None.
-        box: x0, y0, x1, y1 in the photo's pixels, the ends not included.
-        segmentation: where the thing is within the box.
+        file: path of the image in the annotation file.
+        category: name of the object's class.
+        category_id: COCO's id of the class, or None.
+        box: x0, y0, x1, y1 in pixels of the image, the ends not included.
+        segmentation: the object's shape.
     """
 
     file: str
@@ -48,28 +48,28 @@ class Annotation(NamedTuple):
 
 
 def annotation_mask(annotation: Annotation, shape: tuple[int, int]) -> np.ndarray:
-    """Return the pixels of a thing: those whose centre lies in the outline, or in the box if there is none.
+    """Return the pixels whose center is inside the segmentation, or inside the box if there is none.
 
     Args:
-        annotation: the thing; what reaches beyond the photo is cut off.
-        shape: (H, W) of the photo.
+        annotation: the object; parts outside the image are clipped.
+        shape: (H, W) of the image.
 
     Returns:
-        (H, W) bool; all False for a thing outside the photo, or one that holds no pixel's centre.
+        (H, W) bool; all False for an object outside the image, or one that contains no pixel center.
 
     Raises:
-        InputError: the outline is a mask of another shape.
+        InputError: the segmentation is a mask of another shape.
     """
-    outline = annotation.segmentation
-    if outline is None:
+    segmentation = annotation.segmentation
+    if segmentation is None:
         return _box_mask(annotation.box, shape)
-    if not isinstance(outline, RLE):
-        return _polygon_mask(outline, shape)
-    if outline.size != tuple(shape):
-        (H, W), (h, w) = shape, outline.size
+    if not isinstance(segmentation, RLE):
+        return _polygon_mask(segmentation, shape)
+    if segmentation.size != tuple(shape):
+        (H, W), (h, w) = shape, segmentation.size
         raise InputError(f"annotation of {annotation.file}: expected a mask of {W}x{H} pixels, got {w}x{h}")
-    inside = np.arange(len(outline.counts)) % 2 == 1
-    return np.repeat(inside, outline.counts).reshape(shape, order="F")
+    inside = np.arange(len(segmentation.counts)) % 2 == 1
+    return np.repeat(inside, segmentation.counts).reshape(shape, order="F")
 
 
 def _box_mask(box: tuple[float, float, float, float], shape: tuple[int, int]) -> np.ndarray:
@@ -79,10 +79,10 @@ def _box_mask(box: tuple[float, float, float, float], shape: tuple[int, int]) ->
 
 
 def _polygon_mask(polygons: list[list[float]], shape: tuple[int, int]) -> np.ndarray:
-    """Draw at double size, where pixel centres are the odd points: Pillow knows whole points only."""
+    """Draw at double size, where pixel centers are the odd coordinates: Pillow draws at integer coordinates only."""
     H, W = shape
     image = Image.new("1", (2 * W, 2 * H))
     for polygon in polygons:
         points = np.rint(2 * np.clip(polygon, -MAX_COORDINATE, MAX_COORDINATE))
         ImageDraw.Draw(image).polygon(points.tolist(), fill=1)
-    return np.asarray(image.resize((W, H), Image.Resampling.NEAREST))  # the odd points
+    return np.asarray(image.resize((W, H), Image.Resampling.NEAREST))  # samples the odd coordinates

@@ -1,4 +1,4 @@
-"""What annotations mean: which photo they belong to, and which of a model's classes."""
+"""Match annotations with images, and annotated categories with the classes of a model."""
 
 from __future__ import annotations
 
@@ -13,26 +13,27 @@ from gradcam_cli.models.labels import Labels, normalize_name
 
 
 def index_by_image(annotations: Iterable[Annotation]) -> Callable[[str], list[Annotation]]:
-    """Return what finds the annotations of a photo by the path it was given as.
+    """Return a function that finds the annotations of an image by its path.
 
-    `val/a.jpg` in the annotation file is the photo `/data/val/a.jpg`; of two that fit, the longer.
-    If none fits by all its parts, the bare file name will do where only one annotated photo has it.
-    A name without an extension, as ImageNet's annotations have it, fits whatever the photo's is.
+    `val/a.jpg` in the annotation file matches `/data/val/a.jpg`; the longest matching path wins. If no path matches,
+    the file name alone decides, provided that a single annotated image has it. A name without extension, as in
+    ImageNet's annotations, matches any extension.
     """
     files: dict[tuple[str, ...], list[Annotation]] = {}
     for annotation in annotations:
         files.setdefault(_path_parts(annotation.file), []).append(annotation)
-    bare: dict[tuple[str, ...], list[list[Annotation]]] = {}
-    files.pop((), None)  # names such as "/" are no photo's
-    for parts, found in files.items():
-        bare.setdefault(parts[-1:], []).append(found)
+    by_file_name: dict[tuple[str, ...], list[list[Annotation]]] = {}
+    files.pop((), None)  # a name such as "/" is no image
+    for parts, group in files.items():
+        by_file_name.setdefault(parts[-1:], []).append(group)
 
-    def find(photo: str) -> list[Annotation]:
-        spellings = _path_variants(_path_parts(photo))
-        tails = [parts[start:] for start in range(len(spellings[0])) for parts in spellings]
-        fitting = [files[tail] for tail in tails if tail in files]
-        alone = [bare[parts[-1:]][0] for parts in spellings if len(bare.get(parts[-1:], ())) == 1]
-        return next(iter(fitting + alone), [])
+    def find(path: str) -> list[Annotation]:
+        variants = _path_variants(_path_parts(path))
+        tails = [parts[start:] for start in range(len(variants[0])) for parts in variants]
+        by_path = [files[tail] for tail in tails if tail in files]
+        names = [parts[-1:] for parts in variants]
+        by_name = [by_file_name[name][0] for name in names if len(by_file_name.get(name, ())) == 1]
+        return next(iter(by_path + by_name), [])
 
     return find
 
@@ -42,16 +43,21 @@ def _path_parts(path: str) -> tuple[str, ...]:
 
 
 def _path_variants(parts: tuple[str, ...]) -> list[tuple[str, ...]]:
-    """Return a path's parts as they are, and without the extension if the name has just one."""
+    """Return a path's parts, and the parts without the extension if the name has exactly one."""
     stem = [part.partition(".")[0] for part in parts[-1:] if part.count(".") == 1]
     return [parts, (*parts[:-1], *stem)] if stem else [parts]
 
 
-def _class_selectors(value: object, name: str) -> list[str]:
-    requests = value if isinstance(value, list) else [value]
-    if not all(type(request) in (int, str) for request in requests):
+def class_selectors(value: object, name: str) -> list[str]:
+    """Return the class indices and names of a class map's entry as texts.
+
+    Raises:
+        FormatError: the entry is neither an index or a name nor a list of these.
+    """
+    selectors = value if isinstance(value, list) else [value]
+    if not all(type(selector) in (int, str) for selector in selectors):
         raise FormatError(f"class indices or names for {name!r}", value)
-    return [str(request) for request in requests]
+    return [str(selector) for selector in selectors]
 
 
 def match_categories(
@@ -60,23 +66,23 @@ def match_categories(
     class_count: int,
     class_map: dict[str, list[str]] | None = None,
 ) -> dict[str, list[int]]:
-    """Find the model's classes that annotated classes mean; those that mean none are left out.
+    """Return the model's classes of annotated categories; categories without a class are left out.
 
-    Without a map that is the class of this name or WordNet id, whatever its case, spaces, underscores
-    and hyphens; of several such the one whose index is the category's id, if one is, otherwise all.
-    Where the model has no names it is the class whose index is the category's id.
+    Without a class map, a category matches the classes of the same name or WordNet id, ignoring case, spaces,
+    underscores and hyphens. Of several such classes the one whose index is the category's id is taken, otherwise
+    all. If the model has no names, a category matches the class whose index is its id.
 
     Args:
-        categories: names and ids of the annotated classes.
+        categories: names and ids of the annotated categories.
         labels: the model's class names.
-        class_count: how many classes the model has.
-        class_map: which classes each name means instead; one that is not in it means none.
+        class_count: number of the model's classes.
+        class_map: the classes of each category; categories that it does not list have no class.
 
     Returns:
         Class indices, ascending, by category name.
 
     Raises:
-        UsageError: the map speaks of a class that the model does not have, or of several as one.
+        UsageError: the class map names an unknown or an ambiguous class.
     """
     mapped = (
         None
@@ -84,14 +90,14 @@ def match_categories(
         else {name: _class_indices(class_map[name], labels, class_count) for name in class_map}
     )
     named = _index_by_name(labels, class_count)
-    meant: dict[str, set[int]] = {}
-    for name, number in categories:
-        found = named.get(normalize_name(name), []) if mapped is None else mapped.get(name, [])
-        by_id = [number] if number is not None and 0 <= number < class_count else []
-        if mapped is None and (number in found or not labels.names):
-            found = by_id
-        meant.setdefault(name, set()).update(found)
-    return {name: sorted(indices) for name, indices in meant.items() if indices}
+    matches: dict[str, set[int]] = {}
+    for name, category_id in categories:
+        indices = named.get(normalize_name(name), []) if mapped is None else mapped.get(name, [])
+        by_id = [category_id] if category_id is not None and 0 <= category_id < class_count else []
+        if mapped is None and (category_id in indices or not labels.names):
+            indices = by_id
+        matches.setdefault(name, set()).update(indices)
+    return {name: sorted(indices) for name, indices in matches.items() if indices}
 
 
 def _index_by_name(labels: Labels, class_count: int) -> dict[str, list[int]]:
@@ -103,8 +109,8 @@ def _index_by_name(labels: Labels, class_count: int) -> dict[str, list[int]]:
 
 
 def _class_indices(selectors: list[str], labels: Labels, class_count: int) -> list[int]:
-    found = resolve_classes(selectors, labels, class_count)
-    for request in found:
-        if request.index_or_rank < 0:
-            raise UsageError(f"class map: expected class indices or names, got {request.text}, a rank")
-    return [request.index_or_rank for request in found]
+    resolved = resolve_classes(selectors, labels, class_count)
+    for selector in resolved:
+        if selector.index_or_rank < 0:
+            raise UsageError(f"class map: expected class indices or names, got the rank {selector.text}")
+    return [selector.index_or_rank for selector in resolved]

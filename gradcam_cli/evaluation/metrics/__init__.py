@@ -1,1 +1,1 @@
-"""Measures of maps; they know arrays only."""
+"""Metrics of maps: functions of arrays."""

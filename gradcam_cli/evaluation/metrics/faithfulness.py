@@ -1,7 +1,7 @@
-"""Does the network use what a map shows? Measures that change the picture along the map and ask the network again.
+"""Faithfulness metrics: change the model input along the map and measure the class probability.
 
-In all of them x is (h, w, c) float32, what the network sees, 0..255 before its preprocessing; L is (h, w), the
-map of it, in 0..1; p is a function of pictures (n, h, w, c) that returns p_c, (n,), the class's probability.
+In all of them x is (h, w, c) float32, the model input in 0..255 before its preprocessing; L is (h, w), its map in
+0..1; p is a function of inputs (n, h, w, c) that returns p_c, (n,), the probabilities of the class.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ Probability = Callable[[np.ndarray], np.ndarray]
 
 CURVE_STEPS = 20
 BLUR_SIGMA = 1 / 20
-"""Standard deviation of the blur, as a share of the shorter side: little of any class is left."""
+"""Standard deviation of the blur, as a share of the shorter side."""
 
 ROAD_SHARES = (0.2, 0.4, 0.6, 0.8)
 """Shares of the pixels that ROAD removes."""
 
 
 class Curve(NamedTuple):
-    """A probability while the picture changes.
+    """The class probability while pixels are replaced.
 
     Attributes:
-        probabilities: (steps + 1,), after each step; evenly spaced from 0 to 1.
-        auc: under the curve, 0 to 1.
+        probabilities: (steps + 1,), after each step, at evenly spaced shares of the pixels from 0 to 1.
+        auc: area under the curve, 0 to 1.
     """
 
     probabilities: np.ndarray
@@ -36,11 +36,11 @@ class Curve(NamedTuple):
 
 
 def average_drop(y: float, o: float) -> float:
-    """Return max(0, y - o) / y: what is lost when only the map's part is left, 0 to 1; less is better.
+    """Return max(0, y - o) / y, the relative drop of the probability under the mask, 0 to 1; lower is better.
 
     Args:
-        y: probability of the whole picture.
-        o: probability of the picture times the map.
+        y: probability for the full input.
+        o: probability for the input multiplied by the map.
 
     Source:
         Chattopadhay et al. 2018, Grad-CAM++, section 4.1.
@@ -49,7 +49,7 @@ def average_drop(y: float, o: float) -> float:
 
 
 def increase_in_confidence(y: float, o: float) -> float:
-    """Return 1 if the class is more probable when only the map's part is left, else 0; more is better.
+    """Return 1 if the input multiplied by the map has a larger probability, else 0; higher is better.
 
     Source:
         Chattopadhay et al. 2018, Grad-CAM++, section 4.1.
@@ -58,7 +58,7 @@ def increase_in_confidence(y: float, o: float) -> float:
 
 
 def mask_by_map(x: np.ndarray, L: np.ndarray) -> np.ndarray:
-    """Return the picture times its map, E = L * x: what the map leaves out is black.
+    """Return the input multiplied by its map, E = L * x: black where the map is 0.
 
     Source:
         Chattopadhay et al. 2018, Grad-CAM++, section 4.1.
@@ -68,24 +68,21 @@ def mask_by_map(x: np.ndarray, L: np.ndarray) -> np.ndarray:
 
 
 def pixels_by_relevance(L: np.ndarray) -> np.ndarray:
-    """Return the places (in reading order) of all pixels, from the largest value of the map to the least.
-
-    Equal values stay in reading order.
-    """
+    """Return the flat indices of all pixels by descending map value; equal values in reading order."""
     return np.argsort(-L.ravel(), kind="stable")
 
 
 def blur_baseline(x: np.ndarray) -> np.ndarray:
-    """Return the picture under a Gaussian of a twentieth of its shorter side."""
+    """Return the input blurred by a Gaussian with a twentieth of its shorter side as standard deviation."""
     from scipy import ndimage
 
     sigma = BLUR_SIGMA * min(x.shape[:2])
-    soft: np.ndarray = ndimage.gaussian_filter(x, (sigma, sigma, 0))
-    return soft
+    blurred: np.ndarray = ndimage.gaussian_filter(x, (sigma, sigma, 0))
+    return blurred
 
 
 def mean_color_baseline(x: np.ndarray) -> np.ndarray:
-    """Return a picture of the picture's mean colour."""
+    """Return an input of one color: the mean color of x."""
     return np.full_like(x, x.mean(axis=(0, 1), dtype=np.float64))
 
 
@@ -94,20 +91,20 @@ DELETION_BASELINES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "mean": mean_color_baseline,
     "black": np.zeros_like,
 }
-"""What takes the place of deleted pixels."""
+"""Functions of the input that return the replacement of its deleted pixels."""
 
 
 def deletion(p: Probability, x: np.ndarray, L: np.ndarray, baseline: np.ndarray, steps: int = CURVE_STEPS) -> Curve:
-    """Replace the picture by the baseline, the map's largest values first; a small area is good.
+    """Replace the input by the baseline, most relevant pixels first; a small area is better.
 
     Source:
-        Petsiuk et al. 2018, RISE, section 4.1. (There the baseline is gray; `baseline` says it here.)
+        Petsiuk et al. 2018, RISE, section 4.1 (with a gray baseline).
     """
     return _probability_curve(p, x, baseline, pixels_by_relevance(L), steps)
 
 
 def insertion(p: Probability, x: np.ndarray, L: np.ndarray, baseline: np.ndarray, steps: int = CURVE_STEPS) -> Curve:
-    """Put the picture into the baseline, the map's largest values first; a large area is good.
+    """Replace the baseline by the input, most relevant pixels first; a large area is better.
 
     Source:
         Petsiuk et al. 2018, RISE, section 4.1.
@@ -118,38 +115,38 @@ def insertion(p: Probability, x: np.ndarray, L: np.ndarray, baseline: np.ndarray
 def _probability_curve(
     p: Probability, start: np.ndarray, end: np.ndarray, pixel_order: np.ndarray, steps: int
 ) -> Curve:
-    """Exchange one picture for another in equal steps: after step k the first k/steps of the places are new."""
-    colours = start.shape[2]
-    pictures = np.repeat(start[None], steps + 1, axis=0)
-    flat, new = pictures.reshape(steps + 1, -1, colours), end.reshape(-1, colours)
+    """Replace `start` by `end` in equal steps: step k has replaced the first k/steps of the pixels."""
+    channels = start.shape[2]
+    inputs = np.repeat(start[None], steps + 1, axis=0)
+    pixels, replacement = inputs.reshape(steps + 1, -1, channels), end.reshape(-1, channels)
     for k in range(1, steps + 1):
-        some = pixel_order[: round(k * len(pixel_order) / steps)]
-        flat[k, some] = new[some]
-    answers = p(pictures).astype(np.float64)
-    return Curve(answers, float(np.trapezoid(answers, dx=1 / steps)))
+        replaced = pixel_order[: round(k * len(pixel_order) / steps)]
+        pixels[k, replaced] = replacement[replaced]
+    probabilities = p(inputs).astype(np.float64)
+    return Curve(probabilities, float(np.trapezoid(probabilities, dx=1 / steps)))
 
 
 def road(
     p: Probability, x: np.ndarray, L: np.ndarray, rng: np.random.Generator, shares: Sequence[float] = ROAD_SHARES
 ) -> float:
-    """ROAD: how much more removing the least relevant pixels leaves than removing the most relevant.
+    """Compare removing the least relevant pixels first (LeRF) with removing the most relevant first (MoRF).
 
-        ROAD = mean over the shares of (p_LeRF - p_MoRF) / 2,  -1/2 to 1/2; more is better
+        ROAD = mean over the shares of (p_LeRF - p_MoRF) / 2,  -1/2 to 1/2; higher is better
 
-    Removed pixels are imputed from their neighbours, so that the network does not see where they were.
+    Removed pixels are imputed from their neighbors, so that the mask itself carries no information.
 
     Source:
         Rong et al. 2022, A Consistent and Efficient Evaluation Strategy for Attribution Methods,
-        sections 4 and 5; the two orders are joined as pytorch-grad-cam does.
+        sections 4 and 5; the two orders are combined as in pytorch-grad-cam.
     """
-    places = pixels_by_relevance(L)
-    pictures = [
-        impute(x, _pixel_mask(ends[: round(share * len(places))], L.shape), rng)
-        for ends in (places[::-1], places)
+    order = pixels_by_relevance(L)
+    inputs = [
+        impute(x, _pixel_mask(removal_order[: round(share * len(order))], L.shape), rng)
+        for removal_order in (order[::-1], order)
         for share in shares
     ]
-    least, most = np.split(p(np.stack(pictures)).astype(np.float64), 2)
-    return float((least - most).mean() / 2)
+    p_lerf, p_morf = np.split(p(np.stack(inputs)).astype(np.float64), 2)
+    return float((p_lerf - p_morf).mean() / 2)
 
 
 def _pixel_mask(pixels: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

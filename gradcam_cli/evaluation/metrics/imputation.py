@@ -1,4 +1,4 @@
-"""ROAD's noisy linear imputation: removed pixels become the weighted mean of their neighbours, and a little noise."""
+"""Noisy linear imputation of ROAD: a missing pixel is the weighted mean of its neighbors plus noise."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ NOISE = 0.01 * 255
 def impute(x: np.ndarray, missing: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Fill missing pixels smoothly.
 
-        x_i = sum_j w_ij x_j / sum_j w_ij,  w = 1/6 beside and 1/12 across a corner,
+        x_i = sum_j w_ij x_j / sum_j w_ij,  w = 1/6 for direct and 1/12 for diagonal neighbors,
 
-    for all missing i at once: one sparse linear system. To each a normal deviate of 0.01 of the
-    range is added. Where every pixel is missing, they become the mean colour.
+    for all missing i at once: one sparse linear system. Normal noise with a standard deviation of 0.01 of
+    the value range is added to each. If every pixel is missing, the mean color is used.
 
     Args:
         x: (h, w, c) float32, 0..255.
         missing: (h, w) bool.
-        rng: draws the noise.
+        rng: random generator of the noise.
 
     Returns:
         (h, w, c) float32.
@@ -31,35 +31,40 @@ def impute(x: np.ndarray, missing: np.ndarray, rng: np.random.Generator) -> np.n
     if not missing.any():
         return x.copy()
     filled = x.copy()
-    solved = np.broadcast_to(x.mean(axis=(0, 1)), (missing.sum(), x.shape[2])) if missing.all() else _solve(x, missing)
-    filled[missing] = solved + rng.normal(0, NOISE, solved.shape)
+    solution = (
+        np.broadcast_to(x.mean(axis=(0, 1)), (missing.sum(), x.shape[2])) if missing.all() else _solve(x, missing)
+    )
+    filled[missing] = solution + rng.normal(0, NOISE, solution.shape)
     return filled
 
 
 def _solve(x: np.ndarray, missing: np.ndarray) -> np.ndarray:
-    """Return the colours (m, c) of the m missing pixels, in reading order."""
+    """Return the colors (m, c) of the m missing pixels, in reading order."""
     from scipy import sparse
     from scipy.sparse import linalg
 
     h, w = missing.shape
     i, j = np.nonzero(missing)
-    number = np.full((h, w), -1)
-    number[i, j] = np.arange(len(i))
-    total, known = np.zeros(len(i)), np.zeros((len(i), x.shape[2]))
+    unknown_index = np.full((h, w), -1)
+    unknown_index[i, j] = np.arange(len(i))
+    diagonal, rhs = np.zeros(len(i)), np.zeros((len(i), x.shape[2]))
     rows, columns, weights = [], [], []
     for di, dj, weight in _NEIGHBORS:
         inside = np.flatnonzero((i + di >= 0) & (i + di < h) & (j + dj >= 0) & (j + dj < w))
-        place = (i[inside] + di, j[inside] + dj)
-        total[inside] += weight
-        gone = missing[place]
-        known[inside[~gone]] += weight * x[place][~gone]
-        rows.append(inside[gone])
-        columns.append(number[place][gone])
-        weights.append(np.full(gone.sum(), -weight))
-    own = np.arange(len(i))
-    entries = (np.concatenate([*weights, total]), (np.concatenate([*rows, own]), np.concatenate([*columns, own])))
+        neighbor = (i[inside] + di, j[inside] + dj)
+        diagonal[inside] += weight
+        is_missing = missing[neighbor]
+        rhs[inside[~is_missing]] += weight * x[neighbor][~is_missing]
+        rows.append(inside[is_missing])
+        columns.append(unknown_index[neighbor][is_missing])
+        weights.append(np.full(is_missing.sum(), -weight))
+    unknowns = np.arange(len(i))
+    entries = (
+        np.concatenate([*weights, diagonal]),
+        (np.concatenate([*rows, unknowns]), np.concatenate([*columns, unknowns])),
+    )
     system = sparse.csc_matrix(entries, (len(i), len(i)))  # symmetric, positive definite
-    solved: np.ndarray = linalg.splu(
+    colors: np.ndarray = linalg.splu(
         system, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0, options={"SymmetricMode": True}
-    ).solve(known)
-    return solved
+    ).solve(rhs)
+    return colors

@@ -1,4 +1,4 @@
-"""Does a map lie where the object is? Measures of a map against a region or a box that a person drew."""
+"""Localization metrics: a map compared with the annotated mask or box of an object."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from collections.abc import Iterable
 import numpy as np
 
 IOU_THRESHOLD = 0.5
-"""Intersection over union from which on a box counts as found."""
+"""Smallest intersection over union at which a box counts as localized."""
 
 Box = tuple[float, float, float, float]
 """x0, y0, x1, y1 in pixels, the ends not included."""
 
 
-def pointing_game(heatmap: np.ndarray, region: np.ndarray, tolerance: int = 0) -> float:
-    """Return 1 if the map's largest value lies in the region, or at most `tolerance` pixels beside it, else 0.
+def pointing_game(heatmap: np.ndarray, mask: np.ndarray, tolerance: int = 0) -> float:
+    """Return 1 if the map's peak is in the mask, or within `tolerance` pixels of it, else 0.
 
-    Of equal values the first in reading order counts. A map of zeros points nowhere.
+    Of equal values the first in reading order is the peak. A map of zeros has no peak and scores 0.
 
     Args:
         heatmap: (H, W), not negative.
-        region: (H, W) bool.
-        tolerance: radius in pixels; the paper allows 15.
+        mask: (H, W) bool, True inside the object.
+        tolerance: radius in pixels; the paper uses 15.
 
     Source:
         Zhang et al. 2016, Top-down Neural Attention by Excitation Backprop, section 4.2.
@@ -29,32 +29,32 @@ def pointing_game(heatmap: np.ndarray, region: np.ndarray, tolerance: int = 0) -
     if not heatmap.any():
         return 0.0
     y, x = divmod(int(np.argmax(heatmap)), heatmap.shape[1])
-    i, j = np.nonzero(region)
+    i, j = np.nonzero(mask)
     return float(((i - y) ** 2 + (j - x) ** 2 <= tolerance**2).any())
 
 
-def energy_pointing_game(heatmap: np.ndarray, region: np.ndarray) -> float:
-    """Return the share of the map's sum that lies in the region, 0 to 1; 0 for a map of zeros.
+def energy_pointing_game(heatmap: np.ndarray, mask: np.ndarray) -> float:
+    """Return the share of the map's sum that is inside the mask, 0 to 1; 0 for a map of zeros.
 
         energy = sum of L inside / sum of L
 
     Args:
         heatmap: (H, W), not negative.
-        region: (H, W) bool.
+        mask: (H, W) bool, True inside the object.
 
     Source:
         Wang et al. 2020, Score-CAM, section 4.3 (the energy-based pointing game).
     """
     total = heatmap.sum(dtype=np.float64)
-    return float(heatmap[region].sum(dtype=np.float64) / total) if total > 0 else 0.0
+    return float(heatmap[mask].sum(dtype=np.float64) / total) if total > 0 else 0.0
 
 
 def box_iou(a: Box, b: Box) -> float:
-    """Return the intersection over the union of two boxes, 0 to 1."""
+    """Return the intersection over union of two boxes, 0 to 1."""
     width, height = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
-    shared = max(width, 0) * max(height, 0)
-    union = _area(a) + _area(b) - shared
-    return shared / union if union > 0 else 0.0
+    intersection = max(width, 0) * max(height, 0)
+    union = _area(a) + _area(b) - intersection
+    return intersection / union if union > 0 else 0.0
 
 
 def _area(box: Box) -> float:
@@ -62,19 +62,19 @@ def _area(box: Box) -> float:
 
 
 def max_iou(predicted: Box | None, annotated: Iterable[Box]) -> float:
-    """Return the intersection over union with the annotated box that fits best; 0 where no box was found."""
+    """Return the largest intersection over union with an annotated box; 0 without a predicted box."""
     return max((box_iou(predicted, box) for box in annotated), default=0.0) if predicted else 0.0
 
 
-def localization_error(iou: float, class_: int, predicted: Iterable[int]) -> float:
-    """Return 0 if the class is among the predictions and its box was found, else 1.
+def localization_error(iou: float, class_index: int, predicted: Iterable[int]) -> float:
+    """Return 0 if the class is among the predictions and its box is localized, else 1.
 
     Args:
-        iou: of the class's box with the annotated one.
-        class_: the annotated class.
+        iou: intersection over union of the map's box and the annotated box.
+        class_index: the annotated class.
         predicted: the network's first k classes.
 
     Source:
-        Selvaraju et al. 2017, Grad-CAM, section 4.1; ILSVRC's localisation task.
+        Selvaraju et al. 2017, Grad-CAM, section 4.1; the localization task of ILSVRC.
     """
-    return float(not (class_ in predicted and iou >= IOU_THRESHOLD))
+    return float(not (class_index in predicted and iou >= IOU_THRESHOLD))

@@ -6,12 +6,12 @@ from typing import NamedTuple
 
 
 class Metric(NamedTuple):
-    """What a metric says.
+    """A metric of one map; its value for a method is the mean over all images.
 
     Attributes:
-        title: in words.
-        higher_is_better: whether a large value is a good one.
-        needs_annotations: whether it needs annotations.
+        title: what it measures, in words.
+        higher_is_better: whether a larger value is better.
+        needs_annotations: whether it compares the map with annotations.
     """
 
     title: str
@@ -20,16 +20,16 @@ class Metric(NamedTuple):
 
 
 METRICS = {
-    "drop": Metric("average drop of the probability when only the map's part is left", False),
-    "increase": Metric("share of photos that gain when only the map's part is left", True),
-    "deletion": Metric("area under the probability while the map's part is deleted", False),
-    "insertion": Metric("area under the probability while the map's part is put in", True),
-    "road": Metric("ROAD: the least relevant pixels removed, against the most", True),
-    "pointing": Metric("pointing game: share of peaks inside the object", True, needs_annotations=True),
-    "energy": Metric("share of the map inside the object", True, needs_annotations=True),
-    "iou": Metric("intersection over union of the map's box and the annotated one", True, needs_annotations=True),
-    "error1": Metric("localisation error, first prediction", False, needs_annotations=True),
-    "error5": Metric("localisation error, first five predictions", False, needs_annotations=True),
+    "average-drop": Metric("relative probability drop if masked by the map", False),
+    "increase-in-confidence": Metric("share of images more probable if masked by the map", True),
+    "deletion": Metric("area under the probability as pixels are deleted", False),
+    "insertion": Metric("area under the probability as pixels are inserted", True),
+    "road": Metric("ROAD: least minus most relevant pixels removed", True),
+    "pointing-game": Metric("share of peaks inside the object", True, needs_annotations=True),
+    "energy-pointing-game": Metric("share of the map's sum inside the object", True, needs_annotations=True),
+    "iou": Metric("intersection over union of map's and annotated box", True, needs_annotations=True),
+    "loc-error-top1": Metric("localization error, first prediction", False, needs_annotations=True),
+    "loc-error-top5": Metric("localization error, first five predictions", False, needs_annotations=True),
 }
 FAITHFULNESS = tuple(name for name, metric in METRICS.items() if not metric.needs_annotations)
 LOCALIZATION = tuple(name for name, metric in METRICS.items() if metric.needs_annotations)

@@ -1,4 +1,4 @@
-"""How far one map is from another of the same photo: measures that are 1 for equal maps, and a distance."""
+"""Similarity of two maps of the same image: measures that are 1 for equal maps, and a distance."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ TOP_SHARE = 0.2
 def rank_correlation(a: np.ndarray, b: np.ndarray) -> float:
     """Return Spearman's rank correlation of two maps, -1 to 1; ties get their mean rank.
 
-    A constant map has no ranks: 1 if both are constant, 0 if one is.
+    The correlation with a constant map is undefined: 1 is returned if both maps are constant, 0 if one is.
 
     Args:
         a: (u, v).
@@ -50,27 +50,27 @@ def ssim(a: np.ndarray, b: np.ndarray) -> float:
     a, b = a.astype(np.float64), b.astype(np.float64)
     m_a, m_b = mean(a), mean(b)
     s_aa, s_bb, s_ab = mean(a * a) - m_a**2, mean(b * b) - m_b**2, mean(a * b) - m_a * m_b
-    likeness = (2 * m_a * m_b + SSIM_C1) * (2 * s_ab + SSIM_C2)
-    return float((likeness / ((m_a**2 + m_b**2 + SSIM_C1) * (s_aa + s_bb + SSIM_C2))).mean())
+    numerator = (2 * m_a * m_b + SSIM_C1) * (2 * s_ab + SSIM_C2)
+    return float((numerator / ((m_a**2 + m_b**2 + SSIM_C1) * (s_aa + s_bb + SSIM_C2))).mean())
 
 
 def top_iou(a: np.ndarray, b: np.ndarray, share: float = TOP_SHARE) -> float:
-    """Return the intersection over the union of the cells that hold the largest values of each map, 0 to 1.
+    """Return the intersection over union of the pixels with the largest values of each map, 0 to 1.
 
     Of equal values the first in reading order count.
 
     Args:
         a: (H, W).
         b: (H, W).
-        share: how many of the cells.
+        share: share of the pixels that count as the largest.
     """
     count = math.ceil(share * a.size)
-    first, second = (set(np.argsort(-map_.ravel(), kind="stable")[:count]) for map_ in (a, b))
-    return len(first & second) / len(first | second)
+    top_a, top_b = (set(np.argsort(-heatmap.ravel(), kind="stable")[:count]) for heatmap in (a, b))
+    return len(top_a & top_b) / len(top_a | top_b)
 
 
 def peak_shift(a: np.ndarray, b: np.ndarray) -> float:
-    """Return the distance between the largest values of two maps, as a share of the diagonal, 0 to 1.
+    """Return the distance between the peaks of two maps, as a share of the diagonal, 0 to 1.
 
     It is 0 if both maps are zero everywhere, and 1 if one is.
 
@@ -80,5 +80,5 @@ def peak_shift(a: np.ndarray, b: np.ndarray) -> float:
     """
     if not a.any() or not b.any():
         return float(a.any() != b.any())
-    (y_a, x_a), (y_b, x_b) = (divmod(int(np.argmax(map_)), map_.shape[1]) for map_ in (a, b))
+    (y_a, x_a), (y_b, x_b) = (divmod(int(np.argmax(heatmap)), heatmap.shape[1]) for heatmap in (a, b))
     return math.hypot(y_a - y_b, x_a - x_b) / max(math.hypot(a.shape[0] - 1, a.shape[1] - 1), 1)

@@ -1,25 +1,25 @@
-"""What an evaluation found: a row a map, its means over photos, and the steps of a sanity check."""
+"""Results of an evaluation: one row per map, the mean over all images, and the steps of a sanity check."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-WITHOUT_RELU = " without relu"
 UNCHANGED_CORRELATION = 0.5
-"""Mean rank correlation from which on a map counts as unchanged."""
+"""A map counts as unchanged from this mean rank correlation on."""
 
 
 class MetricRow(NamedTuple):
-    """One map of one photo, measured.
+    """The metrics of one map.
 
     Attributes:
-        metadata: what the map is of, as `Explanation.identity` gives it.
-        method: its method, and `without relu` where the ReLU is left out.
-        baseline: whether it is a map that knows nothing.
-        values: by the metrics' names; None where one says nothing of this map.
+        metadata: `Explanation.metadata()` of the map.
+        method: name of the method.
+        baseline: whether the map is class-agnostic.
+        values: by metric; None where a metric is undefined for the map.
         curves: probabilities after each step of `deletion` and `insertion`.
-        report: where the map's pictures are, and what else a report shows of it.
+        relu: False for a map without the final ReLU.
+        report: file names of the map's images and the numbers that a report shows.
     """
 
     metadata: dict[str, Any]
@@ -27,17 +27,18 @@ class MetricRow(NamedTuple):
     baseline: bool
     values: dict[str, float | None]
     curves: dict[str, list[float]]
+    relu: bool = True
     report: dict[str, Any] | None = None
 
 
 class SanityStep(NamedTuple):
-    """How like the trained network's maps those of a partly random one are, the mean over the photos.
+    """Similarity of the maps of a partly randomized network to those of the trained network, mean over the images.
 
     Attributes:
-        last_randomized_layer: the layer that was made random last; all after it are random, too.
-        all_downstream_randomized: whether by then everything behind the map's layer is random.
-        layer: of the map.
-        method: of the map.
+        last_randomized_layer: the layer randomized in this step; all layers after it were randomized before.
+        all_downstream_randomized: whether all layers downstream of the map's layer are randomized.
+        layer: layer of the map.
+        method: method of the map.
         rank: rank correlation, -1 to 1.
         ssim: structural similarity, -1 to 1.
     """
@@ -50,35 +51,46 @@ class SanityStep(NamedTuple):
     ssim: float
 
 
-def summarize(rows: Sequence[MetricRow], metrics: Sequence[str]) -> list[dict[str, Any]]:
-    """Return for every layer and method the mean of each metric over the photos, None where none has it.
+def map_label(method: str, relu: bool) -> str:
+    """Return the name of a map in tables and plots."""
+    return method if relu else f"{method} without ReLU"
 
-    Baselines stand last.
+
+def has_several_layers(rows: Sequence[MetricRow]) -> bool:
+    """Return whether the maps that are no baselines belong to more than one layer."""
+    return len({row.metadata["layer"] for row in rows if not row.baseline}) > 1
+
+
+def summarize(rows: Sequence[MetricRow], metrics: Sequence[str]) -> list[dict[str, Any]]:
+    """Return the mean of each metric over the images for every layer and method; baselines come last.
+
+    A mean is None if no image has a value.
     """
-    groups: dict[tuple[str, str], list[MetricRow]] = {}
+    groups: dict[tuple[str, str, bool], list[MetricRow]] = {}
     for row in sorted(rows, key=lambda row: row.baseline):
-        groups.setdefault((row.metadata["layer"], row.method), []).append(row)
+        groups.setdefault((row.metadata["layer"], row.method, row.relu), []).append(row)
     return [
         {
             "layer": layer,
             "method": method,
+            "relu": relu,
             "baseline": group[0].baseline,
             "maps": len(group),
             **{name: _mean([row.values[name] for row in group]) for name in metrics},
         }
-        for (layer, method), group in groups.items()
+        for (layer, method, relu), group in groups.items()
     ]
 
 
 def _mean(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return sum(known) / len(known) if known else None
+    numbers = [value for value in values if value is not None]
+    return sum(numbers) / len(numbers) if numbers else None
 
 
 def insensitive_methods(steps: Sequence[SanityStep]) -> list[tuple[str, str]]:
-    """Return (layer, method) of the maps that stay as they are when all behind their layer is random."""
-    first: dict[tuple[str, str], float] = {}
+    """Return (layer, method) of the maps that stay the same although all layers downstream are randomized."""
+    first_rank: dict[tuple[str, str], float] = {}
     for step in steps:
         if step.all_downstream_randomized:
-            first.setdefault((step.layer, step.method), step.rank)
-    return [which for which, rank in first.items() if rank >= UNCHANGED_CORRELATION]
+            first_rank.setdefault((step.layer, step.method), step.rank)
+    return [key for key, rank in first_rank.items() if rank >= UNCHANGED_CORRELATION]

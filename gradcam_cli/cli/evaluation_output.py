@@ -1,0 +1,79 @@
+"""The output of `gradcam evaluate`: JSON lines, tables and the exit status."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
+
+from gradcam_cli.cli.tables import write_table
+from gradcam_cli.console import log
+from gradcam_cli.evaluation.metrics.summary import SanityStep, has_several_layers, map_label
+from gradcam_cli.evaluation.results import EvaluationResults
+from gradcam_cli.evaluation.thresholds import format_metric
+from gradcam_cli.methods.registry import INPUT_LAYER
+from gradcam_cli.pipeline.json_lines import json_line
+
+if TYPE_CHECKING:
+    from gradcam_cli.report.writer import ReportWriter
+
+
+class EvaluationWriter(NamedTuple):
+    """Writes the records of an evaluation: to standard output with --json, and to the report."""
+
+    stdout: TextIO
+    as_json: bool = False
+    report_writer: ReportWriter | None = None
+
+    def write(self, records: Sequence[dict[str, Any]]) -> None:
+        """Write records."""
+        if self.as_json:
+            for record in records:
+                self.stdout.write(json_line({key: record[key] for key in record if key != "report"}) + "\n")
+            self.stdout.flush()
+        if self.report_writer:
+            self.report_writer.write(*records)
+
+
+def print_tables(results: EvaluationResults, stdout: TextIO) -> None:
+    """Print the mean metrics of each map and, if it was run, the sanity check."""
+    if results.rows:
+        write_table(_mean_rows(results), stdout, as_json=False)
+    if results.steps:
+        stdout.write("\n")
+        write_table(_sanity_rows(results.steps), stdout, as_json=False)
+        for name in results.insensitive_methods:
+            stdout.write(f"{name} is insensitive: its maps do not depend on the trained weights\n")
+
+
+def _mean_rows(results: EvaluationResults) -> list[dict[str, Any]]:
+    several_layers = has_several_layers(results.rows)
+    return [
+        {
+            "map": map_label(mean["method"], mean["relu"]) + (" (baseline)" if mean["baseline"] else ""),
+            **({"layer": mean["layer"]} if several_layers else {}),
+            "maps": mean["maps"],
+            **{name: format_metric(mean[name]) for name in results.metrics},
+        }
+        for mean in results.mean_metrics
+    ]
+
+
+def _sanity_rows(steps: Sequence[SanityStep]) -> list[dict[str, Any]]:
+    """Return one row per step, with the rank correlation and the structural similarity of every map."""
+    several_layers = len({step.layer for step in steps if step.layer != INPUT_LAYER}) > 1
+    rows: dict[str, dict[str, Any]] = {}
+    for step in steps:
+        row = rows.setdefault(step.last_randomized_layer, {"randomized down to": step.last_randomized_layer})
+        name = f"{step.method} at {step.layer}" if several_layers and step.layer != INPUT_LAYER else step.method
+        row[f"{name} rank"], row[f"{name} ssim"] = f"{step.rank:.3f}", f"{step.ssim:.3f}"
+    return list(rows.values())
+
+
+def exit_status(results: EvaluationResults) -> int:
+    """Log the counts and the failed thresholds, and return the exit status."""
+    counts = {"ok": results.num_images, "failed": len(results.failures)}
+    log.info(", ".join(f"{count} {status}" for status, count in counts.items() if count))
+    messages = [message for message in results.threshold_results.values() if message]
+    for message in messages:
+        log.error("%s", message)
+    return 3 if not results.rows else 4 if messages else 1 if results.failures else 0

@@ -1,0 +1,80 @@
+"""The results of an evaluation, and their JSON objects."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from gradcam_cli.evaluation.metrics.summary import MetricRow, SanityStep, insensitive_methods, summarize
+from gradcam_cli.evaluation.thresholds import ThresholdResults
+from gradcam_cli.images.load import Unexplained
+
+
+@dataclass
+class EvaluationResults:
+    """All results of an evaluation.
+
+    Attributes:
+        metrics: names of the metrics.
+        rows: metrics of the maps of all images.
+        failures: inputs that were not evaluated.
+        steps: steps of the sanity check.
+        threshold_results: the message of each threshold that failed, or None, by the threshold's text.
+    """
+
+    metrics: Sequence[str]
+    rows: list[MetricRow] = field(default_factory=list)
+    failures: list[Unexplained] = field(default_factory=list)
+    steps: list[SanityStep] = field(default_factory=list)
+    threshold_results: ThresholdResults = field(default_factory=dict)
+
+    def add(self, result: list[MetricRow] | Unexplained) -> None:
+        """Add the result of an image."""
+        if isinstance(result, Unexplained):
+            self.failures.append(result)
+        else:
+            self.rows += result
+
+    @property
+    def num_images(self) -> int:
+        """The number of evaluated images."""
+        return len({row.metadata["input"] for row in self.rows})
+
+    @property
+    def mean_metrics(self) -> list[dict[str, Any]]:
+        """The mean metrics of every layer and method."""
+        return summarize(self.rows, self.metrics)
+
+    @property
+    def insensitive_methods(self) -> list[str]:
+        """The maps that do not depend on the trained weights, as `method at layer`."""
+        return [f"{method} at {layer}" for layer, method in insensitive_methods(self.steps)]
+
+    def summary(self) -> dict[str, Any]:
+        """Return the JSON object of the summary."""
+        return {
+            "status": "summary",
+            "images": self.num_images,
+            "failed": len(self.failures),
+            "mean_metrics": self.mean_metrics,
+            "insensitive_methods": self.insensitive_methods,
+            "failed_thresholds": [message for message in self.threshold_results.values() if message],
+        }
+
+
+def result_to_json(result: list[MetricRow] | Unexplained) -> list[dict[str, Any]]:
+    """Return the JSON objects of an image: one per map, or one with the error."""
+    if isinstance(result, Unexplained):
+        return [{"status": "failed", "input": result.source, "error": result.error, "hint": result.hint}]
+    return [_row_to_json(row) for row in result]
+
+
+def _row_to_json(row: MetricRow) -> dict[str, Any]:
+    values = {"relu": row.relu, "baseline": row.baseline, "metrics": row.values, "curves": row.curves}
+    return {"status": "ok", **row.metadata, **values, **({"report": row.report} if row.report else {})}
+
+
+def step_to_json(step: SanityStep) -> dict[str, Any]:
+    """Return the JSON object of a step of the sanity check."""
+    return {"status": "sanity", **step._asdict()}

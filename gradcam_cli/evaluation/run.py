@@ -1,0 +1,125 @@
+"""One evaluation: a model, images and annotations in, metrics out. Imports TensorFlow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from gradcam_cli.errors import UsageError
+from gradcam_cli.evaluation.annotations.masks import Annotation
+from gradcam_cli.evaluation.evaluate import UNIFORM, Draw, EvaluationItem, Evaluator, MetricConfig
+from gradcam_cli.evaluation.jobs import EvaluationTask, plan_tasks
+from gradcam_cli.evaluation.metrics.summary import MetricRow, SanityStep
+from gradcam_cli.evaluation.sanity_check import check_sanity
+from gradcam_cli.images.decode import MAX_PIXELS
+from gradcam_cli.images.load import Failure, LoadedImage, Unexplained, load_image
+from gradcam_cli.images.source import Source
+from gradcam_cli.methods.registry import names_of_kind
+from gradcam_cli.models.classifier import Classifier
+from gradcam_cli.pipeline.config import ExplainConfig
+from gradcam_cli.pipeline.parallel import available_cpus
+from gradcam_cli.pipeline.run import PreparedRun, prepare_run
+from gradcam_cli.pipeline.stages import ModelInput, to_model_input
+
+TOP_K = 5
+"""Number of predictions that the localization error needs."""
+
+
+@dataclass(frozen=True)
+class EvaluationConfig:
+    """What an evaluation computes.
+
+    Attributes:
+        metrics: the metrics and their parameters; the seed is also that of the sanity check.
+        explain: layers, methods and settings of the maps; its classes are replaced by `target_class`.
+        target_class: index or name; None for the annotated class, or the first prediction without annotations.
+        class_map: file that maps annotated categories to classes of the model, or None.
+        max_pixels: larger images fail.
+        threads: number of threads, or None for one per core.
+        sanity_images: number of images of the sanity check.
+    """
+
+    metrics: MetricConfig
+    explain: ExplainConfig
+    target_class: str | None = None
+    class_map: Path | None = None
+    max_pixels: int = MAX_PIXELS
+    threads: int | None = None
+    sanity_images: int = 12
+
+
+@dataclass(frozen=True)
+class EvaluationRun:
+    """An evaluation that is ready to run.
+
+    Attributes:
+        classifier: the model.
+        config: what is computed.
+        tasks: the images and their classes.
+        run: the maps of all methods and baselines.
+    """
+
+    classifier: Classifier
+    config: EvaluationConfig
+    tasks: Sequence[EvaluationTask]
+    run: PreparedRun
+
+    def evaluate(self, draw: Draw | None = None) -> Iterator[list[MetricRow] | Unexplained]:
+        """Yield the metrics of all maps of each task, in order, or the reason why it has none.
+
+        Args:
+            draw: draws the maps for a report, or None.
+        """
+        items = (EvaluationItem(self._load(task), task.classes, task.annotations) for task in self.tasks)
+        evaluator = Evaluator(self.run, self.config.metrics, draw)
+        yield from evaluator.evaluate(items, self.config.threads or available_cpus())
+
+    def check_sanity(self) -> Iterator[SanityStep]:
+        """Yield the steps of the sanity check of all methods, without the baselines, on the first images."""
+        run = prepare_run(self.classifier, replace(self.run.config, methods=self.config.explain.methods))
+        yield from check_sanity(run, self._first_inputs(), self.config.metrics.seed)
+
+    def _first_inputs(self) -> list[ModelInput]:
+        model_inputs: list[ModelInput] = []
+        for task in self.tasks:
+            if len(model_inputs) == self.config.sanity_images:
+                break
+            model_input = to_model_input(self.run, self._load(task))
+            if isinstance(model_input, ModelInput):
+                model_inputs.append(model_input._replace(classes=task.classes[:1] if task.classes else None))
+        return model_inputs
+
+    def _load(self, task: EvaluationTask) -> LoadedImage | Failure:
+        return load_image(task.source, self.config.max_pixels)
+
+
+def prepare_evaluation(
+    classifier: Classifier,
+    config: EvaluationConfig,
+    sources: Sequence[Source],
+    annotations: Sequence[Annotation] | None,
+) -> EvaluationRun:
+    """Plan the tasks of an evaluation and prepare its maps.
+
+    Args:
+        classifier: the model.
+        config: what is computed.
+        sources: the images.
+        annotations: annotated objects, or None.
+
+    Raises:
+        InputError: no image has an annotation of a class of the model.
+        UsageError: the model has no such layer or class, or several classes are requested.
+    """
+    tasks = plan_tasks(sources, annotations, classifier, config.target_class, config.class_map)
+    baselines = [name for name in names_of_kind("baseline") if name != UNIFORM or annotations is not None]
+    methods = list(dict.fromkeys([*config.explain.methods, *baselines]))
+    target_class = "top" if annotations is not None else config.target_class or "top"
+    explain = replace(config.explain, methods=methods, classes=(target_class,), top_k=TOP_K)
+    run = prepare_run(classifier, explain)
+    if len(run.classes) > 1:
+        raise UsageError(
+            f"--class {target_class}: expected one class, got {len(run.classes)}", "use a class name or an index"
+        )
+    return EvaluationRun(classifier, config, tasks, run)
