@@ -55,8 +55,6 @@ def make_document(entries=(), **changes):
     return {**document, **changes}
 
 
-
-
 def document_in(page):
     """Return the document that a page contains."""
     block = re.search(r'<script type="application/json" id="report">(.*?)</script>', page.read_text(), re.DOTALL)

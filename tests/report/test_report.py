@@ -11,17 +11,15 @@ import numpy as np
 import pytest
 
 
-
-
 @pytest.fixture
 def explain(cli, photo, model_file):
     """Explain a directory of three images, one of them damaged, with a report."""
     photo("in/a.png")
     photo("in/b <b>&.png", seed=1, size=(30, 50))
-    (cli.here.parent / "in/c.png").write_bytes(b"no image")
+    (run.here.parent / "in/c.png").write_bytes(b"no image")
 
     def call(*options):
-        return cli("../in", "--model", model_file, "--preprocess", "-1..1", "--report", *options)
+        return run("../in", "--model", model_file, "--preprocess", "-1..1", "--report", *options)
 
     call.out = cli.here / "gradcam_out"
     call.page = call.out / "index.html"
