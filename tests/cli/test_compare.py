@@ -5,8 +5,8 @@ import shutil
 
 import numpy as np
 import pytest
-from conftest import small_network
 from PIL import Image
+from small_models import small_network
 
 DRIFT_NAMES = ("class-change", "rank", "ssim", "top-iou", "peak-shift")
 

@@ -19,7 +19,7 @@ def evaluate(cli, photo, model_file):
     def call(*options, inputs=None):
         return cli("evaluate", *(inputs or [cli.here.parent / "in"]), "--model", model_file, *OPTIONS, *options)
 
-    call.here = run.here
+    call.here = cli.here
     return call
 
 

@@ -22,7 +22,6 @@ def evaluate(cli, vgg19_weights):
         lines = [json.loads(line) for line in result.lines]
         means = lines[-1]["mean_metrics"]
         return {mean["method"] if mean["relu"] else f"{mean['method']} without ReLU": mean for mean in means}, lines
->>>>>>> suite
 
     return call
 
@@ -69,7 +68,6 @@ def test_sanity_check(evaluate, data):
 
 def test_compare_with_a_changed_block(cli, vgg19_weights, data, tmp_path):
     """The same weights have no drift; random weights in block 5 give status 4 and a grid."""
->>>>>>> suite
     changed = tmp_path / "changed.h5"
     shutil.copy(vgg19_weights, changed)
     rng = np.random.default_rng(0)
@@ -86,4 +84,3 @@ def test_compare_with_a_changed_block(cli, vgg19_weights, data, tmp_path):
     drifted = cli("compare", "before", "vgg19", "--weights", changed, *thresholds, "--grid", "grid.png")
     assert drifted.status == 4
     assert (cli.here / "grid.png").stat().st_size > 10_000
->>>>>>> suite

@@ -5,7 +5,7 @@ import json
 import keras
 import numpy as np
 import pytest
-from conftest import small_network
+from small_models import small_network
 
 from gradcam_cli import load_model
 from gradcam_cli.errors import UsageError
@@ -32,7 +32,7 @@ def explained(classifier, **request):
 def test_all_methods_in_one_run(cli, photo, model_file):
     """Each method has a line and a file; methods without layer are computed once, under the layer `input`."""
     words = [word for name in registry.METHODS for word in ("--method", name)]
-    done = run(
+    done = cli(
         *[photo(size=(20, 16)), "--model", model_file, "--preprocess", "-1..1", "--json", "--save", "npz"],
         *["--layer", "conv1", "--layer", "conv2", *words],
     )
@@ -79,7 +79,7 @@ def test_counterfactual_negates_the_gradient(classifier):
 def test_counterfactual_of_unsupported_methods(cli, photo):
     with pytest.raises(UsageError, match="eigencam"):
         registry.require_counterfactual(["gradcam", "eigencam"])
-    done = run(photo(), "--method", "scorecam", "--counterfactual", "--model", "mini")
+    done = cli(photo(), "--method", "scorecam", "--counterfactual", "--model", "mini")
     assert done.status == 2
     assert "--counterfactual" in done.stderr
 

@@ -98,7 +98,7 @@ def test_chelsea_is_a_cat(cli):
 def test_ignores_gradcam_weights(cli, monkeypatch):
     """GRADCAM_WEIGHTS applies only to models without built-in weights."""
     monkeypatch.setenv("GRADCAM_WEIGHTS", "vgg19.h5")
-    assert run(ROOT / "sample_images/chelsea.png", "--model", "mini").status == 0
+    assert cli(ROOT / "sample_images/chelsea.png", "--model", "mini").status == 0
 
 
 @pytest.fixture(scope="module")

@@ -16,10 +16,10 @@ def explain(cli, photo, model_file):
     """Explain a directory of three images, one of them damaged, with a report."""
     photo("in/a.png")
     photo("in/b <b>&.png", seed=1, size=(30, 50))
-    (run.here.parent / "in/c.png").write_bytes(b"no image")
+    (cli.here.parent / "in/c.png").write_bytes(b"no image")
 
     def call(*options):
-        return run("../in", "--model", model_file, "--preprocess", "-1..1", "--report", *options)
+        return cli("../in", "--model", model_file, "--preprocess", "-1..1", "--report", *options)
 
     call.out = cli.here / "gradcam_out"
     call.page = call.out / "index.html"

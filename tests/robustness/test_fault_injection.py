@@ -149,7 +149,6 @@ def test_a_training_killed_at_any_moment_and_resumed(tmp_path, kill_midway):
     words += ["--batch-size", "8", "--downsampling-layers", "0", "--seed", "3", "--random-shift", "1", "-q"]
     subprocess.run([*words, "-o", "reference.keras"], cwd=tmp_path, check=True)
     interrupted, checkpoint = [*words, "-o", "interrupted.keras"], tmp_path / "interrupted.checkpoint.npz"
->>>>>>> suite
 
     def saved():
         return checkpoint.stat().st_mtime_ns if checkpoint.exists() else 0

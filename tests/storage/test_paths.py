@@ -47,9 +47,9 @@ def memory_store():
     system.pseudo_dirs[:] = [""]
 
 
-def fill(memory, *names):
+def fill(memory_store, *names):
     for name in names:
-        memory.pipe_file(f"/{name}", b"x")
+        memory_store.pipe_file(f"/{name}", b"x")
 
 
 # names
@@ -132,7 +132,7 @@ def test_url_and_local_directories_give_equal_sources(memory_store, tmp_path):
     """Equal file names give equal sources in equal order."""
     names = "b10.jpg b2.JPG notes.txt .hidden.png .git/x.png sub/c.webp sub10/a.png sub2/a.png x_gradcam.png out/x.png"
     for name in names.split():
-        fill(memory, f"b/in/{name}")
+        fill(memory_store, f"b/in/{name}")
         (tmp_path / "in" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "in" / name).touch()
     found = list(find_sources(["memory://b/in"], skip=as_path("memory://b/in/out")))
@@ -182,7 +182,7 @@ def test_unreadable_folder(memory_store, monkeypatch, recorded_delays):
     def broken(self, path, **how):
         raise OSError("no answer\nfor long")
 
-    monkeypatch.setattr(type(memory), "ls", broken)
+    monkeypatch.setattr(type(memory_store), "ls", broken)
     with pytest.raises(InputError, match=r"memory://b cannot be listed: no answer$"):
         list(find_sources(["memory://b"]))
     assert recorded_delays == [0.5, 1.0]
@@ -313,7 +313,7 @@ def test_exists_at_urls(memory_store, monkeypatch):
     fill(memory_store, "b/x.png")
     assert files.exists(as_path("memory://b/x.png"))
     assert not files.exists(as_path("memory://b/y.png"))
-    monkeypatch.setattr(type(memory), "info", lambda self, path, **how: Store(*[OSError()] * 3)())
+    monkeypatch.setattr(type(memory_store), "info", lambda self, path, **how: Store(*[OSError()] * 3)())
     assert not files.exists(as_path("memory://b/x.png"))
 
 
@@ -345,7 +345,7 @@ def test_run_log_is_written_in_parts(memory_store, monkeypatch):
     log_lines(lines, 1, 2, 3)
     assert lines_of("memory://b/maps") == [1, 2]
     lines.close()
-    assert [name.rpartition("/")[2] for name in memory.ls("/b/maps/report", detail=False)] == [
+    assert [name.rpartition("/")[2] for name in memory_store.ls("/b/maps/report", detail=False)] == [
         "run-00000.jsonl",
         "run-00001.jsonl",
     ]
@@ -366,7 +366,7 @@ def test_pending_lines_are_written_after_a_time(memory_store, monkeypatch):
 def test_downloaded_report_is_read_and_resumed(memory_store, tmp_path):
     log_lines(lines := RunLog(as_path("memory://b/maps")), 1)
     lines.close()
-    memory.get("/b/maps/report", str(tmp_path / "report"), recursive=True)
+    memory_store.get("/b/maps/report", str(tmp_path / "report"), recursive=True)
     assert lines_of(str(tmp_path)) == [1]
     log_lines(RunLog(tmp_path, resume=True), 2)
     assert lines_of(str(tmp_path)) == [1, 2]
@@ -378,9 +378,9 @@ def test_report_at_a_url(memory_store):
     directory = as_path("memory://b/maps")
     with ReportWriter(directory, {"command": "explain", "inputs": 1}, ReportImages(directory)) as recorder:
         recorder.write({"status": "failed", "input": "a.jpg", "error": "broken"})
-    assert b"a.jpg" in memory.cat_file("/b/maps/index.html")
+    assert b"a.jpg" in memory_store.cat_file("/b/maps/index.html")
     check_not_foreign_page(directory)
-    memory.pipe_file("/b/maps/index.html", b"<h1>my own page</h1>")
+    memory_store.pipe_file("/b/maps/index.html", b"<h1>my own page</h1>")
     with pytest.raises(OutputError, match="no report"):
         check_not_foreign_page(directory)
 
@@ -404,11 +404,11 @@ def test_the_command_from_store_to_store(memory_store, cli, photo, model_file):
     """explain, report and compare give the same results at URLs as on a disk."""
     memory_store.pipe_file("/b/in/a.png", photo("a.png").read_bytes())
     options = ("--model", model_file, "--save", "npz")
-    done = run("memory://b/in", "-o", "memory://b/maps", *options, "--report", "--json")
+    done = cli("memory://b/in", "-o", "memory://b/maps", *options, "--report", "--json")
     assert (done.status, json.loads(done.lines[0])["outputs"]) == (0, {"npz": "memory://b/maps/a_gradcam.npz"})
-    page = memory.cat_file("/b/maps/index.html")
-    memory.rm_file("/b/maps/index.html")
-    done = run("report", "memory://b/maps")
+    page = memory_store.cat_file("/b/maps/index.html")
+    memory_store.rm_file("/b/maps/index.html")
+    done = cli("report", "memory://b/maps")
     assert (done.status, done.stdout) == (0, "memory://b/maps/index.html\n")
     assert memory_store.cat_file("/b/maps/index.html") == page
     assert cli(photo("a.png"), "-o", "maps", *options).status == 0

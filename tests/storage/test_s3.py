@@ -56,15 +56,15 @@ def explain(bucket, cli, photo, model_file):
     for number in range(5):
         path = photo(f"in/{number}.png", seed=number)
         bucket.pipe_file(f"bucket/photos/{number // 3}/{number}.png", path.read_bytes())
-        local = run.here / f"photos/{number // 3}/{number}.png"
+        local = cli.here / f"photos/{number // 3}/{number}.png"
         local.parent.mkdir(parents=True, exist_ok=True)
         local.write_bytes(path.read_bytes())
 
     def explain(*options, photos="s3://bucket/photos", to="s3://bucket/maps"):
         fixed = ("--model", model_file, "--preprocess", "0..1", "--batch-size", "2", "--json")
-        return run(photos, "-o", to, *fixed, *options)
+        return cli(photos, "-o", to, *fixed, *options)
 
-    explain.here = run.here
+    explain.here = cli.here
     return explain
 
 

@@ -61,9 +61,9 @@ def test_spiral_writes_figure_and_animation(cli):
     row = json.loads(result.stdout)
     assert row["iterations"] == 40
     assert 0 < float(row["loss"]) < 1
-    with Image.open(run.here / "spiral.gif") as frames:
+    with Image.open(cli.here / "spiral.gif") as frames:
         assert frames.n_frames == 2
-    assert (run.here / "spiral.png").exists()
+    assert (cli.here / "spiral.png").exists()
 
 
 @pytest.mark.slow
