@@ -7,22 +7,20 @@ import os
 import shutil
 import subprocess
 import sys
-from collections import Counter
 from pathlib import Path
 
-import keras
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from keras import layers as L  # noqa: N812
+from doc_blocks import TRAINING
 from PIL import Image
+from small_models import small_network
 
 from gradcam_cli.cli import gradcam
 
 DATA = os.environ.get("GRADCAM_TEST_DATA")
 CACHE = Path(__file__).parent.parent / ".cache"
 SAMPLES = Path(__file__).parent.parent / "sample_images"
-TRAINING = "gradcam neuralode train --data digits"
 
 LONG = (
     *("test_vgg19", "test_vgg19_evaluation", "test_train", "test_docs", "test_readme", "test_ray"),
@@ -83,23 +81,6 @@ def photo(tmp_path):
     return write
 
 
-def small_network(classes=3, activation="softmax", channels=3, size=12):
-    """A convolutional classifier of a few weights, the same for the same arguments."""
-    keras.utils.set_random_seed(7)
-    return keras.Sequential(
-        [
-            keras.Input((size, size, channels)),
-            L.Conv2D(4, 3, activation="relu", name="conv1"),
-            L.Conv2D(5, 3, activation="relu", padding="same", name="conv2"),
-            L.MaxPooling2D(name="pool"),
-            L.Flatten(name="flat"),
-            L.Dense(6, activation="relu", name="hidden"),
-            L.Dense(classes, activation=activation, name="predictions"),
-        ],
-        name="small",
-    )
-
-
 @pytest.fixture(scope="session")
 def model_file(tmp_path_factory):
     """A saved small network."""
@@ -108,7 +89,7 @@ def model_file(tmp_path_factory):
     return path
 
 
-class Outcome:
+class CliResult:
     """What a run of the command left: its exit status, and its two streams apart."""
 
     def __init__(self, status, stdout, stderr):
@@ -120,7 +101,7 @@ class Outcome:
 
 
 @pytest.fixture
-def run(tmp_path, monkeypatch):
+def cli(tmp_path, monkeypatch):
     """Run the command in this process, in an empty directory."""
     here = tmp_path / "here"
     here.mkdir()
@@ -129,14 +110,14 @@ def run(tmp_path, monkeypatch):
     def invoke(*arguments, stdin=None):
         result = CliRunner().invoke(gradcam, [str(argument) for argument in arguments], input=stdin)
         assert "Traceback" not in result.stderr
-        return Outcome(result.exit_code, result.stdout, result.stderr)
+        return CliResult(result.exit_code, result.stdout, result.stderr)
 
     invoke.here = here
     return invoke
 
 
 @pytest.fixture
-def process(tmp_path):
+def cli_process(tmp_path):
     """Run the command as a process of its own, in an empty directory."""
 
     def start(*arguments, check=False, stdin=None, environment=None, cwd=tmp_path):
@@ -149,13 +130,13 @@ def process(tmp_path):
             timeout=300,
             check=check,
         )
-        return Outcome(done.returncode, done.stdout, done.stderr.decode())
+        return CliResult(done.returncode, done.stdout, done.stderr.decode())
 
     return start
 
 
 @pytest.fixture
-def newcomer(tmp_path, monkeypatch):
+def workspace(tmp_path, monkeypatch):
     """A folder with a photo, a directory of photos, a model, its labels, and annotations."""
     for name, photo in (("cat.jpg", "rocket.jpg"), ("photo.png", "chelsea.png"), ("photos/a.jpg", "grace_hopper.jpg")):
         (tmp_path / name).parent.mkdir(exist_ok=True)
@@ -176,47 +157,9 @@ def newcomer(tmp_path, monkeypatch):
 
 
 @pytest.fixture(scope="session")
-def learned_digits(tmp_path_factory):
+def trained_digits(tmp_path_factory):
     """What the README's first line on Neural ODEs leaves, after an epoch."""
     folder = tmp_path_factory.mktemp("learned")
-    words = f"{TRAINING} -o digits.keras --samples digits --epochs 1".split()
+    words = f"{TRAINING} -o digits.keras --export-samples digits --epochs 1".split()
     subprocess.run([sys.executable, "-m", "gradcam_cli", *words[1:]], cwd=folder, check=True)
     return folder
-
-
-TRIED, KEPT = Counter(), Counter()
-"""How many hostile things of each kind were tried, and how many of them in tests that passed."""
-OF_A_TEST = pytest.StashKey[Counter]()
-
-
-@pytest.fixture
-def tried(request):
-    """Count something hostile that the program is about to meet."""
-    own = request.node.stash[OF_A_TEST] = Counter()
-
-    def count(kind, number=1):
-        own[kind] += number
-
-    return count
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item, call):
-    """Add up what a test has tried, and whether all was as promised."""
-    report = yield
-    if report.when == "call":
-        own = item.stash.get(OF_A_TEST, Counter())
-        TRIED.update(own)
-        if report.passed:
-            KEPT.update(own)
-    return report
-
-
-def pytest_terminal_summary(terminalreporter, exitstatus, config):
-    """Show what was tried, as `make hard` asks for."""
-    if os.environ.get("GRADCAM_TELL_TRIED") and TRIED:
-        terminalreporter.section("what was tried")
-        terminalreporter.line(f"{'tried':>9}  {'as promised':>11}")
-        for kind, number in [*sorted(TRIED.items()), (f"all {len(TRIED)} kinds", TRIED.total())]:
-            kept = KEPT[kind] if kind in TRIED else KEPT.total()
-            terminalreporter.line(f"{number:>9,}  {kept:>11,}  {kind}")

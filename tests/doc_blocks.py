@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import TRAINING
 
+TRAINING = "gradcam neuralode train --data digits"
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
 PAGES = [README, ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -32,10 +32,10 @@ def numbered(pages, language):
     ]
 
 
-def type_block(block, folder, request):
+def run_shell_block(block, folder, request):
     """Run a block of commands, which must not say a word on stderr; training takes one epoch."""
     if "digits.keras" in block:
-        shutil.copytree(request.getfixturevalue("learned_digits"), folder, dirs_exist_ok=True)
+        shutil.copytree(request.getfixturevalue("trained_digits"), folder, dirs_exist_ok=True)
     script = block.replace(TRAINING, f"{TRAINING} --epochs 1")
     done = subprocess.run(["sh", "-e", "-c", script], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -1,8 +1,8 @@
-"""Measure the built-in network on images that it never saw, and write the figures into its card.
+"""Evaluate the built-in model on test images, and write the results to gradcam_cli/models/data/mini.json.
 
-Usage: python tools/measure_mini.py DATA
+Usage: python tools/evaluate_mini.py DATA
 
-DATA holds cifar10_jpeg.zip (with test/<class>/*.jpg) and images/pets/*.jpg, whose names begin with the breed.
+DATA holds cifar10_jpeg.zip (with test/<class>/*.jpg) and images/pets/*.jpg, whose file names begin with the breed.
 """
 
 from __future__ import annotations
@@ -25,24 +25,25 @@ TILE = 32
 
 
 def accuracy(mini: Classifier, images: np.ndarray, classes: np.ndarray) -> float:
-    """Return the share of images (n, 32, 32, 3) whose largest score is that of their class."""
-    found = mini.model.predict(mini.preprocess(images), verbose=0, batch_size=256).argmax(1)
-    return float((found == classes).mean())
+    """Return the top-1 accuracy on images (n, 32, 32, 3)."""
+    predicted = mini.model.predict(mini.preprocess(images), verbose=0, batch_size=256).argmax(1)
+    return float((predicted == classes).mean())
 
 
 def cats_and_dogs(mini: Classifier, folder: Path, fit: str) -> list[bool]:
-    """Return for each photo of a pet whether cat and dog, the others left aside, are told apart rightly."""
-    right = []
+    """Return for each image of a pet whether the higher of the scores of cat and dog is correct."""
+    correct = []
     for path in sorted(folder.glob("*.jpg")):
         scores = {
-            one.name: one.logit or 0.0 for one in explain(path, mini, "block5_conv4", top_k=10, fit=fit).predictions
+            prediction.name: prediction.logit or 0.0
+            for prediction in explain(path, mini, "block5_conv4", top_k=10, fit=fit).predictions
         }
-        right.append((scores["cat"] > scores["dog"]) == path.name.startswith(CATS))
-    return right
+        correct.append((scores["cat"] > scores["dog"]) == path.name.startswith(CATS))
+    return correct
 
 
 def canvas(rng: np.random.Generator) -> np.ndarray:
-    """Draw a plain, graded, striped, cloudy or noisy plane of twice a tile's side."""
+    """Draw a plain, graded, striped, cloudy or noisy background of twice a tile's side."""
     side = 2 * TILE
     first, second = rng.integers(0, 256, (2, 3))
     ramp = np.add.outer(np.arange(side) * rng.normal(), np.arange(side) * rng.normal())
@@ -53,20 +54,20 @@ def canvas(rng: np.random.Generator) -> np.ndarray:
         ndimage.zoom(rng.uniform(size=(8, 8)), side / 8, order=1),
         rng.uniform(size=(side, side)),
     )
-    share = kinds[rng.integers(len(kinds))][..., None]
-    return np.asarray((first + share * (second - first)).clip(0, 255).astype(np.uint8))
+    weight = kinds[rng.integers(len(kinds))][..., None]
+    return np.asarray((first + weight * (second - first)).clip(0, 255).astype(np.uint8))
 
 
-def pointing(mini: Classifier, images: np.ndarray, classes: np.ndarray, cases: int = 500) -> list[bool]:
-    """Paste each image somewhere on a canvas; where it is classified rightly, return whether the peak lies on it."""
+def pointing_game(mini: Classifier, images: np.ndarray, classes: np.ndarray, cases: int = 500) -> list[bool]:
+    """Paste images at random positions on a canvas; return for each correct prediction whether the peak is on it."""
     rng, hits = np.random.default_rng(0), []
     for index in rng.permutation(len(images)):
         y, x = rng.integers(0, TILE + 1, 2)
-        photo = canvas(rng)
-        photo[y : y + TILE, x : x + TILE] = images[index]
-        record = explain(photo, mini, "block5_conv4")
-        if record.prediction.index == classes[index]:
-            peak_x, peak_y = record.peak or (-1, -1)
+        image = canvas(rng)
+        image[y : y + TILE, x : x + TILE] = images[index]
+        explanation = explain(image, mini, "block5_conv4")
+        if explanation.prediction.index == classes[index]:
+            peak_x, peak_y = explanation.peak or (-1, -1)
             hits.append(bool(x <= peak_x < x + TILE and y <= peak_y < y + TILE))
         if len(hits) == cases:
             break
@@ -74,7 +75,7 @@ def pointing(mini: Classifier, images: np.ndarray, classes: np.ndarray, cases: i
 
 
 def main(data: Path) -> None:
-    """Measure, print, and write."""
+    """Evaluate, print the results, and write them to the card."""
     mini = load_model("mini")
     images, classes = read_images(data / "cifar10_jpeg.zip", "test")
     chelsea = explain(ROOT / "sample_images/chelsea.png", mini)
@@ -83,8 +84,8 @@ def main(data: Path) -> None:
         "cat_against_dog_on_80_pets": {
             fit: float(np.mean(cats_and_dogs(mini, data / "images/pets", fit))) for fit in FIT_MODES
         },
-        "peak_on_pasted_object": float(np.mean(pointing(mini, images, classes))),
-        "chelsea": {str(one.name): round(one.probability, 4) for one in chelsea.predictions[:3]},
+        "peak_on_pasted_object": float(np.mean(pointing_game(mini, images, classes))),
+        "chelsea": {str(best.name): round(best.probability, 4) for best in chelsea.predictions[:3]},
     }
     print(json.dumps(measured, indent=2))
     card = {**json.loads(CARD.read_text("utf-8")), "measured": measured}

@@ -1,8 +1,8 @@
 """MkDocs hooks: pages and files outside docs/, links between them, and equations.
 
-Links are written for the repository (`../gradcam_cli/methods/cam.py` in a page of docs/). The hooks convert them to links
-within the site and copy the linked files into it. Equations are converted to MathML, which browsers display without a
-script.
+Links are written for the repository (`../gradcam_cli/methods/cam.py` in a page of docs/). The hooks convert them to
+links within the site and copy the linked files into it. Equations are converted to MathML, which browsers display
+without a script.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""What click does not bring: options under headings in the help, and types of values."""
+"""Extensions of click: options under headings in the help, and parameter types.
+
+cloup offers option groups, too, but importing it takes 50 ms, and its help differs from click's in width.
+"""
 
 from __future__ import annotations
 
@@ -18,34 +21,33 @@ from gradcam_cli.storage.paths import as_path, is_url
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
-
-LAST_HEADING = "Messages"
+LAST_HEADING = "General"
 CONTEXT_SETTINGS = {"help_option_names": ["-h", "--help"]}
 """Settings of every command and group."""
 
 
 class GroupedOption(click.Option):
-    """An option that is listed under a heading in the help; what its text says of ranges is enough."""
+    """An option that the help lists under a heading, without the range of its values."""
 
     def __init__(self, *args: Any, heading: str = "Options", **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.heading = heading
 
     def get_help_extra(self, ctx: click.Context) -> click.types.OptionHelpExtra:
-        """Leave the range out."""
+        """Remove the range."""
         extra = super().get_help_extra(ctx)
         extra.pop("range", None)
         return extra
 
 
 class GroupedCommand(click.Command):
-    """A command whose help lists its options under headings, and keeps its epilog as it is written."""
+    """A command whose help lists options under headings and prints the epilog verbatim."""
 
     def __init__(self, name: str | None = None, **attributes: Any) -> None:
         super().__init__(name, **{"context_settings": CONTEXT_SETTINGS, **attributes})
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """List the options under their headings, in order of appearance."""
+        """Write the options under their headings, in order of appearance; the general options come last."""
         headings: dict[str, list[tuple[str, str]]] = {}
         for parameter in self.get_params(ctx):
             if isinstance(parameter, click.Option) and (row := parameter.get_help_record(ctx)):
@@ -56,13 +58,13 @@ class GroupedCommand(click.Command):
                 formatter.write_dl(rows)
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the epilog line by line."""
+        """Write the epilog verbatim."""
         if self.epilog:
             formatter.write("\n" + self.epilog.strip("\n") + "\n")
 
 
 def option_group(heading: str) -> Callable[..., Decorator]:
-    """Return `click.option` for options of one heading."""
+    """Return a variant of `click.option` for options under one heading."""
 
     def option(*declarations: str, **attributes: Any) -> Decorator:
         return click.option(*declarations, cls=GroupedOption, heading=heading, **attributes)
@@ -71,7 +73,7 @@ def option_group(heading: str) -> Callable[..., Decorator]:
 
 
 class PathOrUrl(click.Path):
-    """A path, or a URL, which is not looked at before it is used."""
+    """A path or a URL; only paths are checked for existence."""
 
     def __init__(self, *, exists: bool = False, file_okay: bool = True, dir_okay: bool = True) -> None:
         super().__init__(exists=exists, file_okay=file_okay, dir_okay=dir_okay, path_type=Path)
@@ -82,18 +84,18 @@ class PathOrUrl(click.Path):
 
 
 class ModelNameOrFile(click.ParamType):
-    """The name of an application or the path of a model file."""
+    """The name of a catalog model, or the path of a model file."""
 
     name = "name|file"
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        """Complete names; where none fits, files."""
-        found = [CompletionItem(name) for name in catalog() if name.startswith(incomplete)]
-        return found or [CompletionItem(incomplete, type="file")]
+        """Complete model names, or file names if no model name matches."""
+        names = [CompletionItem(name) for name in catalog() if name.startswith(incomplete)]
+        return names or [CompletionItem(incomplete, type="file")]
 
 
 class PreprocessName(click.ParamType):
-    """The name of a preprocessing."""
+    """The name of a preprocessing function."""
 
     name = "name"
 
@@ -103,7 +105,7 @@ class PreprocessName(click.ParamType):
 
 
 class ImageSize(click.ParamType):
-    """A size in pixels: `224`, or `HEIGHTxWIDTH`."""
+    """An image size in pixels: `224`, or `HEIGHTxWIDTH`."""
 
     name = "size"
 
@@ -116,7 +118,7 @@ class ImageSize(click.ParamType):
 
 
 class Threshold(click.ParamType):
-    """A limit: `pointing=0.9`."""
+    """A metric and its limit, such as `ssim=0.1`."""
 
     name = "metric=value"
 
@@ -131,14 +133,16 @@ class Threshold(click.ParamType):
         except ValueError:
             number = math.nan
         if metric not in self.metrics or not number >= 0:
-            option = param.opts[0] if param else "limit"
+            option = param.opts[0] if param else "threshold"
             example = f"{next(iter(self.metrics))}=0.1"
-            raise UsageError(f"{option} {value}: expected one of {', '.join(self.metrics)}, and a limit: {example}")
+            raise UsageError(
+                f"{option} {value}: expected one of {', '.join(self.metrics)} with a limit, such as {example}"
+            )
         return metric, number
 
 
 def combine_options(*options: Decorator) -> Decorator:
-    """Make one decorator of several options, listed in their order."""
+    """Combine options into one decorator; the help lists them in this order."""
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         for option in reversed(options):

@@ -176,6 +176,6 @@ def _draw_for_report(change: MapChange, run: str, directory: Path, images: Repor
     saved = load_saved_map(directory / change.name)
     box, map_id = Box(0, 0, *saved.heatmap.shape[::-1]), f"{run}|{change.name}"
     files = images.draw_image(change.input, map_id, load_source_image(saved), saved.heatmap, box)
-    picture = images.draw_map(change.input, map_id, saved.heatmap, box)
+    map_image = images.draw_map(change.input, map_id, saved.heatmap, box)
     numbers = {"peak": peak(saved.heatmap), "box": bounding_box(saved.heatmap)}
-    return {**files, run: {**saved.metadata, "picture": picture, "map": numbers}}
+    return {**files, run: {**saved.metadata, "map_image": map_image, "map": numbers}}

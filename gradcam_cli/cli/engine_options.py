@@ -1,4 +1,4 @@
-"""The options that say where the work is done, and the choice of the engine."""
+"""The options of the execution engine, and the call of the chosen engine."""
 
 from __future__ import annotations
 
@@ -21,25 +21,32 @@ if TYPE_CHECKING:
     from gradcam_cli.engines.job import ExplainTask, JobHandler, JobResult
 
 _engine = option_group("Engine")
-RAY_ONLY = ("address", "model_workers", "worker_cpus", "worker_gpus")
+RAY_OPTIONS = ("ray_address", "ray_actors", "ray_num_cpus", "ray_num_gpus")
 engine_options = combine_options(
     _engine(
         "--engine",
         type=click.Choice(["local", "ray"]),
         default="local",
         show_default=True,
-        help="Where the work is done: this process, or a Ray cluster (pip install 'gradcam-cli[ray]').",
+        help="Execution engine: this process, or a Ray cluster (pip install 'gradcam-cli[ray]').",
     ),
-    _engine("--address", metavar="ADDRESS", help="ray: of a running cluster. [default: one on this machine]"),
     _engine(
-        "--model-workers",
+        "--ray-address",
+        metavar="ADDRESS",
+        help="Address of a running Ray cluster. [default: start a cluster on this machine]",
+    ),
+    _engine(
+        "--ray-actors",
         type=click.IntRange(1),
         metavar="N",
-        help="ray: processes with a model. [default: one a GPU, or one for two CPUs]",
+        help="Ray actors, each with a loaded model. [default: one per GPU, or one per two CPUs]",
     ),
-    _engine("--worker-cpus", type=click.FloatRange(0), metavar="X", help="ray: CPUs of each. [default: 1]"),
+    _engine("--ray-num-cpus", type=click.FloatRange(0), metavar="X", help="CPUs per Ray actor. [default: 1]"),
     _engine(
-        "--worker-gpus", type=click.FloatRange(0), metavar="X", help="ray: GPUs of each. [default: 1 if there are]"
+        "--ray-num-gpus",
+        type=click.FloatRange(0),
+        metavar="X",
+        help="GPUs per Ray actor. [default: 1 if the cluster has GPUs]",
     ),
 )
 
@@ -47,32 +54,49 @@ engine_options = combine_options(
 def run_engine(
     ctx: click.Context, options: dict[str, Any], tasks: Iterable[ExplainTask], handler: JobHandler
 ) -> Generator[JobResult]:
-    """Do all jobs where the options say; imports TensorFlow when a model is needed.
+    """Run all tasks with the chosen engine; TensorFlow is imported when a model is needed.
 
     Raises:
-        UsageError: an option belongs to another engine.
+        UsageError: an option requires the other engine.
     """
-    loud = options["verbose"] or options["debug"]
     if options["engine"] == "local":
-        for name in RAY_ONLY:
-            if options[name] is not None:
-                raise UsageError(f"--{name.replace('_', '-')} belongs to --engine ray, which is missing")
-        from gradcam_cli.engines.local import run_local
+        return _run_local(ctx, options, tasks, handler)
+    return _run_on_ray(ctx, options, tasks, handler)
 
-        def before_load() -> None:
-            log.info("loading %s", options["model"])
-            quiet_tensorflow(ctx, verbose=loud)
 
-        return run_local(tasks, handler, threads=options["threads"], before_load=before_load)
+def _run_local(
+    ctx: click.Context, options: dict[str, Any], tasks: Iterable[ExplainTask], handler: JobHandler
+) -> Generator[JobResult]:
+    for name in RAY_OPTIONS:
+        if options[name] is not None:
+            raise UsageError(f"--{name.replace('_', '-')} requires --engine ray")
+    from gradcam_cli.engines.local import run_local
+
+    def before_load() -> None:
+        log.info("loading %s", options["model"])
+        quiet_tensorflow(ctx, verbose=_is_verbose(options))
+
+    return run_local(tasks, handler, threads=options["threads"], before_load=before_load)
+
+
+def _run_on_ray(
+    ctx: click.Context, options: dict[str, Any], tasks: Iterable[ExplainTask], handler: JobHandler
+) -> Generator[JobResult]:
     if options["threads"] is not None:
         raise UsageError("--threads requires --engine local", "use --ray-actors to set the number of processes")
     from gradcam_cli.engines.ray_cluster import RayConfig
     from gradcam_cli.engines.ray_engine import run_on_ray
 
-    log.info("starting on %s", options["address"] or "a Ray cluster on this machine")
-    if not loud:
+    log.info("connecting to %s", options["ray_address"] or "a Ray cluster on this machine")
+    if _is_verbose(options):
+        messages = sys.stderr
+    else:
         ctx.with_resource(filtered_native_stderr())
-    messages = sys.stderr if loud else ctx.with_resource(Path(os.devnull).open("w"))  # noqa: SIM115
-    ctx.with_resource(contextlib.redirect_stdout(messages))  # where Ray tells of workers that died
-    given = {name: options[name] for name in (*RAY_ONLY, "batch_size") if options[name] is not None}
-    return run_on_ray(tasks, handler, RayConfig(**given))
+        messages = ctx.with_resource(Path(os.devnull).open("w"))  # noqa: SIM115
+    ctx.with_resource(contextlib.redirect_stdout(messages))  # Ray prints messages about failed workers there
+    values = {name: options[name] for name in (*RAY_OPTIONS, "batch_size") if options[name] is not None}
+    return run_on_ray(tasks, handler, RayConfig(**values))
+
+
+def _is_verbose(options: dict[str, Any]) -> bool:
+    return bool(options["verbose"] or options["debug"])

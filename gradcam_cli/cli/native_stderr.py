@@ -1,4 +1,4 @@
-"""Filtering the messages that native libraries write to stderr."""
+"""Filtering the log messages that native libraries write to standard error."""
 
 from __future__ import annotations
 
@@ -8,23 +8,19 @@ import re
 import sys
 import threading
 from collections.abc import Iterator
-from typing import IO, TYPE_CHECKING
-
-if TYPE_CHECKING:
-    pass
-
+from typing import IO
 
 _NOISE = re.compile(
     rb"WARNING: All log messages before absl::InitializeLog"
     rb"|([IW]\d{4}|\d{4}-\d\d-\d\d) \d\d:\d\d:\d\d\S* +(?!E |F )"  # absl; TensorFlow before 2.21
-    rb"|(E\d{4}|\d{4}-\d\d-\d\d) \d\d:\d\d:.*(cuda|cuInit|cuDNN|cuBLAS|cuFFT|computation_placer)"  # no GPU here
+    rb"|(E\d{4}|\d{4}-\d\d-\d\d) \d\d:\d\d:.*(cuda|cuInit|cuDNN|cuBLAS|cuFFT|computation_placer)"  # no GPU
     rb"|To enable the following instructions:"
-    rb"|\[\d{4}-\d\d-\d\d \S+ \w \d+ \d+\] core_worker\.cc:\d+: Actor with class name"  # Ray, of restarts
+    rb"|\[\d{4}-\d\d-\d\d \S+ \w \d+ \d+\] core_worker\.cc:\d+: Actor with class name"  # Ray, restarted actors
 )
 
 
 def _copy_filtered(pipe: IO[bytes], target: int) -> None:
-    """Copy lines from the pipe to a file descriptor, leaving TensorFlow's chatter out."""
+    """Copy lines from a pipe to a file descriptor, without log messages of native libraries."""
     for line in pipe:
         if not _NOISE.match(line):
             with contextlib.suppress(OSError):
@@ -33,42 +29,43 @@ def _copy_filtered(pipe: IO[bytes], target: int) -> None:
 
 @contextlib.contextmanager
 def filtered_native_stderr() -> Iterator[None]:
-    """Keep what TensorFlow's native code writes to file descriptor 2 from the person.
+    """Drop the log messages that native code of TensorFlow writes to file descriptor 2.
 
-    Only lines of its log's form are dropped. On POSIX a child process does the filtering, so that
-    the last words of a crash (a failed check, an abort) still come through when this process is gone.
+    Other lines pass. On POSIX a child process filters, so that the messages of a crash (a failed check, an abort) are
+    printed even after this process has ended.
     """
     sys.stderr.flush()
-    kept = os.dup(2)
-    reading, writing = os.pipe()
+    saved_stderr = os.dup(2)
+    read_end, write_end = os.pipe()
     child = os.fork() if hasattr(os, "fork") else None
     if child == 0:
-        _filter_and_exit(reading, writing, kept)
+        _filter_and_exit(read_end, write_end, saved_stderr)
     if child is None:
-        threading.Thread(target=_copy_filtered, args=(os.fdopen(reading, "rb"), kept), daemon=True).start()
+        threading.Thread(target=_copy_filtered, args=(os.fdopen(read_end, "rb"), saved_stderr), daemon=True).start()
     else:
-        os.close(reading)
-    own_stderr, sys.stderr = sys.stderr, os.fdopen(os.dup(kept), "w", buffering=1, errors="backslashreplace")
-    os.dup2(writing, 2)
-    os.close(writing)
+        os.close(read_end)
+    original_stderr = sys.stderr
+    sys.stderr = os.fdopen(os.dup(saved_stderr), "w", buffering=1, errors="backslashreplace")
+    os.dup2(write_end, 2)
+    os.close(write_end)
     try:
         yield
     finally:
         sys.stderr.flush()
-        sys.stderr = own_stderr
-        os.dup2(kept, 2)  # closes the pipe's last writing end, so the filter ends
+        sys.stderr = original_stderr
+        os.dup2(saved_stderr, 2)  # closes the last write end of the pipe, which ends the filter
         if child:
             os.waitpid(child, 0)
 
 
-def _filter_and_exit(reading: int, writing: int, target: int) -> None:
-    """Run in the child: filter until the parent is gone, deaf to the signals meant for it."""
+def _filter_and_exit(read_end: int, write_end: int, target: int) -> None:
+    """Filter in the child process until the parent ends; signals to the process group are ignored."""
     import signal
 
     try:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
-        os.close(writing)
-        _copy_filtered(os.fdopen(reading, "rb"), target)
+        os.close(write_end)
+        _copy_filtered(os.fdopen(read_end, "rb"), target)
     finally:
         os._exit(0)

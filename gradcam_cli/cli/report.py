@@ -1,4 +1,4 @@
-"""`gradcam report DIR`: the report of a run, made again or for an older run."""
+"""`gradcam report DIR`: rebuild the report of a run."""
 
 from __future__ import annotations
 
@@ -7,40 +7,40 @@ from typing import Any
 
 import click
 
-from gradcam_cli.cli.click_extensions import GroupedCommand, PathOrUrl, option_group
+from gradcam_cli.cli.click_extensions import LAST_HEADING, GroupedCommand, PathOrUrl, option_group
 from gradcam_cli.cli.options import setup_logging
 
 EPILOG = """\
 Examples:
-  gradcam report maps                        after a run with --report
+  gradcam report maps                              after a run with --report
   gradcam photos -o maps --save npz --json > lines.jsonl
-  gradcam report maps --lines lines.jsonl    for a run without --report
+  gradcam report maps --from-jsonl lines.jsonl     after a run without --report
 
 Exit status:
   0    maps/index.html is written
   2    wrong usage
-  3    there is nothing to report, or the page cannot be written
+  3    there are no results, or the page cannot be written
 """
-_option = option_group("Options")
+_option, _general = option_group("Options"), option_group(LAST_HEADING)
 
 
 @click.command(cls=GroupedCommand, epilog=EPILOG, short_help="Write the HTML report of a run.")
 @click.argument("directory", metavar="DIR", type=PathOrUrl(exists=True, file_okay=False))
 @_option(
-    "--lines",
+    "--from-jsonl",
     metavar="FILE",
     type=PathOrUrl(exists=True, dir_okay=False),
-    help="What the run wrote with --json. [default: the lines that --report kept, or the .npz files in DIR]",
+    help="Output of the run with --json. [default: the run log of --report, or the .npz files in DIR]",
 )
-@option_group("Messages")("-q", "--quiet", is_flag=True, help="Write nothing but results and errors.")
-@option_group("Messages")("--debug", is_flag=True, help="Show the traceback of an error.")
+@_general("-q", "--quiet", is_flag=True, help="Print only results and errors.")
+@_general("--debug", is_flag=True, help="Print the traceback of an error.")
 @click.pass_context
 def report(ctx: click.Context, /, directory: Path, from_jsonl: Path | None, **options: Any) -> int:
-    """Write DIR/index.html: the report of the run whose results DIR holds.
+    """Write DIR/index.html: the HTML report of the run whose results are in DIR.
 
-    It is made of the run's JSON lines and files alone; no network runs. Where a run kept no
-    pictures, they are drawn from the arrays that --save npz wrote and from the photos, as far as
-    these are still where they were. DIR may be a URL, such as s3://bucket/maps.
+    The report is built from the run's JSON lines and files; no model is loaded. If the run wrote no
+    report images, they are drawn from the .npz files and from the input images, if these still
+    exist. DIR may be a URL such as s3://bucket/maps.
     """
     setup_logging(ctx, quiet=options["quiet"], verbose=False, debug=options["debug"])
     from gradcam_cli.report.build import build_report

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM, heeded also where a library swallows the exception that they raise."""
+"""SIGINT and SIGTERM as exceptions, even if a library discards the exception."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _raised: BaseException | None = None
 
 
 def install_signal_handlers() -> None:
-    """From now on, raise KeyboardInterrupt for SIGINT and SystemExit(143) for SIGTERM, and remember it."""
+    """Raise KeyboardInterrupt for SIGINT and SystemExit(143) for SIGTERM, and store the exception."""
     signal.signal(signal.SIGINT, _raise_for_signal)
     signal.signal(signal.SIGTERM, _raise_for_signal)
 
@@ -21,10 +21,10 @@ def _raise_for_signal(number: int, frame: FrameType | None) -> None:
 
 
 def raise_if_interrupted() -> None:
-    """Raise again what was raised before: called between two inputs.
+    """Raise the stored exception of a signal; called between two inputs.
 
-    An exception that a signal raises while C code asks a Python object something (as TensorFlow
-    does all the time) is dropped there, and the run would go on.
+    C code such as TensorFlow's can discard an exception that is raised while it calls a Python object. Without this
+    check, the run would continue.
     """
     if _raised is not None:
         raise _raised

@@ -1,25 +1,29 @@
-"""Tables on standard output: aligned columns for a person, one JSON object a line for a program."""
+"""Tables on standard output: aligned columns as text, or one JSON object per row."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any, TextIO
 
 
 def write_table(rows: Sequence[Mapping[str, Any]], stdout: TextIO, *, as_json: bool) -> None:
-    """Write rows that have the same keys, which are the columns' headings; numbers stand at the right."""
+    """Write rows with equal keys; the keys are the column headings, and numbers are right-aligned.
+
+    A JSON line also contains the schema version and the versions of the packages.
+    """
     if as_json:
-        stdout.writelines(json.dumps(row) + "\n" for row in rows)
+        from gradcam_cli.pipeline.json_lines import json_line
+
+        stdout.writelines(json_line(row) + "\n" for row in rows)
         return
     headings = list(rows[0])
     columns = [[heading, *(_cell(row[heading]) for row in rows)] for heading in headings]
     widths = [max(map(len, column)) for column in columns]
-    right = [all(isinstance(row[heading], int | float) for row in rows) for heading in headings]
+    is_numeric = [all(isinstance(row[heading], int | float) for row in rows) for heading in headings]
     for cells in zip(*columns, strict=True):
         aligned = (
-            cell.rjust(width) if at_right else cell.ljust(width)
-            for cell, width, at_right in zip(cells, widths, right, strict=True)
+            cell.rjust(width) if numeric else cell.ljust(width)
+            for cell, width, numeric in zip(cells, widths, is_numeric, strict=True)
         )
         stdout.write("  ".join(aligned).rstrip() + "\n")
 

@@ -1,1 +1,1 @@
-"""Where the work on many inputs is done: in this process, or by the workers of a Ray cluster."""
+"""Execution engines: where inputs are read, explained and written."""

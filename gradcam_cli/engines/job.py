@@ -1,18 +1,20 @@
-"""What an engine is given and what it gives back.
+"""The interface between a command and the engine that runs it.
 
-An engine is a function of jobs and a `JobHandler` that yields one `JobResult` for each job, in their order. Between
-`Work.read` and `Work.finish` every engine calls `pipeline.see`, `pipeline.score` and `pipeline.explain`.
+An engine is a function of tasks and a `JobHandler` that yields one `JobResult` per task, in the order of the tasks.
+Between `JobHandler.read` and `JobHandler.finish` every engine calls `stages.to_model_input`, `stages.run_batches` and
+`stages.make_explanations`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from gradcam_cli.images.load import LoadedImage, Unexplained
 from gradcam_cli.images.source import Source
 from gradcam_cli.output.figures import Cell
 from gradcam_cli.output.naming import OutputFile
+from gradcam_cli.pipeline.json_lines import Record
 from gradcam_cli.pipeline.results import Explanation
 
 if TYPE_CHECKING:
@@ -20,12 +22,12 @@ if TYPE_CHECKING:
 
 
 class ExplainTask(NamedTuple):
-    """An input, and what is to be made of it.
+    """An input and its output files.
 
     Attributes:
         source: the input.
-        outputs: the files that are to be written.
-        force: whether it is explained even if all of them are there.
+        outputs: the files to write.
+        force: whether the input is explained even if all its files exist.
     """
 
     source: Source
@@ -34,35 +36,35 @@ class ExplainTask(NamedTuple):
 
 
 class JobResult(NamedTuple):
-    """What is left of an input when its files are written: the lines to print, and nothing large.
+    """The result of a task after its files are written; it contains no arrays except those of `grid_row`.
 
     Attributes:
         status: `ok`, `failed` or `skipped`.
-        lines: for standard output.
-        log_messages: for standard error, each with its level.
-        error: what went wrong and what to do about it, or None.
-        report_records: lines for the run's report.
-        data: bytes for standard output, where `-o -` wants them there.
-        grid_row: of the sheet that shows all inputs, where one is asked for.
+        lines: lines for standard output.
+        log_messages: messages for standard error, with their levels.
+        error: error message and hint, or None.
+        report_records: records for the report of the run.
+        data: bytes for standard output, with `-o -`.
+        grid_row: row of the grid figure that all inputs share, if there is one.
     """
 
     status: str
     lines: list[str]
     log_messages: Sequence[tuple[int, str]] = ()
     error: tuple[str, str | None] | None = None
-    report_records: Sequence[dict[str, Any]] = ()
+    report_records: Sequence[Record] = ()
     data: bytes = b""
     grid_row: Sequence[Cell] = ()
 
 
 class JobHandler(Protocol):
-    """What is done with each input. It can be pickled, so that other processes can do it, too."""
+    """The work on each input. A handler can be pickled, so that other processes can run it."""
 
     def read(self, task: ExplainTask) -> LoadedImage | Unexplained:
-        """Read the photo of a job, or say why there is nothing to explain."""
+        """Read the image of a task, or return why it is not explained."""
 
     def load(self) -> PreparedRun:
-        """Load the model and make the run ready; imports TensorFlow."""
+        """Load the model and prepare the run; imports TensorFlow."""
 
     def finish(self, task: ExplainTask, result: list[Explanation] | Unexplained) -> JobResult:
-        """Write the files of a job."""
+        """Write the files of a task."""

@@ -1,4 +1,4 @@
-"""The engine of this process: threads read and finish while one drives the network."""
+"""The local engine: one thread runs the network, other threads read and write."""
 
 from __future__ import annotations
 
@@ -6,11 +6,17 @@ import itertools
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import TYPE_CHECKING
 
 from gradcam_cli.engines.job import ExplainTask, JobHandler, JobResult
-from gradcam_cli.images.load import LoadedImage
+from gradcam_cli.images.load import LoadedImage, Unexplained
 from gradcam_cli.pipeline.parallel import available_cpus, ordered_map
+
+if TYPE_CHECKING:
+    from gradcam_cli.pipeline.stages import ForwardResult, ModelInput
+
+TaskImage = tuple[ExplainTask, LoadedImage | None]
+"""A task and its image, or None if the image has not been read."""
 
 
 def run_local(
@@ -20,52 +26,49 @@ def run_local(
     threads: int | None = None,
     before_load: Callable[[], None] = lambda: None,
 ) -> Generator[JobResult]:
-    """Do all jobs; the model is loaded only when a first photo needs it.
+    """Run all tasks; the model is loaded when the first image has been read.
 
     Args:
-        tasks: drawn as they are needed.
-        handler: what is done with each.
-        threads: threads that read and finish; None for one a core.
+        tasks: iterated lazily.
+        handler: the work on each task.
+        threads: number of threads that read and write; None for one per core.
         before_load: called once, before TensorFlow is imported.
     """
     tasks = iter(tasks)
-    for job in tasks:
-        first = handler.read(job)
-        if isinstance(first, LoadedImage):
-            yield from _explain_all(
-                itertools.chain([(job, first)], ((job, None) for job in tasks)), handler, threads, before_load
-            )
+    for task in tasks:
+        image = handler.read(task)
+        if isinstance(image, LoadedImage):
+            remaining: Iterator[TaskImage] = ((later_task, None) for later_task in tasks)
+            yield from _explain_all(itertools.chain([(task, image)], remaining), handler, threads, before_load)
             return
-        yield handler.finish(job, first)
+        yield handler.finish(task, image)
 
 
 def _explain_all(
-    items: Iterable[tuple[ExplainTask, LoadedImage | None]],
-    handler: JobHandler,
-    threads: int | None,
-    before_load: Callable[[], None],
+    items: Iterable[TaskImage], handler: JobHandler, threads: int | None, before_load: Callable[[], None]
 ) -> Generator[JobResult]:
     before_load()
     from gradcam_cli.pipeline import stages
 
     run = handler.load()
     threads = threads or available_cpus()
-    ahead = run.batch_size + threads
-    taken: deque[ExplainTask] = deque()
+    max_pending = run.batch_size + threads
+    task_order: deque[ExplainTask] = deque()
 
-    def noted() -> Iterator[tuple[ExplainTask, LoadedImage | None]]:
-        for job, photo in items:
-            taken.append(job)
-            yield job, photo
+    def track_order() -> Iterator[TaskImage]:
+        for task, image in items:
+            task_order.append(task)
+            yield task, image
 
-    def read_and_see(item: tuple[ExplainTask, LoadedImage | None]) -> Any:
-        job, photo = item
-        return stages.to_model_input(run, photo or handler.read(job))
+    def load_and_resize(item: TaskImage) -> ModelInput | Unexplained:
+        task, image = item
+        return stages.to_model_input(run, image or handler.read(task))
 
-    def explain_and_finish(scored: tuple[ExplainTask, Any]) -> JobResult:
-        return handler.finish(scored[0], stages.make_explanations(run, scored[1]))
+    def explain_and_finish(item: tuple[ExplainTask, ForwardResult | Unexplained]) -> JobResult:
+        task, forward_result = item
+        return handler.finish(task, stages.make_explanations(run, forward_result))
 
     with ThreadPoolExecutor(threads) as pool:
-        seen = ordered_map(pool, read_and_see, noted(), ahead)
-        scored = ((taken.popleft(), one) for one in stages.run_batches(run, seen))
-        yield from ordered_map(pool, explain_and_finish, scored, ahead)
+        model_inputs = ordered_map(pool, load_and_resize, track_order(), max_pending)
+        forward_results = ((task_order.popleft(), result) for result in stages.run_batches(run, model_inputs))
+        yield from ordered_map(pool, explain_and_finish, forward_results, max_pending)

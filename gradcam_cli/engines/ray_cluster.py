@@ -1,4 +1,4 @@
-"""The Ray cluster that an engine works on: reached or started, and shared out among workers."""
+"""Connecting to a Ray cluster, or starting one, and allocating its resources to actors."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from gradcam_cli.errors import GradcamError, UsageError
 
 @dataclass(frozen=True)
 class RayConfig:
-    """Where Ray runs, and how the work is shared out; the names are those of the options.
+    """Address and resources of the Ray engine; the fields have the names of the options.
 
     Attributes:
-        ray_address: of a running cluster; None starts one on this machine.
-        ray_actors: how many hold a model; None for one a GPU, or for half of all CPUs where there is none.
-        ray_num_cpus: CPUs of each.
-        ray_num_gpus: GPUs of each; None for one where the cluster has GPUs.
-        batch_size: images in a pass.
+        ray_address: address of a running cluster; None starts one on this machine.
+        ray_actors: number of actors, each with a loaded model; None for one per GPU or, without GPUs, one per two CPUs.
+        ray_num_cpus: CPUs per actor.
+        ray_num_gpus: GPUs per actor; None for 1 if the cluster has GPUs.
+        batch_size: images per batch.
     """
 
     ray_address: str | None = None
@@ -33,10 +33,10 @@ class RayConfig:
 
 @contextlib.contextmanager
 def connected(config: RayConfig) -> Iterator[tuple[int, dict[str, float]]]:
-    """Connect to the cluster, or start one; yield how many workers there are to be, and what each takes.
+    """Connect to the cluster, or start one; yield the number of actors and the resources of each.
 
     Raises:
-        UsageError: Ray is missing, the cluster cannot be reached, or is too small for a worker.
+        UsageError: Ray is not installed, the cluster cannot be reached, or is too small.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
@@ -56,7 +56,7 @@ def connected(config: RayConfig) -> Iterator[tuple[int, dict[str, float]]]:
             include_dashboard=None,
         )
     except (ConnectionError, ValueError, RuntimeError) as error:
-        raise UsageError(f"--address {config.ray_address}: no Ray cluster can be reached: {error}") from error
+        raise UsageError(f"--ray-address {config.ray_address}: cannot connect to a Ray cluster: {error}") from error
     try:
         context = data.DataContext.get_current()
         context.enable_progress_bars = False
@@ -67,10 +67,10 @@ def connected(config: RayConfig) -> Iterator[tuple[int, dict[str, float]]]:
 
 
 def _check_reachable(address: str) -> None:
-    """Knock at `host:port`: Ray itself would try for eight minutes.
+    """Open and close a connection to `host:port`; Ray itself would retry for eight minutes.
 
     Raises:
-        UsageError: nobody answers.
+        UsageError: the connection fails.
     """
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if port.isdecimal():
@@ -78,35 +78,39 @@ def _check_reachable(address: str) -> None:
             socket.create_connection((host, int(port)), timeout=10).close()
         except (OSError, OverflowError) as error:
             raise UsageError(
-                f"--address {address}: no Ray cluster can be reached: {error}", "`ray start --head` tells its address"
+                f"--ray-address {address}: cannot connect to a Ray cluster: {error}",
+                "`ray start --head` prints the address",
             ) from error
 
 
 def _allocate_actors(available: dict[str, float], config: RayConfig) -> tuple[int, dict[str, float]]:
-    """Return the number of workers, and the resources of each.
+    """Return the number of actors, and the resources of each; one CPU is reserved for reading and writing.
 
     Raises:
-        UsageError: the cluster has not what one worker takes, and a CPU for reading and writing besides.
+        UsageError: the cluster has fewer resources than the actors require.
     """
     cpus, gpus = available.get("CPU", 0), available.get("GPU", 0)
-    each = config.ray_num_gpus if config.ray_num_gpus is not None else float(gpus >= 1)
-    most = int(min((cpus - 1) // config.ray_num_cpus if config.ray_num_cpus else cpus, gpus // each if each else cpus))
-    workers = config.ray_actors or max(1, most if each else int(cpus // 2 // max(config.ray_num_cpus, 1)))
-    if workers > most:
+    num_cpus = config.ray_num_cpus
+    num_gpus = config.ray_num_gpus if config.ray_num_gpus is not None else float(gpus >= 1)
+    max_actors = int(min((cpus - 1) // num_cpus if num_cpus else cpus, gpus // num_gpus if num_gpus else cpus))
+    default_actors = max_actors if num_gpus else int(cpus // 2 // max(num_cpus, 1))
+    actors = config.ray_actors or max(1, default_actors)
+    if actors > max_actors:
         raise UsageError(
-            f"expected a cluster for {workers} workers of {config.ray_num_cpus:g} CPUs and {each:g} GPUs, "
-            f"and a CPU more, got {cpus:g} CPUs and {gpus:g} GPUs",
-            "lower --model-workers, --worker-cpus or --worker-gpus",
+            f"the Ray cluster has {cpus:g} CPUs and {gpus:g} GPUs: too few for {actors} actors with {num_cpus:g} CPUs "
+            f"and {num_gpus:g} GPUs each and one further CPU",
+            "lower --ray-actors, --ray-num-cpus or --ray-num-gpus",
         )
-    return workers, {"num_cpus": config.ray_num_cpus, "num_gpus": each}
+    return actors, {"num_cpus": num_cpus, "num_gpus": num_gpus}
 
 
 @contextlib.contextmanager
 def one_line_ray_errors() -> Iterator[None]:
-    """Tell an error of Ray's in one sentence."""
+    """Turn an error of Ray into a `GradcamError` with one line of text."""
     from ray.exceptions import RayError
 
     try:
         yield
     except RayError as error:
-        raise GradcamError(f"ray: {str(error).strip().splitlines()[-1]}", "--debug shows all of it") from error
+        message = str(error).strip().splitlines()[-1]
+        raise GradcamError(f"ray: {message}", "--debug prints the traceback") from error

@@ -1,7 +1,7 @@
-"""The engine of a Ray cluster: jobs stream through tasks that read, workers with a model, and tasks that write.
+"""The Ray engine: tasks stream through functions that read, actors with a loaded model, and functions that write.
 
-A task that fails with its process or node is done again, elsewhere; files are replaced whole, and of each job one
-result comes back, so that nothing is lost and nothing told twice. The order is that of the jobs.
+Ray retries a function whose process or node fails. Files are replaced atomically and every task returns one result, so
+no result is lost or duplicated. Results are in the order of the tasks.
 """
 
 from __future__ import annotations
@@ -24,33 +24,33 @@ from gradcam_cli.images.load import LoadedImage, Unexplained
 from gradcam_cli.pipeline.results import Explanation
 
 TASKS_PER_ACTOR = 20_000
-"""Jobs a worker that are planned and sent at once: the driver never holds more."""
+"""Tasks per actor that are sent to the cluster at once; it limits the driver's memory."""
 IO_TASK_CPUS = 0.5
-"""Share of a CPU for tasks that read or write. Other than the workers', so that Ray Data does not fuse them."""
+"""CPUs of functions that read or write. The value differs from the actors' so that Ray Data does not fuse them."""
 
 
 def run_on_ray(tasks: Iterable[ExplainTask], handler: JobHandler, config: RayConfig) -> Generator[JobResult]:
-    """Do all jobs on a cluster.
+    """Run all tasks on a cluster.
 
     Args:
-        tasks: drawn in portions.
-        handler: what is done with each; its `load` is called once a worker.
-        config: where.
+        tasks: iterated in chunks.
+        handler: the work on each task; every actor calls `load` once.
+        config: address and resources.
 
     Raises:
-        UsageError: Ray is missing, the cluster cannot be reached, or is too small for a worker.
-        GradcamError: what `work.load` raises, or Ray cannot go on.
+        UsageError: Ray is not installed, the cluster cannot be reached, or is too small.
+        GradcamError: the model cannot be loaded, or Ray fails.
     """
     tasks = iter(tasks)
-    with connected(config) as (workers, resources), one_line_ray_errors():
-        size = 0
-        while chunk := list(itertools.islice(tasks, TASKS_PER_ACTOR * workers)):
-            size = size or min(config.batch_size, len(chunk))
-            for row in _stream_results(chunk, handler, workers, resources, config.batch_size, size):
-                finished = _unpickle(row["item"])
-                if isinstance(finished, GradcamError):
-                    raise finished
-                yield finished
+    with connected(config) as (actors, resources), one_line_ray_errors():
+        padded_size = 0
+        while chunk := list(itertools.islice(tasks, TASKS_PER_ACTOR * actors)):
+            padded_size = padded_size or min(config.batch_size, len(chunk))
+            for row in _stream_results(chunk, handler, actors, resources, config.batch_size, padded_size):
+                result = _unpickle(row["item"])
+                if isinstance(result, GradcamError):
+                    raise result
+                yield result
 
 
 def _stream_results(
@@ -63,23 +63,24 @@ def _stream_results(
 ) -> Iterator[dict[str, bytes]]:
     from ray import data
 
-    here = os.getcwd()
+    directory = os.getcwd()
     blocks = -(-len(tasks) // batch_size)
-    rows = data.from_items([{"item": pickle.dumps(job)} for job in tasks], override_num_blocks=blocks)
-    read = rows.map(_RayTask(partial(_read, handler), here), num_cpus=IO_TASK_CPUS)
-    explained = read.map_batches(
+    rows = data.from_items([{"item": pickle.dumps(task)} for task in tasks], override_num_blocks=blocks)
+    images = rows.map(_RayTask(partial(_read, handler), directory), num_cpus=IO_TASK_CPUS)
+    explanations = images.map_batches(
         RayExplainActor,
-        fn_constructor_args=(handler, here, max(1, int(resources["num_cpus"])), padded_size),
+        fn_constructor_args=(handler, directory, max(1, int(resources["num_cpus"])), padded_size),
         batch_size=batch_size,
         compute=data.ActorPoolStrategy(size=actors),
         **resources,
     )
-    yield from explained.map(_RayTask(partial(_finish, handler), here), num_cpus=IO_TASK_CPUS).iter_rows()
+    results = explanations.map(_RayTask(partial(_finish, handler), directory), num_cpus=IO_TASK_CPUS)
+    yield from results.iter_rows()
 
 
 @dataclass(frozen=True)
 class _RayTask:
-    """A step of the stream that needs no model, done with one item."""
+    """A step of the stream that needs no model; it processes one item per call."""
 
     step: Callable[[Any], Any]
     directory: str
@@ -100,46 +101,47 @@ def _finish(
 
 
 class RayExplainActor:
-    """A worker: a model that is loaded once, and explains batch after batch.
+    """An actor with a loaded model that explains one batch per call.
 
     Args:
-        handler: says what to load.
-        directory: to work in.
-        threads: that the network may use.
-        padded_size: to which every batch is filled up, so that nothing is compiled twice.
+        handler: loads the model.
+        directory: working directory.
+        threads: number of threads of the network.
+        padded_size: every batch is padded to this size, so that TensorFlow compiles the network once.
     """
 
     def __init__(self, handler: JobHandler, directory: str, threads: int, padded_size: int) -> None:
         _chdir(directory)
-        os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(threads))  # else each worker takes all cores,
-        os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # and all memory of a GPU that it shares
+        # by default every actor would use all cores, and all memory of a GPU that it shares
+        os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(threads))
+        os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
         self.padded_size = padded_size
         try:
             self.run = handler.load()
-        except GradcamError as error:  # travels as a result: raised here, Ray would wrap it and try again
+        except GradcamError as error:  # returned as a result, because Ray would wrap the exception and retry
             self.error: GradcamError | None = error
         else:
             self.error = None
 
     def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, list[bytes]]:
-        """Explain the photos of a batch."""
+        """Explain the images of a batch."""
         if self.error:
             return {"item": [pickle.dumps(self.error)] * len(batch["item"])}
         from gradcam_cli.pipeline import stages
 
-        pairs = [_unpickle(item) for item in batch["item"]]
-        seen = (stages.to_model_input(self.run, photo) for _, photo in pairs)
-        scored = stages.run_batches(self.run, seen, self.padded_size)
-        results = [(job, stages.make_explanations(self.run, one)) for (job, _), one in zip(pairs, scored, strict=True)]
-        return {"item": [pickle.dumps(result) for result in results]}
+        tasks, images = zip(*map(_unpickle, batch["item"]), strict=True)
+        model_inputs = (stages.to_model_input(self.run, image) for image in images)
+        forward_results = stages.run_batches(self.run, model_inputs, self.padded_size)
+        explanations = (stages.make_explanations(self.run, result) for result in forward_results)
+        return {"item": [pickle.dumps(item) for item in zip(tasks, explanations, strict=True)]}
 
 
 def _unpickle(item: bytes) -> Any:
-    """Return what a process of the same run has pickled; nothing else comes here."""
+    """Unpickle an item; only processes of the same run produce items."""
     return pickle.loads(item)  # noqa: S301
 
 
 def _chdir(directory: str) -> None:
-    """Work where the command was typed, which its relative paths are seen from; elsewhere where that is not shared."""
+    """Change to the driver's working directory, so that relative paths are valid; ignored if nodes do not share it."""
     with contextlib.suppress(OSError):
         os.chdir(directory)

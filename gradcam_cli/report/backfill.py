@@ -1,4 +1,4 @@
-"""Pictures for the results of a run that kept none: from the arrays that it saved and the photos, where they are."""
+"""Images for a report of a run that wrote none: drawn from its saved maps and from the source images."""
 
 from __future__ import annotations
 
@@ -8,42 +8,48 @@ from pathlib import Path
 from gradcam_cli.errors import InputError
 from gradcam_cli.images.fit import Box
 from gradcam_cli.output.destination import IMAGE_SUFFIXES
+from gradcam_cli.pipeline.json_lines import Record
 from gradcam_cli.pipeline.saved import load_saved_map, load_source_image
 from gradcam_cli.report.image_store import ReportImages
-from gradcam_cli.report.run_records import Record
 from gradcam_cli.storage.files import exists
 from gradcam_cli.storage.paths import as_path, basename, is_url
 
 
 def add_missing_images(records: Iterable[Record], report_images: ReportImages) -> Iterator[Record]:
-    """Yield the records, those of maps without pictures with what can be found or made of them."""
+    """Yield the records; a record without report images gets those that can be found or drawn."""
     for record in records:
         if record["status"] == "ok" and "outputs" in record and "report" not in record:
-            record = {**record, "report": _images_for_record(record, report_images)}
-        yield record
+            yield {**record, "report": _images_for_record(record, report_images)}
+        else:
+            yield record
 
 
 def _images_for_record(record: Record, report_images: ReportImages) -> Record:
-    paths = {
-        kind: found for kind, name in record["outputs"].items() if (found := _find_file(name, report_images.directory))
-    }
+    candidates = {kind: _find_file(name, report_images.directory) for kind, name in record["outputs"].items()}
+    paths = {kind: path for kind, path in candidates.items() if path}
     files = report_images.relative_paths({kind: str(path) for kind, path in paths.items()})
-    drawn: Record = {"files": files}
-    if pictures := [files[kind] for kind, path in paths.items() if path.suffix in IMAGE_SUFFIXES]:
-        drawn["drawn"] = pictures[0]
+    images: Record = {"files": files}
+    if figures := [files[kind] for kind, path in paths.items() if path.suffix in IMAGE_SUFFIXES]:
+        images["figure"] = figures[0]
     if "npz" in paths and "depths" not in record:
-        try:
-            saved = load_saved_map(paths["npz"])
-        except (InputError, KeyError):
-            return drawn
-        view = Box(*record["view"]) if record.get("view") else Box(0, 0, *saved.heatmap.shape[::-1])
-        which = "|".join(str(record.get(key)) for key in ("layer", "method", "class_asked"))
-        drawn |= report_images.draw_image(record["input"], which, load_source_image(saved), saved.heatmap, view)
-        drawn["picture"] = report_images.draw_map(record["input"], which, saved.heatmap, view)
-    return drawn
+        images |= _draw_saved_map(record, paths["npz"], report_images)
+    return images
+
+
+def _draw_saved_map(record: Record, path: Path, report_images: ReportImages) -> Record:
+    """Draw a map and its source image from an `.npz` file; return no image if the file is damaged."""
+    try:
+        saved = load_saved_map(path)
+    except (InputError, KeyError):
+        return {}
+    crop_box = Box(*record["crop_box"]) if record.get("crop_box") else Box(0, 0, *saved.heatmap.shape[::-1])
+    map_id = "|".join(str(record.get(key)) for key in ("layer", "method", "requested_class"))
+    source = record["input"]
+    images = report_images.draw_image(source, map_id, load_source_image(saved), saved.heatmap, crop_box)
+    return {**images, "map_image": report_images.draw_map(source, map_id, saved.heatmap, crop_box)}
 
 
 def _find_file(name: str, directory: Path) -> Path | None:
-    """Return where a file is: as it was named, or in the folder of the report, which may have moved."""
-    below = [] if is_url(name) else [directory / name]
-    return next((path for path in (as_path(name), *below, directory / basename(name)) if exists(path)), None)
+    """Return the path of an output file: its recorded path, or its path in the report's directory if that was moved."""
+    moved = [] if is_url(name) else [directory / name]
+    return next((path for path in (as_path(name), *moved, directory / basename(name)) if exists(path)), None)

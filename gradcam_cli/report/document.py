@@ -1,62 +1,60 @@
-"""The lines of a run as one document: what `page.render` shows."""
+"""The records of a run as the document that `page.render` shows."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from statistics import mean
 from typing import Any
 
 from gradcam_cli.evaluation.drift import DRIFTS
 from gradcam_cli.evaluation.metrics.registry import METRICS
-from gradcam_cli.evaluation.metrics.summary import (
-    MetricRow,
-    SanityStep,
-    has_several_layers,
-    insensitive_methods,
-    map_label,
-    summarize,
-)
+from gradcam_cli.evaluation.metrics.summary import MetricRow, SanityStep
 from gradcam_cli.pipeline.config import SETTINGS
-from gradcam_cli.report.entries import build_entries, escape_for_display
-from gradcam_cli.report.run_records import Record
+from gradcam_cli.pipeline.json_lines import Record
+from gradcam_cli.report.entries import build_entries
+from gradcam_cli.report.rerun import escape_for_display
+from gradcam_cli.report.tables import drift_table, mean_metrics_table, sanity_check_table
 
 SETTING_KEYS = ("model", "weights", "preprocess", "layer", "method", "requested_class", *SETTINGS, "tol")
 """Keys of the records that the table of settings lists."""
-MAX_LISTED = 8
-"""Values of a setting that are listed."""
+MAX_LISTED_VALUES = 8
+ENTRY_STATUSES = ("ok", "failed", "skipped")
+COMMAND_KEYS = {"class_before": "compare", "curves": "evaluate", "depths": "neuralode explain"}
+"""Keys of results that only one command writes."""
 
 
 def build_document(records: Sequence[Record]) -> dict[str, Any]:
-    """Return what the page shows of a run, but for its plots.
+    """Return the document of a run, without its plots.
 
     Args:
-        records: the lines of the run.
+        records: the merged records of the run.
     """
-    began: Record = next((record for record in records if record["status"] == "run"), {})
-    end: Record = next((record for record in records if record["status"] == "end"), {})
-    entries = build_entries(records, began)
-    shown = metric_titles(records)
-    counts = {kind: sum(entry["status"] == kind for entry in entries) for kind in ("ok", "failed", "skipped")}
-    beyond: Record = next((record["counts"] for record in records if record["status"] == "beyond"), {})
-    counts = {kind: count + beyond.get(kind, 0) for kind, count in counts.items()}
+    run_start, run_end = _first_with_status(records, "run_start"), _first_with_status(records, "run_end")
+    entries = build_entries(records, run_start)
+    titles = metric_titles(records)
+    truncated: Record = _first_with_status(records, "truncated").get("counts", {})
+    counts = {
+        status: sum(entry["status"] == status for entry in entries) + truncated.get(status, 0)
+        for status in ENTRY_STATUSES
+    }
     total = sum(counts.values())
-    notice = f"The gallery holds the first {len(entries):,} of {total:,} inputs." if beyond else None
+    tables = (mean_metrics_table(metric_rows(records), list(titles)), sanity_check_table(sanity_steps(records)))
     return {
-        "command": began.get("command") or _infer_command(records),
-        "line": escape_for_display(began["line"]) if "line" in began else None,
-        "partial": _incomplete_notice(began, end, total),
-        "started": began.get("started"),
-        "seconds": end.get("seconds"),
+        "command": run_start.get("command") or _infer_command(records),
+        "command_line": escape_for_display(run_start["command_line"]) if "command_line" in run_start else None,
+        "partial": _incomplete_notice(run_start, run_end, total),
+        "notice": f"The gallery contains the first {len(entries):,} of {total:,} inputs." if truncated else None,
+        "start": run_start.get("start"),
+        "seconds": run_end.get("seconds"),
         "settings": list(_settings(records)),
-        "versions": list((began.get("versions") or _first_value(records, "versions") or {}).items()),
+        "versions": list((run_start.get("versions") or _first_value(records, "versions") or {}).items()),
         "counts": counts,
-        "notice": notice,
-        "limits": [{"text": text, "missed": missed} for text, missed in end.get("threshold_results", {}).items()],
-        "tables": [
-            table for table in (_means_table(records), _sanity_table(records), _drift_table(entries)) if table["rows"]
+        "threshold_results": [
+            {"threshold": threshold, "failure": failure}
+            for threshold, failure in run_end.get("threshold_results", {}).items()
         ],
+        "tables": [table for table in (*tables, drift_table(entries)) if table["rows"]],
         "plots": [],
-        "metrics": [{"name": name, **metric} for name, metric in shown.items()],
+        "metrics": [{"name": name, **metric} for name, metric in titles.items()],
         "entries": entries,
     }
 
@@ -82,40 +80,48 @@ def sanity_steps(records: Iterable[Record]) -> list[SanityStep]:
 
 
 def metric_titles(records: Iterable[Record]) -> dict[str, dict[str, Any]]:
-    """Return the metrics that the lines hold, each with its title."""
+    """Return title and direction of the metrics that the records contain, by name."""
     for record in records:
         if record["status"] == "ok" and "curves" in record:
-            found = [(name, METRICS[name]) for name in record["metrics"]]
-            return {name: {"title": one.title, "more_is_better": one.higher_is_better} for name, one in found}
+            metrics = {name: METRICS[name] for name in record["metrics"]}
+            return {
+                name: {"title": metric.title, "higher_is_better": metric.higher_is_better}
+                for name, metric in metrics.items()
+            }
         if record["status"] == "ok" and "class_before" in record:
-            return {name: {"title": drift.title, "more_is_better": False} for name, drift in DRIFTS.items()}
+            return {name: {"title": drift.title, "higher_is_better": False} for name, drift in DRIFTS.items()}
     return {}
 
 
-def _infer_command(records: Sequence[Record]) -> str:
-    keys: Record = next((record for record in records if record["status"] == "ok"), {})
-    special = {"class_before": "compare", "curves": "evaluate", "depths": "neuralode explain"}
-    return next((command for key, command in special.items() if key in keys), "explain")
+def _first_with_status(records: Iterable[Record], status: str) -> Record:
+    return next((record for record in records if record["status"] == status), {})
 
 
 def _first_value(records: Iterable[Record], key: str) -> Any:
     return next((record[key] for record in records if record.get(key)), None)
 
 
+def _infer_command(records: Sequence[Record]) -> str:
+    result = _first_with_status(records, "ok")
+    return next((command for key, command in COMMAND_KEYS.items() if key in result), "explain")
+
+
 def _incomplete_notice(run_start: Record, run_end: Record, num_inputs: int) -> str | None:
-    """Return the sentence that tells of a run that did not come to its end."""
-    if not run_start or (run_end and not run_end["interrupted"]):
+    """Return a notice if the run did not complete, otherwise None."""
+    if not run_start or (run_end and not run_end["stop_reason"]):
         return None
-    why = escape_for_display(run_end["interrupted"]) if run_end else "it was killed, or is still running"
-    of = f" of {run_start['inputs']}" if run_start.get("inputs") else ""
-    return f"This run did not come to its end ({why}): {num_inputs}{of} inputs are here."
+    reason = escape_for_display(run_end["stop_reason"]) if run_end else "killed or still running"
+    total = f" of {run_start['inputs']:,}" if run_start.get("inputs") else ""
+    return f"The run is incomplete ({reason}): this report contains {num_inputs:,}{total} inputs."
 
 
 def _settings(records: Sequence[Record]) -> Iterable[list[str]]:
     for key in SETTING_KEYS:
-        values = {_format_setting(record[key]) for record in records if record.get(key) not in (None, False, "")}
+        values = sorted(
+            {_format_setting(record[key]) for record in records if record.get(key) not in (None, False, "")}
+        )
         if values:
-            listed = sorted(values)[:MAX_LISTED] + ["..."] * (len(values) > MAX_LISTED)
+            listed = values[:MAX_LISTED_VALUES] + ["..."] * (len(values) > MAX_LISTED_VALUES)
             yield [key.replace("_", " "), escape_for_display(", ".join(listed))]
 
 
@@ -123,55 +129,3 @@ def _format_setting(value: Any) -> str:
     if isinstance(value, dict):  # the weights
         return f"{value.get('name')} (SHA-256 {(value.get('sha256') or 'unknown')[:12]})"
     return "yes" if value is True else str(value)
-
-
-def _means_table(records: Sequence[Record]) -> dict[str, Any]:
-    rows = metric_rows(records)
-    metrics = list(metric_titles(records)) if rows else []
-    means = summarize(rows, metrics)
-    several = has_several_layers(rows)
-    table = [
-        [
-            map_label(one["method"], one["relu"])
-            + (f" at {one['layer']}" if several else "")
-            + (" (baseline)" if one["baseline"] else ""),
-            str(one["maps"]),
-            *(_format_number(one[name]) for name in metrics),
-        ]
-        for one in means
-    ]
-    return {"title": "Means over the photos", "columns": ["map", "maps", *metrics], "rows": table}
-
-
-def _sanity_table(records: Sequence[Record]) -> dict[str, Any]:
-    steps = sanity_steps(records)
-    same = insensitive_methods(steps)
-    last = {(step.layer, step.method): step for step in steps}
-    rows = [
-        [
-            method,
-            layer,
-            _format_number(step.rank),
-            _format_number(step.ssim),
-            "no" if (layer, method) in same else "yes",
-        ]
-        for (layer, method), step in last.items()
-    ]
-    columns = ["method", "layer", "rank correlation", "structural similarity", "shows what was learnt"]
-    return {"title": "Sanity check: all layers random", "columns": columns, "rows": rows}
-
-
-def _drift_table(entries: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    found = [
-        (map_["metrics"], entry["name"]) for entry in entries for map_ in entry["maps"] if map_.get("run") == "after"
-    ]
-    rows = []
-    for name, drift in DRIFTS.items() if found else ():
-        worst, where = max(((values[name], where) for values, where in found), key=lambda pair: pair[0])
-        row = [name, drift.title, _format_number(mean(values[name] for values, _ in found)), _format_number(worst)]
-        rows.append([*row, where if worst else ""])
-    return {"title": "Drift", "columns": ["drift", "what it says", "mean", "largest", "of"], "rows": rows}
-
-
-def _format_number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"

@@ -1,4 +1,4 @@
-"""The report's page: one HTML file with its style, its script and the run's document inside."""
+"""The page of a report: one HTML file that contains its style sheet, its script and the document of the run."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ from typing import Any
 
 _FOLDER = Path(__file__).parent
 _SCRIPTS = ("state.js", "gallery.js", "detail.js", "viewer.js", "details.js", "sparkline.js", "main.js")
-"""In the order of the page; the last one starts."""
+"""Scripts in the order of the page; the last one draws the first view."""
 _MAX_LISTED_FAILURES = 50
-"""How many failed inputs the summary names; the gallery's filter shows all."""
+"""Failed inputs in the summary; the gallery lists all of them."""
 
 
 def render(document: dict[str, Any]) -> str:
-    """Return the whole HTML page of a run.
+    """Return the HTML page of a run.
 
-    The document's texts may hold anything: they reach the page escaped, or inside a block of JSON that the
-    script puts into the page as text. The same document gives the same bytes.
+    Texts of the document may contain markup. The page contains them escaped, or in a block of JSON that the script
+    inserts as text. Equal documents give equal bytes.
 
     Args:
-        document: the run, of plain JSON values; paths in it are relative URLs.
+        document: the run as JSON values; paths are relative URLs.
 
     Returns:
         The text of `index.html`, encodable as UTF-8.
 
     Raises:
-        ValueError: a number of the document is not finite, which JSON cannot hold.
+        ValueError: a number of the document is NaN or infinite.
     """
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # takes long, and few runs write a report
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # slow to import, and few runs write a report
     from markupsafe import Markup
 
     environment = Environment(
@@ -50,7 +50,7 @@ def render(document: dict[str, Any]) -> str:
         duration=_duration(document["seconds"]),
         version=version("gradcam-cli"),
         policy=_content_security_policy(style, script),
-        style=Markup(style),  # noqa: S704  # files of this package
+        style=Markup(style),  # noqa: S704  # a file of this package
         script=Markup(script),  # noqa: S704
     )
     return page.encode("utf-8", "backslashreplace").decode("utf-8")  # file names may hold lone surrogates
@@ -61,7 +61,7 @@ def _read(name: str) -> str:
 
 
 def _content_security_policy(style: str, script: str) -> str:
-    """Return the Content-Security-Policy: this style, this script, pictures beside the page, and nothing else."""
+    """Return a Content-Security-Policy that allows this style sheet, this script and local images only."""
     return "; ".join(
         [
             "default-src 'none'",
@@ -80,12 +80,12 @@ def _hash(text: str) -> str:
 
 
 def _failures(entries: list[dict[str, Any]]) -> list[tuple[int, dict[str, Any]]]:
-    """Return the failed entries with their numbers, from 1, by which the page's links name them."""
+    """Return the failed entries with their numbers in links, which start at 1."""
     return [(number, entry) for number, entry in enumerate(entries, start=1) if entry["status"] == "failed"]
 
 
 def _duration(seconds: float | None) -> str:
-    """Return a duration in words: `9.5 s`, `2 min 5 s`, `1 h 0 min`."""
+    """Format a duration: `9.5 s`, `2 min 5 s`, `1 h 0 min`."""
     if seconds is None:
         return "unknown"
     if seconds < 60:

@@ -1,4 +1,7 @@
-"""Where the lines of a run are kept as it goes: a file that grows, or behind a URL one object after another."""
+"""The run log: a file of JSON lines that grows during a run; in object storage, a sequence of objects.
+
+The log also decides which inputs a resumed run may skip, see `completed_inputs`.
+"""
 
 from __future__ import annotations
 
@@ -10,25 +13,28 @@ from pathlib import Path
 from typing import IO
 
 from gradcam_cli.errors import InputError
-from gradcam_cli.report.run_records import REPORT_FOLDER, RUN_LOG_NAME, Record, read_records, truncate_partial_line
+from gradcam_cli.pipeline.json_lines import Record
+from gradcam_cli.report.run_records import input_name, merge_runs, read_records, truncate_partial_line
 from gradcam_cli.storage import remote
 from gradcam_cli.storage.files import write_bytes
 from gradcam_cli.storage.paths import is_url
 
+REPORT_FOLDER, RUN_LOG_NAME = "report", "run.jsonl"
+COMPLETED_STATUSES = ("ok", "skipped")
 MAX_PENDING_LINES, MAX_PENDING_SECONDS = 1000, 30.0
-"""An object of lines is written when so many wait, or the first of them so long."""
+"""In object storage, pending lines are written after this number of lines, or after this time."""
 _PART = re.compile(r"run-\d{5,}\.jsonl")
 
 
 class RunLog:
-    """The lines in a report's folder: `run.jsonl`, or behind a URL, where nothing can be appended, `run-00000.jsonl`...
+    """Writes the log: `run.jsonl`, or, because objects cannot be appended to, `run-00000.jsonl` and so on.
 
     Args:
-        directory: of the report.
-        resume: whether the lines of an earlier run stay.
+        directory: directory of the report.
+        resume: whether the lines of earlier runs are kept.
 
     Attributes:
-        started: whether a line was written; before the first, all is left as it was.
+        started: whether a line was written; until then, no file is changed.
     """
 
     def __init__(self, directory: Path, *, resume: bool = False) -> None:
@@ -44,7 +50,7 @@ class RunLog:
                 _remove(path)
         if is_url(self._directory):
             parts = [path.name for path in earlier if self._resume and _PART.fullmatch(path.name)]
-            self._next = int(parts[-1][4:-6]) + 1 if parts else 0
+            self._next_part = _part_number(parts[-1]) + 1 if parts else 0
         else:
             path = self._directory / REPORT_FOLDER / RUN_LOG_NAME
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -54,29 +60,29 @@ class RunLog:
         self.started = True
 
     def write(self, *lines: bytes) -> None:
-        """Add lines that belong together: one call of the system, so that a killed run leaves all or none.
+        """Append lines in one system call, so that a killed run leaves either all of them or none.
 
         Raises:
-            OSError: they cannot be written.
+            OSError: the lines cannot be written.
         """
         if not self.started:
             self._open()
-        ended = [line + b"\n" for line in lines]
+        terminated = [line + b"\n" for line in lines]
         if self._file:
-            self._file.write(b"".join(ended))
+            self._file.write(b"".join(terminated))
             self._file.flush()
             return
         if not self._pending:
             self._pending_since = time.monotonic()
-        self._pending += ended
+        self._pending += terminated
         if len(self._pending) >= MAX_PENDING_LINES or time.monotonic() - self._pending_since >= MAX_PENDING_SECONDS:
             self._write_part()
 
     def close(self) -> None:
-        """Write what waits.
+        """Write pending lines and close the log.
 
         Raises:
-            OSError: it cannot be written.
+            OSError: the lines cannot be written.
         """
         if self._file:
             self._file.close()
@@ -84,16 +90,17 @@ class RunLog:
             self._write_part()
 
     def _write_part(self) -> None:
-        write_bytes(self._directory / REPORT_FOLDER / f"run-{self._next:05}.jsonl", b"".join(self._pending))
-        self._next += 1
+        name = f"run-{self._next_part:05}.jsonl"
+        write_bytes(self._directory / REPORT_FOLDER / name, b"".join(self._pending))
+        self._next_part += 1
         self._pending = []
 
 
 def load_run_log(directory: Path) -> Iterator[Record] | None:
-    """Return the lines that a run left in a directory; None where there are none.
+    """Return the records of a directory's run log, or None if there is no log.
 
     Raises:
-        InputError: they cannot be read.
+        InputError: the log cannot be read.
     """
     try:
         files = list(_log_files(directory))
@@ -102,13 +109,32 @@ def load_run_log(directory: Path) -> Iterator[Record] | None:
     return (record for path in files for record in read_records(path)) if files else None
 
 
+def completed_inputs(directory: Path) -> set[str] | None:
+    """Return the inputs that a resumed run may skip, or None if the directory has no run log.
+
+    An input is completed if the log lists its result, or lists it as skipped. Files without a log entry do not count: a
+    run that was killed between writing files and logging them leaves such files.
+
+    Raises:
+        InputError: the log cannot be read.
+    """
+    records = load_run_log(directory)
+    if records is None:
+        return None
+    return {input_name(record) for record in merge_runs(records) if record["status"] in COMPLETED_STATUSES}
+
+
 def _log_files(directory: Path) -> Iterator[Path]:
-    """Yield the files of lines in their order; those of a report that was fetched from a store are its objects."""
+    """Yield the files of a log in order; a log that was downloaded from object storage consists of parts."""
     folder = directory / REPORT_FOLDER
     with contextlib.suppress(FileNotFoundError, NotADirectoryError):
         names = remote.list_files(str(folder)) if is_url(folder) else [path.name for path in folder.iterdir()]
-        parts = sorted((name for name in names if _PART.fullmatch(name)), key=lambda name: int(name[4:-6]))
+        parts = sorted(filter(_PART.fullmatch, names), key=_part_number)
         yield from (folder / name for name in [*parts, *({RUN_LOG_NAME} & set(names))])
+
+
+def _part_number(name: str) -> int:
+    return int(name.removeprefix("run-").removesuffix(".jsonl"))
 
 
 def _remove(path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The pictures of a report: a photo, its map to be laid over it, and a small one of both together."""
+"""Encoding the images of a report: an image, a map for display over it, and a thumbnail of both."""
 
 from __future__ import annotations
 
@@ -12,61 +12,61 @@ from gradcam_cli.images.fit import Box, clip_to_image
 from gradcam_cli.output.figures import color_table, overlay
 
 IMAGE_SIDE, MAP_SIDE, THUMBNAIL_SIDE = 640, 320, 200
-"""Longer sides, in pixels: photos are never enlarged, maps always have theirs."""
+"""Longer sides in pixels: images are never upsampled, maps and thumbnails always have this size."""
 MAX_LOSSLESS_SIDE = 128
-"""Photos whose longer side is at most so long are kept pixel by pixel."""
+"""Images up to this longer side are stored without loss."""
 
 
 def source_image_format(image: np.ndarray) -> str:
-    """Return `png` for small photos, which JPEG would blur, and `jpg` for others."""
+    """Return `png` for small images, which JPEG would blur, and `jpg` for all others."""
     return "png" if max(image.shape[:2]) <= MAX_LOSSLESS_SIDE else "jpg"
 
 
 def encode_source_image(image: np.ndarray) -> bytes:
-    """Return the file of a photo (H, W, 3)."""
+    """Encode an image (H, W, 3), downsampled to a longer side of at most 640 pixels."""
     return encode(_scale_image(image, min(max(image.shape[:2]), IMAGE_SIDE)), source_image_format(image))
 
 
 def encode_thumbnail(
     image: np.ndarray, heatmap: np.ndarray, crop_box: Box, cmap: str = "jet", opacity: float = 0.5
 ) -> bytes:
-    """Return the JPEG of a photo under its map, the longer side 200 pixels."""
+    """Encode an image under its map as a JPEG with a longer side of 200 pixels."""
     small = _scale_image(image, THUMBNAIL_SIDE)
-    return encode(
-        overlay(small, _resize_map(heatmap, small.shape[:2]), _scale_box(crop_box, image, small), cmap, opacity), "jpg"
-    )
+    small_map = _resize_map(heatmap, small.shape[:2])
+    return encode(overlay(small, small_map, _scale_box(crop_box, image, small), cmap, opacity), "jpg")
 
 
 def encode_map(heatmap: np.ndarray, crop_box: Box, cmap: str = "jet") -> bytes:
-    """Return the PNG of a coloured map, transparent where the network saw nothing, the longer side 320 pixels.
+    """Encode a map as a colored PNG with a longer side of 320 pixels, transparent outside the model input.
 
     Args:
         heatmap: (H, W) in 0..1.
-        crop_box: the part of the photo that the network saw.
-        cmap: name of a matplotlib colour map.
+        crop_box: the part of the image that the model input contains.
+        cmap: name of a matplotlib colormap.
     """
-    levels = np.zeros(_scaled_size(heatmap.shape, MAP_SIDE), np.uint8)  # 0 is for what was not seen
-    seen = clip_to_image(crop_box, heatmap.shape)
-    there = _scale_box(seen, heatmap, levels)
-    inside = _resize_map(heatmap[seen.y0 : seen.y1, seen.x0 : seen.x1], (there.y1 - there.y0, there.x1 - there.x0))
-    levels[there.y0 : there.y1, there.x0 : there.x1] = 1 + np.round(inside * 254).astype(np.uint8)
-    picture = Image.fromarray(levels)
-    picture.putpalette(np.concatenate([[[0, 0, 0]], color_table(cmap)[1:]]).astype(np.uint8).tobytes())
+    levels = np.zeros(_scaled_size(heatmap.shape, MAP_SIDE), np.uint8)  # level 0 is transparent
+    visible = clip_to_image(crop_box, heatmap.shape)
+    target = _scale_box(visible, heatmap, levels)
+    target_size = target.y1 - target.y0, target.x1 - target.x0
+    values = _resize_map(heatmap[visible.y0 : visible.y1, visible.x0 : visible.x1], target_size)
+    levels[target.y0 : target.y1, target.x0 : target.x1] = 1 + np.round(values * 254).astype(np.uint8)
+    image = Image.fromarray(levels)
+    image.putpalette(np.concatenate([[[0, 0, 0]], color_table(cmap)[1:]]).astype(np.uint8).tobytes())
     buffer = io.BytesIO()
-    picture.save(buffer, "PNG", **({} if levels.all() else {"transparency": 0}))
+    image.save(buffer, "PNG", **({} if levels.all() else {"transparency": 0}))
     return buffer.getvalue()
 
 
 def _scaled_size(shape: tuple[int, ...], side: int) -> tuple[int, int]:
-    """Return (h, w) of the proportions of a shape, the longer side as given."""
+    """Return (h, w) with the aspect ratio of a shape and the given longer side."""
     factor = side / max(shape[:2])
     return max(round(shape[0] * factor), 1), max(round(shape[1] * factor), 1)
 
 
 def _scale_image(image: np.ndarray, side: int) -> np.ndarray:
     h, w = _scaled_size(image.shape, side)
-    smooth = Image.Resampling.LANCZOS if side < max(image.shape) else Image.Resampling.NEAREST
-    return image if image.shape[:2] == (h, w) else np.asarray(Image.fromarray(image).resize((w, h), smooth))
+    resampling = Image.Resampling.LANCZOS if side < max(image.shape) else Image.Resampling.NEAREST
+    return image if image.shape[:2] == (h, w) else np.asarray(Image.fromarray(image).resize((w, h), resampling))
 
 
 def _resize_map(heatmap: np.ndarray, size: tuple[int, int]) -> np.ndarray:

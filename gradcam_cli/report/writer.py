@@ -1,7 +1,7 @@
-"""What a run leaves for its report as it goes, and the page at its end, however it ends.
+"""Writing a report during a run: the run log line by line, and the page when the run ends.
 
-The folder DIR of the results holds `index.html` and `report/`: in it `run.jsonl` (behind a URL in parts), with a line
-that says how the run began, the lines of `--json` and one that says how it ended; and the pictures.
+The directory of the results contains `index.html` and `report/` with the images and the run log. The log starts with a
+`run_start` record, contains the records of `--json`, and ends with a `run_end` record.
 """
 
 from __future__ import annotations
@@ -16,27 +16,26 @@ from types import TracebackType
 
 from gradcam_cli.console import log
 from gradcam_cli.errors import GradcamError, OutputError
-from gradcam_cli.pipeline.json_lines import SCHEMA_VERSION, versions
+from gradcam_cli.pipeline.json_lines import SCHEMA_VERSION, Record, versions
 from gradcam_cli.report.build import build_report, check_not_foreign_page
 from gradcam_cli.report.image_store import ReportImages
-from gradcam_cli.report.run_log import RunLog, load_run_log
-from gradcam_cli.report.run_records import REPORT_FOLDER, RUN_LOG_NAME, Record, input_name, merge_runs
+from gradcam_cli.report.run_log import REPORT_FOLDER, RUN_LOG_NAME, RunLog, completed_inputs
 
 
 class ReportWriter:
-    """Take down a run; its report is written when the block ends. A run without a result leaves all as it was.
+    """A context manager that logs a run and writes its report at the end. A run without results changes no file.
 
     Args:
-        directory: of the report.
-        start_record: what the first line says of the run: `command`, `line`, `again`, `inputs`, `bounds`.
-        report_images: for the pictures.
-        resume: whether the lines of an earlier run stay, for the inputs that this one skips.
+        directory: directory of the report.
+        start_record: fields of the `run_start` record: `command`, `command_line`, `rerun_args`, `inputs`, `thresholds`.
+        report_images: writes the images.
+        resume: whether the log of an earlier run is kept, for the inputs that this run skips.
 
     Attributes:
-        end_record: what the last line says besides.
+        end_record: further fields of the `run_end` record.
 
     Raises:
-        OutputError: the directory holds a page that is no report, or cannot be written to.
+        OutputError: `index.html` was not written by gradcam, or the directory is not writable.
     """
 
     def __init__(
@@ -49,42 +48,38 @@ class ReportWriter:
         self._run_log = RunLog(directory, resume=resume)
 
     def __enter__(self) -> ReportWriter:
-        self._start = time.perf_counter()
-        self._started = datetime.now(UTC).isoformat(timespec="seconds")
+        self._start_seconds = time.perf_counter()
+        self._start = datetime.now(UTC).isoformat(timespec="seconds")
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._run_log.started:
-            seconds = round(time.perf_counter() - self._start, 3)
-            why = None if error is None else error.message if isinstance(error, GradcamError) else "interrupted"
-            self._append({"status": "end", **self.end_record, "seconds": seconds, "interrupted": why})
+            seconds = round(time.perf_counter() - self._start_seconds, 3)
+            self._append({"status": "run_end", **self.end_record, "seconds": seconds, "stop_reason": _reason(error)})
             with self._as_output_error():
                 self._run_log.close()
             log.info("report: %s", build_report(self.directory))
 
     def completed_inputs(self) -> set[str] | None:
-        """Return the inputs that the report knows as done or skipped by earlier runs; None where none is resumed.
+        """Return the inputs that this run may skip, or None if it resumes no report.
 
         Raises:
-            InputError: its lines cannot be read.
+            InputError: the run log cannot be read.
         """
-        lines = load_run_log(self.directory) if self._resume else None
-        if lines is None:
-            return None
-        return {input_name(record) for record in merge_runs(lines) if record["status"] in ("ok", "skipped")}
+        return completed_inputs(self.directory) if self._resume else None
 
     def write(self, *records: Record) -> None:
-        """Append the lines of an input: all, or where the run is killed none.
+        """Log all records of one input; a killed run leaves either all of them or none.
 
         Raises:
-            OutputError: they cannot be written.
+            OutputError: the log cannot be written.
         """
         if not records:
             return
         if not self._run_log.started:
-            self._append({"status": "run", **self._start_record, "started": self._started, "versions": versions()})
+            self._append({"status": "run_start", **self._start_record, "start": self._start, "versions": versions()})
         self._append(*records)
 
     def _append(self, *records: Record) -> None:
@@ -99,3 +94,10 @@ class ReportWriter:
         except OSError as error:
             path = self.directory / REPORT_FOLDER / RUN_LOG_NAME
             raise OutputError(f"{path} cannot be written: {error.strerror or error}") from error
+
+
+def _reason(error: BaseException | None) -> str | None:
+    """Return why a run stopped early, or None if it was completed."""
+    if error is None:
+        return None
+    return error.message if isinstance(error, GradcamError) else "interrupted"

@@ -5,14 +5,14 @@ import shutil
 
 import numpy as np
 import pytest
-from conftest import small_network
 from PIL import Image
+from small_models import small_network
 
 DRIFT_NAMES = ("class-change", "rank", "ssim", "top-iou", "peak-shift")
 
 
 @pytest.fixture
-def runs(run, photo, model_file, tmp_path):
+def runs(cli, photo, model_file, tmp_path):
     """Maps of four images: of the small network twice, and with random weights in its second convolution."""
     for number in range(4):
         photo(f"in/{number}.png", seed=number, size=(30, 24))
@@ -24,15 +24,15 @@ def runs(run, photo, model_file, tmp_path):
 
     def explain(directory, model, *options):
         words = ("--model", model, "--preprocess", "-1..1", "--save", "npz", "-o", directory, *options)
-        result = run(tmp_path / "in", *words)
+        result = cli(tmp_path / "in", *words)
         assert result.status == 0, result.stderr
 
     explain("before", model_file)
     explain("repeated", model_file)
     explain("changed", tmp_path / "changed.keras")
-    run.explain = explain
-    run.model_file = model_file
-    return run
+    cli.explain = explain
+    cli.model_file = model_file
+    return cli
 
 
 def test_equal_networks_have_no_drift(runs):

@@ -11,15 +11,15 @@ OPTIONS = ("--preprocess", "-1..1", "--layer", "conv2", "--steps", "3", "--delet
 
 
 @pytest.fixture
-def evaluate(run, photo, model_file):
+def evaluate(cli, photo, model_file):
     """Run the command on a directory of four images."""
     for number in range(4):
         photo(f"in/{number}.png", seed=number, size=(30, 24))
 
     def call(*options, inputs=None):
-        return run("evaluate", *(inputs or [run.here.parent / "in"]), "--model", model_file, *OPTIONS, *options)
+        return cli("evaluate", *(inputs or [cli.here.parent / "in"]), "--model", model_file, *OPTIONS, *options)
 
-    call.here = run.here
+    call.here = cli.here
     return call
 
 

@@ -11,9 +11,9 @@ import keras
 import numpy as np
 import pytest
 from command_tree import commands
-from conftest import small_network
 from keras import layers as L  # noqa: N812
 from PIL import Image
+from small_models import small_network
 
 from gradcam_cli.cli import gradcam
 from gradcam_cli.engines import explain_job
@@ -26,13 +26,13 @@ max_channels precision batch_size outputs timings versions""".split()
 
 
 @pytest.fixture
-def small(run, model_file):
+def small(cli, model_file):
     """Run the command with the small network."""
 
     def invoke(*arguments, **options):
-        return run(*arguments, "--model", model_file, "--preprocess", "-1..1", **options)
+        return cli(*arguments, "--model", model_file, "--preprocess", "-1..1", **options)
 
-    invoke.here = run.here
+    invoke.here = cli.here
     return invoke
 
 
@@ -332,7 +332,7 @@ def test_outputs_that_cannot_be_written(small, photo):
         (["a.png", "-0"], "--files-from"),
         (["-", "-"], "only once"),
         (["--files-from", "none.txt"], "none.txt"),
-        (["--json"], "got no input"),
+        (["--json"], "no input"),
     ],
 )
 def test_wrong_usage_is_status_2(small, photo, arguments, words):
@@ -355,17 +355,17 @@ def test_wrong_usage_is_status_2(small, photo, arguments, words):
         ["here.png", "--offline"],
     ],
 )
-def test_nothing_could_be_done_is_status_3(run, photo, arguments):
+def test_nothing_could_be_done_is_status_3(cli, photo, arguments):
     """No readable input, no such model, no weights."""
     os.rename(photo(), "here.png")
-    done = run(*arguments)
+    done = cli(*arguments)
     assert done.status == 3
     assert done.stderr.startswith("error: ")
 
 
-def test_an_empty_directory_is_status_3(run, tmp_path):
+def test_an_empty_directory_is_status_3(cli, tmp_path):
     (tmp_path / "empty").mkdir()
-    done = run(tmp_path / "empty")
+    done = cli(tmp_path / "empty")
     assert done.status == 3
     assert "no image found" in done.stderr
 
@@ -377,12 +377,12 @@ def test_quiet_and_verbose(small, photo):
     assert small("missing.png", "-q").stderr.startswith("error:")
 
 
-def test_zero_maps_are_reported(run, photo, tmp_path):
+def test_zero_maps_are_reported(cli, photo, tmp_path):
     """The reason is on stderr and in the JSON; the file is there."""
     model = small_network()
     model.get_layer("conv2").bias.assign([-100] * 5)
     model.save(tmp_path / "dead.keras")
-    done = run(photo(), "--model", tmp_path / "dead.keras", "--json")
+    done = cli(photo(), "--model", tmp_path / "dead.keras", "--json")
     assert done.status == 0
     assert "dead activations" in done.stderr
     assert json.loads(done.stdout)["map"]["zero_reason"].startswith("dead activations")
@@ -403,9 +403,9 @@ def test_names_that_are_not_unicode(small, photo):
     assert json.loads(done.stdout)["input"] == path
 
 
-def test_layers(run, model_file):
+def test_layers(cli, model_file):
     """Every plane with its shape, kernel and parameters, the default marked; no weights are fetched."""
-    done = run("layers", model_file)
+    done = cli("layers", model_file)
     assert done.status == 0
     assert done.lines[0].split() == [
         "path",
@@ -419,14 +419,14 @@ def test_layers(run, model_file):
     ]
     assert done.lines[1].split() == ["conv1", "Conv2D", "10x10x4", "3x3", "1x1", "valid", str(3 * 3 * 3 * 4 + 4)]
     assert done.lines[2].split() == ["conv2", "Conv2D", "10x10x5", "3x3", "1x1", "same", "185", "<-", "auto"]
-    entries = [json.loads(line) for line in run("layers", model_file, "--json").lines]
+    entries = [json.loads(line) for line in cli("layers", model_file, "--json").lines]
     assert [entry["default"] for entry in entries] == [False, True, False]
     assert entries[2]["layer_type"] == "MaxPooling2D"
 
 
-def test_models(run, tmp_path, monkeypatch):
+def test_models(cli, tmp_path, monkeypatch):
     """Every application, and whether its weights are here."""
-    lines = run("models").lines
+    lines = cli("models").lines
     assert len(lines) == 42
     assert lines[1].split() == ["mini", "32", "block5_conv4", "5", "yes"]
     assert next(line for line in lines if line.startswith("vgg19")).split() == [
@@ -438,14 +438,14 @@ def test_models(run, tmp_path, monkeypatch):
     ]
     (tmp_path / "vgg19_weights_tf_dim_ordering_tf_kernels.h5").touch()
     monkeypatch.setenv("GRADCAM_WEIGHTS", str(tmp_path))
-    here = [json.loads(line)["name"] for line in run("models", "--json").lines if json.loads(line)["cached"]]
+    here = [json.loads(line)["name"] for line in cli("models", "--json").lines if json.loads(line)["cached"]]
     assert here == ["mini", "vgg19"]
 
 
 @pytest.mark.parametrize("command", [[], ["explain"], ["layers"], ["models"]])
-def test_help(run, command):
+def test_help(cli, command):
     """Help goes to stdout with status 0; the main help has examples, exit statuses and the commands."""
-    done = run(*command, "--help")
+    done = cli(*command, "--help")
     assert done.status == 0
     assert done.stderr == ""
     if not command:
@@ -459,15 +459,15 @@ COMMANDS = [(), ("neuralode",), *(path for path, _ in commands(gradcam, ()))]
 
 
 @pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
-def test_help_fits_a_terminal(run, path):
+def test_help_fits_a_terminal(cli, path):
     """In 80 columns no line is too long but where choices are listed, and no summary of a command is cut."""
-    lines = run(*path, "--help").stdout.splitlines()
+    lines = cli(*path, "--help").stdout.splitlines()
     assert not [line for line in lines if len(line) > 80 and not re.match(r"  -.*\[[^ ]+\|", line)]
     assert not [line for line in lines if line.endswith("...") and not line.startswith("Usage: ")]
 
 
-def test_no_arguments_show_the_help(run):
-    done = run()
+def test_no_arguments_show_the_help(cli):
+    done = cli()
     assert done.status == 2
     assert "Usage: gradcam" in done.stderr
     assert done.stdout == ""
@@ -496,10 +496,10 @@ def models_of_all_kinds():
         ("flat", None, None),
     ],
 )
-def test_models_of_all_kinds(run, photo, kind, layer, classes):
+def test_models_of_all_kinds(cli, photo, kind, layer, classes):
     """From a file through the whole command: layer, classes and probabilities are right, or the error is clear."""
     models_of_all_kinds()[kind].save("model.keras")
-    done = run(photo("a.png"), "--model", "model.keras", "--preprocess", "-1..1", "--json", "--class", "top2")
+    done = cli(photo("a.png"), "--model", "model.keras", "--preprocess", "-1..1", "--json", "--class", "top2")
     if layer is None:
         assert done.status == 3
         assert "no layer" in done.stderr
@@ -513,10 +513,10 @@ def test_models_of_all_kinds(run, photo, kind, layer, classes):
         assert first["logit"] == -second["logit"]
 
 
-def test_labels_and_softmax_score(run, photo, model_file):
+def test_labels_and_softmax_score(cli, photo, model_file):
     """Class names come from the file, and the older article's score is recorded."""
     Path("names.txt").write_text("ant\nbee\nwasp\n")
     options = ["--model", model_file, "--preprocess", "none", "--labels", "names.txt", "--json"]
-    entry = json.loads(run(photo(), *options, "--class", "bee", "--score", "probability").stdout)
+    entry = json.loads(cli(photo(), *options, "--class", "bee", "--score", "probability").stdout)
     assert (entry["class_index"], entry["class_name"], entry["score"]) == (1, "bee", "probability")
-    assert run(photo(), *options, "--class", "fly").status == 2
+    assert cli(photo(), *options, "--class", "fly").status == 2

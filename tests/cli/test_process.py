@@ -13,9 +13,9 @@ from PIL import Image
 MODEL = ["--preprocess", "-1..1"]
 
 
-def test_the_streams_hold_only_what_is_promised(process, photo, model_file):
+def test_the_streams_hold_only_what_is_promised(cli_process, photo, model_file):
     """stdout: the result. stderr: nothing, though TensorFlow writes to file descriptor 2 as it starts."""
-    done = process(photo("cat.png"), "--model", model_file, *MODEL)
+    done = cli_process(photo("cat.png"), "--model", model_file, *MODEL)
     assert done.status == 0
     assert done.stdout.decode().splitlines()[0].endswith("-> cat_gradcam.png")
     assert len(done.stdout.splitlines()) == 1
@@ -23,15 +23,15 @@ def test_the_streams_hold_only_what_is_promised(process, photo, model_file):
 
 
 @pytest.mark.slow
-def test_verbose_shows_what_tensorflow_says(process, photo, model_file):
-    done = process(photo("cat.png"), "--model", model_file, *MODEL, "-v")
+def test_verbose_shows_what_tensorflow_says(cli_process, photo, model_file):
+    done = cli_process(photo("cat.png"), "--model", model_file, *MODEL, "-v")
     assert ".cc:" in done.stderr
     assert "layer conv2" in done.stderr
 
 
 @pytest.mark.slow
-def test_a_pipe(process, photo, model_file):
-    done = process("-", "-o", "-", "--model", model_file, *MODEL, stdin=photo().read_bytes())
+def test_a_pipe(cli_process, photo, model_file):
+    done = cli_process("-", "-o", "-", "--model", model_file, *MODEL, stdin=photo().read_bytes())
     assert (done.status, done.stderr) == (0, "")
     with Image.open(io.BytesIO(done.stdout)) as image:
         assert image.format == "PNG"
@@ -109,7 +109,7 @@ check_interrupts()
 
 
 @pytest.mark.slow
-def test_a_reader_that_has_seen_enough(photo, model_file, tmp_path):
+def test_closed_stdout_pipe(photo, model_file, tmp_path):
     """A closed pipe ends the run without a traceback."""
     paths = [photo()] * 60
     command = [sys.executable, "-m", "gradcam_cli", *map(str, paths), "--model", str(model_file), *MODEL, "--json"]
@@ -126,12 +126,12 @@ def test_a_reader_that_has_seen_enough(photo, model_file, tmp_path):
 
 
 @pytest.mark.slow
-def test_weights_come_from_the_mirror_or_not_at_all(process, photo):
+def test_weights_come_from_the_mirror_or_not_at_all(cli_process, photo):
     """No network: status 3, and the hint names the file, the place and the option."""
-    done = process(photo(), environment={"GRADCAM_WEIGHTS_MIRROR": "http://127.0.0.1:9"})
+    done = cli_process(photo(), environment={"GRADCAM_WEIGHTS_MIRROR": "http://127.0.0.1:9"})
     assert done.status == 3
     assert done.stdout == b""
-    assert "error: the weights of vgg19 cannot be fetched" in done.stderr
+    assert "error: cannot download the weights of vgg19" in done.stderr
     assert "vgg19_weights_tf_dim_ordering_tf_kernels.h5" in done.stderr
 
 

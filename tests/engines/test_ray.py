@@ -1,4 +1,4 @@
-"""The Ray engine: the local engine's bytes, and nothing lost or told twice when workers, nodes or the driver die."""
+"""The Ray engine: the same bytes as the local engine, and one result per input if workers, nodes or the driver fail."""
 
 import itertools
 import json
@@ -21,63 +21,67 @@ from gradcam_cli.engines import ray_engine  # noqa: E402
 from gradcam_cli.engines.ray_cluster import RayConfig, _allocate_actors  # noqa: E402
 from gradcam_cli.errors import UsageError  # noqa: E402
 
-PHOTOS, BATCH = 40, 4
+NUM_IMAGES, BATCH_SIZE, DAMAGED = 40, 4, 7
 
 
 @pytest.fixture(scope="module")
-def nodes():
-    """A cluster of two nodes of two CPUs on this machine."""
-    from ray.cluster_utils import Cluster as Nodes
+def cluster():
+    """A cluster of two nodes with two CPUs each on this machine."""
+    from ray.cluster_utils import Cluster
 
-    ram = {"object_store_memory": 100 * 2**20}
-    nodes = Nodes(initialize_head=True, head_node_args={"num_cpus": 2, "include_dashboard": False, **ram})
-    nodes.add_node(num_cpus=2, **ram)
-    yield nodes
-    nodes.shutdown()
+    memory = {"object_store_memory": 100 * 2**20}
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 2, "include_dashboard": False, **memory})
+    cluster.add_node(num_cpus=2, **memory)
+    yield cluster
+    cluster.shutdown()
 
 
 @pytest.fixture
-def photos(photo, tmp_path):
-    for number in range(PHOTOS):
+def images(photo, tmp_path):
+    for number in range(NUM_IMAGES):
         photo(f"in/{number}.png", seed=number, size=(30, 24))
-    (tmp_path / "in" / "7.png").write_bytes(b"no image")
+    (tmp_path / "in" / f"{DAMAGED}.png").write_bytes(b"no image")
     return tmp_path / "in"
 
 
 @pytest.fixture
-def explain(run, photos, model_file):
-    """Explain the photos into a directory, and return the outcome and the lines."""
-    options = ("--model", model_file, "--preprocess", "-1..1", "--save", "npz", "--json", "--batch-size", BATCH)
+def explain(cli, images, model_file):
+    """Explain the images into a directory; return the result of the command and its JSON records."""
+    options = ("--model", model_file, "--preprocess", "-1..1", "--save", "npz", "--json", "--batch-size", BATCH_SIZE)
 
-    def call(into, *more):
-        done = run(photos, *options, "-o", into, *more)
-        return done, [json.loads(line) for line in done.lines]
+    def call(directory, *more):
+        result = cli(images, *options, "-o", directory, *more)
+        return result, [json.loads(line) for line in result.lines]
 
-    call.options, call.here, call.photos = options, run.here, photos
+    call.options, call.here, call.images = options, cli.here, images
     return call
 
 
-def files(folder):
-    return {path.name: path.read_bytes() for path in folder.rglob("*.npz")}
+@pytest.fixture
+def explain_on_ray(explain, cluster):
+    return partial(explain, "maps", "--engine", "ray", "--ray-address", cluster.address)
 
 
-def complete(here, lines, status):
-    """Whether each photo has its one line, in order, and the file that the local engine would have written."""
+def read_files(directory):
+    return {path.name: path.read_bytes() for path in directory.rglob("*.npz")}
+
+
+def assert_complete(here, records, status):
+    """Assert that each image has one record, in order, and the same file as from the local engine."""
     assert status == 1
-    assert [os.path.basename(line["input"]) for line in lines] == [f"{number}.png" for number in range(PHOTOS)]
-    assert [number for number, line in enumerate(lines) if line["status"] != "ok"] == [7]
-    assert files(here / "maps") == files(here / "local")
-    assert len(files(here / "local")) == PHOTOS - 1
-    return True
+    assert [os.path.basename(record["input"]) for record in records] == [f"{n}.png" for n in range(NUM_IMAGES)]
+    assert [number for number, record in enumerate(records) if record["status"] != "ok"] == [DAMAGED]
+    assert read_files(here / "maps") == read_files(here / "local")
+    assert len(read_files(here / "local")) == NUM_IMAGES - 1
 
 
-def when_files(folder, count, then):
-    """In a thread: when a folder holds so many files, do something."""
+def call_when_files_exist(directory, count, function):
+    """Start a thread that calls a function when a directory contains a number of files."""
 
     def watch():
-        while not folder.is_dir() or len(list(folder.iterdir())) < count:
+        while not directory.is_dir() or len(list(directory.iterdir())) < count:
             time.sleep(0.01)
-        then()
+        function()
 
     thread = threading.Thread(target=watch, daemon=True)
     thread.start()
@@ -85,133 +89,140 @@ def when_files(folder, count, then):
 
 
 @pytest.mark.slow
-def test_the_bytes_of_the_local_engine(explain, nodes):
-    """The same lines but for the seconds, and the same files; the report, too."""
+def test_results_equal_those_of_the_local_engine(explain, explain_on_ray):
+    """The same records except for the timings, the same files, and the same report images."""
     local, expected = explain("local", "--report")
-    done, lines = explain("maps", "--report", "--engine", "ray", "--address", nodes.address)
-    assert local.status == done.status
-    assert complete(explain.here, lines, done.status)
-    for line, other in zip(lines, expected, strict=True):
-        same = {key: value for key, value in line.items() if key not in ("seconds", "outputs")}
-        assert same == {key: other[key] for key in same}
-    pictures = [
-        {path.name for path in (explain.here / into / "report").glob("*_map.png")} for into in ("local", "maps")
-    ]
-    assert pictures[0] == pictures[1]
+    result, records = explain_on_ray("--report")
+    assert local.status == result.status
+    assert_complete(explain.here, records, result.status)
+    for record, expected_record in zip(records, expected, strict=True):
+        compared = {key: value for key, value in record.items() if key not in ("timings", "outputs")}
+        assert compared == {key: expected_record[key] for key in compared}
+    local_images, ray_images = (
+        {path.name for path in (explain.here / directory / "report").glob("*_map.png")}
+        for directory in ("local", "maps")
+    )
+    assert local_images == ray_images
     assert (explain.here / "maps/index.html").is_file()
 
 
 @pytest.mark.slow
-def test_a_worker_killed_in_the_middle(explain, nodes):
-    """SIGKILL for every process that holds a model, when a quarter of the files is there."""
+def test_killed_actors_lose_no_result(explain, explain_on_ray):
+    """Every process with a model receives SIGKILL when a quarter of the files exist."""
     killed = []
 
     def kill():
         for process in psutil.process_iter(["cmdline"]):
-            if "MapBatches(Explainer)" in " ".join(process.info["cmdline"] or ()):
+            if "MapBatches(RayExplainActor)" in " ".join(process.info["cmdline"] or ()):
                 process.kill()
                 killed.append(process.pid)
 
     explain("local")
-    thread = when_files(explain.here / "maps", PHOTOS // 4, kill)
-    done, lines = explain("maps", "--engine", "ray", "--address", nodes.address, "--model-workers", 1)
+    thread = call_when_files_exist(explain.here / "maps", NUM_IMAGES // 4, kill)
+    result, records = explain_on_ray("--ray-actors", 1)
     thread.join(5)
     assert killed
-    assert complete(explain.here, lines, done.status)
+    assert_complete(explain.here, records, result.status)
 
 
 @pytest.mark.slow
-def test_a_node_lost_in_the_middle(explain, nodes):
-    node = nodes.add_node(num_cpus=2, object_store_memory=100 * 2**20)
-    nodes.wait_for_nodes()
+def test_lost_node_loses_no_result(explain, explain_on_ray, cluster):
+    node = cluster.add_node(num_cpus=2, object_store_memory=100 * 2**20)
+    cluster.wait_for_nodes()
     explain("local")
-    lose = partial(nodes.remove_node, node, allow_graceful=False)
-    thread = when_files(explain.here / "maps", PHOTOS // 4, lose)
-    done, lines = explain("maps", "--engine", "ray", "--address", nodes.address, "--model-workers", 3)
+    remove_node = partial(cluster.remove_node, node, allow_graceful=False)
+    thread = call_when_files_exist(explain.here / "maps", NUM_IMAGES // 4, remove_node)
+    result, records = explain_on_ray("--ray-actors", 3)
     thread.join(30)
-    assert complete(explain.here, lines, done.status)
+    assert_complete(explain.here, records, result.status)
 
 
 @pytest.mark.slow
-def test_a_driver_killed_and_started_again(explain, nodes):
-    """What is there stays, the rest is made: each photo once, in one of the two runs."""
+def test_killed_driver_can_be_resumed(explain, explain_on_ray, cluster):
+    """Each image is explained in one of the two runs."""
     explain("local")
-    words = [sys.executable, "-m", "gradcam_cli", str(explain.photos), *map(str, explain.options), "-o", "maps"]
-    words += ["--engine", "ray", "--address", nodes.address, "--skip-existing"]
-    driver = subprocess.Popen(words, cwd=explain.here, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    when_files(explain.here / "maps", PHOTOS // 4, lambda: driver.send_signal(signal.SIGKILL)).join(120)
+    command = [sys.executable, "-m", "gradcam_cli", str(explain.images), *map(str, explain.options), "-o", "maps"]
+    command += ["--engine", "ray", "--ray-address", cluster.address, "--skip-existing"]
+    driver = subprocess.Popen(command, cwd=explain.here, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    kill = partial(driver.send_signal, signal.SIGKILL)
+    call_when_files_exist(explain.here / "maps", NUM_IMAGES // 4, kill).join(120)
     assert driver.wait(10) == -signal.SIGKILL
-    done, lines = explain("maps", "--engine", "ray", "--address", nodes.address, "--skip-existing")
-    statuses = [line["status"] for line in lines]
-    assert statuses.count("skipped") >= PHOTOS // 4
-    assert statuses.count("failed") == done.status == 1
-    assert len(statuses) == PHOTOS
-    assert files(explain.here / "maps") == files(explain.here / "local")
+    result, records = explain_on_ray("--skip-existing")
+    statuses = [record["status"] for record in records]
+    assert statuses.count("skipped") >= NUM_IMAGES // 4
+    assert statuses.count("failed") == result.status == 1
+    assert len(statuses) == NUM_IMAGES
+    assert read_files(explain.here / "maps") == read_files(explain.here / "local")
 
 
 @pytest.mark.slow
-def test_mistakes_are_told_as_without_ray(explain, nodes):
-    done, lines = explain("maps", "--engine", "ray", "--address", nodes.address, "--layer", "nowhere")
-    assert (done.status, lines) == (2, [])
-    assert done.stderr.startswith("error: ")
-    assert "nowhere" in done.stderr
-    assert "ray" not in done.stderr
+def test_usage_errors_of_actors_are_printed_without_ray(explain_on_ray):
+    result, records = explain_on_ray("--layer", "nowhere")
+    assert (result.status, records) == (2, [])
+    assert result.stderr.startswith("error: ")
+    assert "nowhere" in result.stderr
+    assert "ray" not in result.stderr
 
 
-def test_a_cluster_that_is_not_there(explain):
-    done, _ = explain("maps", "--engine", "ray", "--address", "127.0.0.1:9")
-    assert done.status == 2
-    assert "error: --address 127.0.0.1:9: no Ray cluster can be reached" in done.stderr
+def test_unreachable_cluster(explain):
+    result, _ = explain("maps", "--engine", "ray", "--ray-address", "127.0.0.1:9")
+    assert result.status == 2
+    assert "error: --ray-address 127.0.0.1:9: " in result.stderr
 
 
 @pytest.mark.parametrize(
-    ("there", "asked", "expected"),
+    ("resources", "options", "expected"),
     [
         ({"CPU": 16, "GPU": 2}, {}, (2, 1, 1)),
         ({"CPU": 16}, {}, (8, 1, 0)),
-        ({"CPU": 16}, {"worker_cpus": 4}, (2, 4, 0)),
+        ({"CPU": 16}, {"ray_num_cpus": 4}, (2, 4, 0)),
         ({"CPU": 2}, {}, (1, 1, 0)),
-        ({"CPU": 16, "GPU": 2}, {"worker_gpus": 0.5}, (4, 1, 0.5)),
-        ({"CPU": 16, "GPU": 2}, {"worker_gpus": 0, "model_workers": 15}, (15, 1, 0)),
+        ({"CPU": 16, "GPU": 2}, {"ray_num_gpus": 0.5}, (4, 1, 0.5)),
+        ({"CPU": 16, "GPU": 2}, {"ray_num_gpus": 0, "ray_actors": 15}, (15, 1, 0)),
     ],
 )
-def test_how_a_cluster_is_shared(there, asked, expected):
-    """A worker a GPU, or one for two CPUs, and always a CPU left for reading and writing."""
-    workers, cpus, gpus = expected
-    assert _allocate_actors(there, RayConfig(**asked)) == (workers, {"num_cpus": cpus, "num_gpus": gpus})
+def test_allocation_of_actors(resources, options, expected):
+    """One actor per GPU, or per two CPUs; one CPU is reserved for reading and writing."""
+    actors, cpus, gpus = expected
+    assert _allocate_actors(resources, RayConfig(**options)) == (actors, {"num_cpus": cpus, "num_gpus": gpus})
 
 
-@pytest.mark.parametrize("asked", [{"model_workers": 2}, {"worker_cpus": 2}, {"worker_gpus": 1}])
-def test_a_cluster_that_is_too_small(asked):
-    with pytest.raises(UsageError, match="expected a cluster for"):
-        _allocate_actors({"CPU": 2}, RayConfig(**asked))
+@pytest.mark.parametrize("options", [{"ray_actors": 2}, {"ray_num_cpus": 2}, {"ray_num_gpus": 1}])
+def test_cluster_with_too_few_resources(options):
+    with pytest.raises(UsageError, match="2 CPUs and 0 GPUs"):
+        _allocate_actors({"CPU": 2}, RayConfig(**options))
 
 
-@pytest.mark.parametrize("options", [("--address", "x"), ("--model-workers", 2), ("--worker-cpus", 1)])
-def test_options_of_the_other_engine(explain, options):
-    done, _ = explain("maps", *options)
-    assert done.status == 2
-    assert f"{options[0]} belongs to --engine ray" in done.stderr
-    assert explain("maps", "--engine", "ray", "--threads", 2)[0].status == 2
+@pytest.mark.parametrize("options", [("--ray-address", "x"), ("--ray-actors", 2), ("--ray-num-cpus", 1)])
+def test_ray_options_require_the_ray_engine(explain, options):
+    result, _ = explain("maps", *options)
+    assert result.status == 2
+    assert f"{options[0]} requires --engine ray" in result.stderr
 
 
-def test_jobs_are_drawn_in_portions(monkeypatch):
-    """Of endless inputs no more than a portion is held: what a driver's memory depends on."""
-    drawn = []
+def test_threads_requires_the_local_engine(explain):
+    result, _ = explain("maps", "--engine", "ray", "--threads", 2)
+    assert result.status == 2
+    assert "--threads requires --engine local" in result.stderr
+
+
+def test_tasks_are_iterated_in_chunks(monkeypatch):
+    """The number of tasks that the driver holds in memory is limited."""
+    started = []
 
     def endless():
         for number in itertools.count():
-            drawn.append(number)
+            started.append(number)
             yield number
 
-    def stream(jobs, *_):
-        return ({"item": pickle.dumps(job)} for job in jobs)
+    def stream(tasks, *_):
+        return ({"item": pickle.dumps(task)} for task in tasks)
 
     monkeypatch.setattr(ray_engine, "TASKS_PER_ACTOR", 10)
-    monkeypatch.setattr(ray_engine, "connected", lambda cluster: nullcontext((2, {})))
+    monkeypatch.setattr(ray_engine, "connected", lambda config: nullcontext((2, {})))
     monkeypatch.setattr(ray_engine, "_stream_results", stream)
-    finished = ray_engine.run_on_ray(endless(), None, RayConfig())
-    assert [next(finished) for _ in range(20)] == list(range(20))
-    assert len(drawn) == 20
-    assert next(finished) == 20
-    assert len(drawn) == 40
+    results = ray_engine.run_on_ray(endless(), None, RayConfig())
+    assert [next(results) for _ in range(20)] == list(range(20))
+    assert len(started) == 20
+    assert next(results) == 20
+    assert len(started) == 40

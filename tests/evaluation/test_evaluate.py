@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
-from conftest import small_network
+from small_models import small_network
 
 from gradcam_cli import load_model
 from gradcam_cli.evaluation.annotations.masks import Annotation

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from conftest import small_network
+from small_models import small_network
 
 from gradcam_cli import load_model
 from gradcam_cli.evaluation import sanity_check

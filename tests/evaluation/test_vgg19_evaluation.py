@@ -13,11 +13,11 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def evaluate(run, vgg19_weights):
+def evaluate(cli, vgg19_weights):
     """Run `gradcam evaluate` and return the means by method and ReLU, and all lines."""
 
     def call(*arguments, status=0):
-        result = run("evaluate", *arguments, "--weights", vgg19_weights, "--precision", "auto", "--json")
+        result = cli("evaluate", *arguments, "--weights", vgg19_weights, "--precision", "auto", "--json")
         assert result.status == status, result.stderr
         lines = [json.loads(line) for line in result.lines]
         means = lines[-1]["mean_metrics"]
@@ -66,7 +66,7 @@ def test_sanity_check(evaluate, data):
     assert lines[-1]["insensitive_methods"] == ["guided-backprop at input"]
 
 
-def test_compare_with_a_changed_block(run, vgg19_weights, data, tmp_path):
+def test_compare_with_a_changed_block(cli, vgg19_weights, data, tmp_path):
     """The same weights have no drift; random weights in block 5 give status 4 and a grid."""
     changed = tmp_path / "changed.h5"
     shutil.copy(vgg19_weights, changed)
@@ -76,11 +76,11 @@ def test_compare_with_a_changed_block(run, vgg19_weights, data, tmp_path):
             kernel = file[f"block5_conv{number}/block5_conv{number}/kernel:0"]
             kernel[...] = rng.normal(0, 0.02, kernel.shape)
     images = sorted((data / "images/imagenet").iterdir())[:4]
-    explained = run(*images, "--weights", vgg19_weights, "--layer", "block5_conv4", "--save", "npz", "-o", "before")
+    explained = cli(*images, "--weights", vgg19_weights, "--layer", "block5_conv4", "--save", "npz", "-o", "before")
     assert explained.status == 0
     thresholds = [word for name in DRIFTS for word in ("--max-drift", f"{name}=1e-6")]
-    same = run("compare", "before", "vgg19", "--weights", vgg19_weights, *thresholds)
+    same = cli("compare", "before", "vgg19", "--weights", vgg19_weights, *thresholds)
     assert (same.status, same.stderr) == (0, "")
-    drifted = run("compare", "before", "vgg19", "--weights", changed, *thresholds, "--grid", "grid.png")
+    drifted = cli("compare", "before", "vgg19", "--weights", changed, *thresholds, "--grid", "grid.png")
     assert drifted.status == 4
-    assert (run.here / "grid.png").stat().st_size > 10_000
+    assert (cli.here / "grid.png").stat().st_size > 10_000

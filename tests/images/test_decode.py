@@ -1,4 +1,4 @@
-"""Decoding: every mode of image becomes the RGB that a person sees, or one clear error."""
+"""Decoding of all image modes to RGB, and errors for damaged files."""
 
 import io
 from pathlib import Path
@@ -22,22 +22,22 @@ def encoded(image, kind="PNG", **options):
 
 @pytest.mark.parametrize("shape", [(5, 7, 3), (1, 1, 3), (300, 1, 3), (1, 300, 3)])
 def test_rgb_png_is_exact(shape):
-    """Pillow, whose reader checks every checksum, gets back the pixels that were written."""
+    """Pillow, which checks all checksums, decodes the encoded pixels exactly."""
     pixels = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
     np.testing.assert_array_equal(decode(encode(pixels)), pixels)
-    np.testing.assert_array_equal(decode(encode(pixels[:, ::-1])), pixels[:, ::-1])  # memory in another order
+    np.testing.assert_array_equal(decode(encode(pixels[:, ::-1])), pixels[:, ::-1])  # not contiguous
 
 
-def test_png_is_about_as_small_as_pillows_quickest():
-    """On a photo run lengths of differences take about the room of compression level 1."""
+def test_png_size():
+    """The file of a photograph has about the size of Pillow's compression level 1."""
     with Image.open(ROOT / "sample_images/chelsea.png") as file:
-        photo = file.convert("RGB")
-    assert len(encode(np.asarray(photo))) < 1.05 * len(encoded(photo, compress_level=1))
+        image = file.convert("RGB")
+    assert len(encode(np.asarray(image))) < 1.05 * len(encoded(image, compress_level=1))
 
 
 @pytest.mark.parametrize(("orientation", "turned"), [(1, 0), (6, -1), (8, 1), (3, 2)])
 def test_exif_orientation(orientation, turned):
-    """The photo stands as the camera was held (EXIF 6: quarter turn clockwise)."""
+    """The pixels are rotated as the EXIF orientation requires (6: quarter turn clockwise)."""
     pixels = np.zeros((4, 6, 3), np.uint8)
     pixels[0, 0] = 255
     exif = Image.Exif()
@@ -46,7 +46,7 @@ def test_exif_orientation(orientation, turned):
     np.testing.assert_array_equal(decoded, np.rot90(pixels, turned))
 
 
-def test_transparency_is_laid_on_white():
+def test_transparency_is_composited_on_white():
     rgba = np.zeros((1, 3, 4), np.uint8)
     rgba[0, :, 0] = 255  # red: clear, half, solid
     rgba[0, :, 3] = [0, 128, 255]
@@ -88,7 +88,7 @@ def test_cmyk_gray_and_bilevel():
 
 
 def test_first_frame_of_an_animation():
-    frames = [Image.new("RGB", (3, 3), colour) for colour in ("red", "blue")]
+    frames = [Image.new("RGB", (3, 3), color) for color in ("red", "blue")]
     decoded = decode(encoded(frames[0], "GIF", save_all=True, append_images=frames[1:]))
     np.testing.assert_array_equal(decoded[0, 0], [255, 0, 0])
 
@@ -102,13 +102,13 @@ def test_first_frame_of_an_animation():
         (encoded(Image.effect_noise((64, 64), 90))[:2000], "damaged image: .*truncated"),
     ],
 )
-def test_damage_is_named(data, words):
+def test_damaged_files(data, words):
     with pytest.raises(InputError, match=words):
         decode(data)
 
 
-def test_bombs_are_refused():
-    """The limit holds before anything is decoded, and says what would lift it."""
+def test_max_pixels():
+    """The limit is checked before decoding, and the hint names the option."""
     data = encoded(Image.new("1", (2000, 1000)))
     with pytest.raises(InputError, match="2000x1000 = 2,000,000") as caught:
         decode(data, max_pixels=1_000_000)

@@ -1,4 +1,4 @@
-"""The equations of Grad-CAM, against numbers worked out by hand."""
+"""The CAM methods and baselines against values computed by hand."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ import pytest
 from gradcam_cli.methods.cam import Cam, eigencam, gradcam, zero_reason
 from gradcam_cli.methods.registry import METHODS, names_of_kind
 
-# Two channels on a 2x2 plane, and the gradient of the score with respect to them.
+# Activations of 2x2 with two channels, and the gradient of the score with respect to them.
 A = np.zeros((2, 2, 2), np.float32)
 A[..., 0] = [[1, 2], [3, 4]]
 A[..., 1] = [[4, 0], [2, 6]]
@@ -14,7 +14,7 @@ dA = np.zeros((2, 2, 2), np.float32)  # noqa: N816
 dA[..., 0] = [[1, 0], [2, 1]]  # mean 4/4 = 1
 dA[..., 1] = [[-1, -1], [2, -2]]  # mean -2/4 = -0.5
 
-# What each method makes of them, as (alpha, L), worked out by hand.
+# (alpha, L) of each method, computed by hand.
 BY_HAND = {
     # 1*[[1, 2], [3, 4]] - 0.5*[[4, 0], [2, 6]] = [[-1, 2], [2, 1]], and relu of it
     "gradcam": ([1, -0.5], [[0, 2], [2, 1]]),
@@ -39,8 +39,8 @@ BY_HAND = {
 
 def check(name, method):
     expected_alpha, expected_L = BY_HAND[name]
-    made = method(A, dA)
-    alpha, L = (made.alpha, made.map) if isinstance(made, Cam) else made
+    result = method(A, dA)
+    alpha, L = (result.alpha, result.map) if isinstance(result, Cam) else result
     assert (alpha is None) == (expected_alpha is None)
     if alpha is not None:
         np.testing.assert_allclose(alpha, expected_alpha, rtol=1e-6)
@@ -49,12 +49,12 @@ def check(name, method):
 
 @pytest.mark.parametrize("name", names_of_kind("cam"))
 def test_by_hand(name):
-    """Weights and map as worked out by hand."""
+    """Channel weights and map equal the values computed by hand."""
     check(name, METHODS[name].function)
 
 
 def weighted(weights):
-    """Make a method of what gives its channels' weights."""
+    """Return a method with the channel weights of a function."""
 
     def method(A, dA):
         alpha = weights(A, dA)
@@ -64,7 +64,7 @@ def weighted(weights):
 
 
 def closed_form(total):
-    """Grad-CAM++ with another sum of A."""
+    """Grad-CAM++ weights with another sum of A."""
 
     def weights(A, dA):
         denominator = 2 * dA**2 + total(A) * dA**3
@@ -84,7 +84,7 @@ WRONG = {
     "gradcam element-wise": lambda A, dA: (dA.mean((0, 1)), np.maximum((A * dA).sum(-1), 0)),
     "gradcam absolute": lambda A, dA: (dA.mean((0, 1)), np.abs(A @ dA.mean((0, 1)))),
     "gradcam++ mean of A": weighted(closed_form(lambda A: A.mean((0, 1)))),
-    "gradcam++ each cell's A": weighted(closed_form(lambda A: A)),
+    "gradcam++ elementwise A": weighted(closed_form(lambda A: A)),
     "gradcam++ no relu of the gradient": weighted(
         lambda A, dA: np.divide(dA, 2 + A.sum((0, 1)) * dA, where=dA != 0, out=np.zeros_like(dA)).sum((0, 1))
     ),
@@ -92,9 +92,9 @@ WRONG = {
     "hirescam without relu": lambda A, dA: (None, (A * dA).sum(-1)),
     "layercam relu after the product": lambda A, dA: (None, np.maximum(A * dA, 0).mean(-1)),
     "layercam all gradients": lambda A, dA: (None, np.maximum((A * dA).sum(-1), 0)),
-    "xgradcam not normalised": weighted(lambda A, dA: (A * dA).sum((0, 1))),
-    "xgradcam normalised by all": weighted(lambda A, dA: (A * dA).sum((0, 1)) / A.sum()),
-    "eigencam centred": weighted(lambda A, dA: np.abs(first_component((A - A.mean((0, 1))).reshape(-1, 2)))),
+    "xgradcam not normalized": weighted(lambda A, dA: (A * dA).sum((0, 1))),
+    "xgradcam normalized by all channels": weighted(lambda A, dA: (A * dA).sum((0, 1)) / A.sum()),
+    "eigencam centered": weighted(lambda A, dA: np.abs(first_component((A - A.mean((0, 1))).reshape(-1, 2)))),
     "eigencam of the gradient": weighted(lambda A, dA: np.abs(first_component((A * dA).reshape(-1, 2)))),
     "eigencam other sign": weighted(lambda A, dA: -np.abs(first_component(A.reshape(-1, 2)))),
 }
@@ -102,7 +102,7 @@ WRONG = {
 
 @pytest.mark.parametrize("wrong", WRONG)
 def test_wrong_formulas_fail(wrong):
-    """The test above tells each method from the formulas that other tools, or a slip, put in its place."""
+    """The test above fails for common wrong formulas of each method."""
     with pytest.raises(AssertionError):
         check(wrong.split()[0], WRONG[wrong])
 
@@ -112,22 +112,22 @@ def test_every_method_has_a_wrong_formula():
 
 
 def test_eigencam_is_positive_for_negative_activations():
-    """The sign that the decomposition leaves open is chosen so that the sum of A V_1 is positive."""
+    """The sign of the singular vector is chosen so that the sum of A V_1 is positive."""
     for sign in (1, -1):
         np.testing.assert_allclose(eigencam(sign * A, dA).map, BY_HAND["eigencam"][1], rtol=1e-6)
 
 
-def test_gradcam_plus_plus_takes_scores_of_any_size():
-    """exp(S) would overflow for a logit of 1000; a gradient scaled by c gives weights of 1/(2/c + S g)."""
+def test_gradcam_plus_plus_does_not_overflow():
+    """Gradients of extreme scale give finite weights and maps."""
     for scale in (1e-20, 1e10):
-        made = METHODS["gradcam++"].function(A, scale * dA.astype(np.float64))
-        assert np.isfinite(made.alpha).all()
-        assert np.isfinite(made.map).all()
+        result = METHODS["gradcam++"].function(A, scale * dA.astype(np.float64))
+        assert np.isfinite(result.alpha).all()
+        assert np.isfinite(result.map).all()
 
 
 @pytest.mark.parametrize("name", names_of_kind("cam", "baseline"))
-def test_nothing_in_nothing_out(name):
-    """No division by zero: dead activations and missing gradients give zeros, never NaN; baselines do not care."""
+def test_zero_activations_and_gradients(name):
+    """Zero activations or gradients give zero maps for CAM methods, and never NaN."""
     zeros = np.zeros((2, 2, 3), np.float32)
     for A_, dA_ in ((zeros, zeros), (zeros, zeros + 1), (zeros + 1, zeros)):
         L = METHODS[name].function(A_, dA_).map
@@ -137,26 +137,26 @@ def test_nothing_in_nothing_out(name):
 
 
 def test_random_is_uniform_and_repeatable():
-    """Cells from 0 to 1 with mean 1/2 and variance 1/12; the same for the same activations, others for others."""
-    plane = np.ones((200, 200, 1), np.float32)
-    L = METHODS["random"].function(plane, plane).map
+    """Values in 0..1 with mean 1/2 and variance 1/12, which depend only on the activations."""
+    ones = np.ones((200, 200, 1), np.float32)
+    L = METHODS["random"].function(ones, ones).map
     assert L.mean() == pytest.approx(0.5, abs=0.01)
     assert L.var() == pytest.approx(1 / 12, abs=0.002)
-    np.testing.assert_array_equal(L, METHODS["random"].function(plane, -plane).map)
-    assert not np.allclose(L, METHODS["random"].function(2 * plane, plane).map)
+    np.testing.assert_array_equal(L, METHODS["random"].function(ones, -ones).map)
+    assert not np.allclose(L, METHODS["random"].function(2 * ones, ones).map)
 
 
-def test_centre_and_whole_by_hand():
-    """exp(-4.5 (x^2 + y^2)) of the cells' centres, -2/3, 0 and 2/3 of three and -1/2 and 1/2 of two; and ones."""
-    plane = np.zeros((3, 2, 1), np.float32)
+def test_center_prior_and_uniform_map_by_hand():
+    """exp(-4.5 (x^2 + y^2)) at y = -2/3, 0, 2/3 and x = -1/2, 1/2; and ones."""
+    zeros = np.zeros((3, 2, 1), np.float32)
     edge, middle = np.exp(-4.5 * (4 / 9 + 1 / 4)), np.exp(-4.5 / 4)
     np.testing.assert_allclose(
-        METHODS["centre"].function(plane, plane).map, [[edge] * 2, [middle] * 2, [edge] * 2], rtol=1e-6
+        METHODS["center"].function(zeros, zeros).map, [[edge] * 2, [middle] * 2, [edge] * 2], rtol=1e-6
     )
-    np.testing.assert_array_equal(METHODS["whole"].function(plane, plane).map, np.ones((3, 2)))
+    np.testing.assert_array_equal(METHODS["uniform"].function(zeros, zeros).map, np.ones((3, 2)))
 
 
-def test_arguments_are_left_alone():
+def test_arguments_are_unchanged():
     before = A.copy(), dA.copy()
     gradcam(A, dA)
     np.testing.assert_array_equal((A, dA), before)
@@ -171,7 +171,7 @@ def test_arguments_are_left_alone():
         (np.ones((2, 2, 2)) * [1, 3], np.ones((2, 2, 2)) * [1, -1], "negative everywhere"),
     ],
 )
-def test_zero_maps_say_why(A, dA, reason):
-    """A map of zeros comes with its reason, a map of anything else with none."""
+def test_zero_reason(A, dA, reason):
+    """A zero map has a reason, any other map has None."""
     assert reason in zero_reason(A, dA, gradcam(A, dA))
     assert zero_reason(np.ones((2, 2, 1)), np.ones((2, 2, 1)), gradcam(np.ones((2, 2, 1)), np.ones((2, 2, 1)))) is None

@@ -1,4 +1,4 @@
-"""Enlarging, placing and normalising maps, and the numbers taken from them."""
+"""Upsampling, placement and normalization of maps, peak and bounding box."""
 
 import numpy as np
 import pytest
@@ -10,57 +10,57 @@ from gradcam_cli.methods import maps
 SHAPES = [(14, 14), (224, 224), (225, 301), (1, 1), (1, 37), (600, 13), (7, 9)]
 
 
-@pytest.mark.parametrize("order", [0, 1, 2, 3])
+@pytest.mark.parametrize("interpolation", maps.INTERPOLATIONS)
 @pytest.mark.parametrize("shape", SHAPES)
-def test_constant_maps_stay_constant(shape, order):
-    """A constant map is constant up to its border, at every shape, which is reached exactly."""
-    enlarged = maps.upsample(np.full((14, 14), 0.7, np.float32), shape, order)
-    assert enlarged.shape == shape
-    np.testing.assert_allclose(enlarged, 0.7, rtol=1e-6)
+def test_constant_maps_stay_constant(shape, interpolation):
+    """A constant map stays constant up to its border, for all shapes."""
+    upsampled = maps.upsample(np.full((14, 14), 0.7, np.float32), shape, interpolation)
+    assert upsampled.shape == shape
+    np.testing.assert_allclose(upsampled, 0.7, rtol=1e-6)
 
 
 @pytest.mark.parametrize(("u", "H"), [(7, 224), (14, 225), (3, 10), (4, 1001), (13, 299)])
-def test_shapes_that_do_not_divide(u, H):
+def test_non_integer_scale(u, H):
     assert maps.upsample(np.ones((u, u + 1), np.float32), (H, H + 7)).shape == (H, H + 7)
 
 
-def test_cell_centres_land_where_they_belong():
-    """A ramp of cell centres, enlarged fourfold, is the ramp of the pixel centres between them."""
+def test_half_pixel_centers():
+    """A ramp, upsampled fourfold, equals the ramp at the pixel centers."""
     cells = np.arange(5, dtype=np.float32)[None, :].repeat(2, 0)
-    enlarged = maps.upsample(cells, (8, 20))
-    centres = (np.arange(20) + 0.5) / 4 - 0.5  # where each pixel's centre lies, in cells
-    np.testing.assert_allclose(enlarged[0], np.clip(centres, 0, 4), atol=1e-6)
+    upsampled = maps.upsample(cells, (8, 20))
+    centers = (np.arange(20) + 0.5) / 4 - 0.5  # pixel centers in units of map positions
+    np.testing.assert_allclose(upsampled[0], np.clip(centers, 0, 4), atol=1e-6)
 
 
-def test_enlarging_by_hand():
-    """[0, 4] doubled linearly is 0, 1, 3, 4: pixel centres at -1/4, 1/4, 3/4, 5/4 of the cells."""
+def test_linear_upsampling_by_hand():
+    """[0, 4] doubled is 0, 1, 3, 4: the pixel centers are at -1/4, 1/4, 3/4 and 5/4."""
     np.testing.assert_allclose(maps.upsample(np.array([[0, 4]], np.float32), (1, 4)), [[0, 1, 3, 4]], atol=1e-6)
 
 
-@pytest.mark.parametrize("order", [0, 1, 2, 3])
+@pytest.mark.parametrize("interpolation", maps.INTERPOLATIONS)
 @pytest.mark.parametrize("shape", SHAPES)
-def test_enlarging_is_scipys_zoom(shape, order):
-    """The two products are what one call of zoom on the whole map gives."""
+def test_upsampling_equals_scipy_zoom(shape, interpolation):
+    """The matrix products equal `scipy.ndimage.zoom` on the map."""
     L = np.random.default_rng(0).random((14, 9), np.float32)
     factors = (shape[0] / 14, shape[1] / 9)
-    zoomed = ndimage.zoom(L, factors, order=order, mode="nearest", grid_mode=True)
-    np.testing.assert_allclose(maps.upsample(L, shape, order), zoomed.clip(min=0), atol=2e-6)
+    zoomed = ndimage.zoom(L, factors, order=maps.INTERPOLATIONS[interpolation], mode="nearest", grid_mode=True)
+    np.testing.assert_allclose(maps.upsample(L, shape, interpolation), zoomed.clip(min=0), atol=2e-6)
 
 
-def test_order_zero_repeats_cells():
+def test_nearest_repeats_values():
     np.testing.assert_array_equal(
-        maps.upsample(np.array([[1, 2]], np.float32), (2, 4), 0), [[1, 1, 2, 2], [1, 1, 2, 2]]
+        maps.upsample(np.array([[1, 2]], np.float32), (2, 4), "nearest"), [[1, 1, 2, 2], [1, 1, 2, 2]]
     )
 
 
 def test_cubic_undershoot_is_clipped():
-    """The cubic spline swings below zero beside a peak; the map does not."""
+    """Negative values of the cubic spline next to a peak are clipped to zero."""
     spike = np.zeros((9, 9), np.float32)
     spike[4, 4] = 1
-    assert maps.upsample(spike, (90, 90), 3).min() == 0
+    assert maps.upsample(spike, (90, 90), "cubic").min() == 0
 
 
-def test_normalise_divides_by_the_maximum_only():
+def test_normalize_divides_by_the_maximum():
     np.testing.assert_array_equal(maps.normalize(np.array([[1.0, 2.0, 4.0]])), [[0.25, 0.5, 1.0]])
 
 
@@ -71,8 +71,8 @@ def test_zero_maps_stay_zero():
     assert maps.bounding_box(zero) is None
 
 
-def test_place_inside_and_beyond():
-    """A crop's map is zero outside the crop; a padded photo's map loses its bars."""
+def test_paste_crop_and_padding():
+    """The map is zero outside a crop, and the bars of a padded image are removed."""
     ones = np.ones((2, 2))
     np.testing.assert_array_equal(
         maps.paste_into_image(ones, Box(1, 0, 3, 2), (3, 4)), [[0, 1, 1, 0], [0, 1, 1, 0], [0, 0, 0, 0]]
@@ -82,9 +82,9 @@ def test_place_inside_and_beyond():
 
 
 def test_peak_and_box_by_hand():
-    """The box holds the largest region above 15 %, not the highest peak, and no diagonal neighbour."""
+    """The box contains the largest 4-connected region above 15 % of the maximum, not the peak."""
     map_ = np.zeros((5, 6))
-    map_[0, 0] = 1.0  # the peak, alone
+    map_[0, 0] = 1.0  # the peak, a region of one pixel
     map_[2:4, 2:5] = 0.5  # the largest region
     map_[4, 5] = 0.5  # touches it at a corner only
     map_[1, 2] = 0.14  # below the threshold

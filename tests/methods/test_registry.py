@@ -1,11 +1,11 @@
-"""The methods through the straight line: in one run, negated, smoothed."""
+"""Methods through the pipeline: all in one run, counterfactual, augmentation, and an independent program."""
 
 import json
 
 import keras
 import numpy as np
 import pytest
-from conftest import small_network
+from small_models import small_network
 
 from gradcam_cli import load_model
 from gradcam_cli.errors import UsageError
@@ -29,10 +29,10 @@ def explained(classifier, **request):
     return records
 
 
-def test_all_methods_in_one_run(run, photo, model_file):
-    """A line and a file for every method; those of pixels once for two layers, under the layer `input`."""
+def test_all_methods_in_one_run(cli, photo, model_file):
+    """Each method has a line and a file; methods without layer are computed once, under the layer `input`."""
     words = [word for name in registry.METHODS for word in ("--method", name)]
-    done = run(
+    done = cli(
         *[photo(size=(20, 16)), "--model", model_file, "--preprocess", "-1..1", "--json", "--save", "npz"],
         *["--layer", "conv1", "--layer", "conv2", *words],
     )
@@ -42,10 +42,10 @@ def test_all_methods_in_one_run(run, photo, model_file):
     by_layer = {}
     for entry in entries:
         by_layer.setdefault(entry["layer"], []).append(entry["method"])
-        with np.load(run.here / entry["outputs"]["npz"]) as arrays:
-            assert arrays["map"].shape == (16, 20)
-            assert np.isfinite(arrays["raw"]).all()
-            assert ("alpha" in arrays) == (entry["map"]["positive_weights"] is not None)
+        with np.load(cli.here / entry["outputs"]["npz"]) as arrays:
+            assert arrays["heatmap"].shape == (16, 20)
+            assert np.isfinite(arrays["cam"]).all()
+            assert ("alpha" in arrays) == (entry["map"]["positive_weight_fraction"] is not None)
     layer_methods = [name for name in registry.METHODS if registry.METHODS[name].uses_layer]
     assert by_layer == {
         "conv1": layer_methods,
@@ -54,20 +54,20 @@ def test_all_methods_in_one_run(run, photo, model_file):
     }
 
 
-def test_methods_of_the_gradient_share_one_pass(classifier):
-    """Seven methods, one forward pass; the network is not asked again."""
+def test_cam_methods_share_one_pass(classifier):
+    """CAM methods and baselines together use one forward pass."""
     prepared = prepare_run(
         classifier, ExplainConfig(layers=("conv2",), methods=registry.names_of_kind("cam", "baseline"))
     )
-    passes, own = [], prepared.gradient_function
-    object.__setattr__(prepared, "gradient_function", lambda *given: passes.append(1) or own(*given))
+    passes, original = [], prepared.gradient_function
+    object.__setattr__(prepared, "gradient_function", lambda *arguments: passes.append(1) or original(*arguments))
     (records,) = explain_images(prepared, [LoadedImage("photo", PIXELS)])
     assert [record.method for record in records] == list(registry.names_of_kind("cam", "baseline"))
     assert len(passes) == 1
 
 
 def test_counterfactual_negates_the_gradient(classifier):
-    """What is left of the map is what was cut off: L - L' = sum_k alpha_k A_k, and alpha' = -alpha."""
+    """The weights are negated, and the two maps do not overlap."""
     (plain,) = explained(classifier)
     (negated,) = explained(classifier, counterfactual=True)
     np.testing.assert_array_equal(negated.alpha, -plain.alpha)
@@ -76,17 +76,17 @@ def test_counterfactual_negates_the_gradient(classifier):
     assert negated.settings.counterfactual
 
 
-def test_counterfactuals_are_of_gradients(run, photo):
-    with pytest.raises(UsageError, match="got eigencam"):
+def test_counterfactual_of_unsupported_methods(cli, photo):
+    with pytest.raises(UsageError, match="eigencam"):
         registry.require_counterfactual(["gradcam", "eigencam"])
-    done = run(photo(), "--method", "scorecam", "--counterfactual", "--model", "mini")
+    done = cli(photo(), "--method", "scorecam", "--counterfactual", "--model", "mini")
     assert done.status == 2
-    assert "expected methods that use the gradient" in done.stderr
+    assert "--counterfactual" in done.stderr
 
 
 def test_smooth_by_hand(classifier):
     """The mean of six Grad-CAMs: upright and mirrored (and mirrored back), at 0.9, 1 and 1.1 of the brightness."""
-    (smooth,) = explained(classifier, smooth=True)
+    (smooth,) = explained(classifier, aug_smooth=True)
     network = classifier.gradient_function(("conv2",), "logit")
     L, alpha = [], []
     for mirrored in (False, True):
@@ -103,7 +103,7 @@ def test_smooth_by_hand(classifier):
 
 
 def oracle(model, x, c):
-    """The papers' formulas in float64, written apart from the program: layer conv2 of the small network."""
+    """Independent float64 implementation of the papers' formulas for layer conv2 of the small network."""
     W = [[np.float64(weight.numpy()) for weight in layer.weights] for layer in model.layers]
     conv1, conv2, hidden, out = (pair for pair in W if pair)
 
@@ -138,7 +138,7 @@ def oracle(model, x, c):
     dA = np.zeros_like(A)
     active = A.reshape(5, 2, 5, 2, -1).max((1, 3)).ravel() @ hidden[0] + hidden[1] > 0
     pooled = (hidden[0] @ (out[0][:, c] * active)).reshape(5, 5, -1)
-    for i, j, k in np.ndindex(*pooled.shape):  # to the first of the largest of each window
+    for i, j, k in np.ndindex(*pooled.shape):  # to the first maximum of each window
         row, column = divmod(int(A[2 * i : 2 * i + 2, 2 * j : 2 * j + 2, k].argmax()), 2)
         dA[2 * i + row, 2 * j + column, k] = pooled[i, j, k]
     plus_plus, shares = np.zeros(A.shape[2]), np.zeros(A.shape[2])
@@ -148,7 +148,9 @@ def oracle(model, x, c):
             plus_plus[k] += g**2 / (2 * g**2 + total * g**3) * g
         if total:
             shares[k] += A[i, j, k] / total * g
-    first = np.linalg.eigh(A.reshape(-1, 5).T @ A.reshape(-1, 5))[1][:, -1]  # of A^T A the largest
+    first = np.linalg.eigh(A.reshape(-1, 5).T @ A.reshape(-1, 5))[1][
+        :, -1
+    ]  # eigenvector of the largest eigenvalue of A^T A
     return {
         "gradcam": np.maximum(A @ dA.mean((0, 1)), 0),
         "gradcam++": np.maximum(A @ plus_plus, 0),
@@ -160,8 +162,8 @@ def oracle(model, x, c):
 
 
 @pytest.mark.parametrize("method", ["gradcam", "gradcam++", "xgradcam", "eigencam", "scorecam", "ablationcam"])
-def test_against_an_independent_program(classifier, method):
-    """Against float64 NumPy on a small network, with gradients by hand, to 1e-3 of the map's norm."""
+def test_against_independent_implementation(classifier, method):
+    """The map equals that of `oracle` to 1e-3 of its norm."""
     model = classifier.model
     keras.utils.set_random_seed(7)
     x = np.float64(classifier.preprocess(PIXELS[None])[0])

@@ -1,4 +1,4 @@
-"""Models by name, by file and as objects; what is found out about them, and what is refused."""
+"""Loading of classifiers by name, file and object: inferred properties, and errors."""
 
 import json
 import zipfile
@@ -7,8 +7,8 @@ import h5py
 import keras
 import numpy as np
 import pytest
-from conftest import small_network
 from keras import layers as L  # noqa: N812
+from small_models import small_network
 
 from gradcam_cli.errors import ModelError, UsageError, WeightsError
 from gradcam_cli.models.catalog import catalog, find_spec, is_model_path
@@ -17,7 +17,7 @@ from gradcam_cli.models.classifier import load_model
 
 @pytest.fixture(scope="module")
 def mobilenet(tmp_path_factory):
-    """MobileNetV2 with random weights, and its weight file in the form of Keras 2 that Keras publishes."""
+    """MobileNetV2 with random weights, and its weight file in the Keras 2 format, as published by Keras."""
     keras.utils.set_random_seed(2)
     model = keras.applications.MobileNetV2(weights=None)
     path = tmp_path_factory.mktemp("weights") / "mobilenet.h5"
@@ -33,26 +33,26 @@ def mobilenet(tmp_path_factory):
     return model, path
 
 
-def test_names_however_they_are_spelt():
+def test_model_names_ignore_case_and_separators():
     for name in ("vgg19", "VGG19", "Vgg-19", "vgg_19"):
         assert find_spec(name).keras_function == "VGG19"
     assert find_spec("EfficientNetV2-B0").input_size == 224
     assert find_spec("vgg") is None
 
 
-def test_files_are_told_from_names(tmp_path, monkeypatch):
+def test_paths_are_distinguished_from_names(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert not is_model_path("vgg19")
     assert is_model_path("vgg19.keras")
     assert is_model_path("./vgg19")
-    for name in ("vgg19", "mine"):
+    for name in ("vgg19", "custom"):
         (tmp_path / name).mkdir()
     assert not is_model_path("vgg19")
-    assert is_model_path("mine")
+    assert is_model_path("custom")
 
 
-def test_an_application_with_a_weight_file(mobilenet):
-    """The weights are those of the file, and the record names it with its hash."""
+def test_catalog_model_with_weight_file(mobilenet):
+    """The classifier has the weights of the file, its name and its hash."""
     model, path = mobilenet
     classifier = load_model("mobilenetv2", weights=str(path))
     x = np.random.default_rng(0).uniform(-1, 1, (1, 224, 224, 3)).astype(np.float32)
@@ -64,17 +64,17 @@ def test_an_application_with_a_weight_file(mobilenet):
 
 
 class Refusing(keras.initializers.Initializer):
-    """Stands for a random initialiser that must not be asked."""
+    """An initializer that fails when it is called."""
 
     def __call__(self, shape, dtype=None, **options):
-        raise AssertionError("random weights were drawn to be thrown away")
+        raise AssertionError("weights were initialized before loading")
 
 
-def test_no_weights_are_drawn_to_be_replaced(mobilenet, model_file, monkeypatch):
-    """Applications and model files: no initialiser is asked, neither Glorot's nor that of a normalization."""
+def test_loading_skips_weight_initialization(mobilenet, model_file, monkeypatch):
+    """Catalog models and model files call no initializer of Keras layers."""
     _, path = mobilenet
-    for initialiser in (keras.initializers.GlorotUniform, keras.initializers.VarianceScaling, keras.initializers.Ones):
-        monkeypatch.setattr(initialiser, "__call__", Refusing.__call__)
+    for initializer in (keras.initializers.GlorotUniform, keras.initializers.VarianceScaling, keras.initializers.Ones):
+        monkeypatch.setattr(initializer, "__call__", Refusing.__call__)
     load_model("mobilenetv2", weights=str(path))
     load_model(model_file, preprocess="none")
     with pytest.raises(AssertionError):
@@ -83,7 +83,7 @@ def test_no_weights_are_drawn_to_be_replaced(mobilenet, model_file, monkeypatch)
 
 @keras.saving.register_keras_serializable("tests")
 class Forgetful(L.Layer):
-    """A layer that keeps a weight out of its file, and starts with it at two."""
+    """A custom layer with a weight that is not saved and is initialized to 2."""
 
     def build(self, shape):
         self.scale = self.add_weight(shape=(), initializer=keras.initializers.Constant(2.0), trainable=False)
@@ -98,8 +98,8 @@ class Forgetful(L.Layer):
         pass
 
 
-def test_layers_of_other_makers_are_initialised(tmp_path):
-    """What such a layer does not read from the file has its own initial value, not what lay in memory."""
+def test_custom_layers_keep_their_initializers(tmp_path):
+    """A weight that the file lacks has its initial value, not uninitialized memory."""
     model = keras.Sequential([keras.Input((4, 4, 3)), L.Conv2D(2, 3), Forgetful(), L.Flatten(), L.Dense(2)])
     model.save(tmp_path / "forgetful.keras")
     loaded = load_model(tmp_path / "forgetful.keras", preprocess="none").model
@@ -123,7 +123,7 @@ def _empty_h5(folder):
     return path
 
 
-def test_a_weight_file_of_another_network_names_the_layer(mobilenet, tmp_path):
+def test_weight_file_of_another_model_names_the_mismatch(mobilenet, tmp_path):
     _, path = mobilenet
     with pytest.raises(WeightsError, match="does not fit mobilenet: layer conv1 is missing") as caught:
         load_model("mobilenet", weights=str(path))
@@ -159,7 +159,7 @@ def test_model_files(tmp_path, suffix):
     assert classifier.labels.names == ()
 
 
-def test_weights_into_a_model_file(tmp_path, model_file):
+def test_weight_file_for_a_model_file(tmp_path, model_file):
     other = small_network()
     other.layers[-1].bias.assign([1, 2, 3])
     other.save_weights(tmp_path / "other.weights.h5")
@@ -171,7 +171,7 @@ def test_weights_into_a_model_file(tmp_path, model_file):
 
 @pytest.mark.parametrize("suffix", [".keras", ".h5"])
 def test_code_in_a_model_file_is_not_run(tmp_path, monkeypatch, suffix):
-    """A Lambda layer is refused, with nothing run, unless the person allows it."""
+    """A Lambda layer raises ModelError without running its code, unless `allow_unsafe` is set."""
     trace = tmp_path / "trace"
     monkeypatch.setenv("TRACE", str(trace))
     payload = L.Lambda(lambda x: (open(__import__("os").environ["TRACE"], "a").close(), x)[1], output_shape=(8, 8, 3))
@@ -179,7 +179,7 @@ def test_code_in_a_model_file_is_not_run(tmp_path, monkeypatch, suffix):
     path = tmp_path / f"lambda{suffix}"
     model.save(path)
     trace.unlink(missing_ok=True)
-    with pytest.raises(ModelError, match="carries code of its own") as caught:
+    with pytest.raises(ModelError, match="Lambda") as caught:
         load_model(path, preprocess="none")
     assert "--allow-unsafe-model" in caught.value.hint
     assert not trace.exists()
@@ -187,27 +187,27 @@ def test_code_in_a_model_file_is_not_run(tmp_path, monkeypatch, suffix):
     assert trace.exists()
 
 
-def test_what_is_no_model(tmp_path, model_file):
-    """Each wrong file has its own sentence and its own way out."""
+def test_invalid_model_files(tmp_path, model_file):
+    """Each kind of invalid file has a specific message and hint."""
     (tmp_path / "saved").mkdir()
     (tmp_path / "saved/saved_model.pb").touch()
     (tmp_path / "text.keras").write_text("hello")
     small_network().save_weights(tmp_path / "only.weights.h5")
     custom = tmp_path / "custom.keras"
-    with zipfile.ZipFile(model_file) as old, zipfile.ZipFile(custom, "w") as new:
-        for name in old.namelist():
-            content = old.read(name)
+    with zipfile.ZipFile(model_file) as source, zipfile.ZipFile(custom, "w") as target:
+        for name in source.namelist():
+            content = source.read(name)
             if name == "config.json":
                 config = json.loads(content)
-                config.update(module="mine", class_name="Mine", registered_name="mine>Mine")
+                config.update(module="custom", class_name="Custom", registered_name="custom>Custom")
                 content = json.dumps(config).encode()
-            new.writestr(name, content)
+            target.writestr(name, content)
     for name, words, hint in [
         ("saved", "SavedModel", "model.save('model.keras')"),
-        ("missing.keras", "found none", None),
-        ("text.keras", "not a .keras file", None),
-        ("only.weights.h5", "weights only", "--weights"),
-        ("custom.keras", "cannot be opened", "gradcam_cli.explain"),
+        ("missing.keras", "not found", None),
+        ("text.keras", "not a zip archive", None),
+        ("only.weights.h5", "only weights", "--weights"),
+        ("custom.keras", "cannot open", "gradcam_cli.explain"),
     ]:
         with pytest.raises(ModelError, match=words) as caught:
             load_model(tmp_path / name)
@@ -222,46 +222,46 @@ def convolutional(*first, size=(20, 20, 3), name=None):
 
 def test_input_sizes():
     assert load_model(convolutional(size=(None, None, 3)), preprocess="none").input_shape == (224, 224, 3)
-    free = load_model(convolutional(size=(None, None, 1)), preprocess="none", input_size=(30, 40))
-    assert free.input_shape == (30, 40, 1)
-    with pytest.raises(UsageError, match="takes 20x20"):
+    variable = load_model(convolutional(size=(None, None, 1)), preprocess="none", input_size=(30, 40))
+    assert variable.input_shape == (30, 40, 1)
+    with pytest.raises(UsageError, match="requires 20x20, got 30x30"):
         load_model(convolutional(), input_size=(30, 30))
     with pytest.raises(ModelError, match="1 or 3 channels"):
         load_model(convolutional(size=(20, 20, 5)))
-    with pytest.raises(ModelError, match="1 or 3 channels in its last place") as caught:
+    with pytest.raises(ModelError, match="1 or 3 channels in the last dimension") as caught:
         load_model(keras.Sequential([keras.Input((3, 20, 20)), L.Flatten(), L.Dense(2)]))
     assert "channels_last" in caught.value.hint
-    with pytest.raises(ModelError, match="does not say the size"):
+    with pytest.raises(ModelError, match="no input shape"):
         load_model(keras.Sequential([L.Conv2D(2, 3), L.Flatten(), L.Dense(2)]))
 
 
-def test_preprocessing_is_found_out(caplog):
-    """Models that scale their input get pixels; applications their own way; others 0..1, with a note."""
+def test_preprocessing_is_inferred(caplog):
+    """`none` for models that scale their input, the mode of known models, else `0..1` with a warning."""
     assert load_model(convolutional(L.Rescaling(1 / 127.5, -1))).preprocess_mode == "none"
     inner = keras.applications.MobileNetV2(weights=None, include_top=False, input_shape=(96, 96, 3))
-    holding = keras.Sequential([keras.Input((96, 96, 3)), inner, L.GlobalAveragePooling2D(), L.Dense(4)])
-    assert load_model(holding).preprocess_mode == "tf"
+    outer = keras.Sequential([keras.Input((96, 96, 3)), inner, L.GlobalAveragePooling2D(), L.Dense(4)])
+    assert load_model(outer).preprocess_mode == "tf"
     assert not caplog.records
     assert load_model(convolutional()).preprocess_mode == "0..1"
     assert "--preprocess" in caplog.records[-1].getMessage()
     x = keras.Input((20, 20, 3))
-    inside = keras.applications.mobilenet_v2.preprocess_input(x)
-    scaled = keras.Model(x, L.Dense(2)(L.GlobalAveragePooling2D()(L.Conv2D(2, 3)(inside))))
+    preprocessed = keras.applications.mobilenet_v2.preprocess_input(x)
+    scaled = keras.Model(x, L.Dense(2)(L.GlobalAveragePooling2D()(L.Conv2D(2, 3)(preprocessed))))
     assert load_model(scaled).preprocess_mode == "none"
 
 
-def test_labels_must_be_as_many_as_classes(tmp_path, model_file):
+def test_number_of_labels_must_match(tmp_path, model_file):
     (tmp_path / "names").write_text("a\nb\nc\n")
     assert load_model(model_file, labels=tmp_path / "names", preprocess="none").labels.names == ("a", "b", "c")
     (tmp_path / "names").write_text("a\nb\n")
-    with pytest.raises(UsageError, match="expected 3 names, one a class, got 2"):
+    with pytest.raises(UsageError, match="expected 3 names, got 2"):
         load_model(model_file, labels=tmp_path / "names")
 
 
-def test_the_table_of_applications_is_complete():
-    """Every classifier of the installed Keras is in the table."""
+def test_catalog_is_complete():
+    """Every classifier of the installed Keras is in the catalog."""
     import inspect
 
     functions = {name for name, value in vars(keras.applications).items() if inspect.isfunction(value)}
-    assert {application.keras_function for application in catalog().values() if not application.built_in} == functions
+    assert {spec.keras_function for spec in catalog().values() if not spec.built_in} == functions
     assert catalog()["vgg19"].num_params == 143_667_240

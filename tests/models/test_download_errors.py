@@ -1,4 +1,4 @@
-"""Downloads that go wrong in every way: the cache holds a whole file or none, and the reason is told."""
+"""Failed downloads: the cache contains the complete file or none, and the error has one line."""
 
 import errno
 import hashlib
@@ -33,13 +33,13 @@ def application():
 
 @pytest.fixture
 def server(monkeypatch):
-    """A server that answers with bytes, or with pieces and pauses between them, right or wrong."""
+    """A server that sends the test's pieces: bytes, or pauses in seconds."""
 
     class Handler(socketserver.StreamRequestHandler):
         def handle(self):
             while self.rfile.readline().strip():
                 pass
-            answer.asked += 1
+            answer.requests += 1
             try:
                 for piece in answer.pieces:
                     time.sleep(piece) if isinstance(piece, float) else self.wfile.write(piece)
@@ -47,7 +47,7 @@ def server(monkeypatch):
                 pass
 
     class Answer:
-        asked, pieces = 0, (WHOLE,)
+        requests, pieces = 0, (WHOLE,)
 
     answer = Answer()
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as serving:
@@ -92,9 +92,8 @@ HEAD = b"HTTP/1.1 200 OK\r\n"
     ],
     ids=lambda answer: ascii(answer[:40])[2:-1],
 )
-def test_no_bad_file_is_kept(application, server, answer, tried):
-    """Cut at any tenth, framed wrongly, of another hash, or no HTTP at all: nothing stays, and one line says why."""
-    tried("downloads that go wrong")
+def test_malformed_response_leaves_no_file(application, server, answer):
+    """Truncated, malformed HTTP, or a wrong hash: WeightsError of one line, no file, and a retry succeeds."""
     server.pieces = (answer,)
     with pytest.raises(WeightsError) as caught:
         ensure_weights(application)
@@ -105,8 +104,8 @@ def test_no_bad_file_is_kept(application, server, answer, tried):
     assert in_cache() == ["tiny.h5"]
 
 
-def test_a_trickle_is_given_up(application, server, monkeypatch):
-    """A byte now and then is no silence, and still not a download."""
+def test_slow_download_aborted(application, server, monkeypatch):
+    """A few bytes per second reset the read timeout, but the average speed is too low."""
     monkeypatch.setattr(weights, "TIMEOUT", 0.3)
     server.pieces = (HEAD + b"Content-Length: 256000\r\n\r\n", *(b"x", 0.05) * 100)
     start = time.monotonic()
@@ -116,7 +115,7 @@ def test_a_trickle_is_given_up(application, server, monkeypatch):
     assert in_cache() == []
 
 
-def test_silence_in_the_middle(application, server, monkeypatch):
+def test_stalled_download_times_out(application, server, monkeypatch):
     monkeypatch.setattr(weights, "TIMEOUT", 0.3)
     server.pieces = (WHOLE[:9000], 2.0)
     with pytest.raises(WeightsError, match="timed out"):
@@ -124,8 +123,8 @@ def test_silence_in_the_middle(application, server, monkeypatch):
     assert in_cache() == []
 
 
-def test_a_stream_without_end_does_not_fill_the_disk(application, server):
-    """Twice the size that is known is enough."""
+def test_endless_download_is_aborted(application, server):
+    """The limit is twice the size of the weights."""
     server.pieces = (HEAD + b"\r\n", *[bytes(1 << 20)] * 4)
     with pytest.raises(WeightsError, match="expected at most 2,097,152 bytes, got more"):
         ensure_weights(application._replace(num_params=250_000))
@@ -133,12 +132,12 @@ def test_a_stream_without_end_does_not_fill_the_disk(application, server):
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EIO])
-def test_a_full_disk(application, server, monkeypatch, number):
-    """The place and the reason are told, the part is gone."""
-    whole_open = open
+def test_full_disk(application, server, monkeypatch, number):
+    """The message has the path and the reason, and the temporary file is deleted."""
+    original_open = open
 
     def full(path, mode="r", *rest, **options):
-        file = whole_open(path, mode, *rest, **options)
+        file = original_open(path, mode, *rest, **options)
         if mode == "xb":
             return Full(file)
         return file
@@ -166,24 +165,24 @@ def test_a_full_disk(application, server, monkeypatch, number):
     assert in_cache() == []
 
 
-def test_a_home_that_cannot_be_written(application, server, monkeypatch, tmp_path):
-    """The hint names the variable that needs no home."""
+def test_read_only_cache_folder(application, server, monkeypatch, tmp_path):
+    """The message has the path, and the hint GRADCAM_WEIGHTS."""
     (tmp_path / "file").touch()
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "file"))
-    with pytest.raises(WeightsError, match=r"cannot be fetched to .*: Not a directory") as caught:
+    with pytest.raises(WeightsError, match=r"cannot download .* to .*: Not a directory") as caught:
         ensure_weights(application)
     assert "$GRADCAM_WEIGHTS" in caught.value.hint
-    assert server.asked == 0
+    assert server.requests == 0
 
     def closed(*_, **__):
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(Path, "mkdir", closed)
-    with pytest.raises(WeightsError, match=r"cannot be fetched to .*: Permission denied"):
+    with pytest.raises(WeightsError, match=r"cannot download .* to .*: Permission denied"):
         ensure_weights(application)
 
 
-FETCH = f"""
+DOWNLOAD = f"""
 import sys
 from gradcam_cli.models.catalog import catalog
 from gradcam_cli.models.weights import ensure_weights
@@ -192,22 +191,22 @@ assert path.read_bytes() == bytes(range(256)) * 1000
 """
 
 
-def test_two_processes_fetch_once(server):
-    """The second waits and takes what the first has fetched; no lock is left."""
+def test_concurrent_processes_download_once(server):
+    """The others wait for the lock and use the file; the lock file is deleted."""
     server.pieces = (WHOLE[:1000], 1.0, WHOLE[1000:])
-    started = [subprocess.Popen([sys.executable, "-c", FETCH]) for _ in range(3)]
-    assert [one.wait(timeout=60) for one in started] == [0, 0, 0]
-    assert server.asked == 1
+    processes = [subprocess.Popen([sys.executable, "-c", DOWNLOAD]) for _ in range(3)]
+    assert [process.wait(timeout=60) for process in processes] == [0, 0, 0]
+    assert server.requests == 1
     assert in_cache() == ["tiny.h5"]
 
 
-def test_one_that_is_killed_holds_up_nobody(application, server):
-    """Its lock is gone with it, and what it left is not taken for the file."""
+def test_killed_process_releases_the_lock(application, server):
+    """Its partial file is ignored, and the next download succeeds."""
     server.pieces = (WHOLE[:1000], 30.0)
-    started = subprocess.Popen([sys.executable, "-c", FETCH])
-    while not server.asked or len(in_cache()) < 2:
+    process = subprocess.Popen([sys.executable, "-c", DOWNLOAD])
+    while not server.requests or len(in_cache()) < 2:
         time.sleep(0.02)
-    started.kill()
-    started.wait()
+    process.kill()
+    process.wait()
     server.pieces = (WHOLE,)
     assert ensure_weights(application).read_bytes() == CONTENT

@@ -1,4 +1,4 @@
-"""Model files of enemies: refused in one line, with nothing run, in little memory and time."""
+"""Malicious and damaged model files: one-line errors, no code run, bounded memory and time."""
 
 import json
 import os
@@ -10,25 +10,25 @@ from pathlib import Path
 
 import malformed_models
 import pytest
-from conftest import small_network
 from malformed_models import OPENED, TRACE, rewritten
+from small_models import small_network
 
 from gradcam_cli.errors import ModelError, UsageError, WeightsError
 from gradcam_cli.models.classifier import load_model
 
-MOST_MEGABYTES = 1000
+MAX_MEGABYTES = 1000
 
 
 @pytest.fixture(scope="module")
-def sound(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("sound")
+def valid(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("valid")
     for suffix in (".keras", ".h5"):
         small_network().save(folder / f"small{suffix}")
     return {suffix: (folder / f"small{suffix}").read_bytes() for suffix in (".keras", ".h5")}
 
 
 def opened(folder, timeout=300):
-    """Open all files of a folder in another process, and return what came of each."""
+    """Load all files of a folder in another process, and return (name, outcome, memory growth) of each."""
     done = subprocess.run(
         [sys.executable, malformed_models.__file__, str(folder)],
         capture_output=True,
@@ -45,79 +45,80 @@ def opened(folder, timeout=300):
 
 
 @pytest.mark.slow
-def test_hostile_models_are_refused(sound, tmp_path, tried):
-    """Each with a reason of one line and its name; no payload has run; the memory is bounded."""
+def test_malicious_models_are_rejected(valid, tmp_path):
+    """Each has a one-line error with its name, no payload ran, and the memory is bounded."""
     folder = tmp_path / "models"
     folder.mkdir()
-    for name, data in malformed_models.cases(sound[".keras"], sound[".h5"]):
+    for name, data in malformed_models.cases(valid[".keras"], valid[".h5"]):
         (folder / name).write_bytes(data)
     outcomes = opened(folder)
     assert len(outcomes) == len(list(folder.iterdir())) > 80
     for name, outcome, grown in outcomes:
-        tried("model files that claim too much, are damaged or carry code")
-        if name.startswith("nested"):  # deep, but sound
+        if name.startswith("nested"):  # deep, but valid
             assert outcome == OPENED
             continue
-        assert outcome.startswith((str(folder / name), "expected", "the model")), (name, outcome)
+        assert outcome.startswith((str(folder / name), f"cannot open {folder / name}", "expected", "the model")), (
+            name,
+            outcome,
+        )
         assert "\n" not in outcome
         assert len(outcome) < 600
-        assert grown < MOST_MEGABYTES, (name, grown)
-    said = {name: outcome for name, outcome, _ in outcomes}
+        assert grown < MAX_MEGABYTES, (name, grown)
+    messages = {name: outcome for name, outcome, _ in outcomes}
     for name, words in {
-        "lambda.keras": "carries code of its own",
-        "lambda.h5": "carries code of its own",
+        "lambda.keras": "Lambda",
+        "lambda.h5": "Lambda",
         "custom.keras": "Could not locate class 'Mine'",
         "system.keras": "system",
-        "unlock.keras": "cannot be opened",
-        "up.keras": "leads out of it",
+        "unlock.keras": "cannot open",
+        "up.keras": "unsafe path",
         "claimed-config.keras": "at most 33,554,432 bytes of config.json",
-        "claimed-weights.keras": "claims to unfold to",
-        "unfolding.keras": "claims to unfold to",
-        "terabyte.h5": "claims to unfold to 1,099,511,627,776 bytes",
-        "wide.keras": "its layers ask for",
-        "wider.h5": "its layers ask for",
+        "claimed-weights.keras": "decompressed bytes, got",
+        "unfolding.keras": "decompressed bytes, got",
+        "terabyte.h5": "decompressed bytes, got 1,099,511,627,776",
+        "wide.keras": "bytes of weights, got",
+        "wider.h5": "bytes of weights, got",
     }.items():
-        assert re.search(words, said[name]), (name, said[name])
+        assert re.search(words, messages[name]), (name, messages[name])
     assert not (tmp_path / TRACE).exists()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["models"]
 
 
 @pytest.mark.slow
-def test_damaged_models_do_not_crash_the_process(sound, tmp_path, tried):
-    """Sound files with a few bytes changed: opened, or refused by our own error."""
+def test_damaged_models_do_not_crash_the_process(valid, tmp_path):
+    """Valid files with random bytes changed are loaded, or raise a GradcamError."""
     folder = tmp_path / "models"
     folder.mkdir()
     rng = random.Random()
     for number in range(200):
         suffix = rng.choice([".keras", ".h5"])
-        data = bytearray(sound[suffix])
+        data = bytearray(valid[suffix])
         for _ in range(rng.choice([1, 3, 30])):
             data[rng.randrange(len(data))] = rng.randrange(256)
         (folder / f"{number}{suffix}").write_bytes(data)
     outcomes = opened(folder, timeout=900)
     for name, outcome, grown in outcomes:
-        tried("model files with bytes changed")
         assert not outcome.startswith("unexpected"), (name, outcome)
         assert "\n" not in outcome
-        assert grown < MOST_MEGABYTES, (name, grown)
+        assert grown < MAX_MEGABYTES, (name, grown)
 
 
-def test_a_hostile_archive_of_sound_parts_still_opens(sound, tmp_path):
-    """What is refused is the hostile part, not the way in which the archive was packed."""
+def test_rewritten_archive_with_valid_members_opens(valid, tmp_path):
+    """Only malicious members are rejected, not the layout of the archive."""
     path = tmp_path / "packed.keras"
-    path.write_bytes(rewritten(sound[".keras"]))
+    path.write_bytes(rewritten(valid[".keras"]))
     assert load_model(path, preprocess="none").class_count == 3
 
 
 @pytest.mark.slow
-def test_weights_that_are_damaged(sound, tmp_path):
-    """Cut at any tenth, or something else altogether: WeightsError, from a name and from a model file."""
+def test_damaged_weight_files(valid, tmp_path):
+    """Truncated and unrelated files raise WeightsError, for catalog models and model files."""
     small_network().save_weights(tmp_path / "whole.weights.h5")
     whole = (tmp_path / "whole.weights.h5").read_bytes()
-    (tmp_path / "small.keras").write_bytes(sound[".keras"])
+    (tmp_path / "small.keras").write_bytes(valid[".keras"])
     files = {f"cut-{tenth}.weights.h5": whole[: len(whole) * tenth // 10] for tenth in range(10)}
-    files |= {"random.weights.h5": random.Random(0).randbytes(9000), "zip.weights.h5": sound[".keras"]}
-    files |= {"other.txt": b"hello", "legacy.h5": sound[".h5"][:9000]}
+    files |= {"random.weights.h5": random.Random(0).randbytes(9000), "zip.weights.h5": valid[".keras"]}
+    files |= {"other.txt": b"hello", "legacy.h5": valid[".h5"][:9000]}
     for name, data in files.items():
         (tmp_path / name).write_bytes(data)
         for model in (tmp_path / "small.keras", "mini"):
@@ -136,10 +137,10 @@ def test_weights_that_are_damaged(sound, tmp_path):
         b'["a", ["b"], 3]',
     ],
 )
-def test_odd_labels_are_refused(sound, tmp_path, monkeypatch, data):
-    """A pickle among them, which is text to us and nothing more."""
+def test_malicious_label_files_are_rejected(valid, tmp_path, monkeypatch, data):
+    """Pickles and unrelated formats raise an error, and no code runs."""
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "small.keras").write_bytes(sound[".keras"])
+    (tmp_path / "small.keras").write_bytes(valid[".keras"])
     (tmp_path / "labels").write_bytes(data)
     with pytest.raises((UsageError, ModelError), match="labels") as caught:
         load_model("small.keras", labels="labels", preprocess="none")

@@ -1,4 +1,4 @@
-"""The built-in network: what it is made of, how its weights were folded, and what it can do."""
+"""The built-in model: architecture, folding of batch normalization, and accuracy."""
 
 import json
 from importlib import resources
@@ -26,8 +26,8 @@ def mini():
     return load_model("mini")
 
 
-def test_it_reads_like_vgg19(mini):
-    """The sixteen convolutions of VGG19 by name and kind, the last of them with a plane of 8x8 or larger."""
+def test_architecture_follows_vgg19(mini):
+    """It has VGG19's sixteen convolutions by name, and block5_conv4 has an output of 8x8 or larger."""
     vgg19 = keras.applications.VGG19(weights=None)
     names = [layer.name for layer in vgg19.layers if "_conv" in layer.name]
     convolutions = [layer for layer in mini.model.layers if "_conv" in layer.name]
@@ -44,7 +44,7 @@ def test_it_reads_like_vgg19(mini):
 
 
 def test_folding_is_exact():
-    """A trained network with normalizations of all sizes, and the same folded: logits equal to 1e-5."""
+    """A model with random batch normalization and its folded version have equal logits to 1e-5."""
     keras.utils.set_random_seed(0)
     trained = train_mini.build_trained()
     rng = np.random.default_rng(0)
@@ -69,8 +69,8 @@ def test_folding_is_exact():
     np.testing.assert_allclose(train_mini.logits(folded, x), expected, atol=1e-5 * max(1, np.abs(expected).max()))
 
 
-def test_the_card_belongs_to_the_weights(mini):
-    """Hash, size and parameters are those of the file that is shipped; the figures are there."""
+def test_card_describes_the_weights(mini):
+    """mini.json has the hash and number of parameters of mini.npz, and the measured accuracy."""
     card = json.loads(DATA.joinpath("mini.json").read_text())
     assert card["sha256"] == sha256(DATA.joinpath("mini.npz"))
     assert card["parameters"] == mini.model.count_params()
@@ -80,36 +80,36 @@ def test_the_card_belongs_to_the_weights(mini):
     assert card["measured"]["test_accuracy"] > 0
 
 
-def test_other_weights_are_refused(tmp_path):
+def test_weights_of_another_model_are_rejected(tmp_path):
     np.savez(tmp_path / "other.npz", **{"block1_conv1/kernel": np.zeros((3, 3, 3, 4))})
     with pytest.raises(WeightsError, match="does not fit mini"):
         load_model("mini", weights=str(tmp_path / "other.npz"))
 
 
-def test_chelsea_is_a_cat(run):
-    """The main line with the built-in network, offline, with nothing set up."""
-    done = run(ROOT / "sample_images/chelsea.png", "--model", "mini", "--layer", "block5_conv4", "--json", "--offline")
+def test_chelsea_is_a_cat(cli):
+    """The quick-start command works offline with the built-in model."""
+    done = cli(ROOT / "sample_images/chelsea.png", "--model", "mini", "--layer", "block5_conv4", "--json", "--offline")
     assert (done.status, done.stderr) == (0, "")
     entry = json.loads(done.stdout)
     assert (entry["class_name"], entry["model"], entry["layer"]) == ("cat", "mini", "block5_conv4")
     assert entry["outputs"] == {"figure": "chelsea_gradcam.png"}
 
 
-def test_gradcam_weights_are_not_for_it(run, monkeypatch):
-    """A VGG19 file named by the environment does not get in its way."""
+def test_ignores_gradcam_weights(cli, monkeypatch):
+    """GRADCAM_WEIGHTS applies only to models without built-in weights."""
     monkeypatch.setenv("GRADCAM_WEIGHTS", "vgg19.h5")
-    assert run(ROOT / "sample_images/chelsea.png", "--model", "mini").status == 0
+    assert cli(ROOT / "sample_images/chelsea.png", "--model", "mini").status == 0
 
 
 @pytest.fixture(scope="module")
 def measured():
-    """The figures that the card gives."""
+    """The measured values in mini.json."""
     return json.loads(DATA.joinpath("mini.json").read_text())["measured"]
 
 
 @pytest.fixture(scope="module")
 def objects(data):
-    """CIFAR-10's 5,000 test images, with their classes."""
+    """5,000 CIFAR-10 test images, with their classes."""
     images, classes = train_mini.read_images(data / "cifar10_jpeg.zip", "test")
     assert len(images) == 5000
     return images, classes
@@ -117,26 +117,26 @@ def objects(data):
 
 @pytest.mark.slow
 def test_accuracy(mini, objects, measured):
-    """The card's share of CIFAR-10's test images is classified rightly."""
+    """The accuracy on CIFAR-10 test images is that of the card."""
     accuracy = evaluate_mini.accuracy(mini, *objects)
     assert accuracy >= 0.88
     assert accuracy == pytest.approx(measured["test_accuracy"], abs=0.001)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("fit", "least"), [("pad", 0.8), ("squash", 0.75)])
-def test_cats_and_dogs(mini, data, measured, fit, least):
-    """Cat against dog is right on the card's share of the pets, more often where their shape is kept."""
-    right = evaluate_mini.cats_and_dogs(mini, data / "images/pets", fit)
-    assert len(right) == 80
-    assert np.mean(right) >= least
-    assert np.mean(right) == pytest.approx(measured["cat_against_dog_on_80_pets"][fit], abs=0.03)
+@pytest.mark.parametrize(("fit", "minimum"), [("pad", 0.8), ("squash", 0.75)])
+def test_cats_and_dogs(mini, data, measured, fit, minimum):
+    """The accuracy of cat against dog on images of pets is that of the card."""
+    correct = evaluate_mini.cats_and_dogs(mini, data / "images/pets", fit)
+    assert len(correct) == 80
+    assert np.mean(correct) >= minimum
+    assert np.mean(correct) == pytest.approx(measured["cat_against_dog_on_80_pets"][fit], abs=0.03)
 
 
 @pytest.mark.slow
-def test_the_map_finds_pasted_objects(mini, objects, measured):
-    """A test object somewhere on a canvas of twice its side: the peak lies on it in 80 % of 500 right answers."""
-    hits = evaluate_mini.pointing(mini, *objects)
+def test_pointing_game_on_pasted_objects(mini, objects, measured):
+    """On a canvas of twice its side, the peak is on the object in 80 % of 500 correct predictions."""
+    hits = evaluate_mini.pointing_game(mini, *objects)
     assert len(hits) == 500
     assert np.mean(hits) >= 0.8
     assert np.mean(hits) == pytest.approx(measured["peak_on_pasted_object"], abs=0.02)

@@ -1,4 +1,4 @@
-"""Pixels become what each network was trained on."""
+"""Preprocessing against Keras and by hand."""
 
 import inspect
 
@@ -14,8 +14,8 @@ PIXELS = np.random.default_rng(0).integers(0, 256, (2, 5, 4, 3), dtype=np.uint8)
 
 
 @pytest.mark.parametrize("name", [name for name in catalog() if name != "mini"])
-def test_as_every_application_does(name):
-    """The result is that of the application's own `preprocess_input`, and the pixels stay."""
+def test_equals_preprocess_input_of_keras(name):
+    """The result is that of the model's `preprocess_input`, and the pixels are unchanged."""
     module = inspect.getmodule(inspect.unwrap(getattr(keras.applications, catalog()[name].keras_function)))
     before = PIXELS.copy()
     np.testing.assert_allclose(
@@ -34,7 +34,7 @@ def test_ranges(name, low, high):
 
 
 def test_caffe_by_hand():
-    """VGG sees BGR less ImageNet's mean colour."""
+    """VGG gets BGR minus ImageNet's mean color."""
     red = np.array([[[[255, 0, 0]]]], np.uint8)
     np.testing.assert_allclose(
         preprocess_pixels(red, resolve_preprocess("vgg19"))[0, 0, 0], [-103.939, -116.779, 131.32], rtol=1e-6

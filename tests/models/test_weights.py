@@ -1,4 +1,4 @@
-"""Weights: found in order, fetched with care, never half written. The server is this process's own."""
+"""Search order, download and hash check of weights, with a local HTTP server."""
 
 import hashlib
 import http.server
@@ -22,11 +22,11 @@ def application():
 
 @pytest.fixture
 def server(monkeypatch):
-    """A server on loopback that answers with what the test puts into it."""
+    """A local server with the status, content and length that the test sets."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
-            answer.asked.append(self.path)
+            answer.requests.append(self.path)
             self.send_response(answer.status)
             self.send_header("Content-Length", str(answer.length or len(answer.content)))
             self.end_headers()
@@ -36,10 +36,10 @@ def server(monkeypatch):
             pass
 
     class Answer:
-        status, content, length, asked = 200, CONTENT, None, []
+        status, content, length = 200, CONTENT, None
 
     answer = Answer()
-    answer.asked = []
+    answer.requests = []
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
@@ -49,7 +49,7 @@ def server(monkeypatch):
     server.server_close()
 
 
-def left_behind():
+def cached_files():
     return sorted(path.name for path in cache_directory().glob("*")) if cache_directory().exists() else []
 
 
@@ -58,7 +58,7 @@ def _empty_cache(monkeypatch, tmp_path):
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
 
 
-def test_the_order_of_places(application, tmp_path, monkeypatch):
+def test_search_order(application, tmp_path, monkeypatch):
     """--weights, then GRADCAM_WEIGHTS as a file or a folder, then Keras's cache."""
     assert find_weights(application) is None
     cached = cache_directory() / "tiny.h5"
@@ -77,63 +77,63 @@ def test_the_order_of_places(application, tmp_path, monkeypatch):
     assert find_weights(application, "imagenet") == folder / "tiny.h5"
 
 
-@pytest.mark.parametrize("place", ["--weights", "GRADCAM_WEIGHTS"])
-def test_a_named_file_that_is_missing(application, place, monkeypatch):
+@pytest.mark.parametrize("origin", ["--weights", "GRADCAM_WEIGHTS"])
+def test_missing_weight_file(application, origin, monkeypatch):
     monkeypatch.setenv("GRADCAM_WEIGHTS", "none.h5")
-    with pytest.raises(WeightsError, match=f"{place} none.h5"):
-        find_weights(application, "none.h5" if place == "--weights" else None)
+    with pytest.raises(WeightsError, match=f"{origin} none.h5"):
+        find_weights(application, "none.h5" if origin == "--weights" else None)
 
 
 def test_download(application, server, caplog):
-    """Announced with size and place, checked, put into Keras's cache, and not fetched again."""
+    """The log has size and path; the file is in Keras's cache and is downloaded only once."""
     path = ensure_weights(application)
     assert path == cache_directory() / "tiny.h5"
     assert path.read_bytes() == CONTENT
-    assert left_behind() == ["tiny.h5"]
+    assert cached_files() == ["tiny.h5"]
     (message,) = [record.getMessage() for record in caplog.records]
     assert "575 MB" in message
     assert str(path) in message
     ensure_weights(application)
-    assert server.asked == ["/mirror/tiny.h5"]
+    assert server.requests == ["/mirror/tiny.h5"]
 
 
-def test_sha256_hashes_are_known_too(application, server):
+def test_sha256_hash_is_checked(application, server):
     ensure_weights(application._replace(hash=hashlib.sha256(CONTENT).hexdigest()))
-    assert left_behind() == ["tiny.h5"]
+    assert cached_files() == ["tiny.h5"]
 
 
 @pytest.mark.parametrize(
     ("change", "words"),
     [
         ({"content": b"other"}, "wrong hash"),
-        ({"length": len(CONTENT) + 5}, "broke off: expected 7005 bytes, got 7000"),
-        ({"status": 404}, "cannot be fetched"),
+        ({"length": len(CONTENT) + 5}, "expected 7005 bytes, got 7000"),
+        ({"status": 404}, "cannot download"),
     ],
 )
-def test_a_bad_download_leaves_nothing(application, server, change, words):
+def test_failed_download_leaves_no_file(application, server, change, words):
     for name, value in change.items():
         setattr(server, name, value)
     with pytest.raises(WeightsError, match=words):
         ensure_weights(application)
-    assert left_behind() == []
+    assert cached_files() == []
 
 
 def test_no_network(application, monkeypatch):
-    """The hint names the file, the place, and the way to name another."""
+    """The hint has the URL, the path in the cache, and the option for a local file."""
     monkeypatch.setenv("GRADCAM_WEIGHTS_MIRROR", "http://127.0.0.1:9")
-    with pytest.raises(WeightsError, match="cannot be fetched") as caught:
+    with pytest.raises(WeightsError, match="cannot download") as caught:
         ensure_weights(application)
     for word in ("http://127.0.0.1:9/tiny.h5", str(cache_directory() / "tiny.h5"), "--weights FILE"):
         assert word in caught.value.hint
 
 
-def test_offline_never_asks(application, server):
+def test_offline_sends_no_request(application, server):
     with pytest.raises(WeightsError, match="--offline"):
         ensure_weights(application, offline=True)
-    assert server.asked == []
+    assert server.requests == []
 
 
-def test_a_silent_server_is_given_up(application, monkeypatch):
+def test_silent_server_times_out(application, monkeypatch):
     import socket
 
     silent = socket.create_server(("127.0.0.1", 0))
@@ -141,11 +141,11 @@ def test_a_silent_server_is_given_up(application, monkeypatch):
     monkeypatch.setenv("GRADCAM_WEIGHTS_MIRROR", f"http://127.0.0.1:{silent.getsockname()[1]}")
     with silent, pytest.raises(WeightsError, match="timed out"):
         ensure_weights(application)
-    assert left_behind() == []
+    assert cached_files() == []
 
 
-def test_a_checksum_is_read_when_it_is_asked_for(tmp_path):
-    """Not before; and only once, whoever asks."""
+def test_lazy_checksum_is_computed_once(tmp_path):
+    """The file is read on first use, and not a second time."""
     path = tmp_path / "abc"
     path.write_bytes(b"before")
     checksum = LazySha256(path)

@@ -1,4 +1,4 @@
-"""The size of a batch, by the model and the memory."""
+"""The default batch size, from the model's activations and the free memory."""
 
 import types
 
@@ -27,10 +27,10 @@ def free(monkeypatch):
 @pytest.mark.parametrize(
     ("side", "channels", "expected"),
     [
-        (256, 256, 16),  # 64 MB an image: a gigabyte is sixteen
-        (256, 250, 16),  # a little more would fit: a power of two
-        (8, 4, 64),  # 1 kB an image: no more than 64
-        (2048, 128, 1),  # two gigabytes an image: one at least
+        (256, 256, 16),  # 64 MiB per image: 1 GiB is 16 images
+        (256, 250, 16),  # rounded down to a power of two
+        (8, 4, 64),  # 1 KiB per image: at most 64
+        (2048, 128, 1),  # 2 GiB per image: at least one
     ],
 )
 def test_activations_fill_a_gigabyte(free, side, channels, expected):
@@ -38,22 +38,22 @@ def test_activations_fill_a_gigabyte(free, side, channels, expected):
 
 
 def test_little_memory_makes_small_batches(free):
-    """With a gigabyte free, an eighth of it: two images of 64 MB."""
+    """With 1 GiB free, the target is an eighth of it: two images of 64 MiB."""
     free(2**30)
     assert batch_size.default_batch_size(convolution(256, 256), (256, 256, 3)) == 2
 
 
-def test_open_sides_are_those_of_the_input(free):
+def test_variable_input_size(free):
     x = keras.Input((None, None, 3))
     model = keras.Model(x, keras.layers.Conv2D(256, 3, padding="same")(x))
     assert batch_size.default_batch_size(model, (256, 256, 3)) == 16
 
 
-def test_vgg19_gets_sixteen(free):
+def test_vgg19_gets_16(free):
     assert batch_size.default_batch_size(keras.applications.VGG19(weights=None), (224, 224, 3)) == 16
 
 
-def test_an_unknown_graph_gets_eight(free):
+def test_subclassed_model_gets_8(free):
     class Subclassed(keras.Model):
         def __init__(self):
             super().__init__()

@@ -1,11 +1,11 @@
-"""One pass through the network: activations, gradients and scores, against independent programs."""
+"""Activations, gradients and scores against independent computations."""
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import small_network
 from keras import layers as L  # noqa: N812
+from small_models import small_network
 
 from gradcam_cli.errors import ModelError, UsageError
 from gradcam_cli.methods.cam import gradcam
@@ -16,7 +16,7 @@ TOP = np.full((2, 1), -1, np.int32)
 
 
 def convolve(x, kernel, bias, padding=0):
-    """A convolution of one image in float64, written out."""
+    """A reference convolution of one image in float64."""
     x = np.pad(x, ((padding, padding), (padding, padding), (0, 0)))
     K = kernel.shape[0]
     H, W = x.shape[0] - K + 1, x.shape[1] - K + 1
@@ -41,7 +41,7 @@ def by_hand(model, x, c, score="logit"):
         dlogits = p[c] * (dlogits - p)
     dflat = weights["hidden"][0] @ ((h > 0) * (weights["predictions"][0] @ dlogits))
     dcells = (cells == pooled[:, :, None]) * dflat.reshape(5, 5, 1, 5) / 1.0
-    ties = (cells == pooled[:, :, None]).cumsum(2) == 1  # a tie goes to the first cell
+    ties = (cells == pooled[:, :, None]).cumsum(2) == 1  # of equal values the first gets the gradient
     dcells = dcells * ties
     return A, dcells.reshape(5, 5, 2, 2, 5).transpose(0, 2, 1, 3, 4).reshape(10, 10, 5), logits
 
@@ -49,7 +49,7 @@ def by_hand(model, x, c, score="logit"):
 @pytest.mark.parametrize("score", ["logit", "probability"])
 @pytest.mark.parametrize("c", [0, 1, 2])
 def test_against_float64_numpy(c, score):
-    """Activations, gradients, alpha and map are those of an independent program."""
+    """Activations, gradients, alpha and map equal those of float64 NumPy."""
     model = small_network()
     result = compile_gradient_function(model, ["conv2"], score)(X, np.full((2, 1), c, np.int32))
     for i in range(2):
@@ -64,7 +64,7 @@ def test_against_float64_numpy(c, score):
 
 
 def test_softmax_for_logit_fails():
-    """The wrong score would be noticed: its gradient is another one."""
+    """The gradients of probability and logit differ, so the test above detects the wrong score."""
     model = small_network()
     dA = compile_gradient_function(model, ["conv2"], "probability")(X, TOP).dA[0][0, 0]
     expected = by_hand(model, X[0], int(np.argmax(by_hand(model, X[0], 0)[2])))[1]
@@ -72,7 +72,7 @@ def test_softmax_for_logit_fails():
 
 
 def test_guided_gradients_fail():
-    """Dropping negative gradients at each relu, as guided backpropagation does, would be noticed."""
+    """Guided backpropagation would give different gradients, so the test above detects it."""
     model = small_network()
     _, dA, _ = by_hand(model, X[0], 0)
     assert not np.allclose(np.maximum(dA, 0), dA, rtol=1e-2)
@@ -82,28 +82,28 @@ def test_guided_gradients_fail():
 
 
 def test_classes_by_index_and_rank():
-    """Each image has its own classes; -1 is its largest score, -2 the next."""
+    """Class selectors are per image; -1 is the class with the largest score, -2 the next."""
     network = compile_gradient_function(small_network(), ["conv2"])
     result = network(X, np.array([[-1, -2, 2], [1, -1, -3]], np.int32))
     order = np.argsort(-result.logits, 1)
     np.testing.assert_array_equal(result.classes, [[order[0, 0], order[0, 1], 2], [1, order[1, 0], order[1, 2]]])
-    alone = network(X, np.array([[2], [1]], np.int32))
-    np.testing.assert_allclose(result.dA[0][2, 0], alone.dA[0][0, 0], rtol=1e-5, atol=1e-8)
-    np.testing.assert_allclose(result.dA[0][0, 1], alone.dA[0][0, 1], rtol=1e-5, atol=1e-8)
+    single = network(X, np.array([[2], [1]], np.int32))
+    np.testing.assert_allclose(result.dA[0][2, 0], single.dA[0][0, 0], rtol=1e-5, atol=1e-8)
+    np.testing.assert_allclose(result.dA[0][0, 1], single.dA[0][0, 1], rtol=1e-5, atol=1e-8)
 
 
-def test_several_layers_one_behind_the_other():
-    """A layer in front of another one gets its whole gradient, not the part beside it."""
+def test_gradients_of_an_upstream_layer():
+    """With a downstream layer in the same call, the upstream layer gets its full gradient."""
     model = small_network()
     both = compile_gradient_function(model, ["conv1", "conv2"])(X, TOP)
-    for place, layer in enumerate(["conv1", "conv2"]):
-        alone = compile_gradient_function(model, [layer])(X, TOP)
-        np.testing.assert_allclose(both.dA[place], alone.dA[0], rtol=1e-5, atol=1e-8)
-        assert np.abs(alone.dA[0]).max() > 0
+    for index, layer in enumerate(["conv1", "conv2"]):
+        single = compile_gradient_function(model, [layer])(X, TOP)
+        np.testing.assert_allclose(both.dA[index], single.dA[0], rtol=1e-5, atol=1e-8)
+        assert np.abs(single.dA[0]).max() > 0
 
 
 def test_inside_a_residual_block():
-    """Where no tail model could be cut, the gradient is still that of finite differences."""
+    """In a residual block, where no sub-model exists, the gradient equals finite differences."""
     keras.utils.set_random_seed(0)
     x = keras.Input((6, 6, 2))
     y = L.Conv2D(3, 1, name="stem")(x)
@@ -138,30 +138,30 @@ def nested():
 
 @pytest.mark.parametrize("layer", ["backbone/conv", "conv", "backbone"])
 def test_nested_models(layer):
-    """Layers of a model inside a model, and the inner model itself, by path."""
+    """Layers of a nested model, and the nested model itself, by path."""
     model = nested()
     result = compile_gradient_function(model, [layer])(X, TOP)
     weights = model.layers[-1].get_weights()[0]  # (4, 3)
     cells = 25
-    if layer == "backbone":  # the pooled plane: every cell has the same share
+    if layer == "backbone":  # pooled output: all positions have equal gradients
         expected = weights[:, result.classes[0, 0]] / cells
         np.testing.assert_allclose(result.dA[0][0, 0], np.broadcast_to(expected, (5, 5, 4)), rtol=1e-5)
     else:
         assert result.A[0].shape == (2, 10, 10, 4)
-        expected = weights[:, result.classes[0, 0]]  # each pooled cell passes its gradient to one of four
+        expected = weights[:, result.classes[0, 0]]  # each pooled value passes its gradient to one of four
         np.testing.assert_allclose(result.dA[0][0, 0].sum((0, 1)), expected, rtol=1e-4)
 
 
-def test_batch_neighbours_do_not_matter():
-    """An image's map does not depend on the other images of its batch."""
+def test_independent_of_other_images_in_the_batch():
+    """The gradients of an image do not depend on the other images of its batch."""
     network = compile_gradient_function(small_network(), ["conv2"])
     first = network(X, TOP)
     second = network(np.stack([X[0], X[1] * 5]), TOP)
     np.testing.assert_array_equal(first.dA[0][0, 0], second.dA[0][0, 0])
 
 
-def test_the_model_is_left_as_it_was():
-    """Weights, activations, flags, methods and the input array are the same after a run."""
+def test_model_is_unchanged():
+    """Weights, activations, flags, attributes and the input array are unchanged."""
     model = nested()
     model.layers[0].trainable = False
     backbone_conv = model.layers[0].get_layer("conv")
@@ -173,13 +173,13 @@ def test_the_model_is_left_as_it_was():
     before, weights, x = state(), [w.copy() for w in model.get_weights()], X.copy()
     compile_gradient_function(model, ["backbone/conv"])(x, TOP)
     assert state() == before
-    for now, then in zip(model.get_weights(), weights, strict=True):
-        np.testing.assert_array_equal(now, then)
+    for after, original in zip(model.get_weights(), weights, strict=True):
+        np.testing.assert_array_equal(after, original)
     np.testing.assert_array_equal(x, X)
     np.testing.assert_allclose(model(X).numpy().sum(1), 1, rtol=1e-5)
 
 
-def test_the_model_is_left_as_it_was_after_an_error():
+def test_model_is_unchanged_after_an_error():
     model = small_network()
     with pytest.raises(ModelError):
         compile_gradient_function(model, ["flat"])(X, TOP)
@@ -188,7 +188,7 @@ def test_the_model_is_left_as_it_was_after_an_error():
 
 
 def counting(model, layer):
-    """Count how often a layer is traced and how often it really runs."""
+    """Count how often a layer is traced and executed."""
     counts = {"traced": 0, "run": 0}
     call = model.get_layer(layer).call
 
@@ -206,7 +206,7 @@ def counting(model, layer):
 
 
 def test_one_forward_pass_and_one_trace():
-    """Three classes, two layers, three batches: traced once, run once a batch."""
+    """With three classes and two layers, the model is traced once and runs once per batch."""
     model = small_network()
     counts = counting(model, "conv1")
     network = compile_gradient_function(model, ["conv1", "conv2"])
@@ -215,8 +215,8 @@ def test_one_forward_pass_and_one_trace():
     assert counts == {"traced": 1, "run": 3}
 
 
-def test_only_the_part_behind_the_layer_is_differentiated():
-    """The compiled graph holds no gradient of the convolution that makes A, nor of those before it."""
+def test_only_downstream_layers_are_differentiated():
+    """The graph has no gradient of the convolution that computes A, nor of upstream ones."""
     model = small_network()
     network = compile_gradient_function(model, ["conv2"])
     network(X, TOP)
@@ -224,13 +224,13 @@ def test_only_the_part_behind_the_layer_is_differentiated():
         cell.cell_contents for cell in network.__closure__ if hasattr(cell.cell_contents, "get_concrete_function")
     ]
     graph = run.get_concrete_function(tf.constant(X), tf.constant(TOP)).graph
-    kinds = [operation.type for operation in graph.get_operations()]
-    assert "MaxPoolGrad" in kinds
-    assert not [kind for kind in kinds if kind.startswith("Conv2DBackprop")]
+    types = [operation.type for operation in graph.get_operations()]
+    assert "MaxPoolGrad" in types
+    assert not [name for name in types if name.startswith("Conv2DBackprop")]
 
 
 def test_mixed_precision_models():
-    """A float16 model gives float32 maps, close to those of its float32 twin."""
+    """A float16 model gives float32 results, close to those of float64."""
     policy = keras.config.dtype_policy()
     try:
         keras.config.set_dtype_policy("mixed_float16")
@@ -246,23 +246,23 @@ def test_mixed_precision_models():
 @pytest.mark.parametrize(
     ("layer", "error", "words"),
     [
-        ("flat", ModelError, r"no plane: expected an output of \(u, v, k\), got \(125,\)"),
+        ("flat", ModelError, r"layer flat: expected spatial output .*got \(125,\)"),
         ("conv9", UsageError, "conv9"),
     ],
 )
-def test_layers_without_a_map(layer, error, words):
+def test_invalid_layers(layer, error, words):
     with pytest.raises(error, match=words):
         compile_gradient_function(small_network(), [layer])(X, TOP)
 
 
-def test_layers_that_do_not_matter_or_come_twice():
+def test_shared_and_unconnected_layers():
     shared = L.Conv2D(3, 3, padding="same", name="shared")
     x = keras.Input((12, 12, 3))
-    aside = L.Conv2D(2, 3, name="aside")(x)
+    unused = L.Conv2D(2, 3, name="unused")(x)
     y = L.Dense(2)(L.GlobalAveragePooling2D()(shared(shared(x))))
-    y = y + 0 * keras.ops.stop_gradient(keras.ops.mean(aside))
+    y = y + 0 * keras.ops.stop_gradient(keras.ops.mean(unused))
     model = keras.Model(x, y)
-    with pytest.raises(ModelError, match="shared is called 2 times"):
+    with pytest.raises(ModelError, match=r"shared: expected one call .*got 2"):
         compile_gradient_function(model, ["shared"], "probability")(X, TOP)
-    with pytest.raises(ModelError, match="does not depend on layer aside"):
-        compile_gradient_function(model, ["aside"], "probability")(X, TOP)
+    with pytest.raises(ModelError, match="does not depend on layer unused"):
+        compile_gradient_function(model, ["unused"], "probability")(X, TOP)

@@ -1,10 +1,10 @@
-"""Where the logit is, for every way in which a classifier can end."""
+"""Logits and probabilities for all kinds of output activations."""
 
 import keras
 import numpy as np
 import pytest
-from conftest import small_network
 from keras import layers as L  # noqa: N812
+from small_models import small_network
 
 from gradcam_cli.errors import ModelError
 from gradcam_cli.network.gradients import compile_gradient_function
@@ -14,7 +14,7 @@ X = np.random.default_rng(0).uniform(-1, 1, (1, 8, 8, 3)).astype(np.float32)
 
 
 def ending(*layers):
-    """A classifier whose features are the same, with another end."""
+    """A classifier with fixed features and the given output layers."""
     keras.utils.set_random_seed(4)
     x = keras.Input((8, 8, 3))
     y = L.GlobalAveragePooling2D()(L.Conv2D(4, 3, activation="relu", name="conv")(x))
@@ -42,8 +42,8 @@ ENDS = {
 
 
 @pytest.mark.parametrize("end", ENDS)
-def test_the_logit_is_reached(end):
-    """Each end gives the same logits, and the probabilities that the model itself gives."""
+def test_logits_and_probabilities(end):
+    """All endings give the same logits, and the probabilities equal the model's output."""
     model = ending(*ENDS[end]())
     result = compile_gradient_function(model, ["conv"])(X, np.zeros((1, 1), np.int32))
     reference = ending(dense())(X).numpy()
@@ -53,7 +53,7 @@ def test_the_logit_is_reached(end):
 
 
 def test_multi_label_sigmoids():
-    """Each class has its own sigmoid; the logit is its own."""
+    """With one sigmoid per class, logits and probabilities are elementwise."""
     result = compile_gradient_function(ending(dense(activation="sigmoid")), ["conv"])(X, np.zeros((1, 1), np.int32))
     np.testing.assert_allclose(result.logits, ending(dense())(X), rtol=1e-5)
     np.testing.assert_allclose(result.probabilities, 1 / (1 + np.exp(-result.logits)), rtol=1e-5)
@@ -61,7 +61,7 @@ def test_multi_label_sigmoids():
 
 @pytest.mark.parametrize("activation", ["sigmoid", None])
 def test_single_sigmoid(activation):
-    """One output y is two classes: y speaks for class 1, -y for class 0, with p and 1 - p."""
+    """A single output y has two classes with logits (-y, y) and probabilities (1 - p, p)."""
     model = ending(L.Dense(1, activation=activation))
     result = compile_gradient_function(model, ["conv"])(X, np.array([[0, 1]], np.int32))
     np.testing.assert_allclose(result.dA[0][0], -result.dA[0][1], rtol=1e-6)
@@ -72,16 +72,16 @@ def test_single_sigmoid(activation):
 
 
 def test_convolutional_classifiers():
-    """Averaged class planes are logits; averaged softmax planes hide theirs."""
+    """Averaged class feature maps are logits; averaged softmax feature maps have no logits."""
     x = keras.Input((8, 8, 3))
-    open_ = keras.Model(x, L.GlobalAveragePooling2D()(L.Conv2D(3, 1)(x)))
-    hidden = keras.Model(x, L.GlobalAveragePooling2D()(L.Conv2D(3, 1, activation="softmax")(x)))
-    assert find_output_activation(open_).activation == "linear"
-    assert find_output_activation(hidden) is None
+    linear = keras.Model(x, L.GlobalAveragePooling2D()(L.Conv2D(3, 1)(x)))
+    softmax = keras.Model(x, L.GlobalAveragePooling2D()(L.Conv2D(3, 1, activation="softmax")(x)))
+    assert find_output_activation(linear).activation == "linear"
+    assert find_output_activation(softmax) is None
 
 
-class Opaque(keras.Model):
-    """A subclassed model, whose graph Keras does not know."""
+class Subclassed(keras.Model):
+    """A subclassed model, which has no Keras graph."""
 
     def __init__(self):
         super().__init__()
@@ -91,13 +91,13 @@ class Opaque(keras.Model):
         return self.inner(x)
 
 
-@pytest.mark.parametrize("make", [Opaque, lambda: ending(dense(activation="tanh"))])
-def test_hidden_logits_are_said_to_be_hidden(make):
-    """No guess is made: the error names the way out, which gives the probability's gradient."""
+@pytest.mark.parametrize("make", [Subclassed, lambda: ending(dense(activation="tanh"))])
+def test_inaccessible_logits(make):
+    """The error has a hint to `--score probability`, which works."""
     model = make()
-    layer = "conv" if not isinstance(model, Opaque) else "small/conv2"
+    layer = "conv" if not isinstance(model, Subclassed) else "small/conv2"
     model(X)
-    with pytest.raises(ModelError, match="cannot be reached") as caught:
+    with pytest.raises(ModelError, match="not accessible") as caught:
         compile_gradient_function(model, [layer])
     assert "--score probability" in caught.value.hint
     result = compile_gradient_function(model, [layer], "probability")(X, np.zeros((1, 1), np.int32))
@@ -105,7 +105,7 @@ def test_hidden_logits_are_said_to_be_hidden(make):
     np.testing.assert_allclose(result.probabilities, model(X), rtol=1e-5)
 
 
-def test_softmax_over_one_unit():
+def test_softmax_over_a_single_unit():
     with pytest.raises(ModelError, match="always 1"):
         compile_gradient_function(ending(L.Dense(1, activation="softmax")), ["conv"])(X, np.zeros((1, 1), np.int32))
 

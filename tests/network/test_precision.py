@@ -1,4 +1,4 @@
-"""Fewer bits where the hardware has them, and nothing left behind."""
+"""Precision: applied in its scope only, and rejected without hardware support."""
 
 import threading
 
@@ -15,7 +15,7 @@ needs_bfloat16 = pytest.mark.skipif(not precision.has_bfloat16(), reason="the pr
 
 
 def rounds(value=1 + 2**-12):
-    """Tell whether TensorFlow multiplies this value as a bfloat16 (8 bits), where it becomes 1."""
+    """Return whether TensorFlow rounds the value to bfloat16 (8 bits), where it is 1."""
 
     @tf.function(autograph=False)
     def product(x):
@@ -25,7 +25,7 @@ def rounds(value=1 + 2**-12):
 
 
 @needs_bfloat16
-def test_bfloat16_is_computed_and_then_no_more():
+def test_bfloat16_is_used_only_in_the_scope():
     assert not rounds()
     with precision.precision_scope("bfloat16"):
         assert rounds()
@@ -33,15 +33,15 @@ def test_bfloat16_is_computed_and_then_no_more():
 
 
 @needs_bfloat16
-def test_an_error_restores_it_too():
+def test_precision_is_restored_after_an_error():
     with pytest.raises(KeyError), precision.precision_scope("bfloat16"):
         raise KeyError
     assert not rounds()
 
 
 @needs_bfloat16
-def test_what_the_caller_had_set_stays_set():
-    """A program that itself runs in bfloat16 still does after a run."""
+def test_setting_of_the_caller_is_restored():
+    """If the caller enabled bfloat16, it is still enabled afterwards."""
     option = "auto_mixed_precision_onednn_bfloat16"
     tf.config.optimizer.set_experimental_options({option: True})
     try:
@@ -53,15 +53,15 @@ def test_what_the_caller_had_set_stays_set():
 
 
 @needs_bfloat16
-def test_the_python_call_leaks_nothing():
-    """explain(precision="bfloat16"): other scores than float32's, and the process computes in float32 after it."""
+def test_explain_restores_float32():
+    """explain(precision="bfloat16") gives different scores, and the process uses float32 afterwards."""
     mini = load_model("mini")
     pixels = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
-    exact, lower, again = (
+    exact, lower, repeated = (
         explain(pixels, mini, "block5_conv4", precision=name) for name in ("float32", "bfloat16", "float32")
     )
     assert (exact.settings.precision, lower.settings.precision) == ("float32", "bfloat16")
-    assert exact.prediction.logit == again.prediction.logit
+    assert exact.prediction.logit == repeated.prediction.logit
     assert exact.prediction.logit != lower.prediction.logit
     assert exact.prediction.logit == pytest.approx(lower.prediction.logit, abs=0.3)
     assert np.corrcoef(exact.cam.ravel(), lower.cam.ravel())[0, 1] > 0.99
@@ -70,39 +70,39 @@ def test_the_python_call_leaks_nothing():
 
 
 @pytest.mark.parametrize(("has", "expected"), [(True, "bfloat16"), (False, "float32")])
-def test_auto_takes_what_there_is(monkeypatch, has, expected):
+def test_auto_depends_on_the_hardware(monkeypatch, has, expected):
     monkeypatch.setattr(precision, "has_bfloat16", lambda: has)
     assert precision.resolve_precision("auto") == expected
 
 
-def test_what_is_not_there_is_refused(monkeypatch):
-    """TensorFlow would go on in float32 without a word; the JSON would then lie."""
+def test_unsupported_precision_is_rejected(monkeypatch):
+    """TensorFlow would silently use float32, and the JSON would have the wrong precision."""
     monkeypatch.setattr(precision, "has_bfloat16", lambda: False)
-    with pytest.raises(UsageError, match="bfloat16: expected a processor"):
+    with pytest.raises(UsageError, match="bfloat16 requires a processor"):
         precision.resolve_precision("bfloat16")
-    with pytest.raises(UsageError, match="float16: expected a GPU"):
+    with pytest.raises(UsageError, match="float16 requires a GPU"):
         precision.resolve_precision("float16")
 
 
 @needs_bfloat16
-def test_another_thread_is_not_touched():
-    """While one thread computes in bfloat16, another that has begun before goes on in float32."""
-    begun, change, seen = threading.Event(), threading.Event(), []
+def test_other_threads_are_unaffected():
+    """While one thread uses bfloat16, a thread started before uses float32."""
+    started, changed, results = threading.Event(), threading.Event(), []
 
-    def other():
-        seen.append(rounds())
-        begun.set()
-        change.wait(5)
-        seen.append(rounds())
+    def compute():
+        results.append(rounds())
+        started.set()
+        changed.wait(5)
+        results.append(rounds())
 
-    thread = threading.Thread(target=other)
+    thread = threading.Thread(target=compute)
     thread.start()
-    begun.wait(5)
+    started.wait(5)
     with precision.precision_scope("bfloat16"):
-        change.set()
+        changed.set()
         thread.join()
-    assert seen == [False, False]
+    assert results == [False, False]
 
 
-def test_the_policy_stays():
+def test_keras_policy_is_unchanged():
     assert keras.mixed_precision.global_policy().name == "float32"

@@ -1,10 +1,10 @@
-"""What a probe asks of a real network: the same answers as the network itself, and the network left as it was."""
+"""ModelScorer: scores and gradients equal those of the model, which is unchanged."""
 
 import keras
 import numpy as np
 import pytest
-from conftest import small_network
 from keras import layers as L  # noqa: N812
+from small_models import small_network
 
 from gradcam_cli.network.gradients import compile_gradient_function
 from gradcam_cli.network.scorer import ModelScorer
@@ -23,42 +23,42 @@ def x():
 
 
 def test_scores_are_the_logits(network, x):
-    """In batches of two, the last one padded: what the network's own pass gives."""
-    probe = ModelScorer(network, "conv2", "logit", "float32", 2)
+    """In batches of two, the last one padded, the scores equal the model's output."""
+    scorer = ModelScorer(network, "conv2", "logit", "float32", 2)
     passed = compile_gradient_function(network, ["conv2"])(x, np.full((5, 1), -1, np.int32))
-    np.testing.assert_allclose(probe.scores(x), passed.logits, rtol=1e-5)
+    np.testing.assert_allclose(scorer.scores(x), passed.logits, rtol=1e-5)
     softmax = ModelScorer(network, "conv2", "probability", "float32", 2)
     np.testing.assert_allclose(softmax.scores(x), network.predict(x, verbose=0), rtol=1e-5)
 
 
-def test_scores_behind_are_those_of_the_whole(network, x):
-    """The layer's own answer put in its place changes nothing; zeros give the score of the biases alone."""
-    probe = ModelScorer(network, "conv2", "logit", "float32", 4)
+def test_scores_from_layer(network, x):
+    """The layer's own activations give the scores of the input; zeros give those of the biases."""
+    scorer = ModelScorer(network, "conv2", "logit", "float32", 4)
     A = compile_gradient_function(network, ["conv2"])(x, np.full((5, 1), -1, np.int32)).A[0]
-    np.testing.assert_allclose(probe.scores_from_layer(x[0], A), probe.scores(x), rtol=1e-5)
+    np.testing.assert_allclose(scorer.scores_from_layer(x[0], A), scorer.scores(x), rtol=1e-5)
     hidden = np.maximum(network.get_layer("hidden").bias.numpy(), 0)
     kernel, bias = (weight.numpy() for weight in network.get_layer("predictions").weights)
-    np.testing.assert_allclose(probe.scores_from_layer(x[0], 0 * A[:1])[0], hidden @ kernel + bias, rtol=1e-5)
+    np.testing.assert_allclose(scorer.scores_from_layer(x[0], 0 * A[:1])[0], hidden @ kernel + bias, rtol=1e-5)
 
 
-def test_scores_behind_a_layer_inside_a_residual_block():
-    """What goes around the layer still counts: y = sum(x + A), with A changed."""
-    given = keras.Input((4, 4, 1))
-    inner = L.Conv2D(1, 1, name="inner", kernel_initializer="ones")(given)
-    model = keras.Model(given, L.Dense(2, kernel_initializer="ones")(L.Flatten()(L.Add()([given, inner]))))
+def test_scores_from_a_layer_in_a_residual_block():
+    """The skip connection is included: y = sum(x + A), with A replaced."""
+    inputs = keras.Input((4, 4, 1))
+    inner = L.Conv2D(1, 1, name="inner", kernel_initializer="ones")(inputs)
+    model = keras.Model(inputs, L.Dense(2, kernel_initializer="ones")(L.Flatten()(L.Add()([inputs, inner]))))
     x = RNG.uniform(size=(1, 4, 4, 1)).astype(np.float32)
     y = ModelScorer(model, "inner", "logit", "float32", 8).scores_from_layer(x[0], np.zeros((3, 4, 4, 1), np.float32))
     np.testing.assert_allclose(y, np.full((3, 2), x.sum()), rtol=1e-5)
 
 
-def test_only_what_lies_behind_is_computed(network, x):
-    """The layers before are not in the compiled graph: asking for 100 changed layers costs no forward pass."""
-    probe = ModelScorer(network, "conv2", "logit", "float32", 4)
+def test_upstream_layers_are_not_computed(network, x):
+    """The graph of `scores_from_layer` has no upstream convolution."""
+    scorer = ModelScorer(network, "conv2", "logit", "float32", 4)
     A = RNG.uniform(size=(4, 10, 10, 5)).astype(np.float32)
-    probe.scores_from_layer(x[0], A)
+    scorer.scores_from_layer(x[0], A)
     import tensorflow as tf
 
-    concrete = probe._scores_from_layer.get_concrete_function(tf.constant(x[:1]), tf.constant(A))
+    concrete = scorer._scores_from_layer.get_concrete_function(tf.constant(x[:1]), tf.constant(A))
     graph = concrete.graph.as_graph_def()
     from tensorflow.python.framework.graph_util import extract_sub_graph
 
@@ -66,43 +66,45 @@ def test_only_what_lies_behind_is_computed(network, x):
     assert not [node for node in needed.node if node.op == "Conv2D"]
 
 
-def test_gradients_against_differences(network, x):
-    """dy_c/dx by the symmetric difference of the scores."""
-    probe = ModelScorer(network, "conv2", "logit", "float32", 4)
-    gradient = probe.input_gradients(x[:1], 2)[0]
-    for place in [(0, 0, 0), (5, 6, 1), (11, 11, 2)]:
+def test_gradients_against_finite_differences(network, x):
+    """dy_c/dx equals the central difference of the scores."""
+    scorer = ModelScorer(network, "conv2", "logit", "float32", 4)
+    gradient = scorer.input_gradients(x[:1], 2)[0]
+    for index in [(0, 0, 0), (5, 6, 1), (11, 11, 2)]:
         step = np.zeros_like(x[0])
-        step[place] = 1e-2
-        low, high = probe.scores(np.stack([x[0] - step, x[0] + step]))[:, 2]
-        assert gradient[place] == pytest.approx((high - low) / 2e-2, rel=0.05, abs=1e-3)
+        step[index] = 1e-2
+        low, high = scorer.scores(np.stack([x[0] - step, x[0] + step]))[:, 2]
+        assert gradient[index] == pytest.approx((high - low) / 2e-2, rel=0.05, abs=1e-3)
 
 
 def guided_by_hand(x, V, W):
-    """One hidden layer: y = W relu(V x). Back through the ReLU go only positive gradients of positive units."""
+    """Guided dy/dx of y = W relu(V x): only positive gradients of active units pass the ReLU."""
     hidden = V @ x
     return V.T @ (np.maximum(W, 0) * (hidden > 0))
 
 
 @pytest.mark.parametrize("kind", ["activation", "layer", "function", "relu6"])
 def test_guided_gradients_by_hand(kind):
-    """The ReLU as an activation, as a layer, as a function, and ReLU6; plain gradients differ."""
+    """ReLU as activation, layer and function, and ReLU6; plain gradients differ."""
     x = RNG.uniform(0.1, 0.5, 4).astype(np.float32)
-    V = (RNG.uniform(0.5, 1, (6, 4)) * np.array([1, 1, 1, 1, -1, -1])[:, None]).astype(np.float32)  # two units are off
+    V = (RNG.uniform(0.5, 1, (6, 4)) * np.array([1, 1, 1, 1, -1, -1])[:, None]).astype(
+        np.float32
+    )  # two units are inactive
     W = np.array([1, -2, 3, -1, 2, -1], np.float32)
-    given = keras.Input((2, 2, 1))
-    flat = L.Flatten()(given)
+    inputs = keras.Input((2, 2, 1))
+    flat = L.Flatten()(inputs)
     dense = L.Dense(6, name="hidden", activation="relu" if kind == "activation" else None)
     y = dense(flat)
     y = {"layer": L.ReLU(), "function": keras.ops.relu, "relu6": L.ReLU(6.0)}.get(kind, lambda y: y)(y)
-    model = keras.Model(given, L.Dense(2, name="out")(y))
+    model = keras.Model(inputs, L.Dense(2, name="out")(y))
     dense.set_weights([V.T, np.zeros(6)])
     model.get_layer("out").set_weights([np.stack([W, -W], 1), np.zeros(2)])
     before = {id(layer): dict(layer.__dict__) for layer in model.layers}
-    probe = ModelScorer(model, "hidden", "logit", "float32", 1)
-    picture = x.reshape(1, 2, 2, 1)
-    np.testing.assert_allclose(probe.guided_gradients(picture, 0).ravel(), guided_by_hand(x, V, W), rtol=1e-4)
+    scorer = ModelScorer(model, "hidden", "logit", "float32", 1)
+    image = x.reshape(1, 2, 2, 1)
+    np.testing.assert_allclose(scorer.guided_gradients(image, 0).ravel(), guided_by_hand(x, V, W), rtol=1e-4)
     plain = V.T @ (W * (V @ x > 0))
-    np.testing.assert_allclose(probe.input_gradients(picture, 0).ravel(), plain, rtol=1e-4)
+    np.testing.assert_allclose(scorer.input_gradients(image, 0).ravel(), plain, rtol=1e-4)
     assert not np.allclose(plain, guided_by_hand(x, V, W))
     assert all(dict(layer.__dict__).keys() == before[id(layer)].keys() for layer in model.layers)
     if kind == "activation":

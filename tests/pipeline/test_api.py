@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from conftest import small_network
 from PIL import Image
+from small_models import small_network
 
 import gradcam_cli
 from gradcam_cli import explain, load_model

@@ -7,8 +7,8 @@ import keras
 import matplotlib.figure
 import numpy as np
 import pytest
-from conftest import small_network
 from PIL import Image
+from small_models import small_network
 
 from gradcam_cli import explain
 from gradcam_cli.errors import OutputError, UsageError
@@ -37,7 +37,7 @@ def test_array_shapes_ranges_and_dtypes(record):
 
 
 def test_arrays_in_files(record, tmp_path):
-    """npy holds the heatmap; npz holds heatmap, cam, alpha and metadata; both load without pickle."""
+    """Npy holds the heatmap; npz holds heatmap, cam, alpha and metadata; both load without pickle."""
     np.testing.assert_array_equal(np.load(record.save(tmp_path / "map.npy")), record.heatmap)
     with np.load(record.save(tmp_path / "map.npz"), allow_pickle=False) as arrays:
         assert sorted(arrays) == ["alpha", "cam", "class", "heatmap", "layer", "metadata", "score"]

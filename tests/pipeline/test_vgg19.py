@@ -145,10 +145,10 @@ def test_bfloat16_agrees(vgg19, data):
     print(f"\nbfloat16: correlation {np.median(correlations):.5f}, at the worst {min(correlations):.5f}")
 
 
-def test_golden_maps_through_the_command(process, vgg19_weights, golden, tmp_path):
+def test_golden_maps_through_the_command(cli_process, vgg19_weights, golden, tmp_path):
     """The main line as a user types it gives the same maps and logits."""
     images, reference = golden
-    done = process(
+    done = cli_process(
         *images, "--weights", vgg19_weights, "--layer", "block5_conv4", "--save", "npz", "--json", check=True
     )
     assert done.stderr == ""
@@ -160,9 +160,9 @@ def test_golden_maps_through_the_command(process, vgg19_weights, golden, tmp_pat
         assert entry["class_index"] == reference[f"{path.stem}/logits"].argmax()
 
 
-def explain_imagenet(run, data, *options):
+def explain_imagenet(cli, data, *options):
     """Run the command on the ImageNet photos, without a word on stderr, and return its JSON lines."""
-    done = run(data / "images/imagenet", "--save", "npy", "--json", *options)
+    done = cli(data / "images/imagenet", "--save", "npy", "--json", *options)
     assert (done.status, done.stderr) == (0, "")
     return [json.loads(line) for line in done.lines]
 
@@ -174,9 +174,9 @@ def top1(entries, data):
 
 
 @pytest.mark.parametrize(("fit", "least"), [("squash", 0.70), ("crop", 0.85)])
-def test_imagenet_photos(run, data, vgg19_weights, fit, least):
+def test_imagenet_photos(cli, data, vgg19_weights, fit, least):
     """Top-1 on 63 photos; every output is there, finite, of the photo's own size."""
-    entries = explain_imagenet(run, data, "--weights", vgg19_weights, "--fit", fit, "--save", "figure")
+    entries = explain_imagenet(cli, data, "--weights", vgg19_weights, "--fit", fit, "--save", "figure")
     assert len(entries) == 63
     for entry in entries:
         with Image.open(entry["input"]) as photo:
@@ -215,25 +215,25 @@ def outline_of(polygons, width, height):
     return np.asarray(canvas)
 
 
-def test_mobilenet(run, data):
+def test_mobilenet(cli, data):
     """A model file of another network: labels, preprocessing and layer are found out."""
-    entries = explain_imagenet(run, data, "--model", data / "models/mobilenet_0.75_224.keras", "--fit", "crop")
+    entries = explain_imagenet(cli, data, "--model", data / "models/mobilenet_0.75_224.keras", "--fit", "crop")
     assert {entry["layer"] for entry in entries} == {"conv_pw_13_relu"}
     assert {entry["preprocessing"] for entry in entries} == {"tf"}
     assert top1(entries, data) >= 0.7
     assert entries[0]["class_name"]
 
 
-def test_one_batch_size_one_answer(run, data, vgg19_weights):
+def test_one_batch_size_one_answer(cli, data, vgg19_weights):
     """The same photos twice give the same bytes."""
     photos = sorted((data / "golden/images").glob("*.png"))[:3]
     for folder in ("one", "two"):
-        run(*photos, "--weights", vgg19_weights, "--save", "npz", "-o", folder, "--batch-size", "2")
-    for path in (run.here / "one").iterdir():
-        assert path.read_bytes() == (run.here / "two" / path.name).read_bytes()
+        cli(*photos, "--weights", vgg19_weights, "--save", "npz", "-o", folder, "--batch-size", "2")
+    for path in (cli.here / "one").iterdir():
+        assert path.read_bytes() == (cli.here / "two" / path.name).read_bytes()
 
 
-def test_a_wrong_weight_file_for_vgg19(run, photo, vgg19_weights):
-    done = run(photo(), "--model", "vgg16", "--weights", vgg19_weights)
+def test_a_wrong_weight_file_for_vgg19(cli, photo, vgg19_weights):
+    done = cli(photo(), "--model", "vgg16", "--weights", vgg19_weights)
     assert done.status == 3
     assert "does not fit vgg16" in done.stderr

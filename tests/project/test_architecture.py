@@ -17,7 +17,8 @@ import pytest
         "from gradcam_cli.cli import gradcam; gradcam.main(['missing.jpg'])",
         "from gradcam_cli.cli import gradcam; gradcam.main(['x.jpg', '--cmap', 'no such map'])",
         "import gradcam_cli",
-        "import gradcam_cli.methods.cam, gradcam_cli.methods.maps, gradcam_cli.output.figures, gradcam_cli.pipeline.results",
+        "import gradcam_cli.methods.cam, gradcam_cli.methods.maps",
+        "import gradcam_cli.output.figures, gradcam_cli.pipeline.results",
     ],
 )
 def test_no_tensorflow_where_no_network_runs(code):

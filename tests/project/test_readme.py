@@ -1,22 +1,22 @@
 """Every line of the README that a reader may type is typed here."""
 
 import pytest
-from doc_blocks import README, numbered, run_program, type_block
+from doc_blocks import README, numbered, run_program, run_shell_block
 
 from gradcam_cli.cli.explain import explain
 
 
 @pytest.fixture
-def with_weights(newcomer, vgg19_weights, monkeypatch):
+def with_weights(workspace, vgg19_weights, monkeypatch):
     """A newcomer's folder; the weights of VGG19 are found."""
     monkeypatch.setenv("GRADCAM_WEIGHTS", str(vgg19_weights))
-    return newcomer
+    return workspace
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("block", numbered([README], "sh"))
 def test_shell_blocks(with_weights, block, request):
-    type_block(block, with_weights, request)
+    run_shell_block(block, with_weights, request)
 
 
 @pytest.mark.slow

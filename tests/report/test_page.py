@@ -1,4 +1,4 @@
-"""The report's page: what is in it, and that no text of a run becomes markup."""
+"""The page of a report: its contents, and that no text of a run becomes markup."""
 
 import base64
 import hashlib
@@ -8,66 +8,17 @@ from html.parser import HTMLParser
 from importlib.metadata import version
 
 import pytest
+from report_documents import INJECTIONS, document_with_text, make_document, make_entry, make_failure
 
 from gradcam_cli.report import page
 
-HOSTILE = [
-    "<script>window.pwned=1</script>",
-    '"><img src=x onerror=window.pwned=1>',
-    "</script><script>window.pwned=1</script>",
-    "<!--<script>",
-    "'\" onmouseover=window.pwned=1 &amp; {{ 7*7 }} {% raw %} ${1}",
-    "</style></title></textarea>",
-    "\u05d0\u05d1 \u2028 \udce9",
-]
 
-
-def make_entry(name="a.png", **changes):
-    plain = {"class": "cat", "p": 0.8, "layer": "conv", "method": "gradcam", "picture": None, "drawn": None}
-    known = {
-        "zero": None,
-        "peak": None,
-        "box": None,
-        "numbers": [],
-        "metrics": {},
-        "files": {},
-        "shell": f"gradcam {name}",
-    }
-    entry = {"name": name, "status": "ok", "thumb": None, "photo": None, "size": [8, 6], "top": [["cat", 0.8]]}
-    return {**entry, "class": "cat", "p": 0.8, "missed": [], "metrics": {}, "maps": [{**plain, **known}], **changes}
-
-
-def make_failure(name, error="cannot be read", hint=None):
-    nothing = {"thumb": None, "photo": None, "size": None, "top": [], "class": None, "p": None, "maps": []}
-    return make_entry(name, status="failed", error=error, hint=hint, **nothing)
-
-
-def make_document(entries=(), **changes):
-    document = {
-        "command": "explain",
-        "line": None,
-        "partial": None,
-        "notice": None,
-        "started": None,
-        "seconds": None,
-        "settings": [],
-        "versions": [],
-        "counts": {"ok": len(entries), "failed": 0, "skipped": 0},
-        "limits": [],
-        "tables": [],
-        "plots": [],
-        "metrics": [],
-        "entries": list(entries),
-    }
-    return {**document, **changes}
-
-
-class Outline(HTMLParser):
-    """The tags with their attributes' names, the texts of script and style, and all other text."""
+class ParsedPage(HTMLParser):
+    """The tags with the names of their attributes, the contents of scripts and styles, and all other text."""
 
     def __init__(self, html):
         super().__init__()
-        self.tags, self.inside, self.text = [], {}, ""
+        self.tags, self.contents, self.text = [], {}, ""
         self._tag = ""
         self.feed(html)
 
@@ -80,85 +31,72 @@ class Outline(HTMLParser):
 
     def handle_data(self, data):
         if self._tag:
-            self.inside[self._tag] = self.inside.get(self._tag, "") + data
+            self.contents[self._tag] = self.contents.get(self._tag, "") + data
         else:
             self.text += data
 
-
-def hostile_document(text):
-    """Put one text wherever a document has texts."""
-    one = make_entry(text, **{"class": text, "top": [[text, 0.5]], "missed": [text], "metrics": {text: 1.0}})
-    one["maps"][0].update({"class": text, "layer": text, "method": text, "zero": text, "shell": text})
-    one["maps"][0].update({"numbers": [[text, text]], "metrics": {text: 1.0}, "files": {text: "a.png"}})
-    return make_document(
-        [one, make_failure(text, error=text, hint=text)],
-        line=text,
-        partial=text,
-        settings=[[text, text]],
-        versions=[[text, text]],
-        limits=[{"text": text, "missed": text}],
-        tables=[{"title": text, "columns": [text, text], "rows": [[text, text]]}],
-        plots=[{"title": text, "src": "report/plot.png", "width": 10, "height": 10}],
-        metrics=[{"name": text, "title": text, "more_is_better": True}],
-    )
+    @property
+    def words(self):
+        return " ".join(self.text.split())
 
 
-@pytest.mark.parametrize("text", HOSTILE)
-def test_hostile_texts_stay_text(text):
-    """The page has the same elements and attributes whatever its texts are, and holds the same document."""
-    harmless, hostile = (Outline(page.render(hostile_document(word))) for word in ("word", text))
-    assert hostile.tags == harmless.tags
-    assert set(hostile.inside) == {"style", "application/json", "module"}
-    assert json.loads(hostile.inside["application/json"]) == hostile_document(text)
-    assert hostile.inside["module"] == harmless.inside["module"]
-    assert hostile.text.count(text.replace("\udce9", "\\udce9")) == harmless.text.count("word")
+def parse(document):
+    return ParsedPage(page.render(document))
 
 
-def test_policy_allows_only_the_own_style_and_script():
-    """The hashes in the Content-Security-Policy are those of what stands in the page."""
+@pytest.mark.parametrize("text", INJECTIONS)
+def test_texts_never_become_markup(text):
+    """Elements, attributes and scripts do not depend on the texts, and the embedded document contains the texts."""
+    expected, parsed = parse(document_with_text("word")), parse(document_with_text(text))
+    assert parsed.tags == expected.tags
+    assert set(parsed.contents) == {"style", "application/json", "module"}
+    assert json.loads(parsed.contents["application/json"]) == document_with_text(text)
+    assert parsed.contents["module"] == expected.contents["module"]
+    assert parsed.text.count(text.replace("\udce9", "\\udce9")) == expected.text.count("word")
+
+
+def test_policy_allows_only_the_page_style_and_script():
+    """The hashes in the Content-Security-Policy are those of the style sheet and the script in the page."""
     html = page.render(make_document([make_entry()]))
     policy = re.search(r'http-equiv="Content-Security-Policy" content="([^"]+)"', html)[1]
     policy = policy.replace("&#39;", "'").replace("&#43;", "+")
     rules = dict(rule.split(" ", 1) for rule in policy.split("; "))
-    assert {name: rules[name] for name in ("default-src", "base-uri", "form-action")} == dict.fromkeys(
-        ("default-src", "base-uri", "form-action"), "'none'"
-    )
-    inside = Outline(html).inside
+    for name in ("default-src", "base-uri", "form-action"):
+        assert rules[name] == "'none'"
+    contents = ParsedPage(html).contents
     for rule, tag in (("script-src", "module"), ("style-src", "style")):
-        digest = base64.b64encode(hashlib.sha256(inside[tag].encode()).digest()).decode()
+        digest = base64.b64encode(hashlib.sha256(contents[tag].encode()).digest()).decode()
         assert rules[rule] == f"'sha256-{digest}'"
 
 
-def test_page_asks_for_nothing_elsewhere():
-    """No address of a network stands in the page, but the name of SVG's namespace."""
+def test_page_loads_nothing_from_the_network():
+    """The only URL in the page is the name of the SVG namespace."""
     html = page.render(make_document([make_entry()]))
     assert set(re.findall(r"\w+://[^\"'\s]*", html)) == {"http://www.w3.org/2000/svg"}
     assert not re.search(r"@import|url\(|innerHTML|\bstyle=", html)
 
 
-def test_generator_stands_at_the_start():
-    """The first bytes say which program wrote the page."""
+def test_first_bytes_name_the_generator():
     start = page.render(make_document()).encode()[:500].decode(errors="ignore")
     assert f'<meta name="generator" content="gradcam {version("gradcam-cli")}">' in start
 
 
-def test_same_document_same_page():
-    """Rendering twice gives the same bytes."""
+def test_equal_documents_give_equal_pages():
     assert page.render(make_document([make_entry()])) == page.render(make_document([make_entry()]))
 
 
-def test_summary_tells_the_run():
-    """Settings, versions, counts, time, tables and the command line are in the page without any script."""
+def test_summary_needs_no_script():
+    """Settings, versions, counts, time, tables and the command line are in the HTML."""
     document = make_document(
         [make_entry()],
-        line="gradcam photos --report",
-        started="2026-11-21T10:00:00+00:00",
+        command_line="gradcam photos --report",
+        start="2026-11-21T10:00:00+00:00",
         seconds=125.2,
         settings=[["model", "mini"]],
         versions=[["keras", "3.12"]],
-        tables=[{"title": "Means", "columns": ["map", "drop"], "rows": [["gradcam", "0.123"]]}],
+        tables=[{"title": "Means", "columns": ["map", "deletion"], "rows": [["gradcam", "0.123"]]}],
     )
-    text = " ".join(Outline(page.render(document)).text.split())
+    words = parse(document).words
     for part in (
         "gradcam photos --report",
         "2026-11-21 10:00:00 UTC",
@@ -167,43 +105,41 @@ def test_summary_tells_the_run():
         "keras 3.12",
         "Means",
     ):
-        assert part in text
-    assert "1 explained · 0 failed · 0 skipped" in text
-    assert "Partial run" not in text
+        assert part in words
+    assert "1 explained · 0 failed · 0 skipped" in words
 
 
-def test_summary_tells_limits():
-    """A threshold is kept or missed in words, and a missed one says why."""
-    limits = [{"text": "pointing=0.9", "missed": "got 0.5"}, {"text": "drop=0.3", "missed": None}]
-    text = " ".join(Outline(page.render(make_document(limits=limits))).text.split())
-    assert "✗ missed pointing=0.9 got 0.5" in text
-    assert "✓ kept drop=0.3" in text
+def test_summary_lists_threshold_results():
+    results = [{"threshold": "road=0.9", "failure": "got 0.5"}, {"threshold": "deletion=0.3", "failure": None}]
+    html = page.render(make_document(threshold_results=results))
+    assert html.count('data-passed="no"') == html.count('data-passed="yes"') == 1
+    assert re.search(r'data-passed="no".*road=0\.9.*got 0\.5.*data-passed="yes".*deletion=0\.3', html, re.DOTALL)
 
 
-def test_summary_names_the_first_failures():
-    """Fifty failures are named with their errors; the others are behind a link."""
-    html = page.render(make_document([make_entry(), *(make_failure(f"{n}.png", f"error {n}.") for n in range(60))]))
-    text = Outline(html).text
+def test_summary_lists_the_first_fifty_failures():
+    """All failures are in the gallery, which the summary links to."""
+    failures = [make_failure(f"{number}.png", f"error {number}.") for number in range(60)]
+    html = page.render(make_document([make_entry(), *failures]))
+    text = ParsedPage(html).text
     assert "error 49." in text
     assert "error 50." not in text
     assert 'href="#entry=2">0.png<' in html
-    assert 'href="#status=failed">All 60 failures' in html
+    assert 'href="#status=failed">' in html
 
 
-def test_partial_run_is_announced_first():
-    """What is missing stands before anything else."""
-    text = Outline(page.render(make_document(partial="interrupted: 1 of 2 inputs were done"))).text
+def test_notice_of_an_incomplete_run_comes_first():
+    text = parse(make_document(partial="interrupted: 1 of 2 inputs")).text
     assert text.index("interrupted: 1 of 2") < text.index("explained")
 
 
 @pytest.mark.parametrize(
-    ("seconds", "words"), [(None, "unknown"), (0.04, "0.0 s"), (59.9, "59.9 s"), (60, "1 min 0 s"), (7260, "2 h 1 min")]
+    ("seconds", "text"), [(None, "unknown"), (0.04, "0.0 s"), (59.9, "59.9 s"), (60, "1 min 0 s"), (7260, "2 h 1 min")]
 )
-def test_duration(seconds, words):
-    assert f"<dd>{words}</dd>" in page.render(make_document(seconds=seconds))
+def test_duration(seconds, text):
+    assert f"<dd>{text}</dd>" in page.render(make_document(seconds=seconds))
 
 
-def test_numbers_that_json_cannot_hold():
-    """Not-a-number is refused rather than written into a page that no browser can read."""
+def test_not_a_number_is_refused():
+    """Browsers cannot parse JSON with NaN."""
     with pytest.raises(ValueError, match="not JSON compliant"):
-        page.render(make_document([make_entry(p=float("nan"))]))
+        page.render(make_document([make_entry(probability=float("nan"))]))

@@ -1,521 +1,214 @@
-"""The report of a run: its lines, its pictures, the document they make, and what each command leaves."""
+"""The reports that the commands write."""
 
-import io
 import json
-import re
 import shlex
 import signal
 import subprocess
 import sys
-from html import unescape
 from urllib.parse import unquote
 
 import numpy as np
 import pytest
-from PIL import Image
-
-from gradcam_cli.errors import InputError, OutputError
-from gradcam_cli.evaluation.drift import MapChange
-from gradcam_cli.images.fit import Box
-from gradcam_cli.output.figures import color_table
-from gradcam_cli.pipeline.prediction import Prediction
-from gradcam_cli.report.build import build_report, check_not_foreign_page
-from gradcam_cli.report.document import build_document
-from gradcam_cli.report.entries import build_entries, escape_for_display, shell_quote
-from gradcam_cli.report.image_store import ReportImages
-from gradcam_cli.report.run_records import merge_runs, read_records, truncate_partial_line
-from gradcam_cli.report.thumbnails import encode_map, encode_source_image, encode_thumbnail
-from gradcam_cli.report.writer import ReportWriter
-
-RUN = {"status": "run", "command": "explain", "line": "gradcam a", "again": ["--model", "mini"], "inputs": 3}
-END = {"status": "end", "seconds": 1.5, "interrupted": None}
-OK = {"status": "ok", "input": "a.jpg", "layer": "conv", "method": "gradcam", "class_index": 3, "class_name": "cat"}
-
-
-def document_in(page):
-    """Return the document that a page holds."""
-    block = re.search(r'<script type="application/json" id="report">(.*?)</script>', page.read_text(), re.DOTALL)
-    return json.loads(unescape(block[1]))
-
-
-# lines
-
-
-def test_lines_of_a_killed_run(tmp_path):
-    """The torn last line is left out, and cut off before another run goes on."""
-    path = tmp_path / "run.jsonl"
-    path.write_bytes(b'{"status": "run"}\n{"status": "ok", "input": "a"}\n{"status": "o')
-    assert [record["status"] for record in read_records(path)] == ["run", "ok"]
-    truncate_partial_line(path)
-    assert path.read_bytes().endswith(b'"a"}\n')
-
-
-@pytest.mark.parametrize("line", [b"nonsense", b"[1]", b'{"no": "status"}', b"[" * 100_000, b"\xff"])
-def test_lines_that_are_none(tmp_path, line):
-    path = tmp_path / "run.jsonl"
-    path.write_bytes(b'{"status": "run"}\n' + line + b'\n{"status": "end"}\n')
-    with pytest.raises(InputError, match="line 2: expected"):
-        list(read_records(path))
-
-
-def result(name, status="ok", **own):
-    return {"status": status, "input": name, **own}
-
-
-def test_lines_of_two_runs():
-    """A skipped input keeps the lines of the run before; one explained again has only its new ones."""
-    first = [{"status": "run"}, result("a", n=1), result("a", n=2), result("b", n=3), {"status": "end"}]
-    second = [{"status": "run"}, result("a", "skipped"), result("b", n=4), result("c", n=5)]
-    assert [record.get("n") for record in merge_runs(first + second)] == [None, 1, 2, 4, 5]
-    ended = merge_runs([*first, {"status": "run"}, result("b", n=6), {"status": "end"}])
-    assert [record.get("n") for record in ended] == [None, None, 6]  # a is gone
-
-
-def test_lines_of_very_many_inputs():
-    """The first ones are kept, the others counted, each once however many maps it has."""
-    lines = [{"status": "run"}, *(result(str(n), k=k) for n in range(5) for k in range(2)), result("x", "failed")]
-    kept = merge_runs([*lines, {"status": "end", "interrupted": None, "seconds": 1}], max_inputs=2)
-    assert [record["input"] for record in kept if record["status"] == "ok"] == ["0", "0", "1", "1"]
-    document = build_document(kept)
-    assert document["counts"] == {"ok": 5, "failed": 1, "skipped": 0}
-    assert document["notice"] == "The gallery holds the first 2 of 6 inputs."
-
-
-def test_a_torn_line_longer_than_a_block(tmp_path):
-    path = tmp_path / "run.jsonl"
-    path.write_bytes(b'{"status": "run"}\n' + b"x" * 200_000)
-    truncate_partial_line(path)
-    assert path.read_bytes() == b'{"status": "run"}\n'
-
-
-def test_lines_of_a_run_that_goes_on():
-    """What the second run has not reached yet is still there."""
-    lines = [{"status": "run"}, result("a", n=1), result("b", n=2), {"status": "run"}, result("a", n=3)]
-    assert [record.get("n") for record in merge_runs(lines)] == [None, 3, 2]
-
-
-# pictures
-
-
-def opened(data):
-    return Image.open(io.BytesIO(data))
-
-
-def test_the_map_as_a_picture():
-    """Half of the photo seen: there the colours of the map's values, beside it nothing."""
-    map_ = np.zeros((40, 80), np.float32)
-    map_[:, 60:] = 1
-    picture = opened(encode_map(map_, Box(40, 0, 80, 40), "viridis"))
-    assert picture.size == (320, 160)
-    pixels = np.asarray(picture.convert("RGBA"))
-    colours = color_table("viridis")
-    np.testing.assert_array_equal(pixels[80, 300], [*colours[255], 255])
-    np.testing.assert_array_equal(pixels[80, 200], [*colours[1], 255])
-    assert not pixels[:, :160, 3].any()
-    assert pixels[:, 160:, 3].all()
-
-
-def test_the_map_of_a_photo_seen_wholly_hides_nothing():
-    picture = opened(encode_map(np.eye(7, dtype=np.float32), Box(-3, 0, 10, 7)))
-    assert "transparency" not in picture.info
-
-
-def test_large_photos_are_made_smaller_and_small_ones_kept():
-    small = np.random.default_rng(0).integers(0, 256, (28, 30, 3), np.uint8)
-    np.testing.assert_array_equal(np.asarray(opened(encode_source_image(small))), small)
-    assert opened(encode_source_image(np.zeros((1000, 500, 3), np.uint8))).size == (320, 640)
-
-
-def test_the_small_picture_is_photo_and_map():
-    """Half black, half the map's colour, of a white photo: 0.5 * 255 + 0.5 * colour."""
-    photo, map_ = np.full((100, 400, 3), 255, np.uint8), np.ones((100, 400), np.float32)
-    picture = opened(encode_thumbnail(photo, map_, Box(0, 0, 400, 100)))
-    assert picture.size == (200, 50)
-    expected = (255 + color_table("jet")[255].astype(float)) / 2
-    np.testing.assert_allclose(np.asarray(picture)[20, 100], expected, atol=4)
-
-
-def test_maps_of_a_photo_have_pictures_of_their_own(tmp_path):
-    album, map_, view = ReportImages(tmp_path), np.ones((9, 9), np.float32), Box(0, 0, 9, 9)
-    photo = np.zeros((9, 9, 3), np.uint8)
-    one, other = (album.draw_image("a", which, photo, map_, view) for which in ("x", "y"))
-    assert one["photo"] == other["photo"]
-    assert one["thumb"] != other["thumb"]
-    assert album.draw_map("a", "x", map_, view) != album.draw_map("a", "y", map_, view)
-    assert len(list((tmp_path / "report").iterdir())) == 5
-
-
-# document
-
-
-def test_the_command_that_makes_a_map_again():
-    (entry,) = build_entries([OK], RUN)
-    assert entry["maps"][0]["shell"] == "gradcam a.jpg --model mini --layer conv --class 3"
-    (entry,) = build_entries([{**OK, "input": "-a b.jpg", "method": "layercam", "layer": "input"}], RUN)
-    assert entry["maps"][0]["shell"] == "gradcam './-a b.jpg' --model mini --method layercam --class 3"
-
-
-def test_the_command_of_a_run_that_says_less():
-    """Without the run's own words, the line's settings say what was asked for: not those that are usual anyway."""
-    line = {**OK, "model": "mini", "fit": "pad", "score": "logit", "zoom_order": 1, "smooth": True}
-    (entry,) = build_entries([line], {})
-    assert entry["maps"][0]["shell"] == "gradcam a.jpg --model mini --fit pad --smooth --layer conv --class 3"
-
-
-@pytest.mark.parametrize(
-    "word", ["plain.jpg", "it's", "a\nb", "\u202eright", "back\\slash\n", "$HOME `id`", 'quo"te', "é\n"]
-)
-def test_words_for_the_shell(word):
-    """Bash reads each word as it was, and what a person copies is on one line."""
-    shown = shell_quote(word)
-    assert shown == escape_for_display(shown)
-    read = subprocess.run(["bash", "-c", f"printf %s {shown}"], capture_output=True, check=True)
-    assert read.stdout == word.encode()
-
-
-def test_bytes_that_are_no_text():
-    name = b"caf\xe9.jpg".decode("utf-8", "surrogateescape")
-    assert shell_quote(name) == r"$'caf\xe9.jpg'"
-    (entry,) = build_entries([{**OK, "input": name}], RUN)
-    assert entry["name"] == r"caf\udce9.jpg"
-    json.dumps(entry).encode()
-
-
-def test_failures_and_skipped_inputs():
-    lines = [result("bad\n.jpg", "failed", error="damaged", hint=None), result("old.jpg", "skipped")]
-    failed, skipped = build_entries(lines, {})
-    assert (failed["name"], failed["status"], failed["error"]) == (r"bad\n.jpg", "failed", "damaged")
-    assert (skipped["status"], skipped["maps"]) == ("skipped", [])
-
-
-def measured(name, method="gradcam", baseline=False, **metrics):
-    return {**OK, "input": name, "method": method, "baseline": baseline, "metrics": metrics, "curves": {}, "report": {}}
-
-
-def test_limits_that_one_photo_misses():
-    """By its own maps, not by those that know nothing; a value at the limit keeps it."""
-    began = {**RUN, "command": "evaluate", "bounds": [["pointing-game", "min", 1], ["average-drop", "max", 20]]}
-    rows = [
-        measured("a", **{"pointing-game": 0, "average-drop": 20}),
-        measured("a", "random", True, **{"pointing-game": 0, "average-drop": 99}),
-        measured("b", **{"pointing-game": 1, "average-drop": 21}),
-        measured("c", **{"pointing-game": None, "average-drop": 1}),
-        {**measured("c", **{"pointing-game": 0, "average-drop": 1}), "relu": False},
-    ]
-    entries = build_entries(rows, began)
-    assert [entry["missed"] for entry in entries] == [["pointing-game"], ["average-drop"], []]
-    document = build_document(
-        [began, *rows, {**END, "threshold_results": {"--fail-under pointing-game=1": "missed it"}}]
-    )
-    assert document["limits"] == [{"text": "--fail-under pointing-game=1", "missed": "missed it"}]
-    assert [metric["name"] for metric in document["metrics"]] == ["pointing-game", "average-drop"]
-    (means,) = document["tables"]
-    assert means["rows"][0] == ["gradcam", "3", "0.500", "14.000"]
-    assert means["rows"][-1] == ["random (baseline)", "1", "0.000", "99.000"]
-
-
-def test_changes_of_a_comparison():
-    dog, cat = Prediction(1, "dog", None, None, 0.5), Prediction(3, "cat", None, None, 0.5)
-    change = MapChange("a_gradcam.npz", "a.jpg", dog, cat, 0.25, 0.5, 0.75, 0.125)
-    sides = {
-        run: {**OK, "class_name": name, "picture": f"{run}.png"} for run, name in (("before", "dog"), ("after", "cat"))
-    }
-    lines = [
-        {**RUN, "command": "compare", "bounds": [["rank", "max", 0.5]]},
-        {**change.to_json(), "report": sides},
-    ]
-    document = build_document([*lines, {"status": "unmatched", "name": "b_gradcam.npz"}, END])
-    entry, alone = document["entries"]
-    before, after = entry["maps"]
-    assert (before["run"], before["class"], after["run"], after["class"]) == ("before", "dog", "after", "cat")
-    assert (
-        after["metrics"]
-        == entry["metrics"]
-        == {
-            "class-change": 1,
-            "rank": 0.75,
-            "ssim": 0.5,
-            "top-iou": 0.25,
-            "peak-shift": 0.125,
-        }
-    )
-    assert entry["missed"] == ["rank"]
-    assert (alone["status"], alone["error"]) == ("failed", "in one run only")
-    assert document["tables"][0]["rows"][1] == [
-        "rank",
-        "1 - rank correlation of the maps",
-        "0.750",
-        "0.750",
-        "a.jpg",
-    ]
-
-
-def test_depths_are_maps():
-    depths = [{"t": t, "adjoint_norm": 2 * t, "peak": [1, 2], "raw_max": 1.0} for t in (0.0, 0.5)]
-    line = {**OK, "depths": depths, "map": None, "report": {"pictures": ["x.png", "y.png"], "photo": "p.png"}}
-    (entry,) = build_entries([line], {"again": ["--model", "ode.keras"]})
-    assert [(m["t"], m["adjoint_norm"], m["picture"]) for m in entry["maps"]] == [(0, 0, "x.png"), (0.5, 1, "y.png")]
-    assert entry["maps"][0]["shell"] == "gradcam neuralode explain a.jpg --model ode.keras"
-
-
-@pytest.mark.parametrize(
-    ("end", "expected"),
-    [
-        ([END], None),
-        ([{**END, "interrupted": "interrupted"}], "(interrupted): 1 of 3 inputs"),
-        ([], "(it was killed, or is still running): 1 of 3 inputs"),
-    ],
-)
-def test_a_run_that_did_not_come_to_its_end(end, expected):
-    partial = build_document([RUN, OK, *end])["partial"]
-    assert partial is None if expected is None else expected in partial
-
-
-# the commands
+from report_documents import document_in
 
 
 @pytest.fixture
-def explain(run, photo, model_file):
-    """Three photos, one of them damaged, and the command on their folder."""
+def explain(cli, photo, model_file):
+    """Explain a directory of three images, one of them damaged, with a report."""
     photo("in/a.png")
     photo("in/b <b>&.png", seed=1, size=(30, 50))
-    (run.here.parent / "in/c.png").write_bytes(b"no image")
+    (cli.here.parent / "in/c.png").write_bytes(b"no image")
 
     def call(*options):
-        return run("../in", "--model", model_file, "--preprocess", "-1..1", "--report", *options)
+        return cli("../in", "--model", model_file, "--preprocess", "-1..1", "--report", *options)
 
-    call.here = run.here
-    call.run = run
+    call.out = cli.here / "gradcam_out"
+    call.page = call.out / "index.html"
+    call.cli = cli
     return call
 
 
-def test_explain_leaves_a_report(explain):
-    """Beside the results: the page, and pictures for each map; the damaged file is told, too."""
-    done = explain("--class", "top2", "--method", "gradcam", "--method", "layercam", "--save", "npz", "--cmap", "gray")
-    assert done.status == 1
-    out = explain.here / "gradcam_out"
-    document = document_in(out / "index.html")
+def test_explain_writes_a_report(explain):
+    """The page lists all inputs, and every map has its images and files."""
+    result = explain(
+        "--class", "top2", "--method", "gradcam", "--method", "layercam", "--save", "npz", "--cmap", "gray"
+    )
+    assert result.status == 1
+    document = document_in(explain.page)
     assert document["counts"] == {"ok": 2, "failed": 1, "skipped": 0}
     assert document["partial"] is None
-    assert document["line"].startswith("gradcam ../in ")
-    a, b, c = document["entries"]
-    assert (b["name"], c["error"]) == ("../in/b <b>&.png", "not an image: its format is not recognised")
-    assert a["size"] == [60, 40]
-    assert {(m["class"], m["method"]) for m in a["maps"]} == {
-        (str(k), m) for k in _classes(a) for m in ("gradcam", "layercam")
-    }
-    for map_ in a["maps"]:
-        assert (out / map_["picture"]).is_file()
-        assert (out / map_["files"]["npz"]).is_file()
-    assert (out / a["thumb"]).is_file()
+    assert document["command_line"].startswith("gradcam ../in ")
     assert ["model", "small"] in document["settings"]
-    assert b["top"][0][1] == pytest.approx(b["p"])
+    first, second, damaged = document["entries"]
+    assert (second["name"], damaged["status"]) == ("../in/b <b>&.png", "failed")
+    assert damaged["error"]
+    assert first["size"] == [60, 40]
+    assert (explain.out / first["thumbnail"]).is_file()
+    assert second["predictions"][0][1] == pytest.approx(second["probability"])
+    expected = {(name, method) for name, _ in first["predictions"][:2] for method in ("gradcam", "layercam")}
+    assert {(map_["class"], map_["method"]) for map_ in first["maps"]} == expected
+    for map_ in first["maps"]:
+        assert (explain.out / map_["map_image"]).is_file()
+        assert (explain.out / map_["files"]["npz"]).is_file()
 
 
-def _classes(entry):
-    return [name for name, _ in entry["top"][:2]]
+def test_rerun_command_recomputes_the_map(explain):
+    """Up to rounding, which depends on the batch size."""
+    explain("--save", "npz", "--interpolation", "nearest")
+    (map_,) = document_in(explain.page)["entries"][1]["maps"]
+    program, *arguments = shlex.split(map_["command"])
+    assert program == "gradcam"
+    assert explain.cli(*arguments, "-o", "rerun.npz").status == 0
+    with np.load(explain.out / unquote(map_["files"]["npz"])) as first, np.load("rerun.npz") as second:
+        np.testing.assert_allclose(first["heatmap"], second["heatmap"], atol=1e-5)
 
 
-def test_the_command_of_a_map_makes_it_again(explain):
-    """What a person copies from the report gives the same map, but for rounding in a batch of another size."""
-    explain("--save", "npz", "--interpolation", "0")
-    out = explain.here / "gradcam_out"
-    (map_,) = document_in(out / "index.html")["entries"][1]["maps"]
-    words = shlex.split(map_["shell"])
-    assert words[0] == "gradcam"
-    assert explain.run(*words[1:], "-o", "again.npz").status == 0
-    with np.load(out / unquote(map_["files"]["npz"])) as first, np.load(explain.here / "again.npz") as again:
-        np.testing.assert_allclose(first["map"], again["map"], atol=1e-5)
-
-
-def test_resumed_runs_keep_the_maps_they_skip(explain):
+def test_resumed_run_keeps_the_maps_of_skipped_inputs(explain):
     explain()
-    first = document_in(explain.here / "gradcam_out/index.html")["entries"]
+    first = document_in(explain.page)["entries"]
     assert explain("--skip-existing").status == 1
-    again = document_in(explain.here / "gradcam_out/index.html")["entries"]
-    assert [entry["maps"] for entry in again] == [entry["maps"] for entry in first]
+    second = document_in(explain.page)["entries"]
+    assert [entry["maps"] for entry in second] == [entry["maps"] for entry in first]
 
 
-def test_what_a_killed_run_did_not_tell_of_is_done_again(explain):
-    """Its files are there, its line is not: the resumed report shows it nevertheless, and skips the others."""
-    explain("--method", "gradcam", "--method", "layercam")
-    out = explain.here / "gradcam_out"
-    whole = document_in(out / "index.html")["entries"]
-    lines = (out / "report/run.jsonl").read_text().splitlines(keepends=True)
-    inputs = [json.loads(line).get("input") for line in lines]
-    (gone,) = {name for name in inputs if name and "<b>" in name}
-    left = [line for line, name in zip(lines, inputs, strict=True) if name != gone]
-    (out / "report/run.jsonl").write_text("".join(left))
-    done = explain("--method", "gradcam", "--method", "layercam", "--skip-existing", "--json")
-    skipped = {json.loads(line)["input"] for line in done.lines if json.loads(line)["status"] == "skipped"}
-    assert gone not in skipped
-    assert skipped
-    again = document_in(out / "index.html")["entries"]
-    assert sorted(again, key=str) == sorted(whole, key=str)
+def test_resumed_run_recomputes_inputs_missing_from_the_log(explain):
+    """A run that is killed before it logs an input leaves files without a log entry."""
+    options = ("--method", "gradcam", "--method", "layercam")
+    explain(*options)
+    complete = document_in(explain.page)["entries"]
+    log = explain.out / "report/run.jsonl"
+    lines = log.read_text().splitlines(keepends=True)
+    log.write_text("".join(line for line in lines if "<b>" not in json.loads(line).get("input", "")))
+    resumed = explain(*options, "--skip-existing", "--json")
+    skipped = {record["input"] for record in map(json.loads, resumed.lines) if record["status"] == "skipped"}
+    assert skipped == {"../in/a.png"}
+    assert sorted(document_in(explain.page)["entries"], key=str) == sorted(complete, key=str)
 
 
-def test_files_of_runs_without_a_report_are_skipped(explain, model_file):
-    """A report that begins now does not do again what lies there."""
-    explain.run("../in", "--model", model_file, "--preprocess", "-1..1", "--save", "overlay")
-    for _ in range(2):  # a report that begins, and one that goes on
-        done = explain("--save", "overlay", "--skip-existing", "--json")
-        assert {json.loads(line)["status"] for line in done.lines} == {"skipped", "failed"}
+def test_existing_files_are_skipped_if_there_is_no_log(explain, model_file):
+    """In the first run with a report, and in a run that resumes it."""
+    explain.cli("../in", "--model", model_file, "--preprocess", "-1..1", "--save", "overlay")
+    for _ in range(2):
+        result = explain("--save", "overlay", "--skip-existing", "--json")
+        assert {json.loads(line)["status"] for line in result.lines} == {"skipped", "failed"}
 
 
-def test_reports_are_made_again_from_what_lies_there(explain):
+def test_report_command_rebuilds_the_page(explain):
     explain()
-    page = explain.here / "gradcam_out/index.html"
-    first = page.read_bytes()
-    page.unlink()
-    done = explain.run("report", "gradcam_out")
-    assert (done.status, done.stdout) == (0, "gradcam_out/index.html\n")
-    assert page.read_bytes() == first
+    first = explain.page.read_bytes()
+    explain.page.unlink()
+    result = explain.cli("report", "gradcam_out")
+    assert (result.status, result.stdout) == (0, "gradcam_out/index.html\n")
+    assert explain.page.read_bytes() == first
 
 
-def test_reports_of_runs_that_kept_no_pictures(run, photo, model_file):
-    """Drawn from arrays and photos: by the lines of --json, or by the arrays alone."""
+@pytest.mark.parametrize("options", [["--from-jsonl", "lines.jsonl"], []])
+def test_report_command_draws_missing_images(cli, photo, model_file, options):
+    """From the JSON lines of a run without a report, or from its saved maps alone."""
     photo("in/a.png")
-    done = run("../in", "--model", model_file, "--save", "npz", "--save", "figure", "-o", "maps", "--json")
-    (run.here / "lines.jsonl").write_text(done.stdout)
-    for options in (["--lines", "lines.jsonl"], []):
-        assert run("report", "maps", *options).status == 0
-        (entry,) = document_in(run.here / "maps/index.html")["entries"]
-        (map_,) = entry["maps"]
-        assert (run.here / "maps" / map_["picture"]).is_file()
-        assert (run.here / "maps" / entry["thumb"]).is_file()
-        assert map_["files"]["npz"] == "a_gradcam.npz"
+    result = cli("../in", "--model", model_file, "--save", "npz", "--save", "figure", "-o", "maps", "--json")
+    (cli.here / "lines.jsonl").write_text(result.stdout)
+    assert cli("report", "maps", *options).status == 0
+    (entry,) = document_in(cli.here / "maps/index.html")["entries"]
+    (map_,) = entry["maps"]
+    assert (cli.here / "maps" / map_["map_image"]).is_file()
+    assert (cli.here / "maps" / entry["thumbnail"]).is_file()
+    assert map_["files"]["npz"] == "a_gradcam.npz"
 
 
-def test_a_folder_without_results(run):
-    (run.here / "maps").mkdir()
-    done = run("report", "maps")
-    assert done.status == 3
-    assert "maps holds no results" in done.stderr
+def test_report_command_requires_results(cli):
+    (cli.here / "maps").mkdir()
+    result = cli("report", "maps")
+    assert result.status == 3
+    assert "maps" in result.stderr
 
 
-def test_a_page_that_is_no_report_stays(explain):
-    out = explain.here / "gradcam_out"
-    out.mkdir()
-    (out / "index.html").write_text("<h1>my own page</h1>")
-    done = explain()
-    assert done.status == 3
-    assert "is no report of gradcam: it would be overwritten" in done.stderr
-    assert (out / "index.html").read_text() == "<h1>my own page</h1>"
-    assert list(out.iterdir()) == [out / "index.html"]
+def test_other_web_pages_are_not_overwritten(explain):
+    explain.out.mkdir()
+    explain.page.write_text("<h1>my own page</h1>")
+    result = explain()
+    assert result.status == 3
+    assert "index.html" in result.stderr
+    assert explain.page.read_text() == "<h1>my own page</h1>"
+    assert list(explain.out.iterdir()) == [explain.page]
 
 
 @pytest.mark.parametrize("output", ["-", "x.png"])
-def test_a_report_needs_a_folder(explain, output):
-    done = explain("-o", output)
-    assert done.status == 2
-    assert "--report with -o" in done.stderr
+def test_report_requires_a_directory(explain, output):
+    result = explain("-o", output)
+    assert result.status == 2
+    assert "--report" in result.stderr
 
 
-def test_mistakes_leave_an_earlier_report_alone(explain):
+def test_usage_error_keeps_an_earlier_report(explain):
     explain()
-    lines = (explain.here / "gradcam_out/report/run.jsonl").read_bytes()
+    log = explain.out / "report/run.jsonl"
+    before = log.read_bytes()
     assert explain("--class", "no such class").status == 2
-    assert (explain.here / "gradcam_out/report/run.jsonl").read_bytes() == lines
+    assert log.read_bytes() == before
 
 
-def test_an_interrupted_run_has_its_report(tmp_path):
-    """Written while the exception passes, and marked as partial."""
-
-    def interrupted():
-        with ReportWriter(tmp_path, RUN, ReportImages(tmp_path)) as recorder:
-            recorder.write(OK)
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        interrupted()
-    assert "(interrupted): 1 of 3" in document_in(tmp_path / "index.html")["partial"]
-    check_not_foreign_page(tmp_path)
-
-
-def test_to_write_nothing_leaves_all_as_it_was(tmp_path):
-    with ReportWriter(tmp_path, RUN, ReportImages(tmp_path)) as recorder:
-        recorder.write(OK)
-    before = (tmp_path / "report/run.jsonl").read_bytes()
-    with ReportWriter(tmp_path, RUN, ReportImages(tmp_path)) as recorder:
-        recorder.write()
-    assert (tmp_path / "report/run.jsonl").read_bytes() == before
-
-
-def test_a_killed_run_has_its_report_afterwards(tmp_path):
-    recorder = ReportWriter(tmp_path, RUN, ReportImages(tmp_path)).__enter__()
-    recorder.write(OK)
-    assert not (tmp_path / "index.html").exists()
-    assert "it was killed" in document_in(build_report(tmp_path))["partial"]
-
-
-def test_a_folder_that_cannot_be_written(tmp_path):
-    (tmp_path / "report").write_text("a file in the way")
-    with (
-        pytest.raises(OutputError, match=r"run.jsonl cannot be written"),
-        ReportWriter(tmp_path, RUN, ReportImages(tmp_path)) as one,
-    ):
-        one.write(OK)
-
-
-def test_evaluate_leaves_a_report(run, photo, model_file):
-    """Every map with its values, the means, the plots and the limits."""
+def test_evaluate_writes_a_report(cli, photo, model_file):
+    """With the values of every map, the means, the plots and the threshold results."""
     for number in range(2):
         photo(f"in/{number}.png", seed=number)
-    options = ("--metric", "average-drop", "--metric", "deletion", "--steps", "3", "--sanity-check")
-    options += ("--fail-above", "average-drop=0.001")
-    done = run("evaluate", "../in", "--model", model_file, "--preprocess", "-1..1", "--report", "--json", *options)
-    assert done.status == 4
-    assert not any("report" in json.loads(line) for line in done.lines)
-    out = run.here / "gradcam_evaluation"
-    document = document_in(out / "index.html")
-    assert [plot["title"] for plot in document["plots"]] == ["average-drop", "deletion", "sanity"]
-    assert all((out / plot["src"]).is_file() for plot in document["plots"])
-    assert document["limits"][0]["missed"].startswith("average-drop: expected at most 0.001")
-    means = json.loads(done.lines[-1])["mean_metrics"]
-    assert document["tables"][0]["rows"][0][2] == f"{means[0]['average-drop']:.3f}"
-    assert len(document["entries"]) == 2
-    assert [len(entry["maps"]) for entry in document["entries"]] == [1, 1]  # without those that know nothing
-    assert "average-drop" in {name for entry in document["entries"] for name in entry["missed"]}
+    options = ("--metric", "road", "--metric", "deletion", "--steps", "3", "--fail-under", "deletion=1")
+    result = cli("evaluate", "../in", "--model", model_file, "--preprocess", "-1..1", "--report", "--json", *options)
+    assert result.status == 4
+    assert not any("report" in json.loads(line) for line in result.lines)
+    directory = cli.here / "gradcam_evaluation"
+    document = document_in(directory / "index.html")
+    assert {"road", "deletion"} <= {plot["title"] for plot in document["plots"]}
+    assert all((directory / plot["src"]).is_file() for plot in document["plots"])
+    (threshold,) = document["threshold_results"]
+    assert threshold["threshold"] == "--fail-under deletion=1"
+    assert threshold["failure"]
+    assert document["tables"][0]["rows"][0][:2] == ["gradcam", "2"]
+    assert [len(entry["maps"]) for entry in document["entries"]] == [1, 1]  # without the baselines
+    assert [entry["failed_thresholds"] for entry in document["entries"]] == [["deletion"], ["deletion"]]
 
 
-def test_compare_leaves_a_report(run, photo, model_file):
+def test_compare_writes_a_report(cli, photo, model_file):
     photo("in/a.png")
-    for folder, method in (("before", "gradcam"), ("after", "gradcam")):
-        run("../in", "--model", model_file, "--save", "npz", "-o", folder, "--method", method)
-    done = run("compare", "before", "after", "--report", "-o", "pages", "--max-drift", "rank=0.1")
-    assert done.status == 0
-    document = document_in(run.here / "pages/index.html")
+    for directory in ("before", "after"):
+        cli("../in", "--model", model_file, "--save", "npz", "-o", directory)
+    result = cli("compare", "before", "after", "--report", "-o", "pages", "--max-drift", "rank=0.1")
+    assert result.status == 0
+    document = document_in(cli.here / "pages/index.html")
     (entry,) = document["entries"]
     before, after = entry["maps"]
-    assert before["picture"] != after["picture"]
-    assert after["metrics"]["top-iou"] == 0
-    assert document["limits"] == [{"text": "--max-drift rank=0.1", "missed": None}]
-    assert document["line"] == "gradcam compare before after --max-drift rank=0.1 --report --output pages"
+    assert before["map_image"] != after["map_image"]
+    assert after["metrics"]["rank"] == pytest.approx(0)
+    assert document["threshold_results"] == [{"threshold": "--max-drift rank=0.1", "failure": None}]
+    assert document["command_line"] == "gradcam compare before after --max-drift rank=0.1 --report --output pages"
 
 
-def test_no_network_runs_for_a_report(explain):
+def test_building_a_report_does_not_import_tensorflow(explain):
     explain()
     check = "import sys; from pathlib import Path; from gradcam_cli.report.build import build_report; "
     check += "build_report(Path(sys.argv[1])); assert 'tensorflow' not in sys.modules"
-    subprocess.run([sys.executable, "-c", check, explain.here / "gradcam_out"], check=True)
+    subprocess.run([sys.executable, "-c", check, explain.out], check=True)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_run_that_is_told_to_end_has_its_report(tmp_path, photo, model_file, number, status):
-    """As a process of its own, in the middle of two hundred photos."""
+def test_run_ended_by_a_signal_writes_its_report(tmp_path, photo, model_file, number, status):
+    """In a separate process, while it explains two hundred images."""
     for seed in range(20):
         photo(f"in/{seed}.png", seed=seed)
     (tmp_path / "list").write_text("".join(f"in/{seed}.png\n" for seed in range(20)) * 10)
-    words = ["--files-from", "list", "--model", str(model_file), "--batch-size", "2", "-o", "maps", "--report"]
-    run = subprocess.Popen(
-        [sys.executable, "-m", "gradcam_cli", *words], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    arguments = ["--files-from", "list", "--model", str(model_file), "--batch-size", "2", "-o", "maps", "--report"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "gradcam_cli", *arguments],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
     )
     for _ in range(4):
-        run.stdout.readline()
-    run.send_signal(number)
-    run.stdout.read()
-    assert run.wait(60) == status
+        process.stdout.readline()
+    process.send_signal(number)
+    process.stdout.read()
+    assert process.wait(60) == status
     document = document_in(tmp_path / "maps/index.html")
-    assert "(interrupted): " in document["partial"]
+    assert "interrupted" in document["partial"]
     assert document["counts"]["ok"] >= 4

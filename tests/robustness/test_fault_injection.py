@@ -1,4 +1,4 @@
-"""Runs that are disturbed: killed at any moment, on a full disk, without memory. What is there is whole, and told."""
+"""Runs that are interrupted: killed at any moment, on a full disk, without memory. What is there is whole, and told."""
 
 import hashlib
 import json
@@ -14,10 +14,10 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import small_network
 from halves import halves
 from PIL import Image
-from test_report import document_in
+from report_documents import document_in
+from small_models import small_network
 
 from gradcam_cli.images.load import LoadedImage, Unexplained
 from gradcam_cli.models.classifier import load_model
@@ -56,7 +56,7 @@ def contents(folder):
 
 
 @pytest.fixture
-def kill(tried):
+def kill_midway():
     """Start a command, and kill it without warning within so many seconds, mostly after it has begun its work."""
     rng = random.Random()
 
@@ -67,7 +67,6 @@ def kill(tried):
         time.sleep(rng.uniform(0, seconds))
         started.kill()
         started.communicate()
-        tried(kind)
 
     return start_and_kill
 
@@ -78,51 +77,51 @@ def photos_of(photo, count):
 
 
 @pytest.mark.slow
-def test_a_batch_killed_at_any_moment_and_resumed(photo, model_file, tmp_path, kill):
+def test_a_batch_killed_at_any_moment_and_resumed(photo, model_file, tmp_path, kill_midway):
     """What a killed run leaves is whole and more than before; the last one gives what one run gives."""
     photos_of(photo, 8 * KILLS)
     arguments = [tmp_path / "photos", *KINDS, "--batch-size", "1", "-q"]
-    subprocess.run(command(model_file, *arguments, "-o", tmp_path / "calm"), check=True, stdout=subprocess.DEVNULL)
-    out = tmp_path / "disturbed"
-    disturbed, before = command(model_file, *arguments, "-o", out, "--skip-existing"), 0
+    subprocess.run(command(model_file, *arguments, "-o", tmp_path / "reference"), check=True, stdout=subprocess.DEVNULL)
+    out = tmp_path / "interrupted"
+    interrupted, before = command(model_file, *arguments, "-o", out, "--skip-existing"), 0
     for _ in range(KILLS):
-        kill("batches killed and resumed", disturbed, 0.1)
+        kill_midway("batches killed and resumed", interrupted, 0.1)
         found = len(check_whole(out)) if out.exists() else 0
         assert found >= before
         before = found
     assert 0 < before < 16 * KILLS
-    subprocess.run(disturbed, check=True, stdout=subprocess.DEVNULL)
-    calm = contents(tmp_path / "calm")
-    assert len(calm) == 16 * KILLS
-    assert contents(out) == calm
+    subprocess.run(interrupted, check=True, stdout=subprocess.DEVNULL)
+    reference = contents(tmp_path / "reference")
+    assert len(reference) == 16 * KILLS
+    assert contents(out) == reference
 
 
 @pytest.mark.slow
-def test_runs_with_a_report_killed_and_resumed(photo, model_file, tmp_path, kill):
+def test_runs_with_a_report_killed_and_resumed(photo, model_file, tmp_path, kill_midway):
     """A page can be made of what any killed run left; that of the last shows what the page of one run shows."""
     photos_of(photo, 8 * KILLS)
     arguments = ["../photos", "--save", "overlay", "--report", "--batch-size", "1", "-q", "-o", "."]
-    for name in ("calm", "disturbed"):
+    for name in ("reference", "interrupted"):
         (tmp_path / name).mkdir()
-    calm, out = tmp_path / "calm", tmp_path / "disturbed"
-    subprocess.run(command(model_file, *arguments), cwd=calm, check=True, stdout=subprocess.DEVNULL)
-    disturbed = command(model_file, *arguments, "--skip-existing")
+    reference, out = tmp_path / "reference", tmp_path / "interrupted"
+    subprocess.run(command(model_file, *arguments), cwd=reference, check=True, stdout=subprocess.DEVNULL)
+    interrupted = command(model_file, *arguments, "--skip-existing")
     for _ in range(KILLS):
-        kill("runs with a report killed and resumed", disturbed, 0.1, cwd=out)
+        kill_midway("runs with a report killed and resumed", interrupted, 0.1, cwd=out)
         if any(record["status"] == "ok" for record in load_run_log(out) or ()):
             document = document_in(build_report(out))
             assert "it was killed" in document["partial"]
             shown = [map_["picture"] for entry in document["entries"] for map_ in entry["maps"]]
             assert all((out / picture).is_file() for picture in shown)
-    subprocess.run(disturbed, cwd=out, check=True, stdout=subprocess.DEVNULL)
-    assert contents(out) == contents(calm)
-    pages = [document_in(folder / "index.html") for folder in (out, calm)]
+    subprocess.run(interrupted, cwd=out, check=True, stdout=subprocess.DEVNULL)
+    assert contents(out) == contents(reference)
+    pages = [document_in(folder / "index.html") for folder in (out, reference)]
     assert pages[0]["partial"] is None
     assert pages[0]["entries"] == pages[1]["entries"]
 
 
 @pytest.mark.slow
-def test_the_writing_of_a_report_killed(photo, model_file, tmp_path, kill):
+def test_the_writing_of_a_report_killed(photo, model_file, tmp_path, kill_midway):
     """The page of before stays until there is a whole one."""
     photos_of(photo, 20)
     arguments = [tmp_path / "photos", "--save", "npz", "--report", "-q", "-o", tmp_path / "maps"]
@@ -134,7 +133,7 @@ def test_the_writing_of_a_report_killed(photo, model_file, tmp_path, kill):
     for number in range(KILLS):
         if number % 2:
             page.unlink(missing_ok=True)
-        kill("reports killed while they were written", words, took, begun=lambda started: None)
+        kill_midway("reports killed while they were written", words, took, begun=lambda started: None)
         assert not page.exists() or page.read_bytes() == whole
         check_whole(tmp_path / "maps")
     subprocess.run(words, check=True, stdout=subprocess.DEVNULL)
@@ -142,14 +141,14 @@ def test_the_writing_of_a_report_killed(photo, model_file, tmp_path, kill):
 
 
 @pytest.mark.slow
-def test_a_training_killed_at_any_moment_and_resumed(tmp_path, kill):
+def test_a_training_killed_at_any_moment_and_resumed(tmp_path, kill_midway):
     """Its model is that of a training in one piece, bit for bit."""
     data = halves(160)
     np.savez(tmp_path / "d.npz", **{name: getattr(data, name) for name in ("x_train", "y_train", "x_test", "y_test")})
     words = [sys.executable, "-m", "gradcam_cli", "neuralode", "train", "--data", "d.npz", "--epochs", str(3 * KILLS)]
-    words += ["--batch-size", "8", "--stem", "0", "--seed", "3", "--crop", "1", "-q"]
-    subprocess.run([*words, "-o", "calm.keras"], cwd=tmp_path, check=True)
-    disturbed, checkpoint = [*words, "-o", "disturbed.keras"], tmp_path / "disturbed.checkpoint.npz"
+    words += ["--batch-size", "8", "--downsampling-layers", "0", "--seed", "3", "--random-shift", "1", "-q"]
+    subprocess.run([*words, "-o", "reference.keras"], cwd=tmp_path, check=True)
+    interrupted, checkpoint = [*words, "-o", "interrupted.keras"], tmp_path / "interrupted.checkpoint.npz"
 
     def saved():
         return checkpoint.stat().st_mtime_ns if checkpoint.exists() else 0
@@ -162,13 +161,13 @@ def test_a_training_killed_at_any_moment_and_resumed(tmp_path, kill):
 
     for _ in range(KILLS):
         resume = ["--resume"] if checkpoint.exists() else []
-        kill("trainings killed and resumed", [*disturbed, *resume], 0.3, an_epoch_done, cwd=tmp_path)
+        kill_midway("trainings killed and resumed", [*interrupted, *resume], 0.3, an_epoch_done, cwd=tmp_path)
         check_whole(tmp_path)
-        assert not (tmp_path / "disturbed.keras").exists()
-    subprocess.run([*disturbed, "--resume"], cwd=tmp_path, check=True)
-    models = [keras.saving.load_model(tmp_path / f"{name}.keras") for name in ("calm", "disturbed")]
-    for calm, other in zip(*(model.get_weights() for model in models), strict=True):
-        np.testing.assert_array_equal(calm, other)
+        assert not (tmp_path / "interrupted.keras").exists()
+    subprocess.run([*interrupted, "--resume"], cwd=tmp_path, check=True)
+    models = [keras.saving.load_model(tmp_path / f"{name}.keras") for name in ("reference", "interrupted")]
+    for reference, other in zip(*(model.get_weights() for model in models), strict=True):
+        np.testing.assert_array_equal(reference, other)
     assert not checkpoint.exists()
 
 
@@ -239,9 +238,9 @@ EXHAUSTED = tf.errors.ResourceExhaustedError(None, None, "OOM when allocating te
 def test_without_memory_the_batch_is_halved(error, beyond, caplog):
     """All photos come, in order, with the maps of an undisturbed run; the size that failed is not tried again."""
     run, passes = run_refusing(beyond, error)
-    calm, _ = run_refusing(8, error)
+    reference, _ = run_refusing(8, error)
     found = list(stages.explain_images(run, photos(20)))
-    expected = list(stages.explain_images(calm, photos(20)))
+    expected = list(stages.explain_images(reference, photos(20)))
     assert [one.source for (one,) in found] == [f"{number}.png" for number in range(20)]
     for (one,), (other,) in zip(found, expected, strict=True):
         np.testing.assert_allclose(one.cam, other.cam, rtol=1e-4, atol=1e-6)
@@ -258,7 +257,7 @@ def test_a_photo_that_does_not_fit_alone_fails_alone():
     assert (found[3].source, found[3].error) == ("3.png", "out of memory")
 
 
-def test_no_memory_for_a_map_or_a_picture(photo, run, model_file, monkeypatch):
+def test_no_memory_for_a_map_or_a_picture(photo, cli, model_file, monkeypatch):
     """The input fails in one line, the others are done."""
     from gradcam_cli.images import decode, encode
     from gradcam_cli.methods import maps
@@ -278,7 +277,7 @@ def test_no_memory_for_a_map_or_a_picture(photo, run, model_file, monkeypatch):
             patch.setattr(module, name, exhausted)
             if name == "encode":
                 patch.setattr(figures, name, exhausted)
-            done = run(second, first, "--model", model_file, "--preprocess", "none", "--save", "overlay")
+            done = cli(second, first, "--model", model_file, "--preprocess", "none", "--save", "overlay")
         assert done.status == 1, name
         assert "second.png: " in done.stderr
         assert len(done.lines) == 1

@@ -1,7 +1,7 @@
 """Properties of all that reads other people's files: a right value or the one error that is promised, and nothing else.
 
 Valid files are mutated: bytes changed, put in, taken out; nodes of JSON documents replaced by anything.
-The fast suite tries some; the slow one draws others each time, and many.
+The fast suite tries some; the slow one draws others each time, and fuzz_examples.
 """
 
 import io
@@ -25,11 +25,11 @@ from gradcam_cli.report.run_records import merge_runs, read_records, truncate_pa
 
 pytestmark = pytest.mark.filterwarnings("ignore:::PIL")
 
-many = pytest.mark.parametrize("examples", [40, pytest.param(5_000, marks=pytest.mark.slow)])
+fuzz_examples = pytest.mark.parametrize("examples", [40, pytest.param(5_000, marks=pytest.mark.slow)])
 
 
-def hold(examples, strategy, check):
-    """Check a property on so many examples; the few are always the same, the many always others."""
+def check_property(examples, strategy, check):
+    """Check a property on so fuzz_examples examples; the few are always the same, the fuzz_examples always others."""
     few = examples < 1000
     chosen = settings(
         max_examples=examples,
@@ -41,7 +41,7 @@ def hold(examples, strategy, check):
     chosen(given(strategy)(check))()
 
 
-def outcome(kind, read, *arguments):
+def value_or_error(kind, read, *arguments):
     """Return what is read and None, or None and the error, which is of the one kind that may be raised."""
     try:
         return read(*arguments), None
@@ -106,14 +106,13 @@ PHOTOS = {
 }
 
 
-@many
+@fuzz_examples
 @pytest.mark.parametrize("kind", PHOTOS)
-def test_photos(kind, examples, tried):
+def test_photos(kind, examples):
     """Eight-bit RGB or InputError, from every format, and in one line."""
 
     def check(data):
-        tried(f"mutated {kind}")
-        pixels, error = outcome(InputError, decode, data, 1 << 18)
+        pixels, error = value_or_error(InputError, decode, data, 1 << 18)
         if error:
             assert error.message
             return
@@ -122,20 +121,19 @@ def test_photos(kind, examples, tried):
         assert pixels.shape[2] == 3
         assert 0 < pixels.shape[0] * pixels.shape[1] <= 1 << 18
 
-    hold(examples, mutated(*PHOTOS[kind]), check)
+    check_property(examples, mutated(*PHOTOS[kind]), check)
 
 
-@many
-def test_bytes_of_any_kind(examples, tried):
+@fuzz_examples
+def test_bytes_of_any_kind(examples):
     """After any signature anything may follow."""
     signatures = [photo[:size] for photos in PHOTOS.values() for photo in photos for size in (0, 4, 12)]
 
     def check(data):
-        tried("bytes behind a signature")
-        pixels, _ = outcome(InputError, decode, data, 1 << 16)
+        pixels, _ = value_or_error(InputError, decode, data, 1 << 16)
         assert pixels is None or pixels.shape[2] == 3
 
-    hold(examples, st.builds(bytes.__add__, st.sampled_from(signatures), st.binary(max_size=200)), check)
+    check_property(examples, st.builds(bytes.__add__, st.sampled_from(signatures), st.binary(max_size=200)), check)
 
 
 JSON = st.recursive(
@@ -195,26 +193,25 @@ ANNOTATIONS = {
 }
 
 
-@many
+@fuzz_examples
 @pytest.mark.parametrize("form", ANNOTATIONS)
-def test_annotations(form, examples, tmp_path, tried):
+def test_annotations(form, examples, tmp_path):
     """UsageError, or things whose regions are masks of the photo's size (or InputError: of another size)."""
     suffix, strategy = ANNOTATIONS[form]
     path = tmp_path / f"drawn{suffix}"
 
     def check(data):
-        tried(f"annotations: {form}")
         path.write_bytes(data)
-        found, error = outcome(UsageError, read_annotations, path)
+        found, error = value_or_error(UsageError, read_annotations, path)
         if error:
             assert str(path) in error.message
             return
         for one in found:
             assert np.isfinite(one.box).all()
-            mask, _ = outcome(InputError, annotation_mask, one, (4, 3))
+            mask, _ = value_or_error(InputError, annotation_mask, one, (4, 3))
             assert mask is None or (mask.shape, mask.dtype) == ((4, 3), bool)
 
-    hold(examples, strategy, check)
+    check_property(examples, strategy, check)
 
 
 def test_entities_do_not_multiply(tmp_path):
@@ -239,9 +236,9 @@ def test_entities_do_not_multiply(tmp_path):
 LABELS = [["cat", "dog"], {"0": ["n1", "cat"], "1": ["n2", "dog"]}, {"0": "cat", "1": "dog"}]
 
 
-@many
+@fuzz_examples
 @pytest.mark.parametrize("form", ["nodes", "bytes"])
-def test_labels(form, examples, tmp_path, tried):
+def test_labels(form, examples, tmp_path):
     """UsageError, or names that are text."""
     path = tmp_path / "labels"
     strategy = (
@@ -249,16 +246,15 @@ def test_labels(form, examples, tmp_path, tried):
     )
 
     def check(data):
-        tried(f"labels: {form}")
         path.write_bytes(data)
-        labels, error = outcome(UsageError, read_labels, path)
+        labels, error = value_or_error(UsageError, read_labels, path)
         if error:
             assert "labels" in error.message
             return
         assert all(isinstance(name, str) for name in labels.names + labels.ids)
         assert len(labels.ids) in (0, len(labels.names))
 
-    hold(examples, strategy, check)
+    check_property(examples, strategy, check)
 
 
 RECORDS = [
@@ -270,9 +266,9 @@ RECORDS = [
 ]
 
 
-@many
+@fuzz_examples
 @pytest.mark.parametrize("form", ["nodes", "bytes"])
-def test_lines_of_a_run(form, examples, tmp_path, tried):
+def test_lines_of_a_run(form, examples, tmp_path):
     """InputError, or objects with a status of which the latest are found; a torn end is cut off first."""
     path = tmp_path / "run.jsonl"
     text = b"".join(json.dumps(record).encode() + b"\n" for record in RECORDS)
@@ -280,9 +276,8 @@ def test_lines_of_a_run(form, examples, tmp_path, tried):
     strategy = one if form == "nodes" else mutated(text, text * 2)
 
     def check(data):
-        tried(f"lines of a run: {form}")
         path.write_bytes(data)
-        records, error = outcome(InputError, lambda: list(read_records(path)))
+        records, error = value_or_error(InputError, lambda: list(read_records(path)))
         if error:
             assert "line " in error.message
         else:
@@ -290,11 +285,11 @@ def test_lines_of_a_run(form, examples, tmp_path, tried):
         truncate_partial_line(path)
         assert path.read_bytes() in (data, data[: data.rfind(b"\n") + 1])
 
-    hold(examples, strategy, check)
+    check_property(examples, strategy, check)
 
 
-@many
-def test_saved_arrays(examples, tmp_path, tried):
+@fuzz_examples
+def test_saved_arrays(examples, tmp_path):
     """What `compare` reads: a map, or an error of ours; nothing is unpickled."""
     buffer = io.BytesIO()
     record = {**dict.fromkeys(REQUIRED_KEYS, 1), "input": "a"}
@@ -303,26 +298,24 @@ def test_saved_arrays(examples, tmp_path, tried):
     path = tmp_path / "map.npz"
 
     def check(data):
-        tried("saved arrays")
         path.write_bytes(data)
-        saved, error = outcome(GradcamError, load_saved_map, path)
+        saved, error = value_or_error(GradcamError, load_saved_map, path)
         if error:
             assert str(path) in error.message
             return
         assert saved.map.dtype.kind in "fiub"
 
-    hold(examples, mutated(buffer.getvalue()), check)
+    check_property(examples, mutated(buffer.getvalue()), check)
 
 
-@many
-def test_lists_of_inputs(examples, tmp_path, tried):
+@fuzz_examples
+def test_lists_of_inputs(examples, tmp_path):
     """Any bytes are a list of names, none of them empty."""
     path = tmp_path / "list"
 
     def check(data):
-        tried("lists of inputs")
         path.write_bytes(data)
         for nul in (False, True):
             assert all(read_list(str(path), nul=nul))
 
-    hold(examples, st.binary(max_size=100), check)
+    check_property(examples, st.binary(max_size=100), check)

@@ -37,9 +37,8 @@ def test_the_corpus_is_large():
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.kind}: {ascii(case.name)[1:-1][:40]}")
 @pytest.mark.filterwarnings("ignore:::PIL")
-def test_one_sentence_or_the_right_pixels(case, corpus, tried):
+def test_one_sentence_or_the_right_pixels(case, corpus):
     """Refused with the words of the case, in one line; or decoded, where it is known to the right colour."""
-    tried(f"file: {case.kind}")
     photo = load_image(Source(str(corpus / case.name)))
     if case.refused:
         assert isinstance(photo, Unexplained)
@@ -51,10 +50,10 @@ def test_one_sentence_or_the_right_pixels(case, corpus, tried):
 
 
 @pytest.mark.slow
-def test_the_command_survives_all_of_them_at_once(corpus, process, model_file, tmp_path):
+def test_the_command_survives_all_of_them_at_once(corpus, cli_process, model_file, tmp_path):
     """One line an input with the outcome of its case, a whole picture for each map, nothing said but errors."""
     arguments = ("--model", model_file, "--preprocess", "none", "--json", "--save", "figure", "--save", "npz")
-    done = process(corpus, *arguments, "-o", "maps", check=False)
+    done = cli_process(corpus, *arguments, "-o", "maps", check=False)
     records = {os.path.relpath(record["input"], corpus): record for record in map(json.loads, done.lines)}
     expected = {case.name: case for case in CASES if case.name[0] != "."}
     assert done.status == 1
@@ -72,7 +71,7 @@ def test_the_command_survives_all_of_them_at_once(corpus, process, model_file, t
 
 
 @pytest.mark.slow
-def test_names_of_any_bytes_stand_on_a_sheet(process, model_file, photo, tmp_path):
+def test_names_of_any_bytes_stand_on_a_sheet(cli_process, model_file, photo, tmp_path):
     """A sheet and a figure are drawn, with marks for what has no glyph."""
     names = [os.fsdecode(b"\xff\x80.png"), "new\nline.png", "$x^2$.png", "日本.png"]
     labels = tmp_path / "labels.json"
@@ -80,9 +79,9 @@ def test_names_of_any_bytes_stand_on_a_sheet(process, model_file, photo, tmp_pat
     for name in names:
         photo(name)
     arguments = ("--model", model_file, "--preprocess", "none", "--labels", labels)
-    done = process("--save", "grid", "-o", "sheet.png", *arguments, "--", *names)
+    done = cli_process("--save", "grid", "-o", "sheet.png", *arguments, "--", *names)
     assert (done.status, done.stderr) == (0, "")
-    done = process("-o", "maps", *arguments, "--class", "0", "--class", "1", "--class", "2", "--", *names)
+    done = cli_process("-o", "maps", *arguments, "--class", "0", "--class", "1", "--class", "2", "--", *names)
     assert (done.status, done.stderr) == (0, "")
     assert len(done.lines) == len(names)
 
@@ -187,10 +186,10 @@ def test_a_thread_may_decode_as_another_fails():
     assert noise().size == SIZE
 
 
-def test_a_line_of_pixels_is_not_padded_to_a_square(photo, run, model_file):
+def test_a_line_of_pixels_is_not_padded_to_a_square(photo, cli, model_file):
     """30,000 x 1 pixels would need 2.7 GB of bars; the other inputs come through."""
     long = photo("long.png", size=(30_000, 1))
-    done = run(long, photo(), "--model", model_file, "--preprocess", "none", "--fit", "pad", "--save", "npy")
+    done = cli(long, photo(), "--model", model_file, "--preprocess", "none", "--fit", "pad", "--save", "npy")
     assert done.status == 1
     assert "error: " in done.stderr
     assert "30000x1 pixels are too narrow to be padded\nhint: --fit squash or --fit crop" in done.stderr

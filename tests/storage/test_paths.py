@@ -1,4 +1,4 @@
-"""URLs where paths may stand, on fsspec's file system in memory."""
+"""URLs as inputs, outputs and report directories, on fsspec's memory file system."""
 
 import json
 import os
@@ -29,16 +29,16 @@ ONE = [("auto", "gradcam", "top1")]
 
 
 @pytest.fixture(autouse=True)
-def waits(monkeypatch):
-    """Count the seconds instead of waiting them."""
-    waited = []
-    monkeypatch.setattr(remote.time, "sleep", waited.append)
-    return waited
+def recorded_delays(monkeypatch):
+    """Record the delays of retries instead of sleeping."""
+    delays = []
+    monkeypatch.setattr(remote.time, "sleep", delays.append)
+    return delays
 
 
 @pytest.fixture
-def memory():
-    """An empty store."""
+def memory_store():
+    """An empty memory file system."""
     system = fsspec.filesystem("memory")
     system.store.clear()
     system.pseudo_dirs[:] = [""]
@@ -47,9 +47,9 @@ def memory():
     system.pseudo_dirs[:] = [""]
 
 
-def fill(memory, *names):
+def fill(memory_store, *names):
     for name in names:
-        memory.pipe_file(f"/{name}", b"x")
+        memory_store.pipe_file(f"/{name}", b"x")
 
 
 # names
@@ -59,20 +59,20 @@ def fill(memory, *names):
     ("name", "expected"),
     [("s3://b/x", True), ("https://h/x", True), ("C:\\x", False), ("c://x", False), ("a/b", False), ("s3:/b", False)],
 )
-def test_what_a_url_is(name, expected):
-    """A letter before the colon is a drive."""
+def test_is_url(name, expected):
+    """A single letter before the colon is a Windows drive, not a protocol."""
     assert is_url(name) is expected
 
 
-def test_last_parts_of_names():
-    """The query of a web address, which may hold slashes, is no part of a name; in a store `?` is a letter."""
+def test_basename():
+    """The query of a web address is removed, also if it contains slashes; in a store `?` is part of the name."""
     assert basename("https://h/a/my%20cat.jpg?key=x/y.z") == "my cat.jpg"
     assert basename("s3://b/a/what?.jpg") == "what?.jpg"
     assert basename("s3://b/photos/") == "photos"
     assert basename("a/what?.jpg") == "what?.jpg"
 
 
-def test_a_place_keeps_its_url():
+def test_url_path_keeps_its_url():
     path = as_path("s3://b/maps/") / "a#b.png"
     assert (str(path), path.name, str(as_path(path))) == ("s3://b/maps/a#b.png", "a#b.png", "s3://b/maps/a#b.png")
     assert as_path("a/b") == Path("a/b")
@@ -88,7 +88,7 @@ def test_a_place_keeps_its_url():
         ("maps/a/x.png", "maps", "a/x.png"),
     ],
 )
-def test_files_as_seen_from_a_report(path, directory, expected):
+def test_relative_paths_in_a_report(path, directory, expected):
     assert relative_to(path, as_path(directory)) == expected
 
 
@@ -96,17 +96,17 @@ def test_files_as_seen_from_a_report(path, directory, expected):
     ("url", "message", "hint"),
     [
         ("nonsense://x/y", "expected a protocol such as s3", None),
-        ("file:///x", "expected a path", "leave file:// out"),
+        ("file:///x", "not supported", "give the path without file://"),
     ],
 )
-def test_protocols_that_are_none(url, message, hint):
+def test_unsupported_protocols(url, message, hint):
     with pytest.raises(UsageError, match=message) as caught:
         as_path(url)
     assert caught.value.hint == hint
 
 
 @pytest.mark.parametrize(("protocol", "extra"), [("s3", "s3"), ("gs", "gs"), ("abfs", "az"), ("https", "http")])
-def test_a_package_that_is_missing_is_named(protocol, extra, monkeypatch):
+def test_hint_names_the_extra_to_install(protocol, extra, monkeypatch):
     def missing(name):
         raise ImportError("Install this")
 
@@ -117,10 +117,10 @@ def test_a_package_that_is_missing_is_named(protocol, extra, monkeypatch):
     assert caught.value.hint == f"pip install 'gradcam-cli[{extra}]'"
 
 
-def test_fsspec_itself_may_be_missing(monkeypatch):
+def test_upath_not_installed(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "upath", None)
     paths.require_protocol.cache_clear()
-    with pytest.raises(UsageError, match="memory:// needs the package upath") as caught:
+    with pytest.raises(UsageError, match="memory:// requires the package upath") as caught:
         as_path("memory://x")
     assert caught.value.hint == "pip install 'gradcam-cli[url]'"
 
@@ -128,26 +128,34 @@ def test_fsspec_itself_may_be_missing(monkeypatch):
 # inputs
 
 
-def test_directories_behind_urls_are_searched_as_others_are(memory, tmp_path):
-    """The same names give the same sources, in the same order, from a store and from a disk."""
+def test_url_and_local_directories_give_equal_sources(memory_store, tmp_path):
+    """Equal file names give equal sources in equal order."""
     names = "b10.jpg b2.JPG notes.txt .hidden.png .git/x.png sub/c.webp sub10/a.png sub2/a.png x_gradcam.png out/x.png"
     for name in names.split():
-        fill(memory, f"b/in/{name}")
+        fill(memory_store, f"b/in/{name}")
         (tmp_path / "in" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "in" / name).touch()
     found = list(find_sources(["memory://b/in"], skip=as_path("memory://b/in/out")))
     local = list(find_sources([str(tmp_path / "in")], skip=tmp_path / "in/out"))
-    assert [one.relative_path for one in found] == [one.relative_path for one in local]
-    assert [str(one.relative_path) for one in found] == ["b2.JPG", "b10.jpg", "sub/c.webp", "sub2/a.png", "sub10/a.png"]
+    assert [source.relative_path for source in found] == [source.relative_path for source in local]
+    assert [str(source.relative_path) for source in found] == [
+        "b2.JPG",
+        "b10.jpg",
+        "sub/c.webp",
+        "sub2/a.png",
+        "sub10/a.png",
+    ]
     assert found[2].name == "memory://b/in/sub/c.webp"
     assert list(find_sources(["memory://b/in/"], skip=as_path("memory://b/in/out"))) == found
 
 
-def test_folders_are_listed_when_they_are_reached(memory, monkeypatch):
-    fill(memory, "b/1.png", "b/sub/2.png")
+def test_folders_are_listed_lazily(memory_store, monkeypatch):
+    fill(memory_store, "b/1.png", "b/sub/2.png")
     listed = []
-    own = type(memory).ls
-    monkeypatch.setattr(type(memory), "ls", lambda self, path, **how: listed.append(path) or own(self, path, **how))
+    original = type(memory_store).ls
+    monkeypatch.setattr(
+        type(memory_store), "ls", lambda self, path, **how: listed.append(path) or original(self, path, **how)
+    )
     sources = find_sources(["memory://b"])
     next(sources)
     assert listed == ["/b"]
@@ -155,33 +163,33 @@ def test_folders_are_listed_when_they_are_reached(memory, monkeypatch):
     assert listed == ["/b", "/b/sub"]
 
 
-def test_several_directories_keep_apart(memory, tmp_path):
-    fill(memory, "b/one/x.png", "b/two/x.png")
+def test_several_directories_get_separate_folders(memory_store, tmp_path):
+    fill(memory_store, "b/one/x.png", "b/two/x.png")
     (tmp_path / "three").mkdir()
     (tmp_path / "three/x.png").touch()
     found = find_sources(["memory://b/one", "memory://b/two", str(tmp_path / "three")])
-    assert [str(one.relative_path) for one in found] == ["one/x.png", "two/x.png", "three/x.png"]
+    assert [str(source.relative_path) for source in found] == ["one/x.png", "two/x.png", "three/x.png"]
 
 
-def test_what_is_no_directory_is_a_file(memory):
-    """By its suffix, since it is one in the store, since it is of the web, or since there is nothing."""
-    fill(memory, "b/photo")
+def test_urls_that_are_files(memory_store):
+    """An image suffix, a file in the store, a web address, and a missing file."""
+    fill(memory_store, "b/photo")
     names = ["memory://b/a.jpg", "memory://b/photo", "https://host/photos/", "memory://b/none"]
     assert list(find_sources(names)) == [Source(name) for name in names]
 
 
-def test_a_folder_that_cannot_be_listed(memory, monkeypatch, waits):
+def test_unreadable_folder(memory_store, monkeypatch, recorded_delays):
     def broken(self, path, **how):
         raise OSError("no answer\nfor long")
 
-    monkeypatch.setattr(type(memory), "ls", broken)
+    monkeypatch.setattr(type(memory_store), "ls", broken)
     with pytest.raises(InputError, match=r"memory://b cannot be listed: no answer$"):
         list(find_sources(["memory://b"]))
-    assert waits == [0.5, 1.0]
+    assert recorded_delays == [0.5, 1.0]
 
 
-def test_lists_behind_urls(memory):
-    memory.pipe_file("/list.txt", b"a.png\nmemory://b/c.png\n")
+def test_lists_at_urls(memory_store):
+    memory_store.pipe_file("/list.txt", b"a.png\nmemory://b/c.png\n")
     assert read_list("memory://list.txt") == ["a.png", "memory://b/c.png"]
     with pytest.raises(UsageError, match="No such file"):
         read_list("memory://none.txt")
@@ -191,7 +199,7 @@ def test_lists_behind_urls(memory):
 
 
 class Store:
-    """Fails a number of times, then answers."""
+    """Raises the given errors, one per call, then returns."""
 
     def __init__(self, *errors):
         self.errors, self.calls = list(errors), 0
@@ -211,13 +219,13 @@ class BusyError(Exception):
     status = 429
 
 
-def test_what_fails_for_a_while_is_tried_again(waits):
+def test_transient_errors_are_retried(recorded_delays):
     store = Store(ConnectionError("reset"), BusyError())
     assert remote.with_retries(store) == b"answer"
-    assert waits == [0.5, 1.0]
+    assert recorded_delays == [0.5, 1.0]
 
 
-def test_there_are_three_attempts(waits):
+def test_at_most_three_attempts(recorded_delays):
     store = Store(*[ConnectionError(f"reset {number}") for number in range(9)])
     with pytest.raises(ConnectionError, match="reset 2"):
         remote.with_retries(store)
@@ -230,11 +238,11 @@ NoCredentialsError = type("NoCredentialsError", (Exception,), {})
 @pytest.mark.parametrize(
     "error", [FileNotFoundError(), PermissionError(), ValueError(), RefusedError(), NoCredentialsError()]
 )
-def test_what_will_fail_again_is_tried_once(error, waits):
+def test_permanent_errors_are_not_retried(error, recorded_delays):
     store = Store(error)
     with pytest.raises(type(error)):
         remote.with_retries(store)
-    assert (store.calls, waits) == (1, [])
+    assert (store.calls, recorded_delays) == (1, [])
 
 
 @pytest.mark.parametrize(
@@ -246,23 +254,23 @@ def test_what_will_fail_again_is_tried_once(error, waits):
         (TimeoutError(), "TimeoutError"),
     ],
 )
-def test_what_cannot_be_read_has_a_reason_in_one_line(memory, monkeypatch, error, reason):
-    monkeypatch.setattr(type(memory), "cat_file", lambda self, path, **how: Store(error, error, error)())
+def test_read_error_has_one_line(memory_store, monkeypatch, error, reason):
+    monkeypatch.setattr(type(memory_store), "cat_file", lambda self, path, **how: Store(error, error, error)())
     with pytest.raises(InputError, match=f"cannot be read: {reason}"):
         Source("memory://b/x.jpg").read()
 
 
-def test_reads_and_writes_are_tried_again(memory, monkeypatch):
-    """A store that fails once behind each request does no harm."""
+def test_reads_and_writes_are_retried(memory_store, monkeypatch):
+    """A read and a write succeed if the first request of each fails."""
     for name in ("cat_file", "pipe_file"):
         failing = Store(ConnectionError())
-        own = getattr(type(memory), name)
+        original = getattr(type(memory_store), name)
 
-        def once(self, *arguments, own=own, failing=failing, **how):
+        def fail_once(self, *arguments, original=original, failing=failing, **options):
             failing()
-            return own(self, *arguments, **how)
+            return original(self, *arguments, **options)
 
-        monkeypatch.setattr(type(memory), name, once)
+        monkeypatch.setattr(type(memory_store), name, fail_once)
     write_output(as_path("memory://b/x.bin"), b"data")
     assert Source("memory://b/x.bin").read() == b"data"
 
@@ -275,8 +283,8 @@ def planned(sources, output, **more):
     return [[str(out.path) for out in outs] for _, outs in plan]
 
 
-def test_outputs_behind_urls():
-    """In the directory, mirrored, and by a suffix as one file, each a URL in text."""
+def test_outputs_at_urls():
+    """A flat directory, a mirrored tree, and a single file."""
     assert planned([Source("x/cat.jpg")], "s3://b/maps") == [["s3://b/maps/cat_gradcam.png"]]
     assert planned([Source("p/a/cat.jpg", Path("a/cat.jpg"))], "s3://b") == [["s3://b/a/cat_gradcam.png"]]
     assert planned([Source("p/cat.jpg", Path("cat.jpg"))], "s3://b/maps") == [["s3://b/maps/cat_gradcam.png"]]
@@ -286,31 +294,33 @@ def test_outputs_behind_urls():
         parse_destination("https://host/maps", ())
 
 
-def test_names_do_not_depend_on_the_place():
-    """No two inputs share a name behind a URL either, and the names are those of a run to a disk."""
+def test_output_names_at_urls_equal_local_names():
+    """Output names are unique, and the same for a store and a disk."""
     sources = [Source(name) for name in ("cat.jpg", "s3://b/cat.png", "CAT.jpg", "cat.jpg")]
     store, disk = (planned(sources, output) for output in ("s3://b/maps", "maps"))
-    assert [one[0].removeprefix("s3://b/") for one in store] == [one[0] for one in disk]
-    assert len({one[0].lower() for one in store}) == 4
+    assert [paths[0].removeprefix("s3://b/") for paths in store] == [paths[0] for paths in disk]
+    assert len({paths[0].lower() for paths in store}) == 4
 
 
-def test_inputs_behind_urls_are_never_overwritten():
+def test_inputs_at_urls_are_never_overwritten():
     given = ["s3://b/cat.jpg", "s3://b/cat_gradcam.png"]
     assert planned([Source(given[0])], "s3://b", inputs=given) == [["s3://b/cat.jpg_gradcam.png"]]
     with pytest.raises(UsageError, match="overwritten"):
         planned([Source("s3://b/x.png")], "s3://b/x.png", inputs=["s3://b/x.png"])
 
 
-def test_files_that_are_there(memory, monkeypatch):
-    fill(memory, "b/x.png")
+def test_exists_at_urls(memory_store, monkeypatch):
+    fill(memory_store, "b/x.png")
     assert files.exists(as_path("memory://b/x.png"))
     assert not files.exists(as_path("memory://b/y.png"))
-    monkeypatch.setattr(type(memory), "info", lambda self, path, **how: Store(*[OSError()] * 3)())
+    monkeypatch.setattr(type(memory_store), "info", lambda self, path, **how: Store(*[OSError()] * 3)())
     assert not files.exists(as_path("memory://b/x.png"))
 
 
-def test_what_cannot_be_written(memory, monkeypatch):
-    monkeypatch.setattr(type(memory), "pipe_file", lambda self, *more, **how: Store(PermissionError("read-only"))())
+def test_write_error(memory_store, monkeypatch):
+    monkeypatch.setattr(
+        type(memory_store), "pipe_file", lambda self, *more, **how: Store(PermissionError("read-only"))()
+    )
     with pytest.raises(OutputError, match="memory://b/x cannot be written: read-only"):
         write_output(as_path("memory://b/x"), b"")
 
@@ -322,66 +332,66 @@ def lines_of(directory):
     return [record["n"] for record in load_run_log(as_path(directory)) or ()]
 
 
-def note(lines, *numbers):
+def log_lines(lines, *numbers):
     for number in numbers:
         lines.write(json.dumps({"status": "ok", "input": "a", "n": number}).encode())
 
 
-def test_lines_are_kept_in_parts(memory, monkeypatch):
-    """Each part is written when enough lines wait; a resumed run adds parts, and another one begins anew."""
+def test_run_log_is_written_in_parts(memory_store, monkeypatch):
+    """A part is written when enough lines are pending; a resumed run adds parts, a new run replaces them."""
     monkeypatch.setattr(run_log, "MAX_PENDING_LINES", 2)
     opened = partial(RunLog, as_path("memory://b/maps"))
     lines = opened()
-    note(lines, 1, 2, 3)
+    log_lines(lines, 1, 2, 3)
     assert lines_of("memory://b/maps") == [1, 2]
     lines.close()
-    assert [name.rpartition("/")[2] for name in memory.ls("/b/maps/report", detail=False)] == [
+    assert [name.rpartition("/")[2] for name in memory_store.ls("/b/maps/report", detail=False)] == [
         "run-00000.jsonl",
         "run-00001.jsonl",
     ]
     lines = opened(resume=True)
-    note(lines, 4)
+    log_lines(lines, 4)
     lines.close()
     assert lines_of("memory://b/maps") == [1, 2, 3, 4]
-    note(opened(), 5, 6)
+    log_lines(opened(), 5, 6)
     assert lines_of("memory://b/maps") == [5, 6]
 
 
-def test_lines_do_not_wait_for_long(memory, monkeypatch):
+def test_pending_lines_are_written_after_a_time(memory_store, monkeypatch):
     monkeypatch.setattr(run_log, "MAX_PENDING_SECONDS", 0.0)
-    note(RunLog(as_path("memory://b/maps")), 1)
+    log_lines(RunLog(as_path("memory://b/maps")), 1)
     assert lines_of("memory://b/maps") == [1]
 
 
-def test_a_report_that_was_fetched_from_a_store_is_read_and_resumed(memory, tmp_path):
-    note(lines := RunLog(as_path("memory://b/maps")), 1)
+def test_downloaded_report_is_read_and_resumed(memory_store, tmp_path):
+    log_lines(lines := RunLog(as_path("memory://b/maps")), 1)
     lines.close()
-    memory.get("/b/maps/report", str(tmp_path / "report"), recursive=True)
+    memory_store.get("/b/maps/report", str(tmp_path / "report"), recursive=True)
     assert lines_of(str(tmp_path)) == [1]
-    note(RunLog(tmp_path, resume=True), 2)
+    log_lines(RunLog(tmp_path, resume=True), 2)
     assert lines_of(str(tmp_path)) == [1, 2]
-    note(RunLog(tmp_path), 3)
+    log_lines(RunLog(tmp_path), 3)
     assert lines_of(str(tmp_path)) == [3]
 
 
-def test_a_report_behind_a_url(memory):
+def test_report_at_a_url(memory_store):
     directory = as_path("memory://b/maps")
     with ReportWriter(directory, {"command": "explain", "inputs": 1}, ReportImages(directory)) as recorder:
         recorder.write({"status": "failed", "input": "a.jpg", "error": "broken"})
-    assert b"a.jpg" in memory.cat_file("/b/maps/index.html")
+    assert b"a.jpg" in memory_store.cat_file("/b/maps/index.html")
     check_not_foreign_page(directory)
-    memory.pipe_file("/b/maps/index.html", b"<h1>my own page</h1>")
+    memory_store.pipe_file("/b/maps/index.html", b"<h1>my own page</h1>")
     with pytest.raises(OutputError, match="no report"):
         check_not_foreign_page(directory)
 
 
-def test_no_lines_where_there_are_none(memory, tmp_path):
+def test_missing_run_log(memory_store, tmp_path):
     assert load_run_log(as_path("memory://b/none")) is None
     assert load_run_log(tmp_path) is None
 
 
-def test_arrays_behind_urls_are_found(memory):
-    fill(memory, "b/maps/x_gradcam.npz", "b/maps/sub/y_gradcam.npz", "b/maps/x.png")
+def test_saved_maps_at_urls(memory_store):
+    fill(memory_store, "b/maps/x_gradcam.npz", "b/maps/sub/y_gradcam.npz", "b/maps/x.png")
     found = find_saved_maps(as_path("memory://b/maps"))
     assert {name: str(path) for name, path in found.items()} == {
         name: f"memory://b/maps/{name}" for name in ("sub/y_gradcam.npz", "x_gradcam.npz")
@@ -390,23 +400,23 @@ def test_arrays_behind_urls_are_found(memory):
         find_saved_maps(as_path("memory://b/none"))
 
 
-def test_the_command_from_store_to_store(memory, run, photo, model_file):
-    """Explained, reported anew and compared behind URLs, as on a disk."""
-    memory.pipe_file("/b/in/a.png", photo("a.png").read_bytes())
+def test_the_command_from_store_to_store(memory_store, cli, photo, model_file):
+    """explain, report and compare give the same results at URLs as on a disk."""
+    memory_store.pipe_file("/b/in/a.png", photo("a.png").read_bytes())
     options = ("--model", model_file, "--save", "npz")
-    done = run("memory://b/in", "-o", "memory://b/maps", *options, "--report", "--json")
+    done = cli("memory://b/in", "-o", "memory://b/maps", *options, "--report", "--json")
     assert (done.status, json.loads(done.lines[0])["outputs"]) == (0, {"npz": "memory://b/maps/a_gradcam.npz"})
-    page = memory.cat_file("/b/maps/index.html")
-    memory.rm_file("/b/maps/index.html")
-    done = run("report", "memory://b/maps")
+    page = memory_store.cat_file("/b/maps/index.html")
+    memory_store.rm_file("/b/maps/index.html")
+    done = cli("report", "memory://b/maps")
     assert (done.status, done.stdout) == (0, "memory://b/maps/index.html\n")
-    assert memory.cat_file("/b/maps/index.html") == page
-    assert run(photo("a.png"), "-o", "maps", *options).status == 0
-    stored = np.load(files.open_readable(as_path("memory://b/maps/a_gradcam.npz")))["map"]
-    np.testing.assert_array_equal(stored, np.load("maps/a_gradcam.npz")["map"])
-    assert run("compare", "memory://b/maps", "maps", "--grid", "memory://b/moved.png").status == 0
-    assert memory.cat_file("/b/moved.png").startswith(b"\x89PNG")
-    memory.rm("/b/maps/report", recursive=True)
-    done = run("report", "memory://b/maps")
+    assert memory_store.cat_file("/b/maps/index.html") == page
+    assert cli(photo("a.png"), "-o", "maps", *options).status == 0
+    stored = np.load(files.open_readable(as_path("memory://b/maps/a_gradcam.npz")))["heatmap"]
+    np.testing.assert_array_equal(stored, np.load("maps/a_gradcam.npz")["heatmap"])
+    assert cli("compare", "memory://b/maps", "maps", "--grid", "memory://b/moved.png").status == 0
+    assert memory_store.cat_file("/b/moved.png").startswith(b"\x89PNG")
+    memory_store.rm("/b/maps/report", recursive=True)
+    done = cli("report", "memory://b/maps")
     assert (done.status, done.stderr) == (0, "")
     assert not os.path.exists("memory:")

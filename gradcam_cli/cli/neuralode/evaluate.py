@@ -12,13 +12,12 @@ from gradcam_cli.cli.click_extensions import GroupedCommand, option_group
 from gradcam_cli.cli.model_options import allow_unsafe_option
 from gradcam_cli.cli.neuralode.options import (
     canvas_option,
+    canvas_seed_option,
     data_config,
     data_option,
     require_suffix,
-    seed_option,
     setup,
     size_option,
-    write_results,
 )
 from gradcam_cli.cli.options import general_options
 from gradcam_cli.cli.tables import format_number, write_table
@@ -42,7 +41,7 @@ Examples:
 @data_option
 @size_option
 @canvas_option
-@seed_option
+@canvas_seed_option
 @allow_unsafe_option
 @_output(
     "--confusion",
@@ -93,7 +92,7 @@ def evaluate(ctx: click.Context, /, **options: Any) -> None:
             "confusion": confusion.tolist(),
             "solvers": [result._asdict() for result in solvers],
         }
-        write_results([{**record, **details}], stdout, as_json=True)
+        write_table([{**record, **details}], stdout, as_json=True)
     else:
         _write_tables(record, classes, solvers, stdout)
     for result in solvers:

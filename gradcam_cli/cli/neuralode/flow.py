@@ -9,8 +9,9 @@ import click
 
 from gradcam_cli.cli.click_extensions import GroupedCommand, PreprocessName
 from gradcam_cli.cli.model_options import allow_unsafe_option
-from gradcam_cli.cli.neuralode.options import option, require_suffix, setup, write_results
+from gradcam_cli.cli.neuralode.options import option, require_suffix, setup
 from gradcam_cli.cli.options import general_options
+from gradcam_cli.cli.tables import write_table
 from gradcam_cli.errors import UsageError
 from gradcam_cli.output.destination import IMAGE_SUFFIXES, format_for_suffix
 
@@ -98,7 +99,7 @@ def flow(ctx: click.Context, /, **options: Any) -> None:
         "nfe_ode": sum(len(path.eval_t) for path in ode),
         "figure": str(options["output"]),
     }
-    write_results([row], stdout, as_json=options["as_json"])
+    write_table([row], stdout, as_json=options["as_json"])
 
 
 def _load_block(options: dict[str, Any]) -> tuple[ODEBlock, list[tf.Tensor]]:

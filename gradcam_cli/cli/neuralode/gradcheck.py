@@ -7,9 +7,9 @@ from typing import Any
 import click
 
 from gradcam_cli.cli.click_extensions import GroupedCommand
-from gradcam_cli.cli.neuralode.options import option, setup, write_results
+from gradcam_cli.cli.neuralode.options import option, setup
 from gradcam_cli.cli.options import general_options
-from gradcam_cli.cli.tables import format_number
+from gradcam_cli.cli.tables import format_number, write_table
 from gradcam_cli.neuralode.solver.tableaus import SOLVERS
 
 PROBLEMS = ("linear", "logistic", "spiral", "network")
@@ -18,7 +18,7 @@ ERRORS = ("rtol", "z0", "theta", "times")
 
 
 @click.command(cls=GroupedCommand, short_help="Compare gradients with finite differences.")
-@click.argument("problem", metavar="PROBLEM", type=click.Choice(PROBLEMS), default="network")
+@click.argument("problem", metavar="[PROBLEM]", type=click.Choice(PROBLEMS), default="network")
 @option(
     "--solver",
     type=click.Choice(list(SOLVERS)),
@@ -50,4 +50,4 @@ def gradcheck(ctx: click.Context, /, problem: str, **options: Any) -> None:
     table = [row._asdict() for row in rows]
     if not options["as_json"]:
         table = [{**row, **{name: format_number(row[name], ".1e") for name in ERRORS}} for row in table]
-    write_results(table, stdout, as_json=options["as_json"])
+    write_table(table, stdout, as_json=options["as_json"])

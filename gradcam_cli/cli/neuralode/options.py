@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -11,7 +11,6 @@ import click
 
 from gradcam_cli.cli.click_extensions import ImageSize, combine_options, option_group
 from gradcam_cli.cli.options import quiet_tensorflow, setup_logging
-from gradcam_cli.cli.tables import write_table
 from gradcam_cli.errors import UsageError
 from gradcam_cli.neuralode.solver.tableaus import SOLVERS
 from gradcam_cli.neuralode.training.config import DataConfig
@@ -33,8 +32,21 @@ canvas_option = _data(
     metavar="N",
     help="Paste each image at a random position of a black canvas N times its width and height.",
 )
+canvas_seed_option = _data(
+    "--seed",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    metavar="N",
+    help="Random seed of the positions on the canvas.",
+)
 seed_option = _training(
-    "--seed", type=click.IntRange(0), default=0, show_default=True, metavar="N", help="Random seed."
+    "--seed",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    metavar="N",
+    help="Random seed of weights, batches and canvas.",
 )
 network_options = combine_options(
     _network(
@@ -233,13 +245,3 @@ def require_suffix(option_name: str, path: Path | None, suffixes: Collection[str
     """Require that a file name, if there is one, ends in one of the suffixes."""
     if path and path.suffix.lower() not in suffixes:
         raise UsageError(f"{option_name} {path}: expected a name ending in {', '.join(suffixes)}")
-
-
-def write_results(rows: Sequence[Mapping[str, Any]], stdout: TextIO, *, as_json: bool) -> None:
-    """Write rows of results as JSON lines or as a table."""
-    from gradcam_cli.pipeline.json_lines import json_line
-
-    if as_json:
-        stdout.writelines(json_line(row) + "\n" for row in rows)
-    else:
-        write_table(rows, stdout, as_json=False)

@@ -10,9 +10,10 @@ from typing import Any
 import click
 
 from gradcam_cli.cli.click_extensions import GroupedCommand
-from gradcam_cli.cli.neuralode.options import option, require_suffix, setup, write_results
+from gradcam_cli.cli.neuralode.options import option, require_suffix, setup
 from gradcam_cli.cli.options import general_options
 from gradcam_cli.cli.signals import raise_if_interrupted
+from gradcam_cli.cli.tables import write_table
 from gradcam_cli.console import progress
 from gradcam_cli.errors import UsageError
 from gradcam_cli.output.destination import IMAGE_SUFFIXES, format_for_suffix
@@ -116,4 +117,4 @@ def spiral(ctx: click.Context, /, **options: Any) -> None:
         "seconds": f"{seconds:.1f}",
         "figure": str(options["output"]),
     }
-    write_results([row], stdout, as_json=options["as_json"])
+    write_table([row], stdout, as_json=options["as_json"])

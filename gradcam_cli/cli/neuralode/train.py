@@ -21,10 +21,10 @@ from gradcam_cli.cli.neuralode.options import (
     size_option,
     solver_options,
     training_options,
-    write_results,
 )
 from gradcam_cli.cli.options import general_options
 from gradcam_cli.cli.signals import raise_if_interrupted
+from gradcam_cli.cli.tables import write_table
 from gradcam_cli.console import log, progress
 from gradcam_cli.errors import UsageError
 from gradcam_cli.neuralode.training.config import NetworkConfig, TrainingConfig
@@ -37,7 +37,7 @@ EPILOG = """\
 Examples:
   gradcam neuralode train --data digits -o digits.keras    built in, one minute
   gradcam neuralode train --data mnist -o mnist.keras --csv-log mnist.csv
-  gradcam neuralode train --data photos/ --input-size 64 -o net.keras --resume
+  gradcam neuralode train --data images/ --input-size 64 -o net.keras --resume
 """
 
 
@@ -85,7 +85,7 @@ def train(ctx: click.Context, /, **options: Any) -> None:
     accuracy = evaluate(trainer.model, data.x_test, data.y_test).accuracy(data.y_test)
     write_output(target, model_to_bytes(trainer.model))
     checkpoint.unlink(missing_ok=True)
-    write_results([_result_row(trainer, accuracy, target)], stdout, as_json=options["as_json"])
+    write_table([_result_row(trainer, accuracy, target)], stdout, as_json=options["as_json"])
 
 
 def _network_config(options: dict[str, Any]) -> NetworkConfig:

@@ -1,38 +1,41 @@
-// What is known of the photo shown, in words and numbers.
+// Predictions, values, files and commands of the maps in the viewer.
 
-function drawFacts(entry, maps) {
-  drawTop(entry.top ?? []);
-  const numbers = makeNumbers(entry, maps);
-  byId("numbers").hidden = numbers === null;
-  byId("numbers").lastElementChild.replaceChildren(...(numbers ? [numbers] : []));
+function drawDetails(entry, maps) {
+  drawPredictions(entry.predictions ?? []);
+  const values = makeValueTable(maps);
+  byId("numbers").hidden = values === null;
+  byId("numbers").lastElementChild.replaceChildren(...(values ? [values] : []));
   drawFiles(maps);
   drawCommands(maps);
 }
 
-function drawTop(top) {
-  byId("top").hidden = !top.length;
-  const largest = Math.max(...top.map(([, p]) => p), 0);
-  const rows = top.map(([name, p]) => {
-    const bar = make("span", { class: "share", "aria-hidden": "true" });
-    bar.style.setProperty("--share", 0 <= p && largest <= 1 ? p : p / (largest || 1));
+function drawPredictions(predictions) {
+  byId("predictions").hidden = !predictions.length;
+  const largest = Math.max(...predictions.map(([, probability]) => probability), 0);
+  const rows = predictions.map(([name, probability]) => {
+    const bar = make("span", { class: "probability-bar", "aria-hidden": "true" });
+    const fraction = 0 <= probability && largest <= 1 ? probability : probability / (largest || 1);
+    bar.style.setProperty("--fraction", fraction);
     return make("tr", {}, make("th", { scope: "row" }, makeText("span", name), bar),
-      make("td", {}, largest <= 1 ? showPercent(p) : showNumber(p)));
+      make("td", {}, largest <= 1 ? formatPercent(probability) : formatNumber(probability)));
   });
-  byId("top").lastElementChild.replaceChildren(make("tbody", {}, ...rows));
+  byId("predictions").lastElementChild.replaceChildren(make("tbody", {}, ...rows));
 }
 
-/** Return the table of numbers, with a column for each map on the stage. */
-function makeNumbers(entry, maps) {
+/** Return a table of values with one column per map, or null without maps. */
+function makeValueTable(maps) {
   if (!maps.length) return null;
   const rows = new Map();
-  const note = (label, place, text) => {
+  const setCell = (label, column, text) => {
     if (!rows.has(label)) rows.set(label, maps.map(() => "–"));
-    rows.get(label)[place] = text;
+    rows.get(label)[column] = text;
   };
-  maps.forEach((map, place) => {
-    for (const [label, text] of known(map)) note(label, place, text);
-    for (const [label, text] of map.numbers ?? []) note(label, place, String(text));
-    for (const [metric, value] of Object.entries(map.metrics ?? {})) note(titleOf(metric), place, showNumber(value));
+  maps.forEach((map, column) => {
+    for (const [label, text] of mapValues(map)) setCell(label, column, text);
+    for (const [label, text] of map.numbers ?? []) setCell(label, column, String(text));
+    for (const [metric, value] of Object.entries(map.metrics ?? {})) {
+      setCell(metricTitle(metric), column, formatNumber(value));
+    }
   });
   const body = [...rows].map(([label, texts]) => make("tr", {}, makeText("th", label, { scope: "row" }),
     ...texts.map((text) => makeText("td", text))));
@@ -41,14 +44,14 @@ function makeNumbers(entry, maps) {
   return make("table", {}, make("thead", {}, head), make("tbody", {}, ...body));
 }
 
-function known(map) {
+function mapValues(map) {
   return [
     ["class", map.class],
-    ["probability", typeof map.p === "number" ? showPercent(map.p) : null],
+    ["probability", typeof map.probability === "number" ? formatPercent(map.probability) : null],
     ["layer", map.layer],
     ["method", map.method],
-    ["depth t", typeof map.t === "number" ? showNumber(map.t) : null],
-    ["adjoint norm", typeof map.adjoint_norm === "number" ? showNumber(map.adjoint_norm) : null],
+    ["depth t", typeof map.t === "number" ? formatNumber(map.t) : null],
+    ["adjoint norm", typeof map.adjoint_norm === "number" ? formatNumber(map.adjoint_norm) : null],
     ["peak x, y (pixels)", map.peak?.join(", ")],
     ["box x0, y0, x1, y1 (pixels)", map.box?.join(", ")],
   ].filter(([, text]) => text);
@@ -56,17 +59,17 @@ function known(map) {
 
 function drawFiles(maps) {
   const links = maps.flatMap((map) => Object.entries(map.files ?? {}).map(([kind, path]) => {
-    const words = map.run ? `${map.run}: ${kind}` : kind;
-    return make("li", {}, make("a", { href: path }, words));
+    const text = map.run ? `${map.run}: ${kind}` : kind;
+    return make("li", {}, make("a", { href: path }, text));
   }));
   byId("files").hidden = !links.length;
   byId("files").lastElementChild.replaceChildren(...links);
 }
 
 function drawCommands(maps) {
-  const commands = [...new Set(maps.map((map) => map.shell).filter(Boolean))];
-  byId("again").hidden = !commands.length;
-  byId("again").querySelector("div").replaceChildren(...commands.map(makeCommand));
+  const commands = [...new Set(maps.map((map) => map.command).filter(Boolean))];
+  byId("rerun").hidden = !commands.length;
+  byId("rerun").querySelector("div").replaceChildren(...commands.map(makeCommand));
   byId("copied").textContent = "";
 }
 
@@ -74,15 +77,14 @@ function makeCommand(command) {
   const code = makeText("pre", command);
   const button = make("button", { type: "button" }, "Copy");
   button.addEventListener("click", async () => {
-    const done = await copy(command, code);
-    byId("copied").textContent = done ? "✓ Copied the command."
-      : "The command is selected: copy it with the keyboard.";
+    const copied = await copyText(command, code);
+    byId("copied").textContent = copied ? "✓ Copied the command." : "Press Ctrl+C to copy the selected command.";
   });
   return make("div", { class: "command" }, code, button);
 }
 
-/** Copy a text; where the browser forbids it, select the element that shows it and copy the selection. */
-async function copy(text, element) {
+/** Copy a text; if the browser forbids it, select the element that contains it and copy the selection. */
+async function copyText(text, element) {
   try {
     await navigator.clipboard.writeText(text);
     return true;

@@ -1,31 +1,31 @@
-// The gallery: filter, sort, and cards of one page at a time, so that thousands of photos stay quick.
+// The gallery: filters, sorting, and the cards of one page at a time, so that large reports stay responsive.
 
 const pageSize = 48;
-const namesOffered = 100; // classes in the list under the class filter
-const natural = new Intl.Collator("en", { numeric: true });
-const ofStatus = {
+const maxListedClasses = 100; // classes that the class filter suggests
+const naturalOrder = new Intl.Collator("en", { numeric: true });
+const statusFilters = {
   all: () => true,
   explained: (entry) => entry.status === "ok",
   failed: (entry) => entry.status === "failed",
   skipped: (entry) => entry.status === "skipped",
-  zero: (entry) => entry.maps.some((map) => map.zero),
-  missed: (entry) => entry.missed.length > 0,
+  zero: (entry) => entry.maps.some((map) => map.zero_reason),
+  threshold: (entry) => entry.failed_thresholds.length > 0,
 };
 const filterFields = ["q", "class", "min", "max", "status", "sort", "order"];
-const classes = new Map();
-let ordered = []; // the entries' indices that pass the filters, in the order shown
-let orderedFor = null; // the filters that `ordered` was made for
+const classCounts = new Map();
+let matchingIndices = []; // indices of the entries that pass the filters, in display order
+let matchingKey = null; // the filter values that `matchingIndices` belongs to
 
 function prepareGallery() {
   for (const entry of report.entries) {
     entry.maps ??= [];
-    entry.missed ??= [];
-    if (entry.class) classes.set(entry.class, (classes.get(entry.class) ?? 0) + 1);
+    entry.failed_thresholds ??= [];
+    if (entry.class) classCounts.set(entry.class, (classCounts.get(entry.class) ?? 0) + 1);
   }
-  const frequent = [...classes].sort((one, other) => other[1] - one[1]).slice(0, namesOffered);
+  const frequent = [...classCounts].sort((first, second) => second[1] - first[1]).slice(0, maxListedClasses);
   const options = frequent.map(([name]) => make("option", { value: name }));
   byId("class").addEventListener("focus", () => byId("classes").replaceChildren(...options));
-  byId("class").addEventListener("blur", () => byId("classes").replaceChildren()); // few nodes at once
+  byId("class").addEventListener("blur", () => byId("classes").replaceChildren()); // limits the number of nodes
   for (const id of ["q", "class", "min", "max"]) {
     byId(id).addEventListener("input", () => go({ [id]: byId(id).value, page: "1" }, id));
   }
@@ -33,129 +33,130 @@ function prepareGallery() {
     byId(id).addEventListener("change", () => go({ [id]: byId(id).value, page: "1" }));
   }
   byId("filters").addEventListener("submit", (event) => event.preventDefault());
-  byId("filters").addEventListener("reset", (event) => { event.preventDefault(); reset(); });
-  byId("start-over").addEventListener("click", () => { reset(); byId("q").focus(); });
-  byId("previous-page").addEventListener("click", () => turnTo(pageShown() - 1));
-  byId("next-page").addEventListener("click", () => turnTo(pageShown() + 1));
-  byId("page").addEventListener("change", () => turnTo(Math.trunc(Number(byId("page").value))));
+  byId("filters").addEventListener("reset", (event) => { event.preventDefault(); resetFilters(); });
+  byId("show-all").addEventListener("click", () => { resetFilters(); byId("q").focus(); });
+  byId("previous-page").addEventListener("click", () => showPage(currentPage() - 1));
+  byId("next-page").addEventListener("click", () => showPage(currentPage() + 1));
+  byId("page").addEventListener("change", () => showPage(Math.trunc(Number(byId("page").value))));
 }
 
-function reset() {
+function resetFilters() {
   go(Object.fromEntries([...filterFields, "page"].map((key) => [key, defaults[key]])));
 }
 
-function turnTo(page) {
+function showPage(page) {
   go({ page: String(Math.min(Math.max(page || 1, 1), pageCount())) });
   byId("gallery").scrollIntoView();
 }
 
 const pageCount = () => Math.max(1, Math.ceil(matches().length / pageSize));
-const pageShown = () => Math.min(Math.max(Math.trunc(Number(state.page)) || 1, 1), pageCount());
+const currentPage = () => Math.min(Math.max(Math.trunc(Number(state.page)) || 1, 1), pageCount());
 const pageOf = (index) => String(Math.floor(Math.max(matches().indexOf(index), 0) / pageSize) + 1);
 
-/** Return the indices of the entries that pass the filters, in the order chosen. */
+/** Return the indices of the entries that pass the filters, in the selected order. */
 function matches() {
-  const wanted = JSON.stringify(filterFields.map((key) => state[key]));
-  if (wanted !== orderedFor) {
-    const passes = filter();
-    ordered = sort([...report.entries.keys()].filter((index) => passes(report.entries[index])));
-    orderedFor = wanted;
+  const key = JSON.stringify(filterFields.map((field) => state[field]));
+  if (key !== matchingKey) {
+    const passes = makeFilter();
+    matchingIndices = sortIndices([...report.entries.keys()].filter((index) => passes(report.entries[index])));
+    matchingKey = key;
   }
-  return ordered;
+  return matchingIndices;
 }
 
-function filter() {
+function makeFilter() {
   const text = state.q.trim().toLowerCase();
-  const name = state.class.trim().toLowerCase();
-  const ofClass = classes.has(state.class)
+  const className = state.class.trim().toLowerCase();
+  const hasClass = classCounts.has(state.class)
     ? (entry) => entry.class === state.class
-    : (entry) => !name || (entry.class ?? "").toLowerCase().includes(name);
-  const between = inRange(state.min, state.max);
-  return (entry) => ofStatus[state.status](entry) && entry.name.toLowerCase().includes(text) && ofClass(entry)
-    && between(entry.p);
+    : (entry) => !className || (entry.class ?? "").toLowerCase().includes(className);
+  const hasProbability = makeRangeFilter(state.min, state.max);
+  return (entry) => statusFilters[state.status](entry) && entry.name.toLowerCase().includes(text) && hasClass(entry)
+    && hasProbability(entry.probability);
 }
 
-function inRange(smallest, largest) {
-  if (smallest === "" && largest === "") return () => true;
-  const least = smallest === "" ? -Infinity : Number(smallest) / 100;
-  const most = largest === "" ? Infinity : Number(largest) / 100;
-  return (p) => typeof p === "number" && p >= least && p <= most;
+function makeRangeFilter(minPercent, maxPercent) {
+  if (minPercent === "" && maxPercent === "") return () => true;
+  const min = minPercent === "" ? -Infinity : Number(minPercent) / 100;
+  const max = maxPercent === "" ? Infinity : Number(maxPercent) / 100;
+  return (probability) => typeof probability === "number" && probability >= min && probability <= max;
 }
 
-/** Sort indices by the chosen value; entries without it stand last in both directions. */
-function sort(indices) {
+/** Sort indices by the selected value; entries without a value come last in both directions. */
+function sortIndices(indices) {
   const sign = state.order === "descending" ? -1 : 1;
   if (state.sort === "run") return sign < 0 ? indices.reverse() : indices;
   const { entries } = report;
   if (state.sort === "name") {
-    return indices.sort((one, other) => sign * natural.compare(entries[one].name, entries[other].name));
+    return indices.sort((a, b) => sign * naturalOrder.compare(entries[a].name, entries[b].name));
   }
-  const values = indices.map((index) => valueOf(entries[index]));
-  const has = (place) => typeof values[place] === "number";
-  const places = [...indices.keys()].sort((one, other) => {
-    if (has(one) && has(other)) return sign * (values[one] - values[other]);
-    return Number(has(other)) - Number(has(one));
+  const values = indices.map((index) => sortValue(entries[index]));
+  const hasValue = (position) => typeof values[position] === "number";
+  const positions = [...indices.keys()].sort((a, b) => {
+    if (hasValue(a) && hasValue(b)) return sign * (values[a] - values[b]);
+    return Number(hasValue(b)) - Number(hasValue(a));
   });
-  return places.map((place) => indices[place]);
+  return positions.map((position) => indices[position]);
 }
 
-const metricSorted = () => (state.sort.startsWith("metric:") ? state.sort.slice("metric:".length) : null);
+const sortMetric = () => (state.sort.startsWith("metric:") ? state.sort.slice("metric:".length) : null);
 
-function valueOf(entry) {
-  const metric = metricSorted();
-  return metric === null ? entry.p : entry.metrics?.[metric];
+function sortValue(entry) {
+  const metric = sortMetric();
+  return metric === null ? entry.probability : entry.metrics?.[metric];
 }
 
 function drawGallery() {
   for (const key of filterFields) {
     if (byId(key).value !== state[key]) byId(key).value = state[key];
   }
-  const found = matches();
-  const first = (pageShown() - 1) * pageSize;
-  const shown = found.slice(first, first + pageSize);
-  byId("cards").replaceChildren(...shown.map(makeCard));
-  byId("empty").hidden = found.length > 0;
-  byId("count").textContent = countText(found.length, first, shown.length);
+  const indices = matches();
+  const first = (currentPage() - 1) * pageSize;
+  const onPage = indices.slice(first, first + pageSize);
+  byId("cards").replaceChildren(...onPage.map(makeCard));
+  byId("empty").hidden = indices.length > 0;
+  byId("count").textContent = countText(indices.length, first, onPage.length);
   byId("pager").hidden = pageCount() === 1;
-  byId("page").value = pageShown();
+  byId("page").value = currentPage();
   byId("page").max = pageCount();
   byId("pages").textContent = `of ${pageCount()}`;
-  byId("previous-page").disabled = pageShown() === 1;
-  byId("next-page").disabled = pageShown() === pageCount();
+  byId("previous-page").disabled = currentPage() === 1;
+  byId("next-page").disabled = currentPage() === pageCount();
 }
 
-function countText(found, first, shown) {
-  const all = report.entries.length;
-  const some = found < all ? `${found} of ${all} inputs` : `${all} ${all === 1 ? "input" : "inputs"}`;
-  return shown < found ? `${some}, ${first + 1} to ${first + shown} shown` : some;
+function countText(matching, first, onPage) {
+  const total = report.entries.length;
+  const text = matching < total ? `${matching} of ${total} inputs` : `${total} ${total === 1 ? "input" : "inputs"}`;
+  return onPage < matching ? `${text}, ${first + 1} to ${first + onPage} shown` : text;
 }
 
 function makeCard(index) {
   const entry = report.entries[index];
-  const picture = entry.thumb
-    ? make("img", { src: entry.thumb, alt: "", loading: "lazy", decoding: "async", width: 200, height: 200 })
-    : make("span", { class: "thumb", "aria-hidden": "true" }, entry.status === "failed" ? "✗" : "–");
-  const card = make("a", { href: link({ entry: String(index + 1), map: "1" }), "data-status": mark(entry) }, picture,
-    make("bdi", { class: "name", title: entry.name }, ...breakName(entry.name)),
+  const thumbnail = entry.thumbnail
+    ? make("img", { src: entry.thumbnail, alt: "", loading: "lazy", decoding: "async", width: 200, height: 200 })
+    : make("span", { class: "thumbnail", "aria-hidden": "true" }, entry.status === "failed" ? "✗" : "–");
+  const card = make("a", { href: link({ entry: String(index + 1), map: "1" }), "data-status": cardStatus(entry) },
+    thumbnail,
+    make("bdi", { class: "name", title: entry.name }, ...wrappableName(entry.name)),
     entry.class ? make("bdi", { class: "class" }, entry.class) : null,
     make("span", { class: "status" }, statusText(entry)));
   return make("li", {}, card);
 }
 
-function mark(entry) {
+function cardStatus(entry) {
   if (entry.status !== "ok") return entry.status;
-  if (entry.missed.length) return "missed";
-  return ofStatus.zero(entry) ? "zero" : "ok";
+  if (entry.failed_thresholds.length) return "threshold";
+  return statusFilters.zero(entry) ? "zero" : "ok";
 }
 
 function statusText(entry) {
-  const words = [];
-  if (typeof entry.p === "number") words.push(showPercent(entry.p));
-  if (metricSorted() !== null) words.push(`${metricSorted()} ${showNumber(valueOf(entry))}`);
-  if (entry.status === "failed") words.push("✗ failed");
-  if (entry.status === "skipped") words.push("↷ skipped");
-  if (entry.missed.length) words.push(`⚠ misses ${entry.missed.join(", ")}`);
-  if (ofStatus.zero(entry)) words.push("○ zero map");
-  if (mark(entry) === "ok") words.push("✓ explained");
-  return words.map((word) => word.replaceAll(" ", "\u00a0")).join(" · "); // a line ends between them only
+  const parts = [];
+  if (typeof entry.probability === "number") parts.push(formatPercent(entry.probability));
+  if (sortMetric() !== null) parts.push(`${sortMetric()} ${formatNumber(sortValue(entry))}`);
+  if (entry.status === "failed") parts.push("✗ failed");
+  if (entry.status === "skipped") parts.push("↷ skipped");
+  if (entry.failed_thresholds.length) parts.push(`⚠ fails ${entry.failed_thresholds.join(", ")}`);
+  if (statusFilters.zero(entry)) parts.push("○ zero map");
+  if (cardStatus(entry) === "ok") parts.push("✓ explained");
+  return parts.map((part) => part.replaceAll(" ", "\u00a0")).join(" · "); // lines wrap between the parts
 }

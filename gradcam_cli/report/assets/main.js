@@ -1,27 +1,27 @@
-// Which view is shown, the keyboard, and the start.
+// Switching between views, the keyboard, and the first drawing.
 
-let lastEntry = null; // whose card takes the focus on the way back
+let lastEntry = null; // its card gets the focus when the gallery is shown
 
 function draw() {
-  const before = document.body.dataset.view;
-  const view = viewOf();
+  const previousView = document.body.dataset.view;
+  const view = currentView();
   document.body.dataset.view = view;
   for (const id of ["gallery", "detail", "summary"]) byId(id).hidden = id !== view;
   if (view === "detail") drawDetail();
   if (view === "gallery") drawGallery();
-  else byId("cards").replaceChildren(); // few nodes at once
+  else byId("cards").replaceChildren(); // limits the number of nodes
   drawNavigation(view);
-  if (before && before !== view) moveFocus(before, view);
-  if (view === "detail") lastEntry = shownEntry();
+  if (previousView && previousView !== view) moveFocus(previousView, view);
+  if (view === "detail") lastEntry = currentEntry();
 }
 
-function viewOf() {
-  if (shownEntry()) return "detail";
+function currentView() {
+  if (currentEntry()) return "detail";
   return state.view === "summary" ? "summary" : "gallery";
 }
 
 function drawNavigation(view) {
-  const title = view === "detail" ? shownEntry().name : view === "summary" ? "Summary" : "Gallery";
+  const title = view === "detail" ? currentEntry().name : view === "summary" ? "Summary" : "Gallery";
   document.title = `${title} – gradcam ${report.command}`;
   byId("to-gallery").href = link({ entry: "", map: "1", view: "" });
   byId("to-summary").href = link({ entry: "", map: "1", view: "summary" });
@@ -31,10 +31,10 @@ function drawNavigation(view) {
   }
 }
 
-function moveFocus(before, view) {
-  if (view === "gallery" && before === "detail") {
-    const place = matches().indexOf(report.entries.indexOf(lastEntry)) - (pageShown() - 1) * pageSize;
-    const card = byId("cards").children[place]?.firstElementChild;
+function moveFocus(previousView, view) {
+  if (view === "gallery" && previousView === "detail") {
+    const index = matches().indexOf(report.entries.indexOf(lastEntry)) - (currentPage() - 1) * pageSize;
+    const card = byId("cards").children[index]?.firstElementChild;
     card?.focus();
     card?.scrollIntoView({ block: "center" });
     return;
@@ -68,7 +68,7 @@ addEventListener("hashchange", followLink);
 addEventListener("keydown", onKey);
 addEventListener("click", writeEdits, true);
 document.querySelector(".skip").addEventListener("click", (event) => {
-  event.preventDefault(); // the fragment holds the view
+  event.preventDefault(); // the fragment of the URL contains the view
   byId("main").focus();
 });
 draw();

@@ -1,50 +1,52 @@
-// What the page shows is its URL's fragment: any view can be linked, and back and forward work.
+// The view state, stored in the fragment of the URL: every view has a link, and back and forward work.
 
 const byId = (id) => document.getElementById(id);
 const report = JSON.parse(byId("report").textContent);
 
 const defaults = {
   view: "", q: "", class: "", min: "", max: "", status: "all", sort: "run", order: "ascending", page: "1",
-  entry: "", map: "1", mode: "blend", opacity: "", peak: "", box: "",
+  entry: "", map: "1", mode: "overlay", opacity: "", peak: "", box: "",
 };
-let state = readState();
+let state = parseFragment();
 
-function readState() {
-  const given = new URLSearchParams(location.hash.slice(1));
-  const read = Object.fromEntries(Object.entries(defaults).map(([key, value]) => [key, given.get(key) ?? value]));
+function parseFragment() {
+  const parameters = new URLSearchParams(location.hash.slice(1));
+  const parsed = Object.fromEntries(
+    Object.entries(defaults).map(([key, value]) => [key, parameters.get(key) ?? value]),
+  );
   for (const key of ["status", "sort", "order"]) {
-    const known = [...byId(key).options].some((option) => option.value === read[key]);
-    if (!known) read[key] = defaults[key];
+    const valid = [...byId(key).options].some((option) => option.value === parsed[key]);
+    if (!valid) parsed[key] = defaults[key];
   }
   for (const key of ["min", "max"]) {
-    if (Number.isNaN(Number(read[key]))) read[key] = defaults[key];
+    if (Number.isNaN(Number(parsed[key]))) parsed[key] = defaults[key];
   }
-  if (location.hash === "#summary") read.view = "summary"; // the page's links without JavaScript
-  return read;
+  if (location.hash === "#summary") parsed.view = "summary"; // links of the page without JavaScript
+  return parsed;
 }
 
-/** Return the link to what is shown, with some changes. */
+/** Return the link to the current view with some changes. */
 function link(changes = {}) {
-  const wanted = { ...state, ...changes };
+  const target = { ...state, ...changes };
   const parameters = new URLSearchParams();
   for (const [key, value] of Object.entries(defaults)) {
-    if (wanted[key] !== value) parameters.set(key, wanted[key]);
+    if (target[key] !== value) parameters.set(key, target[key]);
   }
   return `#${parameters}`;
 }
 
-let edited = ""; // the field whose edits make the newest step of the browser's history
-let waiting = 0; // browsers refuse many steps a second, so that continuous edits are written when the hand rests
+let editedField = ""; // the field whose edits belong to the newest entry of the browser's history
+let historyTimer = 0; // browsers limit the rate of history changes, so continuous edits are written after a pause
 
-/** Change what is shown. Edits of the same field, as of a slider, make one step in the browser's history. */
+/** Change the view. Successive edits of one field, such as a slider, make one entry in the browser's history. */
 function go(changes, field = "") {
-  const same = field !== "" && field === edited;
-  if (!same) writeEdits();
+  const sameField = field !== "" && field === editedField;
+  if (!sameField) writeEdits();
   state = { ...state, ...changes };
-  edited = field;
-  if (same) {
-    clearTimeout(waiting);
-    waiting = setTimeout(writeEdits, 300);
+  editedField = field;
+  if (sameField) {
+    clearTimeout(historyTimer);
+    historyTimer = setTimeout(writeEdits, 300);
   } else {
     history.pushState(null, "", link());
   }
@@ -52,17 +54,17 @@ function go(changes, field = "") {
 }
 
 function writeEdits() {
-  if (!waiting) return;
-  clearTimeout(waiting);
-  waiting = 0;
+  if (!historyTimer) return;
+  clearTimeout(historyTimer);
+  historyTimer = 0;
   history.replaceState(null, "", link());
 }
 
 function followLink() {
-  clearTimeout(waiting);
-  waiting = 0;
-  edited = "";
-  state = readState();
+  clearTimeout(historyTimer);
+  historyTimer = 0;
+  editedField = "";
+  state = parseFragment();
   draw();
 }
 
@@ -74,18 +76,18 @@ function make(tag, attributes = {}, ...children) {
   return element;
 }
 
-/** Make an element whose text, of any script, stays apart from the direction of the text around it. */
+/** Make an element whose text direction does not depend on the text around it. */
 const makeText = (tag, text, attributes = {}) => make(tag, { dir: "auto", ...attributes }, text);
 
-/** Return the nodes of a path that may be broken before its last part. */
-function breakName(name) {
+/** Return the nodes of a path that may wrap before its last part. */
+function wrappableName(name) {
   const end = name.lastIndexOf("/") + 1;
   return end ? [name.slice(0, end), make("wbr"), name.slice(end)] : [name];
 }
 
-function showPercent(p) {
-  if (typeof p !== "number") return "–";
-  return p > 0 && p < 0.0005 ? "< 0.1 %" : `${(100 * p).toFixed(1)} %`;
+function formatPercent(probability) {
+  if (typeof probability !== "number") return "–";
+  return probability > 0 && probability < 0.0005 ? "< 0.1 %" : `${(100 * probability).toFixed(1)} %`;
 }
 
-const showNumber = (value) => (typeof value === "number" ? String(Number(value.toPrecision(4))) : "–");
+const formatNumber = (value) => (typeof value === "number" ? String(Number(value.toPrecision(4))) : "–");

@@ -1,12 +1,12 @@
-"""`gradcam neuralode train`, `evaluate` and `explain` as they are typed."""
+"""The commands `gradcam neuralode train`, `evaluate` and `explain`, run in process."""
 
 import json
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from halves import halves
 from PIL import Image
-from test_trainer import halves
 
 
 @pytest.fixture(scope="session")
@@ -24,176 +24,204 @@ def halves_file(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def model(halves_file, tmp_path_factory):
-    """A small ODE-Net, trained through the command, and what the command said."""
+def trained(halves_file, tmp_path_factory):
+    """A folder with a small ODE-Net, trained with the command, and the JSON record of the command."""
     from click.testing import CliRunner
 
     from gradcam_cli.cli import gradcam
 
     folder = tmp_path_factory.mktemp("trained")
-    words = ["neuralode", "train", "--data", halves_file, "--epochs", 6, "--batch-size", 16, "--crop", 1]
-    words += ["--learning-rate", 0.05, "-o", folder / "net.keras", "--log", folder / "log.csv"]
-    words += ["--tensorboard", folder / "board", "--samples", folder / "samples", "--validation", 0.1, "--json"]
-    result = CliRunner().invoke(gradcam, [str(word) for word in words])
+    arguments = ["neuralode", "train", "--data", halves_file, "--epochs", 6, "--batch-size", 16, "--random-shift", 1]
+    arguments += ["--learning-rate", 0.05, "-o", folder / "net.keras", "--csv-log", folder / "log.csv"]
+    arguments += ["--tensorboard", folder / "events", "--export-samples", folder / "samples"]
+    arguments += ["--validation-split", 0.1, "--json"]
+    result = CliRunner().invoke(gradcam, [str(argument) for argument in arguments])
     assert (result.exit_code, result.stderr) == (0, ""), result.stderr
     return folder, json.loads(result.stdout)
 
 
 @pytest.mark.slow
-def test_train_says_and_writes_all(model):
-    folder, row = model
-    assert row["test_accuracy"] == 1
-    assert row["epochs"] == 6
-    assert row["backward"] > 1
+def test_train_writes_record_log_events_and_samples(trained):
+    folder, record = trained
+    assert record["schema_version"] == 2
+    assert "keras" in record["versions"]
+    assert record["test_accuracy"] == 1
+    assert record["epochs"] == 6
+    assert record["nfe_backward"] > 1
     assert len((folder / "log.csv").read_text().splitlines()) == 7
-    (events,) = (folder / "board").iterdir()
-    seen = [
+    (events,) = (folder / "events").iterdir()
+    values = [
         (event.step, value.tag)
         for event in tf.compat.v1.train.summary_iterator(str(events))
         for value in event.summary.value
     ]
-    assert [step for step, tag in seen if tag == "validation_loss"] == [1, 2, 3, 4, 5, 6]
+    assert [step for step, tag in values if tag == "validation_loss"] == [1, 2, 3, 4, 5, 6]
     assert sorted(path.name for path in (folder / "samples").iterdir()) == ["left.png", "right.png"]
     assert not (folder / "net.checkpoint.npz").exists()
 
 
 @pytest.mark.slow
-def test_evaluate_measures(run, model, halves_file):
-    """Accuracy, classes, confusion, and the same under other solvers."""
-    folder, _ = model
-    words = ["neuralode", "evaluate", folder / "net.keras", "--data", halves_file]
-    done = run(*words, "--json", "--confusion", "c.png")
-    assert (done.status, done.stderr) == (0, "")
-    found = json.loads(done.stdout)
-    assert found["test_accuracy"] == 1
-    assert found["confusion"] == [[10, 0], [0, 10]]
-    assert [row["class"] for row in found["classes"]] == ["left", "right"]
-    assert found["solvers"][0]["solver"] == "dopri5 as trained"
-    tight = next(row for row in found["solvers"] if row["solver"] == "dopri5 at 1e-5")
-    assert tight["evaluations"] >= found["forward_evaluations"]
-    assert next(row for row in found["solvers"] if row["solver"] == "euler, one step")["evaluations"] == 1
-    assert Image.open(run.here / "c.png").size[0] > 300
-    text = run(*words, "--one-solver")
-    assert "right" in text.stdout
-    assert "tsit5" not in text.stdout
+def test_evaluate_reports_classes_and_solvers(cli, trained, halves_file):
+    """The record contains accuracy, classes, confusion matrix, and the results with four other solvers."""
+    folder, _ = trained
+    arguments = ["neuralode", "evaluate", folder / "net.keras", "--data", halves_file]
+    result = cli(*arguments, "--json", "--confusion", "c.png")
+    assert (result.status, result.stderr) == (0, "")
+    record = json.loads(result.stdout)
+    assert record["schema_version"] == 2
+    assert record["test_accuracy"] == 1
+    assert record["confusion"] == [[10, 0], [0, 10]]
+    assert [(row["class"], row["correct"]) for row in record["classes"]] == [("left", 10), ("right", 10)]
+    solvers = [(row["solver"], row["tol"], row["steps"], row["as_trained"]) for row in record["solvers"]]
+    assert solvers == [
+        ("dopri5", 1e-3, None, True),
+        ("dopri5", 1e-5, None, False),
+        ("tsit5", 1e-3, None, False),
+        ("rk4", None, 4, False),
+        ("euler", None, 1, False),
+    ]
+    assert record["solvers"][0]["nfe"] == record["nfe_forward"] <= record["solvers"][1]["nfe"]
+    assert record["solvers"][4]["nfe"] == 1
+    assert Image.open(cli.here / "c.png").size[0] > 300
+    assert "accuracy change" in cli(*arguments).stdout
+    text = cli(*arguments, "--no-solver-check").stdout
+    assert "correct" in text
+    assert "tsit5" not in text
 
 
 @pytest.mark.slow
-def test_evaluate_refuses_other_data(run, model):
-    done = run("neuralode", "evaluate", model[0] / "net.keras", "--data", "digits")
-    assert done.status == 2
-    assert "of 2 classes, as the model was trained on, got (8, 8, 1) of 10" in done.stderr
+def test_evaluate_requires_matching_data(cli, trained):
+    result = cli("neuralode", "evaluate", trained[0] / "net.keras", "--data", "digits")
+    assert result.status == 2
+    assert "requires images of shape (8, 8, 1) and 2 classes, got (8, 8, 1) and 10 classes" in result.stderr
 
 
 @pytest.mark.slow
-def test_evaluate_warns_of_a_network_that_is_no_ode(run, model, halves_file, monkeypatch):
-    """Where another solver answers otherwise, it is said."""
+def test_evaluate_warns_of_solver_dependence(cli, trained, halves_file, monkeypatch):
+    """An accuracy change of one percentage point is reported on standard error."""
     from gradcam_cli.neuralode.training import solver_check
 
-    def moved(model, block, x, y, *ways):
-        score = solver_check.evaluate(model, x, y)
-        return score, [
-            solver_check.SolverResult("as trained", 1.0, 0.0, 14),
-            solver_check.SolverResult("tsit5 at 1e-3", 0.99, -0.01, 14),
-        ]
+    def evaluate_with_solvers(model, block, x, y, variants):
+        results = [("dopri5", 1e-3, None, True, 1.0, 0.0, 14), ("tsit5", 1e-3, None, False, 0.99, -0.01, 14)]
+        return solver_check.evaluate(model, x, y), [solver_check.SolverResult(*result) for result in results]
 
-    monkeypatch.setattr(solver_check, "evaluate_with_solvers", moved)
-    done = run("neuralode", "evaluate", model[0] / "net.keras", "--data", halves_file)
-    assert "moves by -1.00 points under tsit5" in done.stderr
+    monkeypatch.setattr(solver_check, "evaluate_with_solvers", evaluate_with_solvers)
+    result = cli("neuralode", "evaluate", trained[0] / "net.keras", "--data", halves_file)
+    assert "changes by -1.00 points with tsit5, tolerance 0.001" in result.stderr
 
 
 @pytest.mark.slow
-def test_explain_along_depth(run, model):
-    """A strip, an animation and arrays for each image, and a JSON line with every depth."""
-    folder, _ = model
-    done = run(
-        "neuralode", "explain", folder / "samples", "--model", folder / "net.keras", "--at", "0,0.5,1", "--json",
-        *("--save", "strip", "--save", "gif", "--save", "apng", "--save", "npz", "-o", "out"),
+def test_explain_writes_all_kinds_of_files(cli, trained):
+    """Each image has a figure, two animations, arrays, and a JSON record with every depth."""
+    folder, _ = trained
+    result = cli(
+        "neuralode", "explain", folder / "samples", "--model", folder / "net.keras", "--times", "0,0.5,1", "--json",
+        *("--save", "figure", "--save", "gif", "--save", "apng", "--save", "npz", "-o", "out"),
     )  # fmt: skip
-    assert (done.status, done.stderr) == (0, "")
-    records = [json.loads(line) for line in done.lines]
+    assert (result.status, result.stderr) == (0, "")
+    records = [json.loads(line) for line in result.lines]
     assert [record["class_name"] for record in records] == ["left", "right"]
     for record in records:
+        assert (record["layer"], record["tol"]) == ("ode", 1e-5)
         assert [depth["t"] for depth in record["depths"]] == [0, 0.5, 1]
-        assert all(depth["sensitivity"] > 0 for depth in record["depths"])
-        assert record["layer"] == "ode"
+        norms = [depth["adjoint_norm"] for depth in record["depths"]]
+        assert min(norms) > 0
         with np.load(record["outputs"]["npz"]) as arrays:
-            assert arrays["map"].shape == (3, 8, 8)
-            assert arrays["raw"].shape == (3, 6, 6)
+            assert arrays["heatmap"].shape == (3, 8, 8)
+            assert arrays["cam"].shape == arrays["cam_pre_relu"].shape == (3, 6, 6)
             assert arrays["alpha"].shape == (3, 64)
-            np.testing.assert_allclose(arrays["sensitivity"], [depth["sensitivity"] for depth in record["depths"]])
-        for kind, form in (("gif", "GIF"), ("apng", "PNG")):
+            np.testing.assert_allclose(arrays["adjoint_norm"], norms)
+            assert json.loads(str(arrays["metadata"]))["method"] == "gradcam"
+        for kind, image_format in (("gif", "GIF"), ("apng", "PNG")):
             with Image.open(record["outputs"][kind]) as frames:
-                assert (frames.format, frames.n_frames) == (form, 3)
-        assert record["outputs"]["strip"].endswith("_gradcam_depth.png")
+                assert (frames.format, frames.n_frames) == (image_format, 3)
+        assert record["outputs"]["figure"].endswith("_gradcam_depth.png")
 
 
 @pytest.mark.slow
-def test_explain_to_one_file(run, model):
-    folder, _ = model
-    image, net = folder / "samples/left.png", folder / "net.keras"
-    done = run(
-        "neuralode", "explain", image, "-m", net, "--frames", 3, "-c", "right", "-o", "a.gif", "--method", "hirescam"
-    )
-    assert done.status == 0
-    assert done.stdout.startswith(f"{image}: 1 right (")
-    assert Image.open(run.here / "a.gif").n_frames == 3
+def test_explain_to_a_single_file(cli, trained):
+    folder, _ = trained
+    image = folder / "samples/left.png"
+    options = ["-m", folder / "net.keras", "--num-times", 3, "-c", "right", "--method", "hirescam"]
+    result = cli("neuralode", "explain", image, *options, "-o", "a.gif")
+    assert result.status == 0
+    assert result.stdout.startswith(f"{image}: 1 right (")
+    assert Image.open(cli.here / "a.gif").n_frames == 3
 
 
 @pytest.mark.slow
-def test_the_main_command_explains_it(run, model):
-    """At any layer, with its own labels and scaling, without custom_objects; f's layers are not offered."""
-    folder, _ = model
+def test_explain_reports_damaged_images(cli, trained):
+    """A damaged image is a failure of this image: exit status 1, a JSON record, and an entry of the report."""
+    folder, _ = trained
+    (cli.here / "bad.png").write_bytes(b"damaged")
+    images = [folder / "samples/left.png", "bad.png"]
+    result = cli("neuralode", "explain", *images, "-m", folder / "net.keras", "--json", "--report", "-o", "out")
+    assert result.status == 1
+    assert "error: bad.png" in result.stderr
+    assert [json.loads(line)["status"] for line in result.lines] == ["ok", "failed"]
+    assert (cli.here / "out/index.html").exists()
+    lines = [json.loads(line) for line in (cli.here / "out/report/run.jsonl").read_text().splitlines()]
+    reports = [line["report"] for line in lines if "report" in line]
+    assert [len(report["pictures"]) for report in reports] == [5]
+    assert list(reports[0]["files"]) == ["figure"]
+
+
+@pytest.mark.slow
+def test_main_command_explains_a_trained_classifier(cli, trained):
+    """`gradcam` explains any layer without custom objects; the layers inside f are hidden."""
+    folder, _ = trained
     for layer in ("stem_conv0", "ode", "auto"):
-        done = run(folder / "samples/left.png", "--model", folder / "net.keras", "--layer", layer, "--json")
-        assert (done.status, done.stderr) == (0, "")
-        assert json.loads(done.stdout)["class_name"] == "left"
-    listed = run("layers", folder / "net.keras").stdout
-    assert "ode " in listed
-    assert "ode/f" not in listed
+        result = cli(folder / "samples/left.png", "--model", folder / "net.keras", "--layer", layer, "--json")
+        assert (result.status, result.stderr) == (0, "")
+        assert json.loads(result.stdout)["class_name"] == "left"
+    layers = cli("layers", folder / "net.keras").stdout
+    assert "ode " in layers
+    assert "ode/f" not in layers
 
 
 @pytest.mark.slow
-def test_the_main_commands_measures_work_on_it(run, model):
-    folder, _ = model
-    done = run("evaluate", folder / "samples", "--model", folder / "net.keras", "--layer", "ode", "--json")
-    assert (done.status, done.stderr) == (0, "")
-    run(folder / "samples", "--model", folder / "net.keras", "--save", "npz", "-o", "before")
-    done = run("compare", "before", folder / "net.keras", "--max-drift", "rank=0.01", "--json")
-    assert (done.status, done.stderr) == (0, "")
+def test_main_commands_evaluate_and_compare_a_trained_classifier(cli, trained):
+    folder, _ = trained
+    result = cli("evaluate", folder / "samples", "--model", folder / "net.keras", "--layer", "ode", "--json")
+    assert (result.status, result.stderr) == (0, "")
+    cli(folder / "samples", "--model", folder / "net.keras", "--save", "npz", "-o", "before")
+    result = cli("compare", "before", folder / "net.keras", "--max-drift", "rank=0.01", "--json")
+    assert (result.status, result.stderr) == (0, "")
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("arguments", "message"),
     [
         (["train", "--data", "letters", "-o", "a.keras"], "--data letters: expected digits"),
         (["train", "--data", "digits", "-o", "a.h5"], "expected a name ending in .keras"),
-        (["train", "--data", "digits", "-o", "a.keras", "--stem", "5"], "5 strided convolutions"),
-        (["train", "--data", "digits", "-o", "a.keras", "--early-stop", "2"], "held out"),
-        (["explain", "a.png", "--model", "a.keras", "--at", "0,x"], "expected depths such as"),
-        (["explain", "a.png", "--model", "a.keras", "--at", "0", "--frames", "3"], "expected one of them"),
+        (["train", "--data", "digits", "-o", "a.keras", "--downsampling-layers", "5"], "5 strided convolutions"),
+        (["train", "--data", "digits", "-o", "a.keras", "--patience", "2"], "requires validation images"),
+        (["explain", "a.png", "--model", "a.keras", "--times", "0,x"], "expected depths such as"),
+        (["explain", "a.png", "--model", "a.keras", "--times", "0", "--num-times", "3"], "exclude each other"),
         (["explain", "a.png", "b.png", "--model", "a.keras", "-o", "a.gif"], "expected one input"),
         (["explain", "a.png", "--model", "a.keras", "-c", "top3"], "expected one class"),
-        (["explain", "a.png", "--model", "a.keras", "-o", "a.gif", "--save", "npz"], "name a directory"),
+        (["explain", "a.png", "--model", "a.keras", "-o", "a.gif", "--save", "npz"], "use a directory"),
         (["evaluate", "a.keras", "--data", "digits", "--confusion", "c.gif"], "expected a name ending in"),
     ],
 )
-def test_what_cannot_be_meant(run, words, said):
-    done = run("neuralode", *words)
-    assert done.status == 2
-    assert said in done.stderr
+def test_invalid_arguments(cli, arguments, message):
+    result = cli("neuralode", *arguments)
+    assert result.status == 2
+    assert message in result.stderr
 
 
-def test_models_that_are_not_there(run):
-    for words in (["evaluate", "a.keras", "--data", "digits"], ["explain", "a.png", "--model", "a.keras"]):
-        done = run("neuralode", *words)
-        assert done.status == 3
-        assert "expected a .keras or .h5 file, found none there" in done.stderr
+@pytest.mark.parametrize(
+    "arguments", [["evaluate", "a.keras", "--data", "digits"], ["explain", "a.png", "--model", "a.keras"]]
+)
+def test_missing_model_file(cli, arguments):
+    result = cli("neuralode", *arguments)
+    assert result.status == 3
+    assert "a.keras" in result.stderr
 
 
 @pytest.mark.slow
-def test_digits(run):
-    """The built-in digits: 97 % of the test images, as `make demo` shows."""
-    done = run("neuralode", "train", "--data", "digits", "-o", "digits.keras", "--json")
-    assert done.status == 0, done.stderr
-    assert json.loads(done.stdout)["test_accuracy"] >= 0.97
+def test_accuracy_on_digits(cli):
+    """The default training on the built-in digits reaches an accuracy of 97 % on the test images."""
+    result = cli("neuralode", "train", "--data", "digits", "-o", "digits.keras", "--json")
+    assert result.status == 0, result.stderr
+    assert json.loads(result.stdout)["test_accuracy"] >= 0.97

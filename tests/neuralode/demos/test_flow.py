@@ -1,4 +1,4 @@
-"""Figure 1 of the paper: where both networks evaluate f."""
+"""Figure 1 of the paper: paths and evaluations of both networks, and their initial states."""
 
 import keras
 import numpy as np
@@ -8,13 +8,12 @@ import tensorflow as tf
 from gradcam_cli.errors import ModelError
 from gradcam_cli.neuralode.demos.flow import (
     TOY_SOLVER_OPTIONS,
-    block_inputs,
     first_principal_component,
     ode_paths,
-    random_states,
     residual_paths,
     toy_dynamics,
 )
+from gradcam_cli.neuralode.demos.initial_states import block_inputs, random_states
 from gradcam_cli.neuralode.demos.plots import draw_flow
 from gradcam_cli.neuralode.layers.ode_block import ODEBlock, find_block
 from gradcam_cli.neuralode.layers.spiral_net import SpiralNetwork
@@ -23,8 +22,8 @@ Z0 = tf.constant([0.5], tf.float64)
 W = np.ones(1)
 
 
-def test_the_residual_network_by_hand():
-    """It evaluates f once a layer, at its beginning, and adds what it answers."""
+def test_residual_path_by_hand():
+    """A residual network evaluates f once per layer, at the layer's start."""
     [path] = residual_paths(lambda t, z: t + z, [Z0], (0, 3), 3, W)
     np.testing.assert_allclose(path.t, [0, 1, 2, 3])
     np.testing.assert_allclose(path.z, [0.5, 1.0, 3.0, 8.0])
@@ -33,47 +32,47 @@ def test_the_residual_network_by_hand():
     np.testing.assert_allclose(path.eval_slopes, [0.5, 2.0, 5.0])
 
 
-def test_the_equation():
-    """Its path is the closed form; it is evaluated from the first depth to the last, where the slopes are f's."""
+def test_ode_path_is_the_closed_form():
+    """The recorded slopes are those of f, from the first to the last depth."""
     [path] = ode_paths(lambda t, z: -z * tf.cos(t), [Z0], (0, 5), W, **TOY_SOLVER_OPTIONS)
     np.testing.assert_allclose(path.z, 0.5 * np.exp(-np.sin(path.t)), rtol=1e-4)
     assert (path.eval_t.min(), path.eval_t.max()) == (0, 5)
     np.testing.assert_allclose(path.eval_slopes, -path.eval_z * np.cos(path.eval_t), rtol=1e-12)
 
 
-def test_a_state_of_many_dimensions_is_seen_along_one():
+def test_states_are_projected_onto_w():
     [path] = residual_paths(
         lambda t, z: 2 * z, [tf.constant([[1.0, 10.0]], tf.float64)], (0, 1), 1, np.array([0.5, 1.0])
     )
     np.testing.assert_allclose(path.z, [10.5, 31.5])
 
 
-def test_a_residual_network_that_leaves_all_bounds():
-    """Here z + 1e200 z^2 is no number after two layers: its path ends, and is drawn as far as it is in the picture."""
+def test_diverging_residual_path_ends_at_its_last_finite_state():
+    """With f = 1e200 z^2 the state overflows after two layers; the figure clips the path."""
     paths = residual_paths(lambda t, z: 1e200 * z * z, [tf.constant([1.0], tf.float64)], (0, 5), 5, W)
     np.testing.assert_allclose(paths[0].eval_z, [1.0], rtol=1e-12)
     assert np.isfinite(paths[0].z).all()
     ode = ode_paths(lambda t, z: -z, [Z0], (0, 5), W, **TOY_SOLVER_OPTIONS)
-    assert "1 of 1 leave" in draw_flow(paths, ode).axes[0].get_title()
+    assert "1 of 1 paths clipped" in draw_flow(paths, ode).axes[0].get_title()
 
 
-def test_the_principal_direction():
-    """Of states that move along (3, 4) alone it is (0.6, 0.8), and has all of their variance."""
+def test_first_principal_component():
+    """For states on the line along (3, 4), it is (0.6, 0.8) and explains all variance."""
     field = tf.constant([[3.0, 4.0]], tf.float64)
     w, share = first_principal_component(lambda t, z: field + 0 * z, [0 * field, 2 * field], (0, 1))
     np.testing.assert_allclose((*w, share), (0.6, 0.8, 1.0), rtol=1e-6)
 
 
-def a_model(**options):
+def make_model(**options):
     keras.utils.set_random_seed(0)
     block = ODEBlock(SpiralNetwork(), name="ode", **options)
     inner = keras.Sequential([keras.Input((2,)), block, keras.layers.Dense(3)])
     return keras.Sequential([keras.Input((4,)), keras.layers.Dense(2), inner]), block
 
 
-def test_the_block_and_what_it_is_given():
-    """A block is found in a nested model; the states before it are the output of the layer before."""
-    model, block = a_model()
+def test_block_inputs_are_the_outputs_of_the_previous_layer():
+    """The block is inside a nested model."""
+    model, block = make_model()
     assert find_block(model) is block
     x = np.ones((2, 4), np.float32) * [[1.0], [2.0]]
     states = block_inputs(model, block, x)
@@ -84,15 +83,15 @@ def test_the_block_and_what_it_is_given():
 
 
 def test_random_states_are_seeded():
-    _, block = a_model()
+    _, block = make_model()
     a, b, c = (tf.concat(random_states(block, 3, seed), 0).numpy() for seed in (1, 1, 2))
     assert a.shape == (3, 2)
     np.testing.assert_array_equal(a, b)
     assert not np.array_equal(a, c)
 
 
-def test_drawn():
-    """Two panels with the same depths; a dot for every evaluation."""
+def test_figure_has_a_dot_for_each_evaluation():
+    """Both panels have the same depth axis."""
     residual, ode = (
         residual_paths(toy_dynamics, [Z0], (0, 5), 5, W),
         ode_paths(toy_dynamics, [Z0], (0, 5), W, **TOY_SOLVER_OPTIONS),

@@ -1,4 +1,4 @@
-"""The spiral is learned: faster fits, the same by all ways, repeatable, and honest when it fails."""
+"""The spiral: trajectory, batches, training with both gradient methods, and failures."""
 
 import keras
 import numpy as np
@@ -30,15 +30,15 @@ def data():
     return true_trajectory()
 
 
-def test_the_trajectory_is_scipys(data):
-    other = solve_ivp(
+def test_trajectory_matches_scipy(data):
+    reference = solve_ivp(
         lambda t, z: z**3 @ A.astype(float), (0, 25), [2.0, 0.0], "DOP853", data.t, rtol=1e-10, atol=1e-12
     )
-    np.testing.assert_allclose(data.z, other.y.T, atol=1e-5)
+    np.testing.assert_allclose(data.z, reference.y.T, atol=1e-5)
 
 
-def test_batches():
-    """Seeded, within the data, and without the same piece twice in a batch."""
+def test_segment_starts():
+    """Segments are seeded, inside the trajectory, and different within a batch."""
     batches = sample_segment_starts(30, 1)
     np.testing.assert_array_equal(batches, sample_segment_starts(30, 1))
     assert not np.array_equal(batches, sample_segment_starts(30, 2))
@@ -47,20 +47,20 @@ def test_batches():
     assert all(len(set(batch)) == 20 for batch in batches)
 
 
-def test_field_of_the_true_f():
+def test_vector_field_of_the_true_f():
     grid, slopes = vector_field(true_f, side=3, extent=2.0)
     np.testing.assert_allclose(grid[0, 2], [2, -2])
     np.testing.assert_allclose(slopes[0, 2], np.array([8, -8]) @ A, rtol=1e-6)
 
 
 @pytest.mark.slow
-def test_all_ways_learn_the_same(data):
-    """Adjoint and discrete, compiled and not: the same weights after a few iterations, and a smaller loss."""
+def test_adjoint_and_discrete_training_agree(data):
+    """Both gradient methods lead to the same weights after 12 iterations."""
     batches = sample_segment_starts(12, 0)
     weights = []
-    for gradient, jit_compile in (("adjoint", False), ("discrete", False)):
+    for gradient in ("adjoint", "discrete"):
         f = network()
-        progress = list(train(f, data, batches, gradient, report_every=6, jit_compile=jit_compile))
+        progress = list(train(f, data, batches, gradient, report_every=6, jit_compile=False))
         assert [p.iteration for p in progress] == [6, 12]
         weights.append(f.get_weights())
     for x, y in zip(*weights, strict=True):
@@ -69,8 +69,8 @@ def test_all_ways_learn_the_same(data):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("jit_compile", [False, True])
-def test_a_failure_is_named(data, jit_compile):
-    """Weights that blow up are an error with its name, and stay as they were."""
+def test_failed_solve_keeps_the_weights(data, jit_compile):
+    """A diverging f raises a `SolverError`; the weights are unchanged."""
     f = network()
     f.out.kernel.assign(1e6 * f.out.kernel)
     before = f.get_weights()
@@ -81,8 +81,8 @@ def test_a_failure_is_named(data, jit_compile):
 
 
 @pytest.mark.slow
-def test_fits(data):
-    """After 1,000 iterations the fit is within what torchdiffeq's demonstration reaches (0.29 with these batches)."""
+def test_fit_error_after_1000_iterations(data):
+    """The fit error is below that of torchdiffeq's example with the same batches, 0.29."""
     f = network()
     *_, last = train(f, data, sample_segment_starts(1000, 0))
     error, fitted = fit_error(f, data)

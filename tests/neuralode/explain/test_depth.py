@@ -1,4 +1,4 @@
-"""Maps along depth: against closed forms, the tape, and a replay of the solver's steps."""
+"""Maps along depth, compared with closed forms, the main program and the discrete gradient."""
 
 import keras
 import numpy as np
@@ -16,6 +16,7 @@ from gradcam_cli.neuralode.layers.odenet import build_odenet
 from gradcam_cli.neuralode.solver.odeint import odeint
 from gradcam_cli.neuralode.training.config import TrainingConfig
 from gradcam_cli.neuralode.training.datasets import load_data
+from gradcam_cli.neuralode.training.solver_check import solver_options_scope
 from gradcam_cli.neuralode.training.trainer import Trainer
 from gradcam_cli.pipeline.config import ExplainConfig
 
@@ -23,14 +24,14 @@ M = np.array([[-0.3, 1.1, 0.2], [-0.9, 0.1, 0.4], [0.3, -0.6, -0.5]], np.float32
 
 
 class Linear(keras.Layer):
-    """f(t, z) = z M, in the channels."""
+    """f(t, z) = z M, for each cell."""
 
     def call(self, t, z):
         return z @ tf.constant(M)
 
 
 def linear_classifier(t=(0.0, 2.0)):
-    """z(t) of each cell is z0 exp(M t); the score is the mean over the plane times W."""
+    """z(t) = z0 exp(M t) in each cell; the logits are the spatial mean times W."""
     keras.utils.set_random_seed(1)
     image = keras.Input((4, 5, 3))
     z = ODEBlock(Linear(), t_span=t, name="ode", rtol=1e-3, atol=1e-3)(image)
@@ -38,12 +39,21 @@ def linear_classifier(t=(0.0, 2.0)):
     return keras.Model(image, keras.layers.Dense(2, name="scores")(z))
 
 
+def gradcam_map(result, depth, image):
+    return cam.gradcam(result.A[depth][image], result.dA[depth][0, image]).map
+
+
+def assert_close(actual, expected, rtol):
+    """Compare the norm of the difference with that of the expected array."""
+    assert np.linalg.norm(actual - expected) <= rtol * np.linalg.norm(expected)
+
+
 def images(n=3):
     return np.random.default_rng(0).normal(size=(n, 4, 5, 3)).astype(np.float32)
 
 
-def test_linear_network_in_closed_form():
-    """z(t) = z0 e^{Mt}; a(t) = W_c e^{M^T (t1 - t)} / Z in every cell; so are alpha, the map and ||a||."""
+def test_linear_network_matches_closed_form():
+    """z(t) = z0 e^{Mt} and a(t) = W_c e^{M^T (t1 - t)} / Z; alpha, the map and ||a|| follow."""
     model, x, depths = linear_classifier(), images(), [0.0, 0.5, 1.3, 2.0]
     result = compile_depth_gradients(model, find_block(model), depths, tol=1e-6)(x, np.array([[0, 1]] * 3))
     W = model.get_layer("scores").get_weights()[0]  # (3, 2)
@@ -59,7 +69,7 @@ def test_linear_network_in_closed_form():
             np.testing.assert_allclose(adjoint_norms(result)[c, :, i], np.sqrt(20) * np.linalg.norm(alpha), rtol=1e-4)
 
 
-def test_time_may_run_backward():
+def test_decreasing_time():
     model, x = linear_classifier((1.0, -1.0)), images()
     block = find_block(model)
     assert parse_depths(block, num_times=3) == [1, 0, -1]
@@ -69,23 +79,22 @@ def test_time_may_run_backward():
     np.testing.assert_allclose(result.dA[0][0, 0, 0, 0], expm(-M) @ W[:, 0] / 20, atol=1e-6)
 
 
-def test_end_of_the_block_is_the_layer():
-    """At t1 the map is that of the tape at the layer `ode`, from the main program, to 1e-5."""
+def test_map_at_t1_is_that_of_the_main_program():
+    """At t1 the map differs from that of the layer `ode` by at most 1e-5."""
     model, x = linear_classifier(), images()
     find_block(model).options = {"rtol": 1e-6, "atol": 1e-6}
-    codes = np.array([[-1]] * 3)
-    usual = compile_gradient_function(model, ["ode"])(x, codes)
-    along = compile_depth_gradients(model, find_block(model), [2.0], tol=1e-6)(x, codes)
-    np.testing.assert_array_equal(along.classes, usual.classes)
-    np.testing.assert_allclose(along.logits, usual.logits, atol=1e-5)
+    selectors = np.array([[-1]] * 3)
+    expected = compile_gradient_function(model, ["ode"])(x, selectors)
+    result = compile_depth_gradients(model, find_block(model), [2.0], tol=1e-6)(x, selectors)
+    np.testing.assert_array_equal(result.classes, expected.classes)
+    np.testing.assert_allclose(result.logits, expected.logits, atol=1e-5)
     for i in range(3):
-        maps = [cam.gradcam(one.A[0][i], one.dA[0][0, i]).map for one in (usual, along)]
-        assert np.linalg.norm(maps[0] - maps[1]) <= 1e-5 * np.linalg.norm(maps[0])
+        assert_close(gradcam_map(result, 0, i), gradcam_map(expected, 0, i), 1e-5)
 
 
 @pytest.fixture(scope="session")
 def trained():
-    """An ODE-Net that has learned the digits for two epochs."""
+    """An ODE-Net trained on the digits for two epochs, and six test images."""
     data = load_data("digits")
     keras.utils.set_random_seed(0)
     model = build_odenet((8, 8, 1), data.labels)
@@ -94,53 +103,49 @@ def trained():
 
 
 @pytest.mark.slow
-def test_end_of_a_trained_block_is_the_layer(trained):
-    """As above, on a convolutional f that has learned."""
+def test_map_at_t1_of_a_trained_network(trained):
+    """At t1 the map of a trained, convolutional f differs from that of the main program by at most 1e-5."""
     model, x = trained
     block = find_block(model)
-    own = dict(block.options)
-    block.options = {"rtol": 1e-5, "atol": 1e-5}
-    codes = np.array([[-1]] * 6)
-    usual = compile_gradient_function(model, ["ode"])(x, codes)
-    block.options = own
-    along = compile_depth_gradients(model, block, [1.0])(x, codes)
+    selectors = np.array([[-1]] * 6)
+    with solver_options_scope(block, rtol=1e-5, atol=1e-5):
+        expected = compile_gradient_function(model, ["ode"])(x, selectors)
+    result = compile_depth_gradients(model, block, [1.0])(x, selectors)
     for i in range(6):
-        maps = [cam.gradcam(one.A[0][i], one.dA[0][0, i]).map for one in (usual, along)]
-        assert np.linalg.norm(maps[0] - maps[1]) <= 1e-5 * np.linalg.norm(maps[0])
+        assert_close(gradcam_map(result, 0, i), gradcam_map(expected, 0, i), 1e-5)
 
 
 @pytest.mark.slow
-def test_inner_maps_are_those_of_a_replay(trained):
-    """The adjoint's maps within the block differ from those of the discrete steps by less than 1 %."""
+def test_maps_agree_with_the_discrete_gradient(trained):
+    """Inside the block, the maps of the adjoint and of the discrete gradient differ by less than 1 %."""
     model, x = trained
     block, depths = find_block(model), [0.0, 0.25, 0.6]
     result = compile_depth_gradients(model, block, depths)(x, np.array([[-1]] * 6))
-    behind = keras.Model(block.output, model.outputs)
+    downstream = keras.Model(block.output, model.outputs)
     for i, t in enumerate(depths):
         z = tf.constant(result.A[i])
         with tf.GradientTape() as tape:
             tape.watch(z)
             end = odeint(block.f, z, (t, 1.0), rtol=1e-5, atol=1e-5, per_sample_steps=True, gradient="discrete").z[-1]
-            y_c = tf.gather(behind(end), result.classes[:, 0], batch_dims=1)
+            y_c = tf.gather(downstream(end), result.classes[:, 0], batch_dims=1)
         dA = tape.gradient(y_c, z).numpy()
         for n in range(6):
             expected = cam.gradcam(result.A[i][n], dA[n]).pre_relu
-            found = cam.gradcam(result.A[i][n], result.dA[i][0, n]).pre_relu
-            assert np.linalg.norm(found - expected) <= 1e-2 * np.linalg.norm(expected)
+            assert_close(cam.gradcam(result.A[i][n], result.dA[i][0, n]).pre_relu, expected, 1e-2)
 
 
 @pytest.mark.slow
 def test_maps_do_not_depend_on_the_batch(trained):
     model, x = trained
-    network = compile_depth_gradients(model, find_block(model), [0.5])
-    together = network(x, np.array([[3]] * 6))
+    gradient_function = compile_depth_gradients(model, find_block(model), [0.5])
+    batch = gradient_function(x, np.array([[3]] * 6))
     for i in range(2):
-        alone = network(x[i : i + 1], np.array([[3]]))
-        assert np.linalg.norm(alone.dA[0][0, 0] - together.dA[0][0, i]) <= 1e-4 * np.linalg.norm(alone.dA[0])
-        np.testing.assert_allclose(alone.A[0][0], together.A[0][i], atol=1e-4)
+        single = gradient_function(x[i : i + 1], np.array([[3]]))
+        assert_close(batch.dA[0][0, i], single.dA[0][0, 0], 1e-4)
+        np.testing.assert_allclose(single.A[0][0], batch.A[0][i], atol=1e-4)
 
 
-def test_layers_of_the_run_are_depths():
+def test_run_has_depths_as_layers():
     classifier = load_model(linear_classifier())
     block = find_block(classifier.model)
     run = prepare_depth_run(classifier, ExplainConfig(batch_size=2), parse_depths(block, [1.5, 0]), block)
@@ -148,7 +153,7 @@ def test_layers_of_the_run_are_depths():
     assert len(run.maps) == 2
 
 
-def test_depths_that_are_not_there():
+def test_depths_outside_the_interval():
     block = find_block(linear_classifier())
     assert parse_depths(block) == [0, 0.5, 1, 1.5, 2]
     assert parse_depths(block, [2, 0.5, 0.5]) == [0.5, 2]
@@ -156,7 +161,7 @@ def test_depths_that_are_not_there():
         parse_depths(block, [1, 2.5])
 
 
-def test_blocks_that_are_not_there():
+def test_missing_and_ambiguous_blocks():
     with pytest.raises(ModelError, match="stem_only has no ODEBlock"):
         find_block(build_odenet((8, 8, 1), ("a", "b"), "stem-only"))
     image = keras.Input((4, 5, 3))
@@ -167,5 +172,5 @@ def test_blocks_that_are_not_there():
     with pytest.raises(UsageError, match="got third"):
         find_block(two, "third")
     inner = linear_classifier()
-    with pytest.raises(ModelError, match="lies in a model within the model"):
+    with pytest.raises(ModelError, match="inside a nested model"):
         compile_depth_gradients(keras.Sequential([keras.Input((4, 5, 3)), inner]), find_block(inner), [1.0])

@@ -1,0 +1,59 @@
+"""The command that recomputes a map, as text to copy into a shell."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Iterator
+
+from gradcam_cli.console import escape_control_chars
+from gradcam_cli.methods.registry import INPUT_LAYER
+from gradcam_cli.models.catalog import find_spec
+from gradcam_cli.pipeline.config import DEFAULTS, MAP_SETTINGS
+from gradcam_cli.pipeline.json_lines import Record
+
+
+def rerun_command(record: Record, run_start: Record) -> list[str]:
+    """Return the arguments of the command that recomputes a map.
+
+    They consist of the options of the run, and of layer, method and class of the map. Without the options of the run,
+    the settings in the record are used.
+    """
+    path = record["input"]
+    path = f"./{path}" if path.startswith("-") and path != "-" else path
+    run_args = run_start.get("rerun_args") if run_start.get("command") != "compare" else None
+    run_args = ["--model", _model(record), *_settings(record)] if run_args is None else run_args
+    if "depths" in record:
+        return ["gradcam", "neuralode", "explain", path, *run_args]
+    layer = record.get("layer")
+    map_args = ["--layer", layer] if layer and layer != INPUT_LAYER else []
+    map_args += ["--method", record["method"]] if record.get("method", "gradcam") != "gradcam" else []
+    return ["gradcam", path, *run_args, *map_args, "--class", str(record.get("class_index"))]
+
+
+def _settings(record: Record) -> Iterator[str]:
+    """Yield the options of the settings that differ from their defaults."""
+    for name in MAP_SETTINGS:
+        value = record.get(name, DEFAULTS[name])
+        if value not in (None, DEFAULTS[name]):
+            yield f"--{name.replace('_', '-')}"
+            yield from () if value is True else (str(value),)
+
+
+def _model(record: Record) -> str:
+    """Return the value of `--model`: the name of the model, or of its file."""
+    name = str(record.get("model"))
+    return name if find_spec(name) else str(record.get("weights") or name)
+
+
+def shell_quote(word: str) -> str:
+    """Quote a word for a shell, on one line and without control characters."""
+    if escape_for_display(word) == word:
+        return shlex.quote(word)
+    parts = (chr(byte) if 32 <= byte < 127 and byte not in b"\\'" else f"\\x{byte:02x}" for byte in os.fsencode(word))
+    return "$'" + "".join(parts) + "'"
+
+
+def escape_for_display(text: str) -> str:
+    """Escape control characters, direction marks and bytes that are not valid text."""
+    return escape_control_chars(text).encode("utf-8", "backslashreplace").decode()

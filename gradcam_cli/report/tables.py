@@ -1,0 +1,67 @@
+"""The tables in the summary of a report: mean metrics, sanity check, drift."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from statistics import mean
+from typing import Any
+
+from gradcam_cli.evaluation.drift import DRIFTS
+from gradcam_cli.evaluation.metrics.summary import (
+    MetricRow,
+    SanityStep,
+    has_several_layers,
+    insensitive_methods,
+    map_label,
+    summarize,
+)
+
+
+def mean_metrics_table(rows: Sequence[MetricRow], metrics: Sequence[str]) -> dict[str, Any]:
+    """Return the mean of each metric over the images, by layer and method."""
+    with_layer = has_several_layers(rows)
+    cells = [
+        [_map_name(means, with_layer), str(means["maps"]), *(_format_number(means[name]) for name in metrics)]
+        for means in summarize(rows, metrics)
+    ]
+    return {"title": "Mean metrics", "columns": ["map", "maps", *metrics], "rows": cells}
+
+
+def _map_name(means: dict[str, Any], with_layer: bool) -> str:
+    layer = f" at {means['layer']}" if with_layer else ""
+    return f"{map_label(means['method'], means['relu'])}{layer}{' (baseline)' if means['baseline'] else ''}"
+
+
+def sanity_check_table(steps: Sequence[SanityStep]) -> dict[str, Any]:
+    """Return the similarity of each method's maps to those of the fully randomized network."""
+    insensitive = insensitive_methods(steps)
+    last_steps = {(step.layer, step.method): step for step in steps}
+    rows = [
+        [
+            method,
+            layer,
+            _format_number(step.rank),
+            _format_number(step.ssim),
+            "no" if (layer, method) in insensitive else "yes",
+        ]
+        for (layer, method), step in last_steps.items()
+    ]
+    columns = ["method", "layer", "rank correlation", "structural similarity", "depends on the weights"]
+    return {"title": "Sanity check: all layers randomized", "columns": columns, "rows": rows}
+
+
+def drift_table(entries: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return the mean and the largest drift of each measure, with the image of the largest."""
+    changes = [
+        (map_["metrics"], entry["name"]) for entry in entries for map_ in entry["maps"] if map_.get("run") == "after"
+    ]
+    rows = []
+    for name, drift in DRIFTS.items() if changes else ():
+        average = mean(values[name] for values, _ in changes)
+        largest, image = max(((values[name], image) for values, image in changes), key=lambda change: change[0])
+        rows.append([name, drift.title, _format_number(average), _format_number(largest), image if largest else ""])
+    return {"title": "Drift", "columns": ["drift", "description", "mean", "largest", "image"], "rows": rows}
+
+
+def _format_number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"

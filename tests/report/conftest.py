@@ -1,0 +1,107 @@
+"""Fixtures of the browser tests: Chromium, the page of a document, and example documents."""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+from report_documents import make_document, make_entry, make_failure, with_maps
+
+from gradcam_cli.report import page as report_page
+
+PROGRAMS = ["chromium", "chromium-browser", "google-chrome"]
+CHROMIUM = os.environ.get("GRADCAM_CHROMIUM") or next(filter(None, map(shutil.which, PROGRAMS)), None)
+FLAGS = [
+    *["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"],
+    *["--disable-component-update", "--disable-sync", "--disable-quic"],
+]
+
+
+@pytest.fixture(scope="module")
+def browser():
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    if not CHROMIUM:
+        pytest.skip("Chromium is not on the PATH, and GRADCAM_CHROMIUM is not set")
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_report(browser, tmp_path):
+    """Open the page of a document; the page must log no error and request nothing outside its directory."""
+    contexts, messages, requests = [], [], []
+
+    def open_page(document, fragment="", **options):
+        (tmp_path / "index.html").write_text(report_page.render(document), encoding="utf-8")
+        contexts.append(browser.new_context(**options))
+        page = contexts[-1].new_page()
+        page.set_default_timeout(5000)
+        page.on("console", lambda message: message.type in ("error", "warning") and messages.append(message.text))
+        page.on("pageerror", lambda error: messages.append(str(error)))
+        page.on("request", lambda request: requests.append(request.url))
+        page.goto(f"{(tmp_path / 'index.html').as_uri()}{fragment}")
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert messages == []
+    assert [url for url in requests if not url.startswith((tmp_path.as_uri() + "/", "data:,"))] == []
+
+
+@pytest.fixture
+def images(tmp_path):
+    """Files of an image, two maps and a thumbnail, and the fields of an entry that name them."""
+    (tmp_path / "report").mkdir()
+    rng = np.random.default_rng(0)
+    shapes = {"image": (30, 40, 3), "map": (15, 20, 4), "map2": (15, 20, 4), "thumbnail": (30, 40, 3)}
+    for name, shape in shapes.items():
+        Image.fromarray(rng.integers(0, 256, shape, dtype=np.uint8)).save(tmp_path / f"report/{name}.png")
+    return {"image": "report/image.png", "thumbnail": "report/thumbnail.png", "size": [40, 30]}
+
+
+@pytest.fixture
+def gallery_document(images):
+    """Nine inputs with several classes, probabilities, metrics and statuses."""
+    classes = ["tabby", "tiger cat", "dog"]
+    entries = [
+        make_entry(
+            f"photos/{name}{number}.png",
+            **images,
+            probability=round(0.1 * number, 1),
+            metrics={"deletion": None if number == 3 else 1 / number},
+        )
+        | {"class": classes[number % 3]}
+        for number, name in enumerate(["img", "img", "x", "x", "y", "y", "z"], start=1)
+    ]
+    entries[4]["name"] = "photos/img10.png"
+    entries[1] = with_maps(entries[1], {}, {"zero_reason": "every weight is negative"})
+    entries[2]["failed_thresholds"] = ["deletion"]
+    entries += [make_failure("bad.jpg", "cannot be read", "check the file"), make_entry("old.jpg", status="skipped")]
+    entries[-1].update({"probability": None, "class": None, "maps": [], "predictions": []})
+    metrics = [{"name": "deletion", "title": "area under the deletion curve", "higher_is_better": False}]
+    return make_document(entries, metrics=metrics, counts={"ok": 7, "failed": 1, "skipped": 1})
+
+
+@pytest.fixture
+def maps_document(images):
+    """An image with maps of two classes, two layers and two methods, without some combinations; and another image."""
+    entry = with_maps(
+        make_entry("one.png", **images),
+        {"layer": "conv1"},
+        {"layer": "conv2", "map_image": "report/map2.png"},
+        {"layer": "conv2", "method": "layercam", "command": "gradcam one.png --method layercam"},
+        {"class": "dog", "layer": "conv2", "probability": 0.1},
+    )
+    return make_document([entry, make_entry("two.png", **images)])
+
+
+@pytest.fixture
+def depth_document(images):
+    depths = [{"t": t, "adjoint_norm": norm} for t, norm in [(0.0, 0.01), (0.5, 0.04), (1.0, 0.02)]]
+    return make_document([with_maps(make_entry("one.png", **images), *depths)], command="neuralode explain")

@@ -1,0 +1,62 @@
+"""The images of a report, pixel by pixel."""
+
+import io
+
+import numpy as np
+from PIL import Image
+
+from gradcam_cli.images.fit import Box
+from gradcam_cli.output.figures import color_table
+from gradcam_cli.report.image_store import ReportImages
+from gradcam_cli.report.thumbnails import encode_map, encode_source_image, encode_thumbnail
+
+
+def decode(data):
+    return Image.open(io.BytesIO(data))
+
+
+def test_map_is_transparent_outside_the_model_input():
+    """Inside the crop box, pixels have the colors of the map's values."""
+    heatmap = np.zeros((40, 80), np.float32)
+    heatmap[:, 60:] = 1
+    image = decode(encode_map(heatmap, Box(40, 0, 80, 40), "viridis"))
+    assert image.size == (320, 160)
+    pixels = np.asarray(image.convert("RGBA"))
+    colors = color_table("viridis")
+    np.testing.assert_array_equal(pixels[80, 300], [*colors[255], 255])
+    np.testing.assert_array_equal(pixels[80, 200], [*colors[1], 255])
+    assert not pixels[:, :160, 3].any()
+    assert pixels[:, 160:, 3].all()
+
+
+def test_map_of_the_whole_image_is_opaque():
+    image = decode(encode_map(np.eye(7, dtype=np.float32), Box(-3, 0, 10, 7)))
+    assert "transparency" not in image.info
+
+
+def test_small_images_are_stored_without_loss():
+    image = np.random.default_rng(0).integers(0, 256, (28, 30, 3), np.uint8)
+    np.testing.assert_array_equal(np.asarray(decode(encode_source_image(image))), image)
+
+
+def test_large_images_are_downsampled():
+    assert decode(encode_source_image(np.zeros((1000, 500, 3), np.uint8))).size == (320, 640)
+
+
+def test_thumbnail_blends_image_and_map():
+    """A white image under a map at opacity 0.5: 0.5 * 255 + 0.5 * color."""
+    image, heatmap = np.full((100, 400, 3), 255, np.uint8), np.ones((100, 400), np.float32)
+    thumbnail = decode(encode_thumbnail(image, heatmap, Box(0, 0, 400, 100)))
+    assert thumbnail.size == (200, 50)
+    expected = (255 + color_table("jet")[255].astype(float)) / 2
+    np.testing.assert_allclose(np.asarray(thumbnail)[20, 100], expected, atol=4)
+
+
+def test_maps_of_an_image_have_separate_files(tmp_path):
+    images, heatmap, box = ReportImages(tmp_path), np.ones((9, 9), np.float32), Box(0, 0, 9, 9)
+    image = np.zeros((9, 9, 3), np.uint8)
+    first, second = (images.draw_image("a", map_id, image, heatmap, box) for map_id in ("x", "y"))
+    assert first["image"] == second["image"]
+    assert first["thumbnail"] != second["thumbnail"]
+    assert images.draw_map("a", "x", heatmap, box) != images.draw_map("a", "y", heatmap, box)
+    assert len(list((tmp_path / "report").iterdir())) == 5

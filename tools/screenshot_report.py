@@ -1,0 +1,70 @@
+"""Write the screenshots of the HTML report in the documentation: the gallery, one image, and a comparison.
+
+Usage:
+    python tools/screenshot_report.py [DIR]
+
+Runs gradcam with the built-in model on the sample images and opens the reports in Chromium with Playwright. Writes
+report_gallery.jpg, report_photo.jpg and report_comparison.jpg into DIR, by default docs.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from playwright.sync_api import sync_playwright
+
+ROOT = Path(__file__).parent.parent
+WIDTH, HEIGHT, QUALITY = 1200, 760, 82
+VIEWS = {
+    "gallery": "maps/index.html",
+    "photo": "maps/index.html#entry=2&opacity=55",
+    "comparison": "comparison/index.html#entry=2",
+}
+
+
+def main() -> None:
+    """Write the reports and their screenshots."""
+    target = Path(sys.argv[1]) if sys.argv[1:] else ROOT / "docs"
+    with tempfile.TemporaryDirectory() as name:
+        directory = Path(name)
+        write_reports(directory)
+        for view, address in VIEWS.items():
+            write_screenshot(f"file://{directory}/{address}", target / f"report_{view}.jpg")
+
+
+def write_reports(directory: Path) -> None:
+    """Explain the sample images with a report, and compare two runs."""
+    shutil.copytree(ROOT / "sample_images", directory / "photos")
+    model = ("--model", "mini")
+    methods = ("--method", "gradcam", "--method", "layercam")
+    run(directory, "photos", *model, *methods, "--class", "top2", "--report", "-o", "maps")
+    for name, fit in (("before", "squash"), ("after", "pad")):
+        run(directory, "photos", *model, "--save", "npz", "--fit", fit, "-o", name)
+    run(directory, "compare", "before", "after", "--report", "-o", "comparison")
+
+
+def run(directory: Path, *arguments: str) -> None:
+    """Run gradcam in a directory."""
+    command = [sys.executable, "-m", "gradcam_cli", *arguments, "--quiet"]
+    subprocess.run(command, cwd=directory, check=True, stdout=subprocess.DEVNULL)
+
+
+def write_screenshot(address: str, path: Path) -> None:
+    """Open a page and write a screenshot of its visible part."""
+    with sync_playwright() as driver:
+        program = os.environ.get("GRADCAM_CHROMIUM") or shutil.which("chromium")
+        browser = driver.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-gpu"])
+        page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT})
+        page.goto(address)
+        page.wait_for_load_state("networkidle")
+        page.screenshot(path=path, type="jpeg", quality=QUALITY)
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()
