@@ -1,10 +1,10 @@
-"""Documents of a report: hand-made ones, and the one embedded in a written page."""
+"""Documents of a report: built for tests, and read from a page."""
 
 import json
 import re
 from html import unescape
 
-HOSTILE = [
+INJECTIONS = [
     "<script>window.pwned=1</script>",
     '"><img src=x onerror=window.pwned=1>',
     "</script><script>window.pwned=1</script>",
@@ -13,46 +13,77 @@ HOSTILE = [
     "</style></title></textarea>",
     "\u05d0\u05d1 \u2028 \udce9",
 ]
+"""Texts that would break a page that does not escape them."""
+
+
+def make_map(**changes):
+    summary = {"zero_reason": None, "peak": None, "box": None, "numbers": [], "metrics": {}, "files": {}}
+    images = {"map_image": None, "figure": None}
+    map_ = {"class": "cat", "probability": 0.8, "layer": "conv", "method": "gradcam", **images, **summary}
+    return {**map_, "command": "gradcam a.png", **changes}
 
 
 def make_entry(name="a.png", **changes):
-    plain = {"class": "cat", "p": 0.8, "layer": "conv", "method": "gradcam", "picture": None, "drawn": None}
-    known = {
-        "zero": None,
-        "peak": None,
-        "box": None,
-        "numbers": [],
+    images = {"thumbnail": None, "image": None, "size": [8, 6]}
+    results = {
+        "predictions": [["cat", 0.8]],
+        "class": "cat",
+        "probability": 0.8,
+        "failed_thresholds": [],
         "metrics": {},
-        "files": {},
-        "shell": f"gradcam {name}",
     }
-    entry = {"name": name, "status": "ok", "thumb": None, "photo": None, "size": [8, 6], "top": [["cat", 0.8]]}
-    return {**entry, "class": "cat", "p": 0.8, "missed": [], "metrics": {}, "maps": [{**plain, **known}], **changes}
+    maps = [make_map(command=f"gradcam {name}")]
+    return {"name": name, "status": "ok", **images, **results, "maps": maps, **changes}
+
+
+def with_maps(entry, *changes):
+    """Return an entry with one map for each dict of changes."""
+    fields = {"map_image": "report/map.png", "peak": [9, 14], "box": [10, 6, 30, 24]}
+    return {**entry, "maps": [make_map(**{**fields, **change}) for change in changes]}
 
 
 def make_failure(name, error="cannot be read", hint=None):
-    nothing = {"thumb": None, "photo": None, "size": None, "top": [], "class": None, "p": None, "maps": []}
-    return make_entry(name, status="failed", error=error, hint=hint, **nothing)
+    images = {"thumbnail": None, "image": None, "size": None}
+    results = {"predictions": [], "class": None, "probability": None, "maps": []}
+    return make_entry(name, status="failed", error=error, hint=hint, **images, **results)
 
 
 def make_document(entries=(), **changes):
     document = {
         "command": "explain",
-        "line": None,
+        "command_line": None,
         "partial": None,
         "notice": None,
-        "started": None,
+        "start": None,
         "seconds": None,
         "settings": [],
         "versions": [],
         "counts": {"ok": len(entries), "failed": 0, "skipped": 0},
-        "limits": [],
+        "threshold_results": [],
         "tables": [],
         "plots": [],
         "metrics": [],
         "entries": list(entries),
     }
     return {**document, **changes}
+
+
+def document_with_text(text):
+    """Return a document that contains a text in every field that may contain one."""
+    results = {"class": text, "predictions": [[text, 0.5]], "failed_thresholds": [text], "metrics": {text: 1.0}}
+    fields = {"class": text, "layer": text, "method": text, "zero_reason": text, "command": text}
+    map_ = make_map(**fields, numbers=[[text, text]], metrics={text: 1.0}, files={text: "a.png"})
+    return make_document(
+        [make_entry(text, **results, maps=[map_]), make_failure(text, error=text, hint=text)],
+        command_line=text,
+        partial=text,
+        settings=[[text, text]],
+        versions=[[text, text]],
+        threshold_results=[{"threshold": text, "failure": text}],
+        tables=[{"title": text, "columns": [text, text], "rows": [[text, text]]}],
+        plots=[{"title": text, "src": "report/plot.png", "width": 10, "height": 10}],
+        metrics=[{"name": text, "title": text, "higher_is_better": True}],
+    )
 
 
 def document_in(page):

@@ -7,8 +7,8 @@ import shutil
 
 import numpy as np
 import pytest
-from page_documents import make_document, make_entry, make_failure, with_maps
 from PIL import Image
+from report_documents import make_document, make_entry, make_failure, with_maps
 
 from gradcam_cli.report import page as report_page
 

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from page_documents import INJECTIONS, make_document, make_entry, make_failure, with_maps
+from report_documents import INJECTIONS, make_document, make_entry, make_failure, with_maps
 
 from gradcam_cli.report import page as report_page
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from page_documents import make_document, make_entry, with_maps
+from report_documents import make_document, make_entry, with_maps
 
 pytestmark = pytest.mark.slow
 expect = pytest.importorskip("playwright.sync_api", reason="playwright is not installed").expect

@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 from importlib.metadata import version
 
 import pytest
-from page_documents import INJECTIONS, document_with_text, make_document, make_entry, make_failure
+from report_documents import INJECTIONS, document_with_text, make_document, make_entry, make_failure
 
 from gradcam_cli.report import page
 

@@ -9,6 +9,7 @@ from urllib.parse import unquote
 
 import numpy as np
 import pytest
+from report_documents import document_in
 
 
 @pytest.fixture
