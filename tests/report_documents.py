@@ -1,4 +1,4 @@
-"""Documents of a report: hand-made ones, and the one that a written page embeds."""
+"""Documents of a report: built for tests, and read from a page."""
 
 import json
 import re

@@ -42,7 +42,7 @@ VOC = b"""<annotation><filename>a.png</filename><object><name>cat</name><difficu
 <bndbox><xmin>1</xmin><ymin>1</ymin><xmax>3</xmax><ymax>2</ymax></bndbox></object></annotation>"""
 CSV = b'path,class,x0,y0,x1,y1\na.png,cat,0,0,2,3\n"b, c.png",dog,1.5,1,1e2,3\n'
 LABELS = [json.dumps({"0": ["n1", "cat"], "1": ["n2", "dog"]}).encode(), b'["cat", "dog"]', b"cat\ndog\n"]
-LINES = b'{"status": "run"}\n{"status": "ok", "input": "a.png"}\n{"status": "skipped", "input": "a.png"}\n'
+LINES = b'{"status": "run_start"}\n{"status": "ok", "input": "a.png"}\n{"status": "skipped", "input": "a.png"}\n'
 
 
 def _photos() -> list[bytes]:

@@ -110,8 +110,8 @@ def test_runs_with_a_report_killed_and_resumed(photo, model_file, tmp_path, kill
         kill_midway("runs with a report killed and resumed", interrupted, 0.1, cwd=out)
         if any(record["status"] == "ok" for record in load_run_log(out) or ()):
             document = document_in(build_report(out))
-            assert "it was killed" in document["partial"]
-            shown = [map_["picture"] for entry in document["entries"] for map_ in entry["maps"]]
+            assert "killed" in document["partial"]
+            shown = [map_["map_image"] for entry in document["entries"] for map_ in entry["maps"]]
             assert all((out / picture).is_file() for picture in shown)
     subprocess.run(interrupted, cwd=out, check=True, stdout=subprocess.DEVNULL)
     assert contents(out) == contents(reference)
