@@ -43,7 +43,6 @@ def test_faithfulness_equals_an_independent_computation(classifier, baseline):
     steps = 7
     run = prepare_run(classifier, ExplainConfig(layers=("conv2",)))
     for i, (gradcam, _) in enumerate(evaluate(classifier, items(), deletion_baseline=baseline, steps=steps)):
-        run = prepare_run(classifier, ExplainConfig(layers=("conv2",), interpolation="linear"))
         x = PIXELS[i].astype(np.float64)
         c = gradcam.metadata["class_index"]
         ((explanation,),) = explain_images(run, [LoadedImage(str(i), PIXELS[i])])
