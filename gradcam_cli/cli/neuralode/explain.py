@@ -213,9 +213,9 @@ def _report_record(result: DepthResult, report: ReportWriter) -> dict[str, Any]:
     """Return the record of an image with the names of its images in the report."""
     if not result.explanations:
         return result.record
-    pictures = [drawn["picture"] for drawn in result.drawn]
+    map_images = [drawn["map_image"] for drawn in result.drawn]
     files = report.images.relative_paths(result.record["outputs"])
-    return {**result.record, "report": {**result.drawn[0], "pictures": pictures, "files": files}}
+    return {**result.record, "report": {**result.drawn[0], "map_images": map_images, "files": files}}
 
 
 def _plan_files(inputs: Sequence[str], output: str | None, kinds: Sequence[str]) -> Iterator[DepthTask]:
