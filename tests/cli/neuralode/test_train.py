@@ -162,7 +162,7 @@ def test_explain_reports_damaged_images(cli, trained):
     assert (cli.here / "out/index.html").exists()
     lines = [json.loads(line) for line in (cli.here / "out/report/run.jsonl").read_text().splitlines()]
     reports = [line["report"] for line in lines if "report" in line]
-    assert [len(report["pictures"]) for report in reports] == [5]
+    assert [len(report["map_images"]) for report in reports] == [5]
     assert list(reports[0]["files"]) == ["figure"]
 
 
