@@ -344,7 +344,7 @@ class Trainer:
         self.done = len(self.log)
 
 
-def write_log(path: Path, log: list[tuple]) -> None:
+def write_log(path: Path, log: list[tuple[float, ...]]) -> None:
     """Write a line an epoch."""
     with path.open("w", newline="") as file:
         csv.writer(file).writerows([("epoch", "seconds", "train_loss", "held_out_accuracy"), *log])

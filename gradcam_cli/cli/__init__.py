@@ -44,7 +44,7 @@ class DefaultCommandGroup(click.Group):
         with click.Context(explain, info_name="explain", **explain.context_settings) as inner:
             return super().shell_complete(ctx, incomplete) + explain.shell_complete(inner, incomplete)
 
-    def main(self, args: Sequence[str] | None = None, *rest: Any, **extra: Any) -> NoReturn:  # type: ignore[override]
+    def main(self, args: Sequence[str] | None = None, *rest: Any, **extra: Any) -> NoReturn:
         """Run a command, print its error if it fails, and exit with the documented status."""
         words = list(sys.argv[1:] if args is None else args)
         try:

@@ -83,7 +83,7 @@ class PathOrUrl(click.Path):
         return as_path(str(value)) if is_url(value) else super().convert(value, param, ctx)
 
 
-class ModelNameOrFile(click.ParamType):
+class ModelNameOrFile(click.ParamType):  # type: ignore[type-arg]  # generic only in newer versions of click
     """The name of a catalog model, or the path of a model file."""
 
     name = "name|file"
@@ -94,7 +94,7 @@ class ModelNameOrFile(click.ParamType):
         return names or [CompletionItem(incomplete, type="file")]
 
 
-class PreprocessName(click.ParamType):
+class PreprocessName(click.ParamType):  # type: ignore[type-arg]  # generic only in newer versions of click
     """The name of a preprocessing function."""
 
     name = "name"
@@ -104,7 +104,7 @@ class PreprocessName(click.ParamType):
         return [CompletionItem(name) for name in preprocess_choices() if name.startswith(incomplete)]
 
 
-class ImageSize(click.ParamType):
+class ImageSize(click.ParamType):  # type: ignore[type-arg]  # generic only in newer versions of click
     """An image size in pixels: `224`, or `HEIGHTxWIDTH`."""
 
     name = "size"
@@ -117,7 +117,7 @@ class ImageSize(click.ParamType):
         return int(sizes[1]), int(sizes[2] or sizes[1])
 
 
-class Threshold(click.ParamType):
+class Threshold(click.ParamType):  # type: ignore[type-arg]  # generic only in newer versions of click
     """A metric and its limit, such as `ssim=0.1`."""
 
     name = "metric=value"

@@ -54,7 +54,7 @@ Examples:
 """
 
 
-class FloatList(click.ParamType):
+class FloatList(click.ParamType):  # type: ignore[type-arg]  # generic only in newer versions of click
     """Numbers separated by commas: `0,0.5,1`."""
 
     name = "t,t,..."
