@@ -58,7 +58,7 @@ def encode_map(heatmap: np.ndarray, crop_box: Box, cmap: str = "jet") -> bytes:
 
 
 def _scaled_size(shape: tuple[int, ...], side: int) -> tuple[int, int]:
-    """Return (h, w) with the aspect ratio of a shape and the given longer side."""
+    """Return (h, w) with the aspect ratio of `shape` and the longer side `side`."""
     factor = side / max(shape[:2])
     return max(round(shape[0] * factor), 1), max(round(shape[1] * factor), 1)
 

@@ -258,11 +258,11 @@ def test_labels(form, examples, tmp_path):
 
 
 RECORDS = [
-    {"status": "run", "command": "explain"},
+    {"status": "run_start", "command": "explain"},
     {"status": "ok", "input": "a.png", "outputs": {}},
     {"status": "skipped", "input": "a.png"},
     {"status": "failed", "input": "b.png", "error": "no"},
-    {"status": "end"},
+    {"status": "run_end"},
 ]
 
 
