@@ -1,16 +1,20 @@
-# Everything happens in .venv, which the first target that needs it makes.
+# Every target runs in .venv, created by the first target that needs it.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-TWO := --numprocesses 2 --dist loadfile --no-loadscope-reorder
+BUILD := .cache/build
+SMOKE := .cache/smoke
+AXE := .cache/node/node_modules/axe-core/axe.min.js
+PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
+ROBUSTNESS := tests/robustness tests/models/test_malformed_models.py tests/models/test_download_errors.py
 GRADCAM_TEST_DATA ?=
 export GRADCAM_TEST_DATA
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fast hard audit lint type format docs bench wheel clean
+.PHONY: help demo test test-all test-fast test-robustness coverage check lint typecheck format docs bench wheel smoke clean
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(VENV)/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -18,33 +22,45 @@ $(VENV)/ready: pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
-demo: $(VENV)/ready  ## explain the sample photos, and train and explain a Neural ODE
+$(BUILD)/ready: constraints.txt
+	$(PYTHON) -m venv $(BUILD)
+	$(BUILD)/bin/python -m pip install --quiet --constraint constraints.txt build
+	touch $@
+
+$(AXE):  # without npm the accessibility tests are skipped
+	-npm install --silent --no-save --prefix .cache/node axe-core@4.14.1
+
+demo: $(VENV)/ready  ## explain the sample images; train and explain a Neural ODE
 	PATH="$(CURDIR)/$(BIN):$$PATH" sh tools/demo.sh
 
-test: $(VENV)/ready  ## run all tests (real weights and photos where GRADCAM_TEST_DATA names their folder)
-	$(BIN)/python -m pytest $(TWO)
+test: $(VENV)/ready  ## run the tests (with real weights and images if GRADCAM_TEST_DATA names their directory)
+	$(PYTEST)
 
-fast: $(VENV)/ready  ## run the tests that take less than two minutes together
-	$(BIN)/python -m pytest $(TWO) -m 'not slow'
+test-all: $(VENV)/ready $(AXE)  ## run all tests: also fuzzing, all applications, kill series, browser, Ray failures, soak
+	$(PYTEST) --extended
+	$(BIN)/python benchmarks/soak.py --images 5000
 
-hard: $(VENV)/ready  ## put hostile files, models, servers and moments before it (half an hour), and tell what was tried
-	GRADCAM_TELL_TRIED=1 $(BIN)/python -m pytest tests/test_hostile_*.py tests/test_supply_chain.py
+test-fast: $(VENV)/ready  ## run the tests that need neither seconds each nor the real weights
+	$(PYTEST) -m 'not slow'
+
+test-robustness: $(VENV)/ready  ## run malformed inputs, fuzzing, kill series and a long soak (half an hour)
+	$(PYTEST) --extended $(ROBUSTNESS)
 	$(BIN)/python benchmarks/soak.py
-	$(MAKE) --no-print-directory audit
 
-audit:  ## look the pinned versions up among the known holes, where the package index tells of them
-	$(PYTHON) -m venv .cache/audit
-	.cache/audit/bin/python -m pip install --quiet pip-audit
-	.cache/audit/bin/python tools/audit.py
+coverage: $(VENV)/ready  ## run the tests and print the branch coverage
+	$(PYTEST) --cov
 
-lint: $(VENV)/ready  ## check style
+check: lint typecheck test  ## decide whether a change can be merged: lint, types, import contract, tests
+
+lint: $(VENV)/ready  ## check style and the import contract
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
 
-type: $(VENV)/ready  ## check types
+typecheck: $(VENV)/ready  ## check types
 	$(BIN)/mypy
 
-format: $(VENV)/ready  ## bring the code into its form
+format: $(VENV)/ready  ## fix style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
@@ -54,8 +70,18 @@ docs: $(VENV)/ready  ## build the documentation: site/index.html
 bench:  ## measure gradcam and other tools (hours, 16 GB; requires GRADCAM_WEIGHTS and GRADCAM_TEST_DATA)
 	$(PYTHON) benchmarks/bench.py
 
-wheel: $(VENV)/ready  ## build the wheel
-	$(BIN)/python -m build --wheel
+wheel: $(BUILD)/ready  ## build the wheel into dist/
+	rm -rf dist
+	$(BUILD)/bin/python -m build --wheel
 
-clean:  ## remove what the targets made
+smoke: wheel  ## install the wheel without extras into a new environment and explain an image
+	rm -rf $(SMOKE)
+	$(PYTHON) -m venv $(SMOKE)/venv
+	$(SMOKE)/venv/bin/python -m pip install --quiet --constraint constraints.txt dist/*.whl
+	mkdir $(SMOKE)/empty
+	cd $(SMOKE)/empty && ../venv/bin/gradcam --version && ../venv/bin/gradcam models
+	cd $(SMOKE)/empty && ../venv/bin/gradcam "$(CURDIR)/sample_images/chelsea.png" --model mini --layer auto
+	test -s $(SMOKE)/empty/chelsea_gradcam.png
+
+clean:  ## remove everything the targets created
 	rm -rf $(VENV) .cache build dist site demo_out *.egg-info

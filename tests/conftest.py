@@ -1,4 +1,4 @@
-"""What the tests share: small networks with fixed weights, photos, the command, and the real data."""
+"""Fixtures: images, a small model file, the command in this process and in its own, the real weights and images."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from doc_blocks import TRAINING
 from PIL import Image
 from small_models import small_network
 
+from gradcam_cli import load_model
 from gradcam_cli.cli import gradcam
 
 DATA = os.environ.get("GRADCAM_TEST_DATA")
@@ -23,24 +24,37 @@ CACHE = Path(__file__).parent.parent / ".cache"
 SAMPLES = Path(__file__).parent.parent / "sample_images"
 
 LONG = (
-    *("test_vgg19", "test_vgg19_evaluation", "test_train", "test_docs", "test_readme", "test_ray"),
-    *("test_fuzz_parsers", "test_fault_injection", "test_ode_gradients", "test_browser", "test_explain"),
+    *("test_vgg19", "test_vgg19_evaluation", "test_readme", "test_docs", "test_train", "test_ode_gradients"),
+    *("test_ray", "test_kills", "test_explain"),
 )
-"""Files whose tests take long; they come first, so that two processes end together."""
+"""Modules that take long. They run first, so that two processes end together."""
 
 
-def pytest_collection_modifyitems(items):
-    """Long files first, and of the others the fast tests, so that a mistake shows early."""
+def pytest_addoption(parser):
+    parser.addoption("--extended", action="store_true", help="run the tests marked `extended` too")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config, items):
+    """Deselect extended tests, run long modules first, and keep each module (or all VGG19 tests) in one process."""
+    extended = [] if config.getoption("--extended") else [item for item in items if item.get_closest_marker("extended")]
+    if extended:
+        config.hook.pytest_deselected(items=extended)
+        items[:] = [item for item in items if not item.get_closest_marker("extended")]
 
     def rank(item):
         return LONG.index(item.path.stem) if item.path.stem in LONG else len(LONG)
 
     items.sort(key=lambda item: (rank(item), item.get_closest_marker("slow") is not None))
+    if config.pluginmanager.hasplugin("xdist"):
+        for item in items:
+            is_vgg19 = item.path.stem in ("test_vgg19", "test_vgg19_evaluation")
+            item.add_marker(pytest.mark.xdist_group("vgg19" if is_vgg19 else item.nodeid.partition("::")[0]))
 
 
 @pytest.fixture(autouse=True)
-def _own_surroundings(monkeypatch, tmp_path_factory):
-    """No test sees the developer's weights or home."""
+def _isolated_environment(monkeypatch, tmp_path_factory):
+    """Hide the developer's weights and home directory from the tests."""
     monkeypatch.delenv("GRADCAM_WEIGHTS", raising=False)
     monkeypatch.delenv("GRADCAM_WEIGHTS_MIRROR", raising=False)
     monkeypatch.setenv("KERAS_HOME", str(tmp_path_factory.getbasetemp() / "keras"))
@@ -48,15 +62,15 @@ def _own_surroundings(monkeypatch, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def data():
-    """The folder of real weights and photos."""
+    """The directory of real weights and images."""
     if not DATA:
-        pytest.skip("GRADCAM_TEST_DATA does not name the folder of real weights and photos")
+        pytest.skip("GRADCAM_TEST_DATA does not name the directory of real weights and images")
     return Path(DATA).resolve()
 
 
 @pytest.fixture(scope="session")
 def vgg19_weights(data):
-    """The full VGG19 weight file, written once from its packed form."""
+    """The full VGG19 weight file, unpacked once."""
     target = CACHE / "vgg19.h5"
     if not target.exists():
         CACHE.mkdir(exist_ok=True)
@@ -66,9 +80,15 @@ def vgg19_weights(data):
     return target
 
 
+@pytest.fixture(scope="session")
+def vgg19(vgg19_weights):
+    """The full VGG19, loaded once."""
+    return load_model("vgg19", weights=str(vgg19_weights))
+
+
 @pytest.fixture
 def photo(tmp_path):
-    """Write a photo of random blocks and return its path."""
+    """Write an image of random blocks and return its path."""
 
     def write(name="photo.png", size=(60, 40), seed=0, **save):
         rng = np.random.default_rng(seed)
@@ -90,7 +110,7 @@ def model_file(tmp_path_factory):
 
 
 class CliResult:
-    """What a run of the command left: its exit status, and its two streams apart."""
+    """Result of a command: its exit status and its two streams."""
 
     def __init__(self, status, stdout, stderr):
         self.status, self.stdout, self.stderr = status, stdout, stderr
@@ -118,7 +138,7 @@ def cli(tmp_path, monkeypatch):
 
 @pytest.fixture
 def cli_process(tmp_path):
-    """Run the command as a process of its own, in an empty directory."""
+    """Run the command in its own process, in an empty directory."""
 
     def start(*arguments, check=False, stdin=None, environment=None, cwd=tmp_path):
         done = subprocess.run(
@@ -137,7 +157,7 @@ def cli_process(tmp_path):
 
 @pytest.fixture
 def workspace(tmp_path, monkeypatch):
-    """A folder with a photo, a directory of photos, a model, its labels, and annotations."""
+    """A directory with an image, a directory of images, a model, its labels, and annotations."""
     for name, photo in (("cat.jpg", "rocket.jpg"), ("photo.png", "chelsea.png"), ("photos/a.jpg", "grace_hopper.jpg")):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         shutil.copy(SAMPLES / photo, tmp_path / name)
@@ -158,8 +178,8 @@ def workspace(tmp_path, monkeypatch):
 
 @pytest.fixture(scope="session")
 def trained_digits(tmp_path_factory):
-    """What the README's first line on Neural ODEs leaves, after an epoch."""
-    folder = tmp_path_factory.mktemp("learned")
+    """The output of the README's first command on Neural ODEs, after one epoch."""
+    folder = tmp_path_factory.mktemp("trained")
     words = f"{TRAINING} -o digits.keras --export-samples digits --epochs 1".split()
     subprocess.run([sys.executable, "-m", "gradcam_cli", *words[1:]], cwd=folder, check=True)
     return folder

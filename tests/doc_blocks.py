@@ -1,12 +1,16 @@
 """The pages of the documentation, and the blocks in them."""
 
 import re
+import shlex
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
+
+from gradcam_cli.cli import gradcam
 
 TRAINING = "gradcam neuralode train --data digits"
 ROOT = Path(__file__).parent.parent
@@ -33,18 +37,42 @@ def numbered(pages, language):
 
 
 def run_shell_block(block, folder, request):
-    """Run a block of commands, which must not say a word on stderr; training takes one epoch."""
-    if "digits.keras" in block:
-        shutil.copytree(request.getfixturevalue("trained_digits"), folder, dirs_exist_ok=True)
-    script = block.replace(TRAINING, f"{TRAINING} --epochs 1")
-    done = subprocess.run(["sh", "-e", "-c", script], capture_output=True, text=True)
+    """Run a block of commands in a shell, which must print nothing on stderr; training takes one epoch."""
+    done = subprocess.run(["sh", "-e", "-c", prepared(block, folder, request)], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     assert done.stdout
 
 
+def run_commands(block, folder, request):
+    """Run a block of gradcam commands in this process; a block with a pipe runs in a shell."""
+    if "|" in block:
+        run_shell_block(block, folder, request)
+        return
+    printed = ""
+    for line in prepared(block, folder, request).replace("\\\n", " ").splitlines():
+        command, _, file = line.partition("#")[0].partition(" > ")
+        if not command.strip():
+            continue
+        program, *arguments = shlex.split(command)
+        assert program == "gradcam", line
+        done = CliRunner().invoke(gradcam, arguments)
+        assert (done.exit_code, done.stderr) == (0, ""), line
+        printed += done.stdout
+        if file:
+            (folder / file.strip()).write_text(done.stdout)
+    assert printed
+
+
+def prepared(block, folder, request):
+    """Copy a trained classifier to the folder for the blocks that use one, and train for one epoch only."""
+    if "digits.keras" in block:
+        shutil.copytree(request.getfixturevalue("trained_digits"), folder, dirs_exist_ok=True)
+    return block.replace(TRAINING, f"{TRAINING} --epochs 1")
+
+
 def run_program(block):
-    """Run a block of Python as a program, and return what it printed."""
+    """Run a block of Python as a program and return its output."""
     done = subprocess.run([sys.executable, "-c", block], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return done.stdout

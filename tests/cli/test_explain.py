@@ -33,6 +33,7 @@ def small(cli, model_file):
         return cli(*arguments, "--model", model_file, "--preprocess", "-1..1", **options)
 
     invoke.here = cli.here
+    invoke.model = model_file
     return invoke
 
 
@@ -161,7 +162,7 @@ def test_precision_is_said(small, photo):
 def test_a_precision_that_is_not_there(small, photo):
     done = small(photo(), "--precision", "float16")
     assert done.status == 2
-    assert "expected a GPU" in done.stderr
+    assert "requires a GPU" in done.stderr
 
 
 def test_explain_is_the_default_command(small, photo):
@@ -237,7 +238,7 @@ def test_standard_input_and_output(small, photo):
 
 
 def _model_of(small):
-    return ["--model", str(small.__closure__[0].cell_contents), "--preprocess", "-1..1"]
+    return ["--model", str(small.model), "--preprocess", "-1..1"]
 
 
 def test_lists_of_paths(small, photo):
@@ -342,7 +343,7 @@ def test_wrong_usage_is_status_2(small, photo, arguments, words):
     assert done.status == (2 if words else 3)
     assert done.stdout == ""
     assert done.stderr.startswith("error: ")
-    assert (words or "no plane") in done.stderr
+    assert (words or "spatial output") in done.stderr
     assert files(small.here) == ["a.png"]
 
 

@@ -1,4 +1,4 @@
-"""The command as a process of its own: signals, streams, TensorFlow's own noise, completion."""
+"""The command in its own process: signals, streams, TensorFlow's log lines, completion."""
 
 import io
 import os
@@ -13,8 +13,8 @@ from PIL import Image
 MODEL = ["--preprocess", "-1..1"]
 
 
-def test_the_streams_hold_only_what_is_promised(cli_process, photo, model_file):
-    """stdout: the result. stderr: nothing, though TensorFlow writes to file descriptor 2 as it starts."""
+def test_stdout_has_the_result_and_stderr_is_empty(cli_process, photo, model_file):
+    """TensorFlow writes to file descriptor 2 when it starts; these lines are removed."""
     done = cli_process(photo("cat.png"), "--model", model_file, *MODEL)
     assert done.status == 0
     assert done.stdout.decode().splitlines()[0].endswith("-> cat_gradcam.png")
@@ -23,14 +23,14 @@ def test_the_streams_hold_only_what_is_promised(cli_process, photo, model_file):
 
 
 @pytest.mark.slow
-def test_verbose_shows_what_tensorflow_says(cli_process, photo, model_file):
+def test_verbose_prints_the_log_of_tensorflow(cli_process, photo, model_file):
     done = cli_process(photo("cat.png"), "--model", model_file, *MODEL, "-v")
     assert ".cc:" in done.stderr
     assert "layer conv2" in done.stderr
 
 
 @pytest.mark.slow
-def test_a_pipe(cli_process, photo, model_file):
+def test_image_through_stdin_and_stdout(cli_process, photo, model_file):
     done = cli_process("-", "-o", "-", "--model", model_file, *MODEL, stdin=photo().read_bytes())
     assert (done.status, done.stderr) == (0, "")
     with Image.open(io.BytesIO(done.stdout)) as image:
@@ -39,8 +39,8 @@ def test_a_pipe(cli_process, photo, model_file):
 
 NOISY = """
 import os, sys
-from gradcam_cli.cli.native_stderr import without_native_noise
-with without_native_noise():
+from gradcam_cli.cli.native_stderr import filtered_native_stderr
+with filtered_native_stderr():
     os.write(2, b"I0000 00:00:1795205836.660303    2734 port.cc:153] oneDNN\\n")
     os.write(2, b"E0000 00:00:1795205839.088280    2734 cuda_platform.cc:52] failed call to cuInit\\n")
     os.write(2, b"2026-11-20 21:49:43.742412: E external/xla/cuda_platform.cc:51] failed call to cuInit\\n")
@@ -55,8 +55,8 @@ print("after", file=sys.stderr)
 
 
 @pytest.mark.parametrize(("end", "after"), [("pass", True), ("os.abort()", False), ("os.kill(os.getpid(), 9)", False)])
-def test_real_errors_are_never_lost(end, after):
-    """Chatter is dropped; a failed check comes through, even if the process dies with it."""
+def test_errors_of_native_code_are_printed(end, after):
+    """Information is removed; a failed check is printed, even if it ends the process."""
     done = subprocess.run([sys.executable, "-c", NOISY.format(end=end)], capture_output=True, text=True, timeout=60)
     lines = set(done.stderr.splitlines())
     expected = {
@@ -70,8 +70,8 @@ def test_real_errors_are_never_lost(end, after):
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_signals(photo, model_file, tmp_path, number, status):
-    """Interrupted in the middle of a run: the promised status, whole files, no traceback."""
+def test_interrupted_run_leaves_complete_files(photo, model_file, tmp_path, number, status):
+    """A signal during a run: exit status, counts and how to resume; complete files, no traceback."""
     paths = [photo(size=(300, 300))] * 400
     command = [sys.executable, "-m", "gradcam_cli", *map(str, paths), "--model", str(model_file), *MODEL, "-o", "out"]
     started = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -83,6 +83,8 @@ def test_signals(photo, model_file, tmp_path, number, status):
         started.kill()
     assert started.returncode == status
     assert "Traceback" not in stderr
+    assert "interrupted after " in stderr
+    assert "--skip-existing" in stderr
     written = list((tmp_path / "out").iterdir())
     assert 0 < len(written) < 400
     assert not [path for path in written if path.suffix == ".part"]
@@ -92,17 +94,17 @@ def test_signals(photo, model_file, tmp_path, number, status):
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_swallowed_signals(number, status):
-    """A library that drops the exception does not make the run deaf to the signal."""
+    """A signal whose exception a library swallows still ends the run."""
     script = f"""
 import os
-from gradcam_cli.interrupts import check_interrupts, heed_interrupts
-heed_interrupts()
-check_interrupts()
+from gradcam_cli.cli.signals import install_signal_handlers, raise_if_interrupted
+install_signal_handlers()
+raise_if_interrupted()
 try:
     os.kill(os.getpid(), {int(number)})
 except BaseException:
     pass
-check_interrupts()
+raise_if_interrupted()
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True)
     assert done.returncode in (status, -number)
@@ -110,7 +112,7 @@ check_interrupts()
 
 @pytest.mark.slow
 def test_closed_stdout_pipe(photo, model_file, tmp_path):
-    """A closed pipe ends the run without a traceback."""
+    """If the reader closes the pipe, the run ends without a traceback."""
     paths = [photo()] * 60
     command = [sys.executable, "-m", "gradcam_cli", *map(str, paths), "--model", str(model_file), *MODEL, "--json"]
     started = subprocess.Popen(
@@ -126,8 +128,8 @@ def test_closed_stdout_pipe(photo, model_file, tmp_path):
 
 
 @pytest.mark.slow
-def test_weights_come_from_the_mirror_or_not_at_all(cli_process, photo):
-    """No network: status 3, and the hint names the file, the place and the option."""
+def test_unreachable_mirror_is_a_weights_error(cli_process, photo):
+    """Status 3; the message contains the model and the file name."""
     done = cli_process(photo(), environment={"GRADCAM_WEIGHTS_MIRROR": "http://127.0.0.1:9"})
     assert done.status == 3
     assert done.stdout == b""
@@ -139,7 +141,7 @@ STARTED_AS_GRADCAM = "import sys; sys.argv[0] = 'gradcam'; from gradcam_cli.__ma
 
 
 def complete(line, script=STARTED_AS_GRADCAM):
-    """Ask as bash does, and return what is offered."""
+    """Return the completions that bash requests for a line."""
     environment = {
         **os.environ,
         "_GRADCAM_COMPLETE": "bash_complete",
@@ -170,15 +172,14 @@ def test_completion(line, expected):
 
 
 def test_completion_does_not_import_tensorflow(tmp_path):
-    """A tensorflow that cannot be imported does not disturb it."""
+    """Completion works with a TensorFlow that cannot be imported."""
     Path(tmp_path / "tensorflow.py").write_text("raise SystemError('imported')")
     script = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); {STARTED_AS_GRADCAM}"
     assert "--model" in complete("gradcam --mod", script)
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_completion_scripts(shell):
-    """Each shell's script is there to be sourced."""
+def test_completion_script_of_each_shell(shell):
     environment = {**os.environ, "_GRADCAM_COMPLETE": f"{shell}_source"}
     done = subprocess.run([sys.executable, "-c", STARTED_AS_GRADCAM], env=environment, capture_output=True, text=True)
     assert "_GRADCAM_COMPLETE" in done.stdout
@@ -186,8 +187,8 @@ def test_completion_scripts(shell):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("terminal", "drawn"), [("xterm", True), ("dumb", False)])
-def test_progress_only_on_a_terminal(photo, model_file, tmp_path, terminal, drawn):
-    """A bar and "loading ..." where a person watches, on stderr; the results stay clean."""
+def test_progress_is_drawn_on_a_terminal_only(photo, model_file, tmp_path, terminal, drawn):
+    """The progress bar goes to stderr if that is a terminal; stdout has the results only."""
     ours, theirs = os.openpty()
     command = [sys.executable, "-m", "gradcam_cli", *[str(photo())] * 3, "--model", str(model_file), *MODEL]
     environment = {**os.environ, "TERM": terminal}

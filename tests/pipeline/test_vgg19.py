@@ -7,7 +7,7 @@ import pytest
 from PIL import Image, ImageDraw
 from scipy import stats
 
-from gradcam_cli import explain, load_model
+from gradcam_cli import explain
 from gradcam_cli.images.load import load_image
 from gradcam_cli.images.source import Source
 from gradcam_cli.methods.registry import METHODS
@@ -19,11 +19,6 @@ from gradcam_cli.pipeline.stages import explain_images
 pytestmark = pytest.mark.slow
 
 LAYERS = {"block5_conv4": 1e-4, "block4_conv4": 1e-2, "block3_conv2": 1e-2}
-
-
-@pytest.fixture(scope="module")
-def vgg19(vgg19_weights):
-    return load_model("vgg19", weights=str(vgg19_weights))
 
 
 @pytest.fixture(scope="module")

@@ -61,7 +61,7 @@ def test_arrays_need_no_matplotlib():
     """What a run of --save npz imports before TensorFlow, which itself brings matplotlib, rich and more."""
     script = """
 import sys
-import gradcam_cli.cli.explain_job
+import gradcam_cli.engines.explain_job
 assert not {"matplotlib", "rich", "tensorflow"} & set(sys.modules)
 """
     assert subprocess.run([sys.executable, "-c", script], capture_output=True).returncode == 0

@@ -1,7 +1,7 @@
-"""Properties of all that reads other people's files: a right value or the one error that is promised, and nothing else.
+"""Parsers of untrusted files return a valid value or raise the documented error, for any bytes.
 
-Valid files are mutated: bytes changed, put in, taken out; nodes of JSON documents replaced by anything.
-The fast suite tries some; the slow one draws others each time, and fuzz_examples.
+Valid files are mutated: bytes changed, inserted and removed; nodes of JSON documents replaced.
+`make test` runs a few examples, always the same; `make test-all` draws many new ones.
 """
 
 import io
@@ -25,7 +25,7 @@ from gradcam_cli.report.run_records import merge_runs, read_records, truncate_pa
 
 pytestmark = pytest.mark.filterwarnings("ignore:::PIL")
 
-fuzz_examples = pytest.mark.parametrize("examples", [40, pytest.param(5_000, marks=pytest.mark.slow)])
+fuzz_examples = pytest.mark.parametrize("examples", [40, pytest.param(5_000, marks=pytest.mark.extended)])
 
 
 def check_property(examples, strategy, check):
@@ -293,8 +293,8 @@ def test_saved_arrays(examples, tmp_path):
     """What `compare` reads: a map, or an error of ours; nothing is unpickled."""
     buffer = io.BytesIO()
     record = {**dict.fromkeys(REQUIRED_KEYS, 1), "input": "a"}
-    arrays = {"map": np.eye(3, dtype=np.float32), "raw": np.eye(2, dtype=np.float32)}
-    np.savez(buffer, **arrays, record=np.array(json.dumps(record)))
+    arrays = {"heatmap": np.eye(3, dtype=np.float32), "cam": np.eye(2, dtype=np.float32)}
+    np.savez(buffer, **arrays, metadata=np.array(json.dumps(record)))
     path = tmp_path / "map.npz"
 
     def check(data):
@@ -303,7 +303,7 @@ def test_saved_arrays(examples, tmp_path):
         if error:
             assert str(path) in error.message
             return
-        assert saved.map.dtype.kind in "fiub"
+        assert saved.heatmap.dtype.kind in "fiub"
 
     check_property(examples, mutated(buffer.getvalue()), check)
 

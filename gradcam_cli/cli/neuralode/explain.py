@@ -48,7 +48,7 @@ _explanation, _output = option_group("Explanation"), option_group("Output")
 EPILOG = """\
 Examples:
   gradcam neuralode explain 7.png --model net.keras                  five depths
-  gradcam neuralode explain 7.png --model net.keras --times 0,0.5,1  these depths
+  gradcam neuralode explain 7.png --model net.keras --times 0,0.5,1
   gradcam neuralode explain digits/ --model net.keras --num-times 30 --save gif
   gradcam neuralode explain 7.png --model net.keras --save npz --json
 """
@@ -92,8 +92,8 @@ class FloatList(click.ParamType):  # type: ignore[type-arg]  # generic only in n
     "--method",
     type=click.Choice(names_of_kind("cam", "baseline")),
     default="gradcam",
-    show_default=True,
-    help="Attribution method.",
+    metavar="NAME",
+    help="Attribution method: " + ", ".join(names_of_kind("cam", "baseline")) + ". [default: gradcam]",
 )
 @_explanation(
     "--fit",
