@@ -396,7 +396,7 @@ def test_saved_maps_at_urls(memory_store):
     assert {name: str(path) for name, path in found.items()} == {
         name: f"memory://b/maps/{name}" for name in ("sub/y_gradcam.npz", "x_gradcam.npz")
     }
-    with pytest.raises(InputError, match="no .npz files found"):
+    with pytest.raises(InputError, match=r"no \.npz files found"):
         find_saved_maps(as_path("memory://b/none"))
 
 
