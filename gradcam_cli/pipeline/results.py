@@ -96,7 +96,7 @@ class Explanation:
 
     @cached_property
     def peak(self) -> tuple[int, int] | None:
-        """(x, y) of the largest value, in the photo's pixels."""
+        """(x, y) of the largest value, in pixels of the image."""
         return maps.peak(self.heatmap)
 
     @cached_property
