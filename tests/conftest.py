@@ -29,6 +29,12 @@ LONG = (
 )
 """Modules that take long. They run first, so that two processes end together."""
 
+GROUPS = {
+    **dict.fromkeys(("test_vgg19", "test_vgg19_evaluation"), "vgg19"),
+    **dict.fromkeys(("test_readme", "test_docs"), "documentation"),
+}
+"""Modules that share a session fixture; one process runs them."""
+
 
 def pytest_addoption(parser):
     parser.addoption("--extended", action="store_true", help="run the tests marked `extended` too")
@@ -48,8 +54,8 @@ def pytest_collection_modifyitems(config, items):
     items.sort(key=lambda item: (rank(item), item.get_closest_marker("slow") is not None))
     if config.pluginmanager.hasplugin("xdist"):
         for item in items:
-            is_vgg19 = item.path.stem in ("test_vgg19", "test_vgg19_evaluation")
-            item.add_marker(pytest.mark.xdist_group("vgg19" if is_vgg19 else item.nodeid.partition("::")[0]))
+            group = GROUPS.get(item.path.stem, item.nodeid.partition("::")[0])
+            item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(autouse=True)
@@ -180,6 +186,6 @@ def workspace(tmp_path, monkeypatch):
 def trained_digits(tmp_path_factory):
     """The output of the README's first command on Neural ODEs, after one epoch."""
     folder = tmp_path_factory.mktemp("trained")
-    words = f"{TRAINING} -o digits.keras --export-samples digits --epochs 1".split()
+    words = f"{TRAINING} --epochs 1".split()
     subprocess.run([sys.executable, "-m", "gradcam_cli", *words[1:]], cwd=folder, check=True)
     return folder

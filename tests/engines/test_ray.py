@@ -106,7 +106,7 @@ def test_results_equal_those_of_the_local_engine(explain, explain_on_ray):
     assert (explain.here / "maps/index.html").is_file()
 
 
-@pytest.mark.slow
+@pytest.mark.extended
 def test_killed_actors_lose_no_result(explain, explain_on_ray):
     """Every process with a model receives SIGKILL when a quarter of the files exist."""
     killed = []
@@ -125,7 +125,7 @@ def test_killed_actors_lose_no_result(explain, explain_on_ray):
     assert_complete(explain.here, records, result.status)
 
 
-@pytest.mark.slow
+@pytest.mark.extended
 def test_lost_node_loses_no_result(explain, explain_on_ray, cluster):
     node = cluster.add_node(num_cpus=2, object_store_memory=100 * 2**20)
     cluster.wait_for_nodes()
@@ -137,7 +137,7 @@ def test_lost_node_loses_no_result(explain, explain_on_ray, cluster):
     assert_complete(explain.here, records, result.status)
 
 
-@pytest.mark.slow
+@pytest.mark.extended
 def test_killed_driver_can_be_resumed(explain, explain_on_ray, cluster):
     """Each image is explained in one of the two runs."""
     explain("local")

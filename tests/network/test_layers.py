@@ -22,7 +22,7 @@ def computed_default_layer(name):
 
 
 @pytest.mark.parametrize(
-    "name", [name if name in FAST_MODELS else pytest.param(name, marks=pytest.mark.slow) for name in catalog()]
+    "name", [name if name in FAST_MODELS else pytest.param(name, marks=pytest.mark.extended) for name in catalog()]
 )
 def test_default_layer_of_every_catalog_model(name):
     """The default layer of the built model equals that of the catalog."""

@@ -124,7 +124,7 @@ print(count, peak() - before)
 """
 
 
-@pytest.mark.slow
+@pytest.mark.extended
 @pytest.mark.parametrize("kind", ["found", "named"])
 def test_a_million_inputs_are_planned_in_little_memory(kind):
     """Memory grows by about 100 bytes per input, for the set of digests."""

@@ -82,9 +82,9 @@ def test_golden_methods(vgg19, golden):
 def test_golden_eigencam_centres(vgg19, golden):
     """The paper does not centre A, the reference does: centring our A reproduces it, up to its sign."""
     images, reference = golden
-    network = vgg19.network(("block5_conv4",), "logit")
+    network = vgg19.gradient_function(("block5_conv4",), "logit")
     for path in images:
-        x = vgg19.prepare(np.asarray(Image.open(path).convert("RGB"))[None])
+        x = vgg19.preprocess(np.asarray(Image.open(path).convert("RGB"))[None])
         A = network(x, np.array([[-1]], np.int32)).A[0][0]
         matrix = A.reshape(-1, 512) - A.reshape(-1, 512).mean(0)
         first = np.linalg.svd(matrix, full_matrices=False)[2][0]
@@ -150,7 +150,7 @@ def test_golden_maps_through_the_command(cli_process, vgg19_weights, golden, tmp
     for path, line in zip(images, done.stdout.splitlines(), strict=True):
         entry = json.loads(line)
         with np.load(tmp_path / entry["outputs"]["npz"]) as arrays:
-            assert distance(arrays["raw"], reference[f"{path.stem}/block5_conv4/gradcam"]) < 1e-4
+            assert distance(arrays["cam"], reference[f"{path.stem}/block5_conv4/gradcam"]) < 1e-4
         assert entry["logit"] == pytest.approx(reference[f"{path.stem}/logits"].max(), abs=1e-3)
         assert entry["class_index"] == reference[f"{path.stem}/logits"].argmax()
 
@@ -214,7 +214,7 @@ def test_mobilenet(cli, data):
     """A model file of another network: labels, preprocessing and layer are found out."""
     entries = explain_imagenet(cli, data, "--model", data / "models/mobilenet_0.75_224.keras", "--fit", "crop")
     assert {entry["layer"] for entry in entries} == {"conv_pw_13_relu"}
-    assert {entry["preprocessing"] for entry in entries} == {"tf"}
+    assert {entry["preprocess"] for entry in entries} == {"tf"}
     assert top1(entries, data) >= 0.7
     assert entries[0]["class_name"]
 

@@ -21,8 +21,8 @@ import pytest
         "import gradcam_cli.output.figures, gradcam_cli.pipeline.results",
     ],
 )
-def test_no_tensorflow_where_no_network_runs(code):
-    """Help, listing, usage errors and unreadable inputs do not pay for TensorFlow, nor for pyplot."""
+def test_commands_without_a_network_do_not_import_tensorflow(code):
+    """Help, listing, usage errors and unreadable inputs import neither TensorFlow nor pyplot."""
     script = f"""
 import sys
 try:
@@ -36,8 +36,8 @@ assert not loaded, loaded
     assert done.returncode == 0, done.stderr
 
 
-def test_numpy_leaves_the_cores_to_the_network():
-    """NumPy starts no threads of its own: when it is imported, the command has told it so."""
+def test_numpy_starts_no_threads():
+    """The command sets OPENBLAS_NUM_THREADS before it imports NumPy; TensorFlow uses the cores."""
     script = """
 import os, sys
 import gradcam_cli.__main__
@@ -57,8 +57,8 @@ assert os.environ["OPENBLAS_NUM_THREADS"] == "1"
     assert done.returncode == 0, done.stderr
 
 
-def test_arrays_need_no_matplotlib():
-    """What a run of --save npz imports before TensorFlow, which itself brings matplotlib, rich and more."""
+def test_saving_arrays_does_not_import_matplotlib():
+    """The modules of a run with --save npz import neither matplotlib, rich nor TensorFlow."""
     script = """
 import sys
 import gradcam_cli.engines.explain_job
@@ -67,8 +67,8 @@ assert not {"matplotlib", "rich", "tensorflow"} & set(sys.modules)
     assert subprocess.run([sys.executable, "-c", script], capture_output=True).returncode == 0
 
 
-def test_help_imports_little():
-    """What makes `--help` quick: neither scipy nor matplotlib nor rich is imported for it."""
+def test_help_imports_no_large_package():
+    """`--help` is fast because scipy, matplotlib, rich, h5py, fsspec and upath are not imported."""
     script = """
 import sys
 from gradcam_cli.cli import gradcam

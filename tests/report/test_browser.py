@@ -13,7 +13,7 @@ from report_documents import INJECTIONS, make_document, make_entry, make_failure
 
 from gradcam_cli.report import page as report_page
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.extended
 expect = pytest.importorskip("playwright.sync_api", reason="playwright is not installed").expect
 
 AXE = os.environ.get("GRADCAM_AXE") or Path(__file__).parents[2] / ".cache/node/node_modules/axe-core/axe.min.js"

@@ -7,7 +7,7 @@ import re
 import pytest
 from report_documents import make_document, make_entry
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.extended
 expect = pytest.importorskip("playwright.sync_api", reason="playwright is not installed").expect
 
 CARDS = "#cards a"

@@ -42,7 +42,7 @@ def check_property(examples, strategy, check):
 
 
 def value_or_error(kind, read, *arguments):
-    """Return what is read and None, or None and the error, which is of the one kind that may be raised."""
+    """Return (value, None), or (None, error) for an error of the allowed class."""
     try:
         return read(*arguments), None
     except kind as error:
@@ -108,8 +108,8 @@ PHOTOS = {
 
 @fuzz_examples
 @pytest.mark.parametrize("kind", PHOTOS)
-def test_photos(kind, examples):
-    """Eight-bit RGB or InputError, from every format, and in one line."""
+def test_mutated_images(kind, examples):
+    """Every format gives 8-bit RGB or an InputError."""
 
     def check(data):
         pixels, error = value_or_error(InputError, decode, data, 1 << 18)
@@ -125,8 +125,8 @@ def test_photos(kind, examples):
 
 
 @fuzz_examples
-def test_bytes_of_any_kind(examples):
-    """After any signature anything may follow."""
+def test_random_bytes_after_a_signature(examples):
+    """Random bytes after the signature of any format give RGB or an InputError."""
     signatures = [photo[:size] for photos in PHOTOS.values() for photo in photos for size in (0, 4, 12)]
 
     def check(data):
@@ -195,8 +195,8 @@ ANNOTATIONS = {
 
 @fuzz_examples
 @pytest.mark.parametrize("form", ANNOTATIONS)
-def test_annotations(form, examples, tmp_path):
-    """UsageError, or things whose regions are masks of the photo's size (or InputError: of another size)."""
+def test_mutated_annotations(form, examples, tmp_path):
+    """UsageError, or annotations whose masks have the image's size (or an InputError for another size)."""
     suffix, strategy = ANNOTATIONS[form]
     path = tmp_path / f"drawn{suffix}"
 
@@ -214,8 +214,8 @@ def test_annotations(form, examples, tmp_path):
     check_property(examples, strategy, check)
 
 
-def test_entities_do_not_multiply(tmp_path):
-    """An XML bomb is refused, and no file is read for an entity."""
+def test_xml_entities_are_not_expanded(tmp_path):
+    """An XML bomb is refused, and no external file is read."""
     levels = "".join(f'<!ENTITY e{i} "{f"&e{i - 1};" * 50}">' for i in range(1, 9))
     bomb = tmp_path / "bomb.xml"
     bomb.write_text(
@@ -238,8 +238,8 @@ LABELS = [["cat", "dog"], {"0": ["n1", "cat"], "1": ["n2", "dog"]}, {"0": "cat",
 
 @fuzz_examples
 @pytest.mark.parametrize("form", ["nodes", "bytes"])
-def test_labels(form, examples, tmp_path):
-    """UsageError, or names that are text."""
+def test_mutated_labels(form, examples, tmp_path):
+    """UsageError, or names that are strings."""
     path = tmp_path / "labels"
     strategy = (
         altered(*LABELS) if form == "nodes" else mutated(*(json.dumps(one).encode() for one in LABELS), b"a\nb\n")
@@ -268,8 +268,8 @@ RECORDS = [
 
 @fuzz_examples
 @pytest.mark.parametrize("form", ["nodes", "bytes"])
-def test_lines_of_a_run(form, examples, tmp_path):
-    """InputError, or objects with a status of which the latest are found; a torn end is cut off first."""
+def test_mutated_run_logs(form, examples, tmp_path):
+    """InputError, or records with a status; a partial last line is removed."""
     path = tmp_path / "run.jsonl"
     text = b"".join(json.dumps(record).encode() + b"\n" for record in RECORDS)
     one = altered(*RECORDS).map(lambda line: text + line + b"\n")
@@ -289,8 +289,8 @@ def test_lines_of_a_run(form, examples, tmp_path):
 
 
 @fuzz_examples
-def test_saved_arrays(examples, tmp_path):
-    """What `compare` reads: a map, or an error of ours; nothing is unpickled."""
+def test_mutated_saved_maps(examples, tmp_path):
+    """A map or a GradcamError; nothing is unpickled."""
     buffer = io.BytesIO()
     record = {**dict.fromkeys(REQUIRED_KEYS, 1), "input": "a"}
     arrays = {"heatmap": np.eye(3, dtype=np.float32), "cam": np.eye(2, dtype=np.float32)}
@@ -309,8 +309,8 @@ def test_saved_arrays(examples, tmp_path):
 
 
 @fuzz_examples
-def test_lists_of_inputs(examples, tmp_path):
-    """Any bytes are a list of names, none of them empty."""
+def test_random_input_lists(examples, tmp_path):
+    """Any bytes are a list of names, and no name is empty."""
     path = tmp_path / "list"
 
     def check(data):

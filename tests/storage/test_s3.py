@@ -204,7 +204,7 @@ def dropping_proxy(server, monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("engine", ["local", "ray"])
+@pytest.mark.parametrize("engine", ["local", pytest.param("ray", marks=pytest.mark.extended)])
 def test_lost_requests_on_either_engine(explain, bucket, dropping_proxy, engine):
     """With dropped requests, each image has one line and a file equal to that of a run without."""
     if engine == "ray":

@@ -219,7 +219,7 @@ def test_missing_model_file(cli, arguments):
     assert "a.keras" in result.stderr
 
 
-@pytest.mark.slow
+@pytest.mark.extended
 def test_accuracy_on_digits(cli):
     """The default training on the built-in digits reaches an accuracy of 97 % on the test images."""
     result = cli("neuralode", "train", "--data", "digits", "-o", "digits.keras", "--json")
