@@ -26,6 +26,7 @@ def evaluate(cli, vgg19_weights):
     return call
 
 
+@pytest.mark.extended
 def test_maps_point_at_pets(evaluate, data):
     """The peak is on the animal in 92 % of the images, half of the map's energy too; random maps are far below."""
     pets = data / "images/pets", "--annotations", data / "images/pets.json"
@@ -36,6 +37,7 @@ def test_maps_point_at_pets(evaluate, data):
     assert means["random"]["energy-pointing-game"] < means["gradcam"]["energy-pointing-game"] - 0.1
 
 
+@pytest.mark.extended
 def test_relu_improves_localization(evaluate, data):
     """Without ReLU, scaled to 0..1, fewer boxes are localized: the paper's observation."""
     pets = data / "images/pets", "--annotations", data / "images/pets.json"
@@ -43,6 +45,7 @@ def test_relu_improves_localization(evaluate, data):
     assert means["gradcam"]["loc-error-top1"] < means["gradcam without ReLU"]["loc-error-top1"]
 
 
+@pytest.mark.extended
 @pytest.mark.parametrize("baseline", ["blur", "mean"])
 def test_gradcam_is_more_faithful_than_random(evaluate, data, baseline):
     """Deletion lowers and insertion raises the probability faster than with a random map."""
@@ -54,6 +57,7 @@ def test_gradcam_is_more_faithful_than_random(evaluate, data, baseline):
     assert means["gradcam"]["insertion"] > means["random"]["insertion"]
 
 
+@pytest.mark.extended
 def test_sanity_check(evaluate, data):
     """Grad-CAM changes when the top layers are randomized; guided backpropagation is insensitive."""
     images = sorted((data / "images/imagenet").iterdir())[:3]

@@ -94,6 +94,7 @@ def test_golden_eigencam_centres(vgg19, golden):
         assert METHODS["eigencam"].function(A, A).map.shape == (14, 14)
 
 
+@pytest.mark.extended
 def test_golden_masks_and_ablations(vgg19, golden):
     """Score-CAM and Ablation-CAM on the two images that have references."""
     images, reference = golden
@@ -107,6 +108,7 @@ def test_golden_masks_and_ablations(vgg19, golden):
             assert rank_correlation(record.cam, expected) > RANKS[record.method], (path.stem, record.method)
 
 
+@pytest.mark.extended
 @pytest.mark.skipif(not has_bfloat16(), reason="the processor has no bfloat16")
 def test_bfloat16_agrees(vgg19, data):
     """Top-1 as in float32 on 99 % of the photos; maps correlate at 0.999 in the median and 0.99 at the worst.
@@ -168,6 +170,7 @@ def top1(entries, data):
     return np.mean([truth[entry["input"].rpartition("/")[2]] == entry["class_index"] for entry in entries])
 
 
+@pytest.mark.extended
 @pytest.mark.parametrize(("fit", "least"), [("squash", 0.70), ("crop", 0.85)])
 def test_imagenet_photos(cli, data, vgg19_weights, fit, least):
     """Top-1 on 63 photos; every output is there, finite, of the photo's own size."""
@@ -184,6 +187,7 @@ def test_imagenet_photos(cli, data, vgg19_weights, fit, least):
     assert top1(entries, data) >= least
 
 
+@pytest.mark.extended
 def test_pointing_at_pets(vgg19, data):
     """Asked for the true class, the map's peak lies on the animal in nine of ten photos."""
     pets = json.loads((data / "images/pets.json").read_text())
