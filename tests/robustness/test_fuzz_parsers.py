@@ -29,7 +29,7 @@ fuzz_examples = pytest.mark.parametrize("examples", [40, pytest.param(5_000, mar
 
 
 def check_property(examples, strategy, check):
-    """Check a property on so fuzz_examples examples; the few are always the same, the fuzz_examples always others."""
+    """Check a property on a number of examples: below 1000 always the same ones, otherwise new ones."""
     few = examples < 1000
     chosen = settings(
         max_examples=examples,

@@ -80,7 +80,7 @@ def test_failed_solve_keeps_the_weights(data, jit_compile):
         np.testing.assert_array_equal(x, y)
 
 
-@pytest.mark.slow
+@pytest.mark.extended
 def test_fit_error_after_1000_iterations(data):
     """The fit error is below that of torchdiffeq's example with the same batches, 0.29."""
     f = network()

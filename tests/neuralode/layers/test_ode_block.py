@@ -113,7 +113,9 @@ def test_invalid_arguments_raise():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("policy", "jit_compile"), [("mixed_bfloat16", False), ("float32", True)])
+@pytest.mark.parametrize(
+    ("policy", "jit_compile"), [("mixed_bfloat16", False), pytest.param("float32", True, marks=pytest.mark.extended)]
+)
 def test_training_in_half_precision_and_with_xla(policy, jit_compile):
     """With bfloat16, the solver stays in float32; XLA compiles the training step."""
     x, y = images(16)
