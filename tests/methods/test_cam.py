@@ -167,11 +167,10 @@ def test_arguments_are_unchanged():
     [
         (np.zeros((2, 2, 1)), np.ones((2, 2, 1)), "dead activations"),
         (np.ones((2, 2, 1)), np.zeros((2, 2, 1)), "no gradient"),
-        (np.ones((2, 2, 1)), -np.ones((2, 2, 1)), "all weights negative"),
-        (np.ones((2, 2, 2)) * [1, 3], np.ones((2, 2, 2)) * [1, -1], "negative everywhere"),
+        (np.ones((2, 2, 1)), -np.ones((2, 2, 1)), "no positive channel weight"),
+        (np.ones((2, 2, 2)) * [1, 3], np.ones((2, 2, 2)) * [1, -1], "no positive value"),
     ],
 )
-def test_zero_reason(A, dA, reason):
-    """A zero map has a reason, any other map has None."""
+def test_a_zero_map_has_a_reason(A, dA, reason):
     assert reason in zero_reason(A, dA, gradcam(A, dA))
     assert zero_reason(np.ones((2, 2, 1)), np.ones((2, 2, 1)), gradcam(np.ones((2, 2, 1)), np.ones((2, 2, 1)))) is None
