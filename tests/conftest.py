@@ -18,6 +18,7 @@ from small_models import small_network
 
 from gradcam_cli import load_model
 from gradcam_cli.cli import gradcam
+from gradcam_cli.pipeline import run
 
 DATA = os.environ.get("GRADCAM_TEST_DATA")
 CACHE = Path(__file__).parent.parent / ".cache"
@@ -90,6 +91,18 @@ def vgg19_weights(data):
 def vgg19(vgg19_weights):
     """The full VGG19, loaded once."""
     return load_model("vgg19", weights=str(vgg19_weights))
+
+
+@pytest.fixture
+def vgg19_loaded_once(vgg19, vgg19_weights, monkeypatch):
+    """Let commands in this process share the one loaded VGG19, with its compiled functions."""
+
+    def load(model, *, weights=None, **options):
+        if (model, str(weights)) == ("vgg19", str(vgg19_weights)) and not any(options.values()):
+            return vgg19
+        return load_model(model, weights=weights, **options)
+
+    monkeypatch.setattr(run, "load_model", load)
 
 
 @pytest.fixture

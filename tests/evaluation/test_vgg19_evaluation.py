@@ -9,7 +9,7 @@ import pytest
 
 from gradcam_cli.evaluation.drift import DRIFTS
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("vgg19_loaded_once")]
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from gradcam_cli.pipeline.config import ExplainConfig
 from gradcam_cli.pipeline.run import prepare_run
 from gradcam_cli.pipeline.stages import explain_images
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("vgg19_loaded_once")]
 
 LAYERS = {"block5_conv4": 1e-4, "block4_conv4": 1e-2, "block3_conv2": 1e-2}
 
