@@ -20,9 +20,10 @@ from gradcam_cli.cli.neuralode.options import (
     size_option,
 )
 from gradcam_cli.cli.options import general_options
-from gradcam_cli.cli.tables import format_number, write_table
+from gradcam_cli.cli.tables import write_table
 from gradcam_cli.console import log
 from gradcam_cli.output.destination import IMAGE_SUFFIXES, format_for_suffix
+from gradcam_cli.output.numbers import format_number
 
 if TYPE_CHECKING:
     from gradcam_cli.neuralode.training.solver_check import SolverResult
