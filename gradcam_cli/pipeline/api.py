@@ -53,7 +53,7 @@ def explain(
         fit: `squash`, `crop` or `pad`.
         interpolation: `nearest`, `linear` or `cubic`.
         counterfactual: negate the gradients.
-        aug_smooth: average the maps of six mirrored, darker and brighter copies.
+        aug_smooth: average six maps: of the image at three brightness levels, mirrored and not mirrored.
         top_k: number of predictions to list.
         precision: `float32`, `auto`, `bfloat16` or `float16`, for this call only.
         max_pixels: the largest image to decode.

@@ -57,7 +57,7 @@ def evaluate(ctx: click.Context, /, **options: Any) -> None:
     """Evaluate a classifier of `gradcam neuralode train` on the test images.
 
     The output contains the loss, the accuracy, the recall and precision of each class, and the number of function
-    evaluations. It also contains the accuracy with other solvers. If that differs by more than half a percentage
+    evaluations. It also contains the accuracy with other solvers. If it differs by more than half a percentage
     point, the network depends on its solver and is not an ODE.
     """
     require_suffix("--confusion", options["confusion"], IMAGE_SUFFIXES)

@@ -62,7 +62,7 @@ def top_iou(a: np.ndarray, b: np.ndarray, share: float = TOP_SHARE) -> float:
     Args:
         a: (H, W).
         b: (H, W).
-        share: share of the pixels that count as the largest.
+        share: fraction of the pixels that count as the largest.
     """
     count = math.ceil(share * a.size)
     top_a, top_b = (set(np.argsort(-heatmap.ravel(), kind="stable")[:count]) for heatmap in (a, b))
