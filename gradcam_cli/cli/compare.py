@@ -40,7 +40,7 @@ Examples:
   gradcam compare before after --grid drift.png   the maps that changed most
   gradcam compare before after --report           all maps side by side
   gradcam compare before after --max-drift rank=0.1 --max-drift class-change=0
-  gradcam compare before new.keras                run the new model on the same images
+  gradcam compare before new.keras                the same images, new model
 
 Exit status:
   0    compared, all thresholds passed
