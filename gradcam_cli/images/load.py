@@ -4,33 +4,72 @@ from __future__ import annotations
 
 import hashlib
 import time
+import weakref
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from functools import partial
 
 import numpy as np
 
 from gradcam_cli.errors import InputError
 from gradcam_cli.images import decode
+from gradcam_cli.images.memory import ACTIVE, WAITING
 from gradcam_cli.images.source import Source
 
 BYTES_PER_PIXEL, MAX_HEADER_BYTES = 16, 1 << 24
 """Upper limits of an image file's size: four channels of 32 bits, and its headers."""
 
 
-class LoadedImage(NamedTuple):
+class LoadedImage:
     """A decoded image.
 
     Attributes:
         name: path or URL, or `-` for standard input.
-        pixels: (H, W, 3) uint8 RGB.
         sha256: hash of the file, or None for pixels that come from an array.
         seconds: time to read and decode it.
+        shape: (H, W).
+
+    Args:
+        name, sha256, seconds: the attributes.
+        pixels: (H, W, 3) uint8 RGB.
+        decode_again: returns the same pixels, or raises InputError; None if there is no file to read.
     """
 
-    name: str
-    pixels: np.ndarray
-    sha256: str | None = None
-    seconds: float = 0.0
+    def __init__(
+        self,
+        name: str,
+        pixels: np.ndarray,
+        sha256: str | None = None,
+        seconds: float = 0.0,
+        decode_again: Callable[[], np.ndarray] | None = None,
+    ) -> None:
+        self.name, self.sha256, self.seconds = name, sha256, seconds
+        self.shape: tuple[int, int] = (pixels.shape[0], pixels.shape[1])
+        self._pixels: np.ndarray | None = pixels
+        self._decode_again = decode_again
+        self._counted = False
+
+    @property
+    def pixels(self) -> np.ndarray:
+        """The pixels, (H, W, 3) uint8 RGB; they are decoded again if they were dropped.
+
+        Raises:
+            InputError: the file has changed or cannot be read any more.
+        """
+        if self._pixels is None and self._decode_again:
+            return self._decode_again()
+        assert self._pixels is not None  # noqa: S101
+        return self._pixels
+
+    def wait(self) -> None:
+        """Drop the pixels if the budget of waiting images is used up and the file can be decoded again."""
+        if self._decode_again is None or self._pixels is None or self._counted:
+            return
+        if WAITING.try_acquire(self._pixels.nbytes):
+            self._counted = True
+            weakref.finalize(self, WAITING.release, self._pixels.nbytes).atexit = False
+        else:
+            self._pixels = None
 
 
 @dataclass(frozen=True)
@@ -67,10 +106,25 @@ def load_image(source: Source, max_pixels: int = decode.MAX_PIXELS) -> LoadedIma
     """Read and decode one source; an image that cannot be read becomes a `Failure`."""
     start = time.perf_counter()
     try:
-        data = source.read(BYTES_PER_PIXEL * max_pixels + MAX_HEADER_BYTES)
-        pixels = decode.decode(data, max_pixels)
+        pixels, sha256 = _read_and_decode(source, max_pixels)
     except InputError as error:
         return Failure(source.name, error.message, error.hint)
     except MemoryError:
         return Failure(source.name, "out of memory", "reduce --max-pixels to reject such files")
-    return LoadedImage(source.name, pixels, hashlib.sha256(data).hexdigest(), time.perf_counter() - start)
+    decode_again = partial(_decode_again, source, max_pixels, sha256) if source.name != "-" else None
+    return LoadedImage(source.name, pixels, sha256, time.perf_counter() - start, decode_again)
+
+
+def _read_and_decode(source: Source, max_pixels: int) -> tuple[np.ndarray, str]:
+    """Return the pixels and the SHA-256 of a source; its memory is reserved before its bytes are read."""
+    with source.open(BYTES_PER_PIXEL * max_pixels + MAX_HEADER_BYTES) as file:
+        ACTIVE.reserve(decode.memory_to_decode(file, max_pixels))
+        data = file.read()
+    return decode.decode(data, max_pixels), hashlib.sha256(data).hexdigest()
+
+
+def _decode_again(source: Source, max_pixels: int, sha256: str) -> np.ndarray:
+    pixels, new_sha256 = _read_and_decode(source, max_pixels)
+    if new_sha256 != sha256:
+        raise InputError("the file changed while it was explained")
+    return pixels

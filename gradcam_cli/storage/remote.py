@@ -45,11 +45,15 @@ def _is_permanent(error: Exception) -> bool:
     return client_error or isinstance(error, PERMANENT_ERRORS) or "Credentials" in type(error).__name__
 
 
-def read(url: str) -> bytes:
+def read(url: str, max_bytes: int | None = None) -> bytes:
     """Return the bytes of a file.
 
+    Args:
+        url: the file.
+        max_bytes: limit of its size, or None.
+
     Raises:
-        OSError: the file cannot be read; `strerror` is one line.
+        OSError: the file cannot be read or is too large; `strerror` is one line.
     """
     data: bytes = _call(url, lambda system, path: system.cat_file(path))
     return data
