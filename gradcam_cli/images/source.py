@@ -8,7 +8,7 @@ import os
 import stat
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
@@ -34,10 +34,12 @@ class Source:
     Attributes:
         name: path or URL; `-` for standard input.
         relative_path: path relative to the input directory; None for an input file.
+        hosts: hosts to which the server of a web address may redirect, besides its own.
     """
 
     name: str
     relative_path: Path | None = None
+    hosts: frozenset[str] = field(default=frozenset(), compare=False, repr=False)
 
     def read(self, max_bytes: int = MAX_BYTES) -> bytes:
         """Return the file's bytes; arguments and errors are those of `open`."""
@@ -59,7 +61,7 @@ class Source:
                 yield io.BytesIO(sys.stdin.buffer.read())
                 return
             if is_url(self.name):
-                yield io.BytesIO(remote.read(self.name, max_bytes))
+                yield io.BytesIO(remote.read(self.name, max_bytes, self.hosts))
                 return
             _check_regular_file(os.stat(self.name), max_bytes)  # before opening a device
             with open(self.name, "rb", opener=_open_nonblocking) as file:

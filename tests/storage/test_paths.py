@@ -105,7 +105,7 @@ def test_unsupported_protocols(url, message, hint):
     assert caught.value.hint == hint
 
 
-@pytest.mark.parametrize(("protocol", "extra"), [("s3", "s3"), ("gs", "gs"), ("abfs", "az"), ("https", "http")])
+@pytest.mark.parametrize(("protocol", "extra"), [("s3", "s3"), ("gs", "gs"), ("abfs", "az")])
 def test_hint_names_the_extra_to_install(protocol, extra, monkeypatch):
     def missing(name):
         raise ImportError("Install this")
@@ -255,6 +255,7 @@ def test_permanent_errors_are_not_retried(error, recorded_delays):
     ],
 )
 def test_read_error_has_one_line(memory_store, monkeypatch, error, reason):
+    fill(memory_store, "b/x.jpg")
     monkeypatch.setattr(type(memory_store), "cat_file", lambda self, path, **how: Store(error, error, error)())
     with pytest.raises(InputError, match=f"cannot be read: {reason}"):
         Source("memory://b/x.jpg").read()
