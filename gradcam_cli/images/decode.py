@@ -13,8 +13,8 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from gradcam_cli.errors import InputError
 from gradcam_cli.images.encode import FORMATS
-from gradcam_cli.images.jpeg import check_jpeg
 from gradcam_cli.images.memory import bands
+from gradcam_cli.images.structure import check_structure
 
 MAX_PIXELS = 89_478_485
 """Pillow's default limit against decompression bombs."""
@@ -32,7 +32,7 @@ def decode(data: bytes, max_pixels: int = MAX_PIXELS) -> np.ndarray:
         (H, W, 3) uint8 RGB.
 
     Raises:
-        InputError: the file is empty, not an image, damaged, larger than `max_pixels`, or takes too long to decode.
+        InputError: the file is empty, not an image, damaged, larger than `max_pixels`, or has too many parts.
     """
     if not data:
         raise InputError("the file is empty")
@@ -79,7 +79,7 @@ def _open_image(file: BinaryIO, max_pixels: int) -> Image.Image:
     """Read the header of an image file and check its size."""
     if Image.MAX_IMAGE_PIXELS is not None and max_pixels > Image.MAX_IMAGE_PIXELS:
         Image.MAX_IMAGE_PIXELS = max_pixels  # the caller raised the limit
-    check_jpeg(file)
+    check_structure(file)
     try:
         image = Image.open(file, formats=_supported_formats())
     except Image.DecompressionBombError as error:

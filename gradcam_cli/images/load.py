@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import time
 import weakref
 from collections.abc import Callable
@@ -16,8 +17,10 @@ from gradcam_cli.images import decode
 from gradcam_cli.images.memory import ACTIVE, WAITING
 from gradcam_cli.images.source import Source
 
-BYTES_PER_PIXEL, MAX_HEADER_BYTES = 16, 1 << 24
-"""Upper limits of an image file's size: four channels of 32 bits, and its headers."""
+BYTES_PER_PIXEL, MAX_HEADER_BYTES = 8, 1 << 24
+"""Upper limits of an image file's size: four channels of 16 bits, and its headers."""
+LARGE_FILE_BYTES = 1 << 26
+"""Larger files are decoded at most two at a time, since a header of this size is copied several times."""
 
 
 class LoadedImage:
@@ -118,6 +121,9 @@ def load_image(source: Source, max_pixels: int = decode.MAX_PIXELS) -> LoadedIma
 def _read_and_decode(source: Source, max_pixels: int) -> tuple[np.ndarray, str]:
     """Return the pixels and the SHA-256 of a source; its memory is reserved before its bytes are read."""
     with source.open(BYTES_PER_PIXEL * max_pixels + MAX_HEADER_BYTES) as file:
+        if file.seek(0, io.SEEK_END) > LARGE_FILE_BYTES:
+            ACTIVE.reserve(ACTIVE.limit // 2)
+        file.seek(0)
         ACTIVE.reserve(decode.memory_to_decode(file, max_pixels))
         data = file.read()
     return decode.decode(data, max_pixels), hashlib.sha256(data).hexdigest()

@@ -28,7 +28,7 @@ def make_folders(folder: Path) -> None:
         OSError: a folder cannot be created.
     """
     missing = []
-    while not folder.is_dir():
+    while folder != folder.parent and not folder.is_dir():
         missing.append(folder)
         folder = folder.parent
     for path in reversed(missing):

@@ -88,10 +88,10 @@ def test_image_equals_the_served_file():
 )
 def test_bad_answers_fail_in_bounded_time(pieces, words):
     """A slow header, a slow or endless body, a false length, and redirects are errors of one line."""
+    start = time.monotonic()
     with serve({"/x.png": pieces}) as (address, _), pytest.raises(InputError, match=f"cannot be read: .*({words})"):
-        start = time.monotonic()
         Source(f"{address}/x.png").read(1 << 20)
-    assert time.monotonic() - start < 3
+    assert time.monotonic() - start < 6  # three attempts
 
 
 def test_redirect_to_a_named_host_is_followed():
