@@ -9,6 +9,7 @@ import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -21,6 +22,8 @@ BYTES_PER_PIXEL, MAX_HEADER_BYTES = 8, 1 << 24
 """Upper limits of an image file's size: four channels of 16 bits, and its headers."""
 LARGE_FILE_BYTES = 1 << 26
 """Larger files are decoded at most two at a time, since a header of this size is copied several times."""
+MAX_PICKLED_BYTES = 1 << 24
+"""Pixels that processes exchange; a batch of the Ray engine holds up to 64 images."""
 
 
 class LoadedImage:
@@ -51,6 +54,11 @@ class LoadedImage:
         self._pixels: np.ndarray | None = pixels
         self._decode_again = decode_again
         self._counted = False
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Pickle the attributes; large pixels are dropped, and the receiving process decodes them again."""
+        dropped = self._decode_again and self._pixels is not None and self._pixels.nbytes > MAX_PICKLED_BYTES
+        return {**self.__dict__, "_counted": False, **({"_pixels": None} if dropped else {})}
 
     @property
     def pixels(self) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -22,24 +23,24 @@ def deep(tmp_path, monkeypatch):
     os.chdir("deep")
     image = Image.new("RGB", (8, 8))
     image.save("top.png")
-    for level in range(2100):
-        os.mkdir("d")
-        os.chdir("d")
+    names = ["d"] * DEPTH + ["e" * 250] * 12
+    for level, name in enumerate(names):
+        os.mkdir(name)
+        os.chdir(name)
         if level == DEPTH - 1:
             image.save("low.png")
     os.chdir(tmp_path)
-    yield tmp_path
+    yield
     os.chdir(tmp_path)
-    levels = 0
     os.chdir("deep")
-    while os.path.isdir("d"):
-        os.chdir("d")
-        levels += 1
-    for level in range(levels, 0, -1):  # shutil.rmtree exceeds the recursion limit
-        if level == DEPTH:
+    for name in names:
+        os.chdir(name)
+    for name in reversed(names):  # shutil.rmtree exceeds the recursion limit
+        if os.path.exists("low.png"):
             os.remove("low.png")
         os.chdir("..")
-        os.rmdir("d")
+        os.rmdir(name)
+    os.chdir(tmp_path)
 
 
 def test_deep_folders_are_searched(deep):
@@ -57,9 +58,9 @@ def test_deep_folders_are_searched(deep):
 def test_outputs_are_written_into_deep_folders(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     target = os.path.join(*["d"] * DEPTH, "map.png")
-    assert write_output(tmp_path.__class__(target), b"map").read_bytes() == b"map"
+    assert write_output(Path(target), b"map").read_bytes() == b"map"
     with pytest.raises(OutputError, match="File name too long"):
-        write_output(tmp_path.__class__(os.path.join(*["d"] * 3000, "map.png")), b"map")
+        write_output(Path(os.path.join(*["d"] * 3000, "map.png")), b"map")
     os.remove(target)
     path = os.path.dirname(target)
     while path:

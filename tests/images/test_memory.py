@@ -1,6 +1,7 @@
 """The budget of bytes in flight: it is never exceeded, nothing waits for ever, and no result changes."""
 
 import gc
+import pickle
 import random
 import shutil
 import threading
@@ -200,3 +201,15 @@ def test_file_removed_during_the_run_is_one_failure(photo, model_file, monkeypat
     assert isinstance(first, Failure)
     assert "No such file" in first.error
     assert second[0].image.shape == (40, 60, 3)
+
+
+def test_large_pixels_are_not_pickled(photo, monkeypatch):
+    """Another process decodes them again; small pixels, and pixels without a file, are part of the pickle."""
+    image = load_image(Source(str(photo(size=(200, 150)))))
+    small = pickle.dumps(image)
+    monkeypatch.setattr("gradcam_cli.images.load.MAX_PICKLED_BYTES", 80_000)
+    large = pickle.dumps(image)
+    assert len(large) < 1000 < 90_000 < len(small)
+    for data in (small, large):
+        np.testing.assert_array_equal(pickle.loads(data).pixels, image.pixels)
+    assert len(pickle.dumps(LoadedImage("array", image.pixels))) > 90_000
