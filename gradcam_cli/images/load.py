@@ -26,6 +26,10 @@ MAX_PICKLED_BYTES = 1 << 24
 """Pixels that processes exchange; a batch of the Ray engine holds up to 64 images."""
 
 
+def _no_file() -> np.ndarray:
+    raise InputError("the pixels come from no file")
+
+
 class LoadedImage:
     """A decoded image.
 
@@ -52,13 +56,14 @@ class LoadedImage:
         self.name, self.sha256, self.seconds = name, sha256, seconds
         self.shape: tuple[int, int] = (pixels.shape[0], pixels.shape[1])
         self._pixels: np.ndarray | None = pixels
-        self._decode_again = decode_again
+        self._decode_again = decode_again or _no_file
         self._counted = False
 
     def __getstate__(self) -> dict[str, Any]:
         """Pickle the attributes; large pixels are dropped, and the receiving process decodes them again."""
-        dropped = self._decode_again and self._pixels is not None and self._pixels.nbytes > MAX_PICKLED_BYTES
-        return {**self.__dict__, "_counted": False, **({"_pixels": None} if dropped else {})}
+        small = self._pixels is not None and self._pixels.nbytes <= MAX_PICKLED_BYTES
+        kept = self._pixels if small or self._decode_again is _no_file else None
+        return {**self.__dict__, "_counted": False, "_pixels": kept}
 
     @property
     def pixels(self) -> np.ndarray:
@@ -67,14 +72,11 @@ class LoadedImage:
         Raises:
             InputError: the file has changed or cannot be read any more.
         """
-        if self._pixels is None and self._decode_again:
-            return self._decode_again()
-        assert self._pixels is not None  # noqa: S101
-        return self._pixels
+        return self._decode_again() if self._pixels is None else self._pixels
 
     def wait(self) -> None:
         """Drop the pixels if the budget of waiting images is used up and the file can be decoded again."""
-        if self._decode_again is None or self._pixels is None or self._counted:
+        if self._decode_again is _no_file or self._pixels is None or self._counted:
             return
         if WAITING.try_acquire(self._pixels.nbytes):
             self._counted = True

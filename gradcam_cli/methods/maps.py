@@ -65,6 +65,22 @@ def paste_into_image(upsampled: np.ndarray, crop_box: Box, shape: tuple[int, int
     return canvas
 
 
+def to_image(L: np.ndarray, crop_box: Box, shape: tuple[int, int], interpolation: str) -> np.ndarray:
+    """Upsample the map of a crop, paste it into a map of the image size and normalize it.
+
+    Args:
+        L: (u, v), non-negative.
+        crop_box: the crop in image pixels.
+        shape: (H, W) of the image.
+        interpolation: a key of `INTERPOLATIONS`.
+
+    Returns:
+        (H, W) float32 in 0..1.
+    """
+    upsampled = upsample(L, (crop_box.y1 - crop_box.y0, crop_box.x1 - crop_box.x0), interpolation)
+    return normalize(paste_into_image(upsampled, crop_box, shape))
+
+
 def normalize(upsampled: np.ndarray) -> np.ndarray:
     """Divide a map by its maximum, in place, and return it; a zero map is unchanged."""
     maximum = upsampled.max()

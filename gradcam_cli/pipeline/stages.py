@@ -84,7 +84,10 @@ def to_model_input(run: PreparedRun, image: LoadedImage | Unexplained) -> ModelI
     if (crop_box.x1 - crop_box.x0) * (crop_box.y1 - crop_box.y0) > max(decode.MAX_PIXELS, H * W):
         reason = f"an image of {W}x{H} pixels is too narrow for --fit pad"
         return Failure(image.name, reason, "use --fit squash or --fit crop")
-    pixels = fit.resize_to_input(image.pixels, crop_box, (h, w), channels)
+    try:
+        pixels = fit.resize_to_input(image.pixels, crop_box, (h, w), channels)
+    except InputError as error:  # from another process, without its pixels
+        return Failure(image.name, error.message, error.hint)
     image.wait()
     return ModelInput(image, crop_box, pixels)
 
@@ -178,14 +181,9 @@ def _compute_multi_pass(
     first, computed = results[0][0], {}
     for layer, method, c in run.maps:
         if registry.METHODS[method].kind == "attribution":
-            inputs = AttributionInputs(
-                x,
-                run.baseline_input,
-                first.A[layer][i],
-                first.dA[layer][c, i],
-                int(first.classes[i, c]),
-                run.config.max_channels,
-            )
+            index, max_channels = int(first.classes[i, c]), run.config.max_channels
+            A, dA = first.A[layer][i], first.dA[layer][c, i]
+            inputs = AttributionInputs(x, run.baseline_input, A, dA, index, max_channels)
             computed[layer, method, c] = registry.METHODS[method].function(run.scorers[layer], inputs)
         elif len(results) > 1:
             cams = [(_compute_cam(run, method, result, (i, layer, c)), mirrored) for result, mirrored in results]
@@ -226,9 +224,7 @@ def _make_explanation(
     cam_map = computed.get(key) or _compute_cam(run, method, result, (i, layer, c))
     if not np.isfinite(cam_map.map).all():
         raise InputError("the network's output for this image contains NaN or infinity")
-    size = crop_box.y1 - crop_box.y0, crop_box.x1 - crop_box.x0
-    L = maps.upsample(cam_map.map, size, run.config.interpolation)
-    heatmap = maps.normalize(maps.paste_into_image(L, crop_box, image.shape))
+    heatmap = maps.to_image(cam_map.map, crop_box, image.shape, run.config.interpolation)
     scores = result.probabilities if result.logits is None else result.logits
     ranked = np.argsort(-scores[i], kind="stable")[: run.config.top_k]
     return Explanation(
