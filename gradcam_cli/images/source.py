@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import stat
 import sys
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
 from gradcam_cli.errors import InputError
 from gradcam_cli.storage import remote
@@ -30,29 +34,39 @@ class Source:
     Attributes:
         name: path or URL; `-` for standard input.
         relative_path: path relative to the input directory; None for an input file.
+        hosts: hosts to which the server of a web address may redirect, besides its own.
     """
 
     name: str
     relative_path: Path | None = None
+    hosts: frozenset[str] = field(default=frozenset(), compare=False, repr=False)
 
     def read(self, max_bytes: int = MAX_BYTES) -> bytes:
-        """Return the file's bytes.
+        """Return the file's bytes; arguments and errors are those of `open`."""
+        with self.open(max_bytes) as file:
+            return file.read()
+
+    @contextlib.contextmanager
+    def open(self, max_bytes: int = MAX_BYTES) -> Iterator[BinaryIO]:
+        """Open the file for random access; a URL or standard input is first read into memory.
 
         Args:
-            max_bytes: limit of a local file's size.
+            max_bytes: limit of the file's size.
 
         Raises:
             InputError: the file is missing, not a regular file, too large, or cannot be read.
         """
         try:
             if self.name == "-":
-                return sys.stdin.buffer.read()
+                yield io.BytesIO(sys.stdin.buffer.read())
+                return
             if is_url(self.name):
-                return remote.read(self.name)
+                yield io.BytesIO(remote.read(self.name, max_bytes, self.hosts))
+                return
             _check_regular_file(os.stat(self.name), max_bytes)  # before opening a device
             with open(self.name, "rb", opener=_open_nonblocking) as file:
                 _check_regular_file(os.fstat(file.fileno()), max_bytes)
-                return file.read()
+                yield file
         except OSError as error:
             raise InputError(f"cannot be read: {error.strerror or error}") from error
         except ValueError as error:  # a NUL byte in the name

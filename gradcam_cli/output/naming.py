@@ -86,13 +86,17 @@ def plan_outputs(
     used = {_digest(key) for key in _protected_paths(inputs)}
     names = list(_name_parts(maps, destination.artifact_kinds, destination.image_format))
     max_stem_bytes = MAX_FILENAME_BYTES - max(len(os.fsencode(part)) for _, _, part in names)
+    next_numbers: dict[bytes, int] = {}
     folder_of, key_of = lru_cache(8)(_output_folder), lru_cache(8)(_path_key)  # consecutive sources share a folder
     for source in sources:
         folder = folder_of(destination.directory, source.relative_path.parent if source.relative_path else None)
         stem, full_name = (_truncate_bytes(name, max_stem_bytes) for name in (_stem(source), basename(source.name)))
-        for candidate in _unique_stems(stem, full_name):
+        stem_digest = _digest(f"{key_of(str(folder))}/{stem}".casefold())
+        for number, candidate in _unique_stems(stem, full_name, next_numbers.get(stem_digest, 2)):
             digests = [_digest(f"{key_of(str(folder))}/{candidate}{part}".casefold()) for _, _, part in names]
             if used.isdisjoint(digests):
+                if number:
+                    next_numbers[stem_digest] = number + 1
                 break
         used.update(digests)
         yield source, [OutputFile(map_key, kind, folder / f"{candidate}{part}") for map_key, kind, part in names]
@@ -162,10 +166,11 @@ def _truncate_bytes(name: str, max_bytes: int) -> str:
     return name if len(data) <= max_bytes else data[: max(max_bytes, 1)].decode("utf-8", "ignore")
 
 
-def _unique_stems(stem: str, full_name: str) -> Iterator[str]:
-    yield stem
-    yield full_name
-    yield from (f"{stem}_{number}" for number in itertools.count(2))
+def _unique_stems(stem: str, full_name: str, first_number: int) -> Iterator[tuple[int, str]]:
+    """Yield (number or 0, stem); lower numbers than the first are taken, or thousands of equal names take hours."""
+    yield 0, stem
+    yield 0, full_name
+    yield from ((number, f"{stem}_{number}") for number in itertools.count(first_number))
 
 
 def _name_parts(

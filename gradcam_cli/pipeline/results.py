@@ -200,8 +200,9 @@ def encode_grid(
     rows: dict[str, list[figures.Cell]] = {}
     for explanation in explanations:
         label = explanation.prediction.label
-        row = rows.setdefault(label, [(label, explanation.image)])
-        row.append((f"{explanation.method} · {explanation.layer}", explanation.overlay(cmap, opacity)))
+        row = rows.setdefault(label, [(label, figures.thumbnail_for_grid(explanation.image, dpi))])
+        drawn = figures.thumbnail_for_grid(explanation.overlay(cmap, opacity), dpi)
+        row.append((f"{explanation.method} · {explanation.layer}", drawn))
     return figures.encode_figure(figures.grid_figure(list(rows.values()), dpi), image_format)
 
 

@@ -21,13 +21,27 @@ LOCKS_UNSUPPORTED = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 """Errors of file systems without locks."""
 
 
+def make_folders(folder: Path) -> None:
+    """Create a folder and those above it; `Path.mkdir` exceeds the recursion limit in deep folders.
+
+    Raises:
+        OSError: a folder cannot be created.
+    """
+    missing = []
+    while folder != folder.parent and not folder.is_dir():
+        missing.append(folder)
+        folder = folder.parent
+    for path in reversed(missing):
+        path.mkdir(exist_ok=True)
+
+
 @contextlib.contextmanager
 def atomic_write(target: Path) -> Iterator[BinaryIO]:
     """Open a temporary file that replaces the target when the block ends without an exception.
 
     Missing folders are created. If the block raises, the temporary file is deleted and the target is unchanged.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
+    make_folders(target.parent)
     partial = target.parent / f".gradcam-{secrets.token_hex(6)}.part"
     try:
         with open(partial, "xb") as file:
