@@ -18,6 +18,7 @@ Examples:
 
 Exit status:
   0    maps/index.html is written
+  1    maps/index.html is written, but lacks results that are damaged
   2    wrong usage
   3    there are no results, or the page cannot be written
 """
@@ -39,11 +40,13 @@ def report(ctx: click.Context, /, directory: Path, from_jsonl: Path | None, **op
     """Write DIR/index.html: the HTML report of the run whose results are in DIR.
 
     The report is built from the run's JSON lines and files; no model is loaded. If the run wrote no
-    report images, they are drawn from the .npz files and from the input images, if these still
-    exist. DIR may be a URL such as s3://bucket/maps.
+    report images, they are drawn from the .npz files in DIR and from the input images. An input image
+    is opened only if it is a file on disk that has not changed since the run. DIR may be a URL such as
+    s3://bucket/maps.
     """
     setup_logging(ctx, quiet=options["quiet"], verbose=False, debug=options["debug"])
     from gradcam_cli.report.build import build_report
 
-    click.echo(build_report(directory, from_jsonl))
-    return 0
+    page = build_report(directory, from_jsonl)
+    click.echo(page.path)
+    return 1 if page.num_invalid else 0

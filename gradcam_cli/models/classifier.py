@@ -182,7 +182,7 @@ def _infer_labels(model: keras.Model, spec: ModelSpec | None) -> Labels:
     """Return the names stored in the last layer, or those of the spec if the number of classes is equal."""
     if names := getattr(next(iter(reversed(getattr(model, "layers", []))), None), "labels", ()):
         if problem := name_problem(names):
-            raise ModelError(f"the model's class names: {problem}", "save it with other names")
+            raise ModelError(f"the model's class names: {problem}", "give other names with --labels FILE")
         return Labels(tuple(names))
     outputs = getattr(model, "outputs", None)
     if spec and outputs and outputs[0].shape[-1] == len(spec_labels(spec).names):

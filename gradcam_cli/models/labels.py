@@ -72,14 +72,16 @@ def read_labels(path: str | os.PathLike[str]) -> Labels:
     return labels
 
 
-def name_problem(names: Sequence[str]) -> str | None:
-    """Return why names are no class names: too many, or one that is too long; otherwise None."""
+def name_problem(names: Sequence[object]) -> str | None:
+    """Return why values are no class names: too many, not text, or too long; otherwise None."""
     if len(names) > MAX_NAMES:
         return f"expected at most {MAX_NAMES:,} class names, got {len(names):,}"
-    long = next((index for index, name in enumerate(names) if len(name) > MAX_NAME_LENGTH), None)
-    if long is None:
-        return None
-    return f"expected class names of at most {MAX_NAME_LENGTH:,} characters, got {len(names[long]):,} (class {long})"
+    for index, name in enumerate(names):
+        if not isinstance(name, str):
+            return f"expected class names, got {type(name).__name__} (class {index})"
+        if len(name) > MAX_NAME_LENGTH:
+            return f"expected class names of at most {MAX_NAME_LENGTH:,} characters, got {len(name):,} (class {index})"
+    return None
 
 
 def _parse_labels(path: str | os.PathLike[str], text: str) -> Labels:

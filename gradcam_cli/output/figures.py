@@ -25,7 +25,7 @@ PANEL_SIZE = 4.5
 
 CELL_SIZE = 2.5
 """Longer side of a cell of a grid, in inches."""
-MAX_LABEL_LENGTH = 80
+MAX_LABEL_LENGTH = 48
 """Characters of a label of an axis or a legend."""
 
 

@@ -46,7 +46,7 @@ def build_document(records: Sequence[Record]) -> dict[str, Any]:
         "command": run_start.get("command") or _infer_command(records),
         "command_line": run_start.get("command_line"),
         "partial": _incomplete_notice(run_start, run_end, total),
-        "notice": _notice(len(entries), total, truncated.get("maps", 0), _num_invalid(records)),
+        "notice": _notice(len(entries), total, truncated.get("maps", 0), num_invalid(records)),
         "start": run_start.get("start"),
         "seconds": run_end.get("seconds"),
         "settings": list(_settings(records)),
@@ -135,17 +135,18 @@ def _incomplete_notice(run_start: Record, run_end: Record, num_inputs: int) -> s
     return f"The run is incomplete ({reason}): this report contains {num_inputs:,}{total} inputs."
 
 
-def _notice(num_entries: int, num_inputs: int, num_maps: int, num_invalid: int) -> str | None:
+def _notice(num_entries: int, num_inputs: int, num_maps: int, invalid: int) -> str | None:
     """Return which results the page does not contain, or None if it contains all."""
     parts = [
         f"The gallery contains the first {num_entries:,} of {num_inputs:,} inputs." if num_entries < num_inputs else "",
         f"{num_maps:,} further maps are left out." if num_maps else "",
-        f"{num_invalid:,} invalid results were skipped." if num_invalid else "",
+        f"{invalid:,} invalid results were skipped." if invalid else "",
     ]
     return " ".join(filter(None, parts)) or None
 
 
-def _num_invalid(records: Iterable[Record]) -> int:
+def num_invalid(records: Iterable[Record]) -> int:
+    """Return the number of results that were skipped because they are invalid."""
     return sum(record["count"] for record in records if record["status"] == "invalid")
 
 

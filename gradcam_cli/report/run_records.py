@@ -39,7 +39,7 @@ def read_records(path: Path) -> Iterator[Record]:
         InputError: the file cannot be read, or has no valid record.
     """
     try:
-        file = open_readable(path, MAX_LOG_BYTES)
+        file = open_readable(path, MAX_LOG_BYTES, allow_pipe=True)
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
     first_problem, num_valid, num_invalid = "", 0, 0

@@ -69,17 +69,20 @@ def read_bytes(path: Path, max_bytes: int = MAX_BYTES, *, allow_pipe: bool = Fal
     return remote.read(str(path)) if is_url(path) else read_regular(path, max_bytes, allow_pipe=allow_pipe)
 
 
-def open_readable(path: Path, max_bytes: int = MAX_BYTES) -> BinaryIO:
+def open_readable(path: Path, max_bytes: int = MAX_BYTES, *, allow_pipe: bool = False) -> BinaryIO:
     """Open a regular file for random access; a URL is downloaded into memory.
 
     Args:
         path: path or URL.
         max_bytes: limit of a local file's size.
+        allow_pipe: also open a pipe that the shell opened, which has no random access.
 
     Raises:
         OSError: the file cannot be read, is not a regular file, or is too large.
     """
-    return io.BytesIO(remote.read(str(path))) if is_url(path) else open_regular(path, max_bytes)
+    if is_url(path):
+        return io.BytesIO(remote.read(str(path)))
+    return open_regular(path, max_bytes, allow_pipe=allow_pipe)
 
 
 def exists(path: Path) -> bool:

@@ -37,12 +37,15 @@ class FileTooLargeError(OSError):
         self.size = size
 
 
-def open_regular(path: str | os.PathLike[str], max_bytes: int = MAX_BYTES) -> BufferedReader:
+def open_regular(
+    path: str | os.PathLike[str], max_bytes: int = MAX_BYTES, *, allow_pipe: bool = False
+) -> BufferedReader:
     """Open a regular file for reading.
 
     Args:
         path: a local path; the file may be a link to a regular file.
         max_bytes: limit of the file's size.
+        allow_pipe: also open a pipe that the shell opened, such as `/dev/fd/63` of `<(command)`.
 
     Raises:
         SpecialFileError: the file is a pipe, a socket or a device; a device is not opened.
@@ -51,7 +54,10 @@ def open_regular(path: str | os.PathLike[str], max_bytes: int = MAX_BYTES) -> Bu
     """
     name = os.fspath(path)
     try:
-        _check(os.stat(name), max_bytes, name)  # before opening, which may act on a device
+        status = os.stat(name)
+        if allow_pipe and _INHERITED.fullmatch(name) and stat.S_ISFIFO(status.st_mode):
+            return open(name, "rb")  # the caller closes it
+        _check(status, max_bytes, name)  # before opening, which may act on a device
         file = open(name, "rb", opener=_open_nonblocking)  # noqa: SIM115  # the caller closes it
     except ValueError as error:  # a NUL byte, or a character that names of files cannot contain
         raise OSError(errno.EINVAL, f"invalid file name: {error}", name) from error
@@ -69,13 +75,12 @@ def read_regular(path: str | os.PathLike[str], max_bytes: int = MAX_BYTES, *, al
     Args:
         path: a local path.
         max_bytes: limit of the file's size.
-        allow_pipe: also read a pipe that the shell opened, such as `/dev/fd/63` of `<(command)`.
+        allow_pipe: as for `open_regular`.
 
     Raises:
         OSError: as `open_regular`.
     """
-    inherited = allow_pipe and _INHERITED.fullmatch(os.fspath(path)) and stat.S_ISFIFO(os.stat(path).st_mode)
-    with open(path, "rb") if inherited else open_regular(path, max_bytes) as file:
+    with open_regular(path, max_bytes, allow_pipe=allow_pipe) as file:
         size = os.fstat(file.fileno()).st_size
         data = file.read(size + 1) or b""
         while size < len(data) <= max_bytes and (block := file.read(BLOCK_SIZE)):  # a pipe, or a file that grows
