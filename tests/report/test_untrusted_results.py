@@ -20,7 +20,6 @@ from report_documents import document_in
 
 from gradcam_cli.errors import InputError
 from gradcam_cli.pipeline.recorded_image import read_recorded_image
-from gradcam_cli.pipeline.saved import load_saved_map
 from gradcam_cli.report.build import build_report
 from gradcam_cli.report.entries import build_entries
 
@@ -90,13 +89,13 @@ def test_images_outside_are_shown_only_with_their_hash(run, tmp_path):
     Image.new("RGB", (30, 24), "red").save(secret)
     metadata = run.change_metadata(input=str(secret))
     assert run("report", "maps").status == 0
-    assert [entry["image"] for entry in run.entries()][0] is None
+    assert next(entry["image"] for entry in run.entries()) is None
     run.change_metadata(input=metadata["input"])
     assert run("report", "maps").status == 0
     assert all(entry["image"] for entry in run.entries())
     run.change_metadata(input=str(secret), sha256=None)
     assert run("report", "maps").status == 0
-    assert [entry["image"] for entry in run.entries()][0] is None
+    assert next(entry["image"] for entry in run.entries()) is None
 
 
 @pytest.mark.parametrize("name", ["/etc/passwd", "secret", "pipe.png", "-", "", "a\0.png", "/dev/zero", "folder.png"])
@@ -186,54 +185,6 @@ def test_json_lines_come_from_regular_files(run, source):
     assert "error: " in result.stderr
 
 
-def make_bomb(path, shape, num_bytes=0, dtype=np.float32, **arrays):
-    """Write a compressed file whose heatmap has a header of a shape, followed by zeros."""
-    import zipfile
-
-    np.savez(path, **arrays)
-    with (
-        zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive,
-        archive.open("heatmap.npy", "w", force_zip64=True) as member,
-    ):
-        header = {"descr": np.lib.format.dtype_to_descr(np.dtype(dtype)), "fortran_order": False, "shape": shape}
-        np.lib.format.write_array_header_1_0(member, header)
-        for _ in range(num_bytes >> 20):
-            member.write(bytes(1 << 20))
-
-
-@pytest.mark.parametrize(
-    ("shape", "num_bytes", "dtype"),
-    [
-        ((5000, 8000), 160 << 20, np.float32),
-        ((3, 3), 160 << 20, np.float32),
-        ((1 << 20, 1 << 20), 0, np.float64),
-        ((1 << 40, 0), 0, np.float32),
-        ((1000, 1000), 0, np.longdouble),
-    ],
-)
-def test_decompression_bombs_use_little_memory(tmp_path, shape, num_bytes, dtype):
-    """Arrays that inflate to 1,000 times the file's size, that are shorter or longer than declared, or empty."""
-    make_bomb(tmp_path / "bomb.npz", shape, num_bytes, dtype)
-    tracemalloc.start()
-    try:
-        with pytest.raises(InputError, match=r"bomb\.npz"):
-            load_saved_map(tmp_path / "bomb.npz")
-        _, peak = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-    assert peak < 16 << 20
-
-
-def test_huge_directory_of_an_archive_is_refused(tmp_path):
-    """`zipfile` would read it into memory."""
-    np.savez(tmp_path / "x.npz", heatmap=np.eye(2))
-    data = bytearray((tmp_path / "x.npz").read_bytes())
-    data[-22 + 12 : -22 + 16] = (1 << 30).to_bytes(4, "little")
-    (tmp_path / "x.npz").write_bytes(data)
-    with pytest.raises(InputError, match="its directory is larger"):
-        load_saved_map(tmp_path / "x.npz")
-
-
 def test_long_lines_and_many_records_use_little_memory(tmp_path, caplog, monkeypatch):
     """A line of 40 MB is skipped; results beyond the limit of the page are counted, and the page says so."""
     monkeypatch.setattr("gradcam_cli.report.run_records.MAX_REPORT_LENGTH", 10_000)
@@ -266,6 +217,7 @@ def test_invalid_lines_give_status_1_and_a_notice(run):
         result = run("report", "maps", "--from-jsonl", "lines.jsonl", *option)
         assert result.status == 1
         assert ("line 1: expected a whole number" in result.stderr) == (not option)
+        assert "error: the report lacks damaged results: 1" in result.stderr
     assert len(run.entries()) == 1
     assert "1 invalid results were skipped" in document_in(run.here / "maps/index.html")["notice"]
 
@@ -281,13 +233,3 @@ def test_labels_of_plots_are_no_mathematics(tmp_path):
     start = time.monotonic()
     assert len(document_in(build_report(tmp_path).path)["plots"]) == 2
     assert time.monotonic() - start < 20
-
-
-def test_names_of_maps_in_a_store_stay_in_the_directory():
-    """Of an object `maps/../x.npz`, no file outside the output directory of `compare` is written."""
-    from gradcam_cli.storage.paths import as_path, is_inside
-
-    maps = as_path("memory://bucket/maps")
-    assert is_inside("memory://bucket/maps/sub/x.npz", maps)
-    for url in ("memory://bucket/maps/../x.npz", "memory://bucket/x.npz", "memory://other/maps/x.npz", "/maps/x.npz"):
-        assert not is_inside(url, maps)
