@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from gradcam_cli.console import escape_control_chars, log
 from gradcam_cli.errors import InputError
 from gradcam_cli.images.fit import Box, clip_to_image
 from gradcam_cli.output.destination import IMAGE_SUFFIXES
@@ -40,10 +41,11 @@ def _images_for_record(record: Record, report_images: ReportImages) -> Record:
 
 
 def _draw_saved_map(record: Record, path: Path, report_images: ReportImages) -> Record:
-    """Draw a map and its source image from an `.npz` file; return no image if the file is damaged."""
+    """Draw a map and its source image from an `.npz` file; a damaged file gives a note and no image."""
     try:
         saved = load_saved_map(path)
-    except InputError:
+    except InputError as error:
+        log.warning("%s; the map is not drawn", escape_control_chars(error.message))
         return {}
     crop_box = Box(*record["crop_box"]) if record.get("crop_box") else Box(0, 0, *saved.heatmap.shape[::-1])
     visible = clip_to_image(crop_box, saved.heatmap.shape)
