@@ -44,7 +44,7 @@ Examples:
 
 Exit status:
   0    compared, all thresholds passed
-  1    compared, but some maps are missing in one of the runs
+  1    compared, but some maps are damaged or missing in one of the runs
   2    usage error, or maps of different layers, methods or scores
   3    nothing to compare
   4    a threshold of --max-drift failed
@@ -117,6 +117,8 @@ def _run_comparison(ctx: click.Context, baseline: Path, new: Path, options: dict
         _print_tables(comparison, stdout)
     for name in comparison.unmatched:
         log.warning("%s: in one run only", escape_control_chars(name))
+    for damaged in comparison.damaged:
+        print_error(damaged.error, damaged.hint)
     if options["grid"]:
         _write_grid(comparison, options["grid"], options["top"])
     thresholds = [MetricThreshold("--max-drift", name, "max", value) for name, value in options["max_drift"]]
@@ -124,13 +126,13 @@ def _run_comparison(ctx: click.Context, baseline: Path, new: Path, options: dict
     messages = [message for message in threshold_results.values() if message]
     for message in messages:
         log.error("%s", message)
-    num_maps = len(comparison.changes) + len(comparison.unmatched)
+    num_maps = len(comparison.changes) + len(comparison.unmatched) + len(comparison.damaged)
     report_thresholds = [(threshold.metric, threshold.kind, threshold.value) for threshold in thresholds]
     with open_report(ctx, options, options["output"], num_maps, thresholds=report_thresholds) as report_writer:
         if report_writer:
             report_writer.end_record["threshold_results"] = threshold_results
             _write_report(comparison, report_writer)
-    return 4 if messages else 1 if comparison.unmatched else 0
+    return 4 if messages else 1 if comparison.unmatched or comparison.damaged else 0
 
 
 def _print_tables(comparison: Comparison, stdout: TextIO) -> None:
@@ -162,8 +164,8 @@ def _write_grid(comparison: Comparison, path: Path, count: int) -> None:
 
 def _write_report(comparison: Comparison, report_writer: ReportWriter) -> None:
     """Write the records and draw the maps of the report."""
-    for name in comparison.unmatched:
-        report_writer.write({"name": name, "status": "unmatched"})
+    for failure in comparison.failures():
+        report_writer.write(failure)
     for change in comparison.changes:
         report: dict[str, Any] = {}
         for run, directory in (("before", comparison.before), ("after", comparison.after)):

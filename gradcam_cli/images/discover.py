@@ -26,6 +26,8 @@ from gradcam_cli.storage.paths import (
 
 OUTPUT_PATTERN = re.compile(r"_gradcam(_.*)?$")
 """Matches the stems of output files, which are not used as inputs."""
+MAX_LIST_BYTES = 1 << 28
+"""Limit of a list file's size: a million paths of 268 bytes."""
 
 
 def natural_key(text: str) -> str:
@@ -176,7 +178,7 @@ def read_list(path: str, *, nul: bool = False) -> list[str]:
         UsageError: the list cannot be read.
     """
     try:
-        data = sys.stdin.buffer.read() if path == "-" else read_bytes(as_path(path))
+        data = sys.stdin.buffer.read() if path == "-" else read_bytes(as_path(path), MAX_LIST_BYTES, allow_pipe=True)
     except OSError as error:
         raise UsageError(f"list {path} cannot be read: {error.strerror or error}") from error
     parts = data.split(b"\0") if nul else data.splitlines()

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import os
-import stat
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -15,13 +13,10 @@ from typing import BinaryIO
 from gradcam_cli.errors import InputError
 from gradcam_cli.storage import remote
 from gradcam_cli.storage.paths import is_url
+from gradcam_cli.storage.regular_files import FileTooLargeError, SpecialFileError, open_regular
 
 SUFFIXES = frozenset(
     [".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp"]
-)
-SPECIAL_FILES = (
-    *((stat.S_ISFIFO, "a pipe"), (stat.S_ISSOCK, "a socket")),
-    *((stat.S_ISCHR, "a device"), (stat.S_ISBLK, "a device")),
 )
 MAX_BYTES = 1 << 31
 """Default limit of a file's size, larger than any supported image."""
@@ -63,29 +58,12 @@ class Source:
             if is_url(self.name):
                 yield io.BytesIO(remote.read(self.name, max_bytes, self.hosts))
                 return
-            _check_regular_file(os.stat(self.name), max_bytes)  # before opening a device
-            with open(self.name, "rb", opener=_open_nonblocking) as file:
-                _check_regular_file(os.fstat(file.fileno()), max_bytes)
+            with open_regular(self.name, max_bytes) as file:
                 yield file
+        except SpecialFileError as error:
+            hint = "- reads standard input" if error.kind == "a pipe" else None
+            raise InputError(f"expected an image file, got {error.kind}", hint) from error
+        except FileTooLargeError as error:
+            raise InputError(str(error.strerror), "raise --max-pixels if you trust the file") from error
         except OSError as error:
             raise InputError(f"cannot be read: {error.strerror or error}") from error
-        except ValueError as error:  # a NUL byte in the name
-            raise InputError(f"cannot be read: {error}") from error
-
-
-def _open_nonblocking(path: str, flags: int) -> int:
-    """Open without blocking, in case the file was replaced by a pipe."""
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
-
-
-def _check_regular_file(status: os.stat_result, max_bytes: int) -> None:
-    """Raise InputError for special files, and for files larger than any image of the allowed size."""
-    for is_kind, kind in SPECIAL_FILES:
-        if is_kind(status.st_mode):
-            hint = "- reads standard input" if kind == "a pipe" else None
-            raise InputError(f"expected an image file, got {kind}", hint)
-    if status.st_size > max_bytes:
-        raise InputError(
-            f"too large: expected at most {max_bytes:,} bytes, got {status.st_size:,}",
-            "raise --max-pixels if you trust the file",
-        )

@@ -26,6 +26,8 @@ PANEL_SIZE = 4.5
 
 CELL_SIZE = 2.5
 """Longer side of a cell of a grid, in inches."""
+MAX_LABEL_LENGTH = 48
+"""Characters of a label of an axis or a legend."""
 
 
 @functools.cache
@@ -178,6 +180,13 @@ def grid_figure(rows: Sequence[Sequence[Cell]], dpi: int = 150) -> Figure:
 def _renderable_text(text: str) -> str:
     """Return a text that can be drawn: control characters escaped, invalid UTF-8 bytes replaced by `?`."""
     return escape_control_chars(text).encode("utf-8", "replace").decode("utf-8")
+
+
+def plot_label(text: str) -> str:
+    """Return a label of an axis or a legend: without mathematics, and shortened in the middle."""
+    text = _renderable_text(text)
+    side = MAX_LABEL_LENGTH // 2
+    return (text if len(text) <= MAX_LABEL_LENGTH else f"{text[:side]}...{text[-side:]}").replace("$", r"\$")
 
 
 def thumbnail_for_grid(pixels: np.ndarray, dpi: int = 150) -> np.ndarray:

@@ -32,6 +32,9 @@ OUTPUT_MARKER = "_gradcam"
 MAX_FILENAME_BYTES = 245
 """Limit of a file name: 255 bytes in most file systems, less a margin for a number."""
 
+MAX_PART_BYTES = 64
+"""Limit of the layer, the method and the class in a file name."""
+
 MAX_GRID_ROWS = 100
 """Maximum number of images in one grid."""
 
@@ -189,5 +192,11 @@ def _name_parts(
 
 
 def safe_filename(text: str) -> str:
-    """Return a text as part of a file name; runs of special characters become a hyphen."""
-    return re.sub(r"[^\w.+-]+", "-", text)
+    """Return a text as part of a file name; runs of special characters become a hyphen, long texts are shortened.
+
+    A shortened text ends with a hash of the whole text.
+    """
+    part = re.sub(r"[^\w.+-]+", "-", text)
+    if len(os.fsencode(part)) <= MAX_PART_BYTES:
+        return part
+    return f"{_truncate_bytes(part, MAX_PART_BYTES - 17)}-{_digest(text).hex()}"

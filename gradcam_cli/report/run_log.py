@@ -17,7 +17,7 @@ from gradcam_cli.pipeline.json_lines import Record
 from gradcam_cli.report.run_records import input_name, merge_runs, read_records, truncate_partial_line
 from gradcam_cli.storage import remote
 from gradcam_cli.storage.files import write_bytes
-from gradcam_cli.storage.paths import is_url
+from gradcam_cli.storage.paths import is_inside, is_url
 
 REPORT_FOLDER, RUN_LOG_NAME = "report", "run.jsonl"
 COMPLETED_STATUSES = ("ok", "skipped")
@@ -100,12 +100,15 @@ def load_run_log(directory: Path) -> Iterator[Record] | None:
     """Return the records of a directory's run log, or None if there is no log.
 
     Raises:
-        InputError: the log cannot be read.
+        InputError: the log cannot be read, or is a link out of the directory.
     """
     try:
         files = list(_log_files(directory))
     except OSError as error:
         raise InputError(f"{directory / REPORT_FOLDER} cannot be read: {error.strerror or error}") from error
+    for path in files:
+        if not is_inside(path, directory):
+            raise InputError(f"{path} is not read: it is a link out of the directory")
     return (record for path in files for record in read_records(path)) if files else None
 
 

@@ -16,6 +16,7 @@ from filelock import FileLock
 from gradcam_cli.errors import OutputError
 from gradcam_cli.storage import remote
 from gradcam_cli.storage.paths import is_url
+from gradcam_cli.storage.regular_files import MAX_BYTES, open_regular, read_regular
 
 LOCKS_UNSUPPORTED = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 """Errors of file systems without locks."""
@@ -68,22 +69,34 @@ def write_bytes(target: Path, data: bytes) -> None:
         file.write(data)
 
 
-def read_bytes(path: Path) -> bytes:
-    """Return the bytes of a file or URL.
+def read_bytes(path: Path, max_bytes: int = MAX_BYTES, *, allow_pipe: bool = False) -> bytes:
+    """Return the bytes of a regular file or of a URL.
+
+    Args:
+        path: path or URL.
+        max_bytes: limit of the file's size.
+        allow_pipe: also read a pipe that the shell opened, such as `/dev/fd/63` of `<(command)`.
 
     Raises:
-        OSError: the file cannot be read.
+        OSError: the file cannot be read, is not a regular file, or is too large.
     """
-    return remote.read(str(path)) if is_url(path) else path.read_bytes()
+    return remote.read(str(path), max_bytes) if is_url(path) else read_regular(path, max_bytes, allow_pipe=allow_pipe)
 
 
-def open_readable(path: Path) -> BinaryIO:
-    """Open a file for random access; a URL is downloaded into memory.
+def open_readable(path: Path, max_bytes: int = MAX_BYTES, *, allow_pipe: bool = False) -> BinaryIO:
+    """Open a regular file for random access; a URL is downloaded into memory.
+
+    Args:
+        path: path or URL.
+        max_bytes: limit of the file's size.
+        allow_pipe: also open a pipe that the shell opened, which has no random access.
 
     Raises:
-        OSError: the file cannot be read.
+        OSError: the file cannot be read, is not a regular file, or is too large.
     """
-    return io.BytesIO(remote.read(str(path))) if is_url(path) else open(path, "rb")
+    if is_url(path):
+        return io.BytesIO(remote.read(str(path), max_bytes))
+    return open_regular(path, max_bytes, allow_pipe=allow_pipe)
 
 
 def exists(path: Path) -> bool:

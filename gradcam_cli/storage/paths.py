@@ -102,6 +102,21 @@ def relative_to(path: str, directory: Path) -> str:
     return posixpath.relpath(file, folder) if file_root == folder_root else path
 
 
+def is_inside(path: str | os.PathLike[str], directory: Path) -> bool:
+    """Return whether a path or URL is below a directory, after its links and `..` are resolved."""
+    if is_url(path) != is_url(directory):
+        return False
+    try:
+        below = relative_to(str(path), directory) if is_url(path) else _resolved_relative(path, directory)
+    except (OSError, ValueError):  # a NUL byte, a loop of links, or another drive
+        return False
+    return below.split("/")[0] not in ("..", ".") and not is_url(below) and not below.startswith("/")
+
+
+def _resolved_relative(path: str | os.PathLike[str], directory: Path) -> str:
+    return Path(os.path.relpath(os.path.realpath(path), os.path.realpath(directory))).as_posix()
+
+
 def _parts(url: str) -> tuple[Any, ...]:
     root, rest = re.match(r"((?:[A-Za-z][A-Za-z0-9+.-]+://[^/]*)?)(.*)", url, re.DOTALL).groups()  # type: ignore[union-attr]
     return root, f"/{rest.strip('/')}"
