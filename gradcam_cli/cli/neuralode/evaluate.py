@@ -63,11 +63,13 @@ def evaluate(ctx: click.Context, /, **options: Any) -> None:
     stdout = setup(ctx, options)
     log.info("loading %s", options["model"])
     from gradcam_cli.neuralode.training.evaluate import per_class_rows
+    from gradcam_cli.neuralode.training.files import check_outputs
     from gradcam_cli.neuralode.training.plots import plot_confusion
     from gradcam_cli.neuralode.training.run import evaluate_file
     from gradcam_cli.output.figures import encode_figure
     from gradcam_cli.storage.files import write_output
 
+    check_outputs({"--confusion": options["confusion"]}, [("--data", Path(options["data"]))])
     labels, y, predictions, solvers = evaluate_file(
         options["model"],
         data_config(options),
