@@ -36,10 +36,10 @@ def check_training_files(model: Path, csv_log: Path | None, samples: Path | None
     checkpoint = checkpoint_path(model)
     check_outputs({"-o": model, CHECKPOINT: checkpoint, "--csv-log": csv_log}, [("--data", Path(data))])
     if samples and _contains(Path(data), samples):
-        raise UsageError(f"--export-samples {samples}: would write into the directory of --data {data}")
+        raise UsageError(f"--export-samples {samples} would write into the directory of --data {data}")
     if os.path.lexists(checkpoint) and not is_checkpoint(checkpoint):
         raise UsageError(
-            f"{CHECKPOINT} {checkpoint}: the file exists and is no checkpoint, or is damaged",
+            f"{CHECKPOINT} {checkpoint} would replace a file that is no checkpoint, or a damaged one",
             "move or delete the file, or use a different name for -o",
         )
 
@@ -60,10 +60,10 @@ def check_outputs(outputs: Mapping[str, Path | None], inputs: Iterable[tuple[str
     for option, path in paths.items():
         for name, source in inputs:
             if _same_file(path, source) or (path.suffix.lower() in SUFFIXES and _contains(source, path)):
-                raise UsageError(f"{option} {path}: would replace a file of {name} {source}")
+                raise UsageError(f"{option} {path} would replace a file of {name} {source}", "use a different name")
         for other, other_path in paths.items():
             if other != option and _same_file(path, other_path):
-                raise UsageError(f"{option} {path}: is the file of {other}")
+                raise UsageError(f"{option} {path} is also the file of {other}", "use a different name")
         _check_writable(path)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
@@ -115,7 +116,9 @@ def _tensorboard_errors(directory: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, tf.errors.OpError) as error:
-        reason = str(error).strip().splitlines()[0]
+        reason = re.sub(
+            r"^\{\{.*?\}\} | \[Op:.*$", "", str(error).strip().splitlines()[0]
+        )  # names of TensorFlow's nodes
         raise OutputError(f"--tensorboard {directory} cannot be written: {reason}") from error
 
 
