@@ -7,6 +7,7 @@ import io
 import math
 import os
 import stat
+import sys
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -90,7 +91,9 @@ class ArrayFile(Mapping[str, np.ndarray]):
         """
         self.header(name)
         with _input_errors(self._path, name), self._archive.open(name + ".npy") as file:
-            return np.lib.format.read_array(file, allow_pickle=False, max_header_size=MAX_HEADER_CHARACTERS)
+            array = np.lib.format.read_array(file, allow_pickle=False, max_header_size=MAX_HEADER_CHARACTERS)
+            _check_characters(array)
+            return array
 
 
 @contextlib.contextmanager
@@ -155,6 +158,14 @@ def _read_header(file: IO[bytes], size: int, max_bytes: int) -> ArrayHeader:
     if start.tell() + math.prod(shape) * dtype.itemsize != size:
         raise ValueError(f"its size differs from that of shape {shape} of {dtype}")
     return header
+
+
+def _check_characters(array: np.ndarray) -> None:
+    """Require code points in an array of strings; NumPy would raise SystemError when they become Python strings."""
+    if array.dtype.kind == "U" and array.nbytes:
+        codes = np.ascontiguousarray(array).reshape(-1).view(array.dtype.str[0] + "u4")
+        if codes.max() > sys.maxunicode:
+            raise ValueError("expected Unicode characters")
 
 
 @contextlib.contextmanager

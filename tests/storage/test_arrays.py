@@ -129,3 +129,13 @@ def test_fifos_devices_and_directories_are_refused(tmp_path):
     for path in (tmp_path / "fifo.npz", tmp_path / "folder.npz", "/dev/zero", tmp_path / "missing.npz"):
         with pytest.raises(InputError, match=r"expected an ordinary file|No such file"):
             open_arrays(path, 1000).__enter__()
+
+
+@pytest.mark.parametrize("order", "<>")
+def test_strings_without_code_points_are_refused(tmp_path, order):
+    codes = np.array([97, 0x110000], order + "u4")
+    np.savez(tmp_path / "a.npz", bad=codes.view(order + "U2").reshape(()), good=np.array("aé", order + "U2"))
+    with open_arrays(tmp_path / "a.npz", 1000) as file:
+        assert str(file["good"]) == "aé"
+        with pytest.raises(InputError, match="bad: expected Unicode characters"):
+            file["bad"]
