@@ -82,9 +82,13 @@ def spiral(ctx: click.Context, /, **options: Any) -> None:
     if options["save_model"] and options["save_model"].suffix != ".keras":
         raise UsageError(f"--save-model {options['save_model']}: expected a name ending in .keras")
     stdout = setup(ctx, options)
+    from gradcam_cli.neuralode.training.files import check_outputs, write_model
+
+    check_outputs(
+        {"-o": options["output"], "--animation": options["animation"], "--save-model": options["save_model"]}, ()
+    )
     import keras
 
-    from gradcam_cli.models.loading import model_to_bytes
     from gradcam_cli.neuralode.demos import spiral as library
     from gradcam_cli.neuralode.demos.plots import fit_figure
     from gradcam_cli.neuralode.layers.spiral_net import SpiralNetwork
@@ -109,7 +113,7 @@ def spiral(ctx: click.Context, /, **options: Any) -> None:
     if frames:
         write_output(options["animation"], encode_animation(frames, seconds=0.12))
     if options["save_model"]:
-        write_output(options["save_model"], model_to_bytes(library.as_model(f)))
+        write_model(library.as_model(f), options["save_model"])
     row = {
         "iterations": last.iteration,
         "loss": f"{last.loss:.4f}",

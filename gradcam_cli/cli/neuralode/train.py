@@ -26,7 +26,7 @@ from gradcam_cli.cli.options import general_options
 from gradcam_cli.cli.signals import raise_if_interrupted
 from gradcam_cli.cli.tables import write_table
 from gradcam_cli.console import log, progress
-from gradcam_cli.errors import OutputError, UsageError
+from gradcam_cli.errors import UsageError
 from gradcam_cli.neuralode.training.config import NetworkConfig, TrainingConfig
 
 if TYPE_CHECKING:
@@ -89,16 +89,11 @@ def train(ctx: click.Context, /, **options: Any) -> None:
 
 def _write_model(trainer: Trainer, data: Dataset, target: Path) -> float:
     """Write the trained classifier; return its accuracy on the test images."""
-    from gradcam_cli.models.loading import model_to_bytes
     from gradcam_cli.neuralode.training.evaluate import evaluate, require_finite
-    from gradcam_cli.storage.files import write_output
+    from gradcam_cli.neuralode.training.files import write_model
 
     accuracy = require_finite(evaluate(trainer.model, data.x_test, data.y_test)).accuracy(data.y_test)
-    try:
-        content = model_to_bytes(trainer.model)
-    except OSError as error:  # Keras writes to a temporary file
-        raise OutputError(f"{target} cannot be written: {error.strerror or error}") from error
-    write_output(target, content)
+    write_model(trainer.model, target)
     return accuracy
 
 

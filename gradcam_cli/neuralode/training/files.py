@@ -5,11 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gradcam_cli.errors import OutputError, UsageError
 from gradcam_cli.images.source import SUFFIXES
 from gradcam_cli.neuralode.training.checkpoint import is_checkpoint
+from gradcam_cli.storage.files import write_output
 from gradcam_cli.storage.paths import canonical
+
+if TYPE_CHECKING:
+    import keras
 
 CHECKPOINT = "the checkpoint"
 
@@ -65,6 +70,21 @@ def check_outputs(outputs: Mapping[str, Path | None], inputs: Iterable[tuple[str
             if other != option and _same_file(path, other_path):
                 raise UsageError(f"{option} {path} is also the file of {other}", "use a different name")
         _check_writable(path)
+
+
+def write_model(model: keras.Model, target: Path) -> None:
+    """Write a model as a `.keras` file.
+
+    Raises:
+        OutputError: the file, or the temporary file that Keras writes first, cannot be written.
+    """
+    from gradcam_cli.models.loading import model_to_bytes
+
+    try:
+        content = model_to_bytes(model)
+    except OSError as error:
+        raise OutputError(f"{target} cannot be written: {error.strerror or error}") from error
+    write_output(target, content)
 
 
 def _same_file(path: Path, other: Path) -> bool:

@@ -131,6 +131,23 @@ def test_full_disk_at_the_end_keeps_the_checkpoint(train, here, monkeypatch):
     assert not (here / "net.checkpoint.npz").exists()
 
 
+def test_full_disk_for_temporary_files(train, here, monkeypatch):
+    """Keras writes the model to a temporary file first."""
+
+    def full_disk(model):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("gradcam_cli.models.loading.model_to_bytes", full_disk)
+    assert_error(train(), 3, "net.keras cannot be written: No space left on device")
+    assert is_checkpoint(here / "net.checkpoint.npz")
+
+
+@pytest.mark.parametrize("option", ["-o", "--animation", "--save-model"])
+def test_spiral_checks_its_outputs_before_it_trains(cli, here, option):
+    suffix = {"-o": "png", "--animation": "gif", "--save-model": "keras"}[option]
+    assert_error(cli("neuralode", "spiral", option, f"d.npz/a.{suffix}"), 3, f"d.npz/a.{suffix} cannot be written")
+
+
 def test_unwritable_tensorboard_directory(train, here):
     result = train("--tensorboard", "d.npz/events")
     assert_error(result, 3, "--tensorboard d.npz/events cannot be written: ")
