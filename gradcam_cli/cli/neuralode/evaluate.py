@@ -11,6 +11,7 @@ import click
 from gradcam_cli.cli.click_extensions import GroupedCommand, option_group
 from gradcam_cli.cli.model_options import allow_unsafe_option
 from gradcam_cli.cli.neuralode.options import (
+    FILE,
     canvas_option,
     canvas_seed_option,
     data_config,
@@ -46,7 +47,7 @@ Examples:
 @_output(
     "--confusion",
     metavar="FILE",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=FILE,
     help="Write a figure of the confusion matrix, PNG or JPEG.",
 )
 @_output("--no-solver-check", is_flag=True, help="Do not evaluate with other solvers.")

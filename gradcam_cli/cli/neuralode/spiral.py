@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 import time
-from pathlib import Path
 from typing import Any
 
 import click
 
 from gradcam_cli.cli.click_extensions import GroupedCommand
-from gradcam_cli.cli.neuralode.options import option, require_suffix, setup
+from gradcam_cli.cli.neuralode.options import FILE, figure_option, option, require_suffix, seed_option, setup
 from gradcam_cli.cli.options import general_options
 from gradcam_cli.cli.signals import raise_if_interrupted
 from gradcam_cli.cli.tables import write_table
@@ -35,38 +34,24 @@ from gradcam_cli.output.destination import IMAGE_SUFFIXES, format_for_suffix
     show_default=True,
     help="Gradient method.",
 )
-@option(
-    "--seed",
-    type=click.IntRange(0),
-    default=0,
-    show_default=True,
-    metavar="N",
-    help="Random seed of weights and batches.",
-)
+@seed_option("weights and batches")
 @option(
     "--jit-compile/--no-jit-compile",
     default=True,
     show_default=True,
     help="Compile the iterations with XLA.",
 )
-@option(
-    "-o",
-    "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
-    default="spiral.png",
-    show_default=True,
-    help="File of the figure, PNG or JPEG.",
-)
+@figure_option("spiral.png")
 @option(
     "--save-model",
     metavar="FILE.keras",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=FILE,
     help="Save the trained network.",
 )
 @option(
     "--animation",
     metavar="FILE.gif",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=FILE,
     help="Write an animation of the training.",
 )
 @general_options
