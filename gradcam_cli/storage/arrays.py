@@ -19,7 +19,8 @@ from gradcam_cli.errors import GradcamError, InputError
 from gradcam_cli.storage.files import open_readable
 from gradcam_cli.storage.paths import is_url
 
-MAX_ARRAYS = 100_000
+END_BYTES, MAX_DIRECTORY_BYTES = 98, 1 << 23
+"""Size of the records that end a zip archive, and limit of the directory before them."""
 MAX_HEADER_CHARACTERS = 1_000
 """Limit of an array's header; that of a four-dimensional array has about 100."""
 HEADER_BYTES = 8_192
@@ -110,6 +111,7 @@ def open_arrays(path: Path, max_bytes: int) -> Iterator[ArrayFile]:
     with contextlib.ExitStack() as stack:
         with _input_errors(path):
             file = stack.enter_context(open_readable(path) if is_url(path) else open_ordinary_file(path))
+            _check_directory(file)
             archive = stack.enter_context(zipfile.ZipFile(file))
             _check_archive(archive, max_bytes)
         yield ArrayFile(archive, path, max_bytes)
@@ -129,10 +131,22 @@ def open_ordinary_file(path: Path) -> BinaryIO:
     return os.fdopen(descriptor, "rb")
 
 
+def _check_directory(file: BinaryIO) -> None:
+    """Check the size of the archive's directory, which `zipfile` reads whole; NumPy writes archives without comment."""
+    file.seek(-min(END_BYTES, file.seek(0, os.SEEK_END)), os.SEEK_END)
+    records = file.read().rjust(END_BYTES)
+    zip64, locator, end = records[:56], records[56:76], records[76:]
+    if not end.startswith(b"PK\5\6"):
+        raise ValueError("it is no .npz file, or is truncated")
+    sizes = [int.from_bytes(end[12:16], "little")]
+    if locator.startswith(b"PK\6\7"):
+        sizes.append(int.from_bytes(zip64[40:48], "little"))
+    if max(sizes) > MAX_DIRECTORY_BYTES:
+        raise ValueError(f"expected at most {MAX_DIRECTORY_BYTES:,} bytes of the archive's directory")
+
+
 def _check_archive(archive: zipfile.ZipFile, max_bytes: int) -> None:
     members = archive.infolist()
-    if len(members) > MAX_ARRAYS:
-        raise ValueError(f"expected at most {MAX_ARRAYS:,} arrays, got {len(members):,}")
     size = sum(member.file_size for member in members)
     if size > max_bytes:
         raise ValueError(f"expected at most {max_bytes:,} decompressed bytes, got {size:,}")

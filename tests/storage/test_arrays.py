@@ -4,11 +4,13 @@ import io
 import os
 import struct
 import zipfile
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
 
 from gradcam_cli.errors import InputError
+from gradcam_cli.storage import arrays
 from gradcam_cli.storage.arrays import ArrayHeader, open_arrays
 
 
@@ -31,18 +33,18 @@ def write(path, method=zipfile.ZIP_DEFLATED, **members):
 
 def test_arrays_are_read_by_name(tmp_path):
     """Values, shapes, memory order and strings are those that NumPy has written."""
-    arrays = {
+    saved = {
         "x": np.arange(24, dtype=np.float32).reshape(2, 3, 4),
         "fortran": np.asfortranarray(np.arange(6).reshape(2, 3)),
         "text": np.array("word"),
         "none": np.zeros((0, 5)),
     }
     for save in (np.savez, np.savez_compressed):
-        save(tmp_path / "a.npz", **arrays)
+        save(tmp_path / "a.npz", **saved)
         with open_arrays(tmp_path / "a.npz", 10_000) as file:
-            assert set(file) == set(arrays)
+            assert set(file) == set(saved)
             assert file.header("x") == ArrayHeader((2, 3, 4), np.dtype(np.float32))
-            for name, array in arrays.items():
+            for name, array in saved.items():
                 np.testing.assert_array_equal(file[name], array)
             with pytest.raises(KeyError):
                 file["missing"]
@@ -78,9 +80,9 @@ def test_damaged_or_oversized_arrays_are_refused(tmp_path, content, message):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "not a zip file"),
-        (b"PK\x03\x04 no archive", "not a zip file"),
-        (b"\x80\x04pickle", "not a zip file"),
+        (b"", "it is no .npz file, or is truncated"),
+        (b"PK\x03\x04 no archive", "it is no .npz file, or is truncated"),
+        (b"\x80\x04pickle", "it is no .npz file, or is truncated"),
     ],
 )
 def test_other_files_are_refused(tmp_path, content, message):
@@ -139,3 +141,14 @@ def test_strings_without_code_points_are_refused(tmp_path, order):
         assert str(file["good"]) == "aé"
         with pytest.raises(InputError, match="bad: expected Unicode characters"):
             file["bad"]
+
+
+@pytest.mark.parametrize("zip64", [False, True])
+def test_archives_with_a_large_directory_are_refused(tmp_path, monkeypatch, zip64):
+    """The directory, which Python reads whole, is limited; also if its size is in a zip64 record."""
+    monkeypatch.setattr(zipfile, "ZIP_FILECOUNT_LIMIT", 10 if zip64 else 1 << 16)
+    monkeypatch.setattr(arrays, "MAX_DIRECTORY_BYTES", 3_000)
+    for count, allowed in ((40, True), (80, False)):
+        write(tmp_path / "a.npz", **{f"x{number:02}": declared((1,), data=b"1") for number in range(count)})
+        with nullcontext() if allowed else pytest.raises(InputError, match="of the archive's directory"):
+            open_arrays(tmp_path / "a.npz", 100_000).__enter__()

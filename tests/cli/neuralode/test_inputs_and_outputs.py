@@ -106,7 +106,7 @@ def test_damaged_data(train, cli, here, name):
     """Neither reported as an interruption nor as unexpected, by both commands that read data."""
     content = (here / "d.npz").read_bytes()
     (here / "bad.npz").write_bytes({"empty": b"", "truncated": content[:-300], "text": b"words"}[name])
-    assert_error(train(data="bad.npz"), 2, "--data: cannot read bad.npz: File is not a zip file")
+    assert_error(train(data="bad.npz"), 2, "--data: cannot read bad.npz: it is no .npz file, or is truncated")
     build_odenet((8, 8, 1), ("left", "right"), "stem-only", downsampling_layers=0).save(here / "net.keras")
     assert_error(cli("neuralode", "evaluate", "net.keras", "--data", "bad.npz"), 2, "cannot read bad.npz")
 
