@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 
 
 def main() -> None:
@@ -17,5 +18,16 @@ def main() -> None:
     gradcam.main()
 
 
+def _remove_working_directory() -> None:
+    """Remove the working directory, which `python -m` inserts first in `sys.path`: images may lie next to a `PIL.py`.
+
+    It stays if it contains this package, as in a source checkout.
+    """
+    directory = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    if not sys.flags.safe_path and sys.path[0] != directory:
+        del sys.path[0]
+
+
 if __name__ == "__main__":
+    _remove_working_directory()
     main()

@@ -19,7 +19,7 @@ from gradcam_cli.cli.models import models
 from gradcam_cli.cli.neuralode import neuralode
 from gradcam_cli.cli.report import report as report_command
 from gradcam_cli.console import print_error
-from gradcam_cli.errors import GradcamError
+from gradcam_cli.errors import GradcamError, InputError
 
 HELP_ONLY = ((), ("-h",), ("--help",))
 
@@ -43,6 +43,13 @@ class DefaultCommandGroup(click.Group):
         """Complete commands, and the options of `explain`."""
         with click.Context(explain, info_name="explain", **explain.context_settings) as inner:
             return super().shell_complete(ctx, incomplete) + explain.shell_complete(inner, incomplete)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command. click reports every EOFError as an interruption, as if it came from a prompt."""
+        try:
+            return super().invoke(ctx)
+        except EOFError as error:
+            raise InputError(f"a file is empty or truncated: {error}") from error
 
     def main(self, args: Sequence[str] | None = None, *rest: Any, **extra: Any) -> NoReturn:
         """Run a command, print its error if it fails, and exit with the documented status."""
