@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,9 +16,9 @@ from gradcam_cli.images.decode import MAX_PIXELS, decode
 from gradcam_cli.pipeline import fields
 from gradcam_cli.pipeline.config import MATCHING_SETTINGS
 from gradcam_cli.pipeline.json_lines import METADATA_FIELDS
-from gradcam_cli.pipeline.npz_reader import NpzReader, open_npz
 from gradcam_cli.pipeline.recorded_image import read_recorded_image
 from gradcam_cli.storage import remote
+from gradcam_cli.storage.arrays import ArrayFile, open_arrays
 from gradcam_cli.storage.paths import as_path, is_inside, is_url, relative_to
 from gradcam_cli.storage.regular_files import walk_files
 
@@ -81,20 +82,32 @@ def _walk(directory: Path) -> Iterator[str]:
         yield from (f"{folder}/{name}" for name in names)
 
 
+@contextlib.contextmanager
+def _open_map(path: Path) -> Iterator[ArrayFile]:
+    """Open a saved map; errors within the block are raised as InputError with a hint."""
+    try:
+        with open_arrays(path) as arrays:
+            yield arrays
+    except InputError as error:
+        raise InputError(error.message, "expected a file written by --save npz") from error
+    except ValueError as error:
+        raise InputError(f"cannot read {path}: {error}", "expected a file written by --save npz") from error
+
+
 def load_saved_map(path: Path) -> SavedMap:
     """Read one map.
 
     Raises:
         InputError: the file is damaged or was not written by gradcam.
     """
-    with open_npz(path) as arrays:
+    with _open_map(path) as arrays:
         heatmap, cam = _read_map(arrays, "heatmap"), _read_map(arrays, "cam")
         if heatmap.min() < 0 or heatmap.max() > 1:
             raise ValueError(f"expected a heatmap in 0..1, got {heatmap.min():g} to {heatmap.max():g}")
         return SavedMap(_read_metadata(arrays), heatmap, cam)
 
 
-def _read_map(arrays: NpzReader, name: str) -> np.ndarray:
+def _read_map(arrays: ArrayFile, name: str) -> np.ndarray:
     with np.errstate(over="ignore"):
         array = arrays.read(name, "f", 2, MAX_PIXELS).astype(np.float32)
     if not array.size or not np.isfinite(array).all():
@@ -108,11 +121,11 @@ def load_saved_metadata(path: Path) -> dict[str, Any]:
     Raises:
         InputError: the file is damaged or was not written by gradcam.
     """
-    with open_npz(path) as arrays:
+    with _open_map(path) as arrays:
         return _read_metadata(arrays)
 
 
-def _read_metadata(arrays: NpzReader) -> dict[str, Any]:
+def _read_metadata(arrays: ArrayFile) -> dict[str, Any]:
     text = str(arrays.read("metadata", "U", 0, MAX_METADATA_LENGTH))
     try:
         record: dict[str, Any] = _parse_metadata(json.loads(text))

@@ -6,7 +6,6 @@ import contextlib
 import io
 import math
 import os
-import stat
 import sys
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -17,7 +16,6 @@ import numpy as np
 
 from gradcam_cli.errors import GradcamError, InputError
 from gradcam_cli.storage.files import open_readable
-from gradcam_cli.storage.paths import is_url
 
 END_BYTES, MAX_DIRECTORY_BYTES = 98, 1 << 23
 """Size of the records that end a zip archive, and limit of the directory before them."""
@@ -25,6 +23,8 @@ MAX_HEADER_CHARACTERS = 1_000
 """Limit of an array's header; that of a four-dimensional array has about 100."""
 HEADER_BYTES = 8_192
 """Bytes that are read before the header is checked."""
+MIN_BYTES, MAX_EXPANSION = 1 << 26, 20
+"""Default limit of the decompressed size."""
 KINDS = {"b": "bool", "i": "int", "u": "uint", "f": "float", "U": "str", "S": "bytes"}
 """Kinds of arrays that are read; object arrays (pickles), structured, complex and date arrays are refused."""
 
@@ -83,6 +83,33 @@ class ArrayFile(Mapping[str, np.ndarray]):
             with self._archive.open(member) as file:
                 return _read_header(file, member.file_size, self._max_bytes)
 
+    def read(self, name: str, kind: str, ndim: int, max_items: int) -> np.ndarray:
+        """Return an array of a kind of elements and a number of dimensions.
+
+        Args:
+            name: name of the array.
+            kind: a key of `KINDS`.
+            ndim: number of dimensions.
+            max_items: limit of its number of elements; for strings, of its characters.
+
+        Raises:
+            InputError: the array is missing, damaged, of another kind or shape, or too large.
+        """
+        if name not in self:
+            raise InputError(f"cannot read {self._path}: array {name} not found")
+        shape, dtype = self.header(name)
+        if dtype.kind != kind or len(shape) != ndim:
+            raise InputError(
+                f"cannot read {self._path}: {name}: expected {ndim} dimensions of {KINDS[kind]}, got {len(shape)} of "
+                f"{dtype}"
+            )
+        items = math.prod(shape) * (dtype.itemsize // 4 if kind == "U" else 1)
+        if items > max_items:
+            raise InputError(
+                f"cannot read {self._path}: {name}: expected at most {max_items:,} elements, got {items:,}"
+            )
+        return self[name]
+
     def __getitem__(self, name: str) -> np.ndarray:
         """Return an array.
 
@@ -98,37 +125,26 @@ class ArrayFile(Mapping[str, np.ndarray]):
 
 
 @contextlib.contextmanager
-def open_arrays(path: Path, max_bytes: int) -> Iterator[ArrayFile]:
+def open_arrays(path: Path, max_bytes: int | None = None) -> Iterator[ArrayFile]:
     """Open an `.npz` file.
 
     Args:
-        path: an ordinary file, or a URL.
-        max_bytes: limit of the decompressed size of all arrays together.
+        path: a regular file, or a URL.
+        max_bytes: limit of the decompressed size of all arrays together; None: the larger of `MIN_BYTES` and
+            `MAX_EXPANSION` times the file's size.
 
     Raises:
-        InputError: the file cannot be opened, is not an ordinary file or no `.npz` file, or exceeds the limit.
+        InputError: the file cannot be opened, is not a regular file or no `.npz` file, or exceeds the limit.
     """
     with contextlib.ExitStack() as stack:
         with _input_errors(path):
-            file = stack.enter_context(open_readable(path) if is_url(path) else open_ordinary_file(path))
+            file = stack.enter_context(open_readable(path))
+            if max_bytes is None:
+                max_bytes = max(MIN_BYTES, MAX_EXPANSION * file.seek(0, os.SEEK_END))
             _check_directory(file)
             archive = stack.enter_context(zipfile.ZipFile(file))
             _check_archive(archive, max_bytes)
         yield ArrayFile(archive, path, max_bytes)
-
-
-def open_ordinary_file(path: Path) -> BinaryIO:
-    """Open a file for reading; a FIFO or a device is refused, and never waited for.
-
-    Raises:
-        OSError: the file cannot be opened.
-        ValueError: the file is not an ordinary file.
-    """
-    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise ValueError("expected an ordinary file")
-    return os.fdopen(descriptor, "rb")
 
 
 def _check_directory(file: BinaryIO) -> None:

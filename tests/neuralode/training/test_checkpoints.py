@@ -94,7 +94,7 @@ def test_truncated_checkpoints_are_refused(fresh, trained, tmp_path):
         assert not is_checkpoint(tmp_path / "c.npz")
     if hasattr(os, "mkfifo"):
         os.mkfifo(tmp_path / "fifo.npz")
-        assert_refused(fresh, tmp_path / "fifo.npz", "expected an ordinary file")
+        assert_refused(fresh, tmp_path / "fifo.npz", "expected a regular file")
     assert is_checkpoint(trained[1])
 
 
