@@ -44,7 +44,7 @@ def build_report(directory: Path, jsonl_path: Path | None = None) -> Path:
         path = jsonl_path or directory / REPORT_FOLDER / RUN_LOG_NAME
         raise InputError(f"{path} contains no results", "a report requires at least one processed input")
     document["plots"] = list(_write_plots(directory, records, document["entries"]))
-    return write_output(directory / PAGE_NAME, render(document).encode())
+    return write_output(directory / PAGE_NAME, render(document).encode(), directory)
 
 
 def check_not_foreign_page(directory: Path) -> None:
@@ -74,7 +74,7 @@ def _write_plots(
     for name, figure in _figures(records, entries):
         pixels = figure_pixels(figure)
         path = f"{REPORT_FOLDER}/{name}_gradcam_plot.png"
-        write_output(directory / path, encode(pixels))
+        write_output(directory / path, encode(pixels), directory)
         yield {"title": name, "src": path, "width": pixels.shape[1], "height": pixels.shape[0]}
 
 

@@ -23,6 +23,7 @@ from gradcam_cli.cli.neuralode.options import (
     training_options,
 )
 from gradcam_cli.cli.options import general_options
+from gradcam_cli.cli.protection import check_output
 from gradcam_cli.cli.signals import raise_if_interrupted
 from gradcam_cli.cli.tables import write_table
 from gradcam_cli.console import log, progress
@@ -60,6 +61,7 @@ def train(ctx: click.Context, /, **options: Any) -> None:
     target, checkpoint = options["output"], options["output"].with_suffix(".checkpoint.npz")
     if target.suffix != ".keras":
         raise UsageError(f"-o {target}: expected a name ending in .keras")
+    check_output("-o: its checkpoint", checkpoint)
     stdout = setup(ctx, options)
     if options["resume"] and target.exists() and not checkpoint.exists():
         raise UsageError(f"--resume: the training of {target} is complete", "omit --resume to train from scratch")

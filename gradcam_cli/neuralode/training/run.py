@@ -74,7 +74,7 @@ def export_samples(data: Dataset, directory: Path) -> None:
     for y, label in enumerate(data.labels):
         for i in np.flatnonzero(data.y_test == y)[:1]:
             rgb = np.broadcast_to(data.x_test[i], (*data.x_test.shape[1:3], 3))
-            write_output(directory / (safe_filename(label) + ".png"), encode(np.ascontiguousarray(rgb)))
+            write_output(directory / (safe_filename(label) + ".png"), encode(np.ascontiguousarray(rgb)), directory)
 
 
 def tensorboard_writer(directory: Path) -> Callable[[EpochStats], None]:

@@ -28,7 +28,7 @@ from gradcam_cli.neuralode.training.config import TrainingConfig
 from gradcam_cli.neuralode.training.datasets import Dataset
 from gradcam_cli.neuralode.training.evaluate import evaluate
 from gradcam_cli.neuralode.training.optimizer import make_optimizer
-from gradcam_cli.storage.files import atomic_write
+from gradcam_cli.storage.files import atomic_write, write_output
 
 
 class DivergedError(GradcamError):
@@ -210,8 +210,7 @@ def write_csv_log(path: Path, history: Sequence[EpochStats]) -> None:
     rows = csv.writer(text, lineterminator="\n")
     rows.writerow(EpochStats._fields)
     rows.writerows(["" if value != value else f"{value:.6g}" for value in epoch] for epoch in history)
-    with atomic_write(path) as file:
-        file.write(text.getvalue().encode())
+    write_output(path, text.getvalue().encode())
 
 
 def _config_diff(saved: str, current: str) -> str:
