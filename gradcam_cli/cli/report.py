@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import click
 
 from gradcam_cli.cli.click_extensions import LAST_HEADING, GroupedCommand, PathOrUrl, option_group
 from gradcam_cli.cli.options import setup_logging
+from gradcam_cli.console import escape_control_chars
 
 EPILOG = """\
 Examples:
@@ -45,5 +47,5 @@ def report(ctx: click.Context, /, directory: Path, from_jsonl: Path | None, **op
     setup_logging(ctx, quiet=options["quiet"], verbose=False, debug=options["debug"])
     from gradcam_cli.report.build import build_report
 
-    click.echo(build_report(directory, from_jsonl))
+    sys.stdout.write(escape_control_chars(str(build_report(directory, from_jsonl))) + "\n")
     return 0

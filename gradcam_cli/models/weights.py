@@ -32,10 +32,10 @@ def cache_directory() -> Path:
     """
     if keras_home := os.environ.get("KERAS_HOME"):
         return Path(keras_home) / "models"
-    try:
-        return Path.home() / ".keras" / "models"
-    except RuntimeError as error:
-        raise WeightsError("the user has no home directory", "set KERAS_HOME to a directory for weights") from error
+    home = os.path.expanduser("~")
+    if home in ("~", os.devnull):
+        raise WeightsError("the user has no home directory", "set KERAS_HOME to a directory for weights")
+    return Path(home) / ".keras" / "models"
 
 
 def find_weights(spec: ModelSpec, weights: str | None = None) -> Path | None:
