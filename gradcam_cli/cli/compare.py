@@ -12,6 +12,7 @@ import click
 from gradcam_cli.cli.click_extensions import GroupedCommand, ModelNameOrFile, PathOrUrl, Threshold, option_group
 from gradcam_cli.cli.model_options import loading_options
 from gradcam_cli.cli.options import general_options, quiet_tensorflow, setup_logging
+from gradcam_cli.cli.protection import protect_found
 from gradcam_cli.cli.report_options import open_report, report_directory_option, report_option
 from gradcam_cli.cli.signals import raise_if_interrupted
 from gradcam_cli.cli.tables import write_table
@@ -99,8 +100,9 @@ def _reexplain_baseline(ctx: click.Context, baseline: Path, output_dir: Path, op
     from gradcam_cli.evaluation.reexplain import load_records, reexplain
 
     records = load_records(baseline)
-    num_images = len({record["input"] for record in records.values()})
-    with progress("explaining", num_images) as advance:
+    images = {record["input"] for record in records.values()}
+    protect_found(ctx, images)
+    with progress("explaining", len(images)) as advance:
         for result in reexplain(load_classifier(options), records, output_dir):
             if not isinstance(result, str):
                 print_error(f"{result.source}: {result.error}", result.hint)
@@ -111,6 +113,7 @@ def _reexplain_baseline(ctx: click.Context, baseline: Path, output_dir: Path, op
 def _run_comparison(ctx: click.Context, baseline: Path, new: Path, options: dict[str, Any], stdout: TextIO) -> int:
     """Compare two directories, print and write the results, and return the exit status."""
     comparison = compare_runs(baseline, new)
+    protect_found(ctx, (change.input for change in comparison.changes))
     if options["as_json"]:
         stdout.writelines(json_line(record) + "\n" for record in comparison.to_json())
     else:

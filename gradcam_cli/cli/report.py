@@ -9,7 +9,7 @@ import click
 
 from gradcam_cli.cli.click_extensions import LAST_HEADING, GroupedCommand, PathOrUrl, option_group
 from gradcam_cli.cli.options import setup_logging
-from gradcam_cli.console import print_error
+from gradcam_cli.console import escape_control_chars, print_error
 
 EPILOG = """\
 Examples:
@@ -49,7 +49,7 @@ def report(ctx: click.Context, /, directory: Path, from_jsonl: Path | None, **op
     from gradcam_cli.report.build import build_report
 
     page = build_report(directory, from_jsonl)
-    click.echo(page.path)
+    click.echo(escape_control_chars(str(page.path)))
     if page.num_invalid:
         print_error(f"the report lacks damaged results: {page.num_invalid}")
     return 1 if page.num_invalid else 0

@@ -61,7 +61,7 @@ def write_plots(
 ) -> None:
     """Write one plot per metric, and one of the sanity check."""
     for name, figure in draw_evaluation(rows, metrics, steps):
-        write_output(directory / f"{name}.png", encode_figure(figure))
+        write_output(directory / f"{name}.png", encode_figure(figure), directory)
 
 
 def write_junit(

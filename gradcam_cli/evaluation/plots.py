@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gradcam_cli.evaluation.drift import MapChange, explained_class
-from gradcam_cli.evaluation.metrics.registry import METRICS
+from gradcam_cli.evaluation.metrics.registry import METRICS, SANITY_PLOT
 from gradcam_cli.evaluation.metrics.summary import MetricRow, SanityStep, has_several_layers, map_label
 from gradcam_cli.images.fit import Box
 from gradcam_cli.output.figures import Cell, grid_figure, overlay, plot_label, render_heatmap, titled_axes
@@ -47,7 +47,7 @@ def draw_evaluation(
         }
         yield metric, plot_values(title, {label: numbers for label, numbers in values.items() if numbers}, baselines)
     if steps:
-        yield "sanity", _draw_sanity(steps)
+        yield SANITY_PLOT, _draw_sanity(steps)
 
 
 def _draw_sanity(steps: Sequence[SanityStep]) -> Figure:

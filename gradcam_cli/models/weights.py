@@ -25,8 +25,17 @@ DESTINATION_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, err
 
 
 def cache_directory() -> Path:
-    """Return Keras's cache folder: `$KERAS_HOME/models` or `~/.keras/models`."""
-    return Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras") / "models"
+    """Return Keras's cache folder: `$KERAS_HOME/models` or `~/.keras/models`.
+
+    Raises:
+        WeightsError: the user has no home directory, and `KERAS_HOME` is not set.
+    """
+    if keras_home := os.environ.get("KERAS_HOME"):
+        return Path(keras_home) / "models"
+    home = os.path.expanduser("~")
+    if home in ("~", os.devnull):
+        raise WeightsError("the user has no home directory", "set KERAS_HOME to a directory for weights")
+    return Path(home) / ".keras" / "models"
 
 
 def find_weights(spec: ModelSpec, weights: str | None = None) -> Path | None:

@@ -51,7 +51,8 @@ def build_report(directory: Path, jsonl_path: Path | None = None) -> Report:
         path = jsonl_path or directory / REPORT_FOLDER / RUN_LOG_NAME
         raise InputError(f"{path} contains no results", "a report requires at least one processed input")
     document["plots"] = list(_write_plots(directory, records, document["entries"]))
-    return Report(write_output(directory / PAGE_NAME, render(document).encode()), num_invalid(records))
+    path = write_output(directory / PAGE_NAME, render(document).encode(), directory)
+    return Report(path, num_invalid(records))
 
 
 def check_not_foreign_page(directory: Path) -> None:
@@ -81,7 +82,7 @@ def _write_plots(
     for name, figure in _figures(records, entries):
         pixels = figure_pixels(figure)
         path = f"{REPORT_FOLDER}/{name}_gradcam_plot.png"
-        write_output(directory / path, encode(pixels))
+        write_output(directory / path, encode(pixels), directory)
         yield {"title": name, "src": path, "width": pixels.shape[1], "height": pixels.shape[0]}
 
 

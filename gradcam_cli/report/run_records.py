@@ -97,20 +97,18 @@ def _refuse_constant(text: str) -> None:
     raise ValueError(f"{text} is no JSON number")
 
 
-def truncate_partial_line(path: Path) -> None:
+def truncate_partial_line(file: BinaryIO) -> None:
     """Remove the partial last line that a killed run leaves, so that lines can be appended."""
-    if not path.is_file():
-        return
-    with open(path, "r+b") as file:
-        position = file.seek(0, os.SEEK_END)
-        while position:
-            file.seek(max(position - BLOCK_SIZE, 0))
-            block = file.read(min(position, BLOCK_SIZE))
-            position -= len(block)
-            if b"\n" in block:
-                position += block.rfind(b"\n") + 1
-                break
-        file.truncate(position)
+    position = file.seek(0, os.SEEK_END)
+    while position:
+        file.seek(max(position - BLOCK_SIZE, 0))
+        block = file.read(min(position, BLOCK_SIZE))
+        position -= len(block)
+        if b"\n" in block:
+            position += block.rfind(b"\n") + 1
+            break
+    file.truncate(position)
+    file.seek(0, os.SEEK_END)
 
 
 def input_name(record: Record) -> str:

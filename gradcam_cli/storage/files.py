@@ -9,14 +9,16 @@ import os
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from filelock import FileLock
 
 from gradcam_cli.errors import OutputError
 from gradcam_cli.storage import remote
 from gradcam_cli.storage.paths import is_url
+from gradcam_cli.storage.protected import require_no_input
 from gradcam_cli.storage.regular_files import MAX_BYTES, open_regular, read_regular
+from gradcam_cli.storage.targets import open_special, require_inside, require_replaceable, resolve_target
 
 LOCKS_UNSUPPORTED = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 """Errors of file systems without locks."""
@@ -40,8 +42,15 @@ def make_folders(folder: Path) -> None:
 def atomic_write(target: Path) -> Iterator[BinaryIO]:
     """Open a temporary file that replaces the target when the block ends without an exception.
 
-    Missing folders are created. If the block raises, the temporary file is deleted and the target is unchanged.
+    Missing folders are created. If the block raises, the temporary file is deleted and the target is unchanged. A link
+    at the target is replaced, not followed.
+
+    Raises:
+        OutputError: the target is an input of the run.
+        OSError: the file cannot be written, or the target is a directory, a device or a pipe.
     """
+    require_no_input(target)
+    require_replaceable(target)
     make_folders(target.parent)
     partial = target.parent / f".gradcam-{secrets.token_hex(6)}.part"
     try:
@@ -60,9 +69,11 @@ def write_bytes(target: Path, data: bytes) -> None:
     An object store shows an object only when its upload is complete.
 
     Raises:
+        OutputError: the target is an input of the run.
         OSError: the file cannot be written.
     """
     if is_url(target):
+        require_no_input(target)
         remote.write(str(target), data)
         return
     with atomic_write(target) as file:
@@ -109,17 +120,51 @@ def exists(path: Path) -> bool:
         return False
 
 
-def write_output(target: Path, data: bytes) -> Path:
-    """Replace an output file atomically and return its path.
+def write_output(target: Path, data: bytes, within: Path | None = None) -> Path:
+    """Replace an output file atomically and return its path; a device or pipe is written into.
+
+    Args:
+        target: path or URL.
+        data: content of the file.
+        within: directory of the results that the file belongs to: no link is followed out of it, and a device or pipe
+            in it is an error. None for a file that the user named: its links are followed.
 
     Raises:
-        OutputError: the file cannot be written.
+        OutputError: the file cannot be written, or is an input of the run.
     """
     try:
-        write_bytes(target, data)
+        if is_url(target):
+            write_bytes(target, data)
+        elif within is not None:
+            require_inside(target, within)
+            write_bytes(target, data)
+        elif special := open_special(target):
+            with special:
+                special.write(data)
+        else:
+            write_bytes(Path(resolve_target(target)), data)
     except OSError as error:
         raise OutputError(f"{target} cannot be written: {error.strerror or error}") from error
     return target
+
+
+def open_append(target: Path, within: Path) -> BinaryIO:
+    """Open a file of a results directory for reading and appending; links are not followed.
+
+    Raises:
+        OutputError: the file is an input of the run.
+        OSError: the file cannot be opened, or is a link, a directory, a device or a pipe.
+    """
+    require_no_input(target)
+    require_inside(target, within)
+    require_replaceable(target)
+    make_folders(target.parent)
+    flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+    try:
+        return cast(BinaryIO, open(target, "a+b", opener=lambda path, _: os.open(path, flags, 0o666)))
+    except OSError as error:
+        reason = "it is a link" if error.errno == errno.ELOOP else error.strerror
+        raise OSError(error.errno, reason, error.filename) from error
 
 
 @contextlib.contextmanager
@@ -132,7 +177,7 @@ def file_lock(target: Path) -> Iterator[None]:
     Raises:
         OSError: the folder or the lock file cannot be created.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
+    make_folders(target.parent)
     lock_path = target.with_name(f".{target.name}.lock")
     lock = FileLock(lock_path)
     try:

@@ -57,8 +57,8 @@ def require_protocol(protocol: str) -> None:
     Raises:
         UsageError: a package is not installed, or the protocol is unknown.
     """
-    if protocol == "file":
-        raise UsageError("file:// is not supported", "give the path without file://")
+    if protocol in ("file", "local", "asynclocal"):
+        raise UsageError(f"{protocol}:// is not supported", f"give the path without {protocol}://")
     try:
         import upath  # noqa: F401
         from fsspec import get_filesystem_class
@@ -87,6 +87,14 @@ def basename(name: str) -> str:
 def canonical(name: str | os.PathLike[str]) -> str:
     """Return a path with its symbolic links resolved, or a URL without trailing slashes."""
     return str(name).rstrip("/") if is_url(name) else os.path.realpath(name)
+
+
+def canonical_url(url: str) -> str:
+    """Return a URL in one form: `s3a://` and `s3://` are one store, and an S3 version belongs to the same object."""
+    protocol = protocol_of(url).lower()
+    name = url[len(protocol) :].rstrip("/")
+    store = EXTRAS.get(protocol, protocol)
+    return store + (name.partition("?versionId=")[0] if store == "s3" else name)
 
 
 def join_path(folder: str, name: str) -> str:

@@ -53,7 +53,7 @@ def test_huge_directory_of_an_archive_is_refused(tmp_path):
     data = bytearray((tmp_path / "x.npz").read_bytes())
     data[-22 + 12 : -22 + 16] = (1 << 30).to_bytes(4, "little")
     (tmp_path / "x.npz").write_bytes(data)
-    with pytest.raises(InputError, match="of the archive.s directory"):
+    with pytest.raises(InputError, match=r"of the archive.s directory"):
         load_saved_map(tmp_path / "x.npz")
 
 

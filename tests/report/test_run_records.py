@@ -18,14 +18,16 @@ def test_partial_last_line_is_ignored_and_removed(tmp_path):
     path = tmp_path / "run.jsonl"
     path.write_bytes(b'{"status": "run_start"}\n{"status": "ok", "input": "a"}\n{"status": "o')
     assert [record["status"] for record in read_records(path)] == ["run_start", "ok"]
-    truncate_partial_line(path)
+    with open(path, "a+b") as file:
+        truncate_partial_line(file)
     assert path.read_bytes().endswith(b'"a"}\n')
 
 
 def test_partial_line_longer_than_a_block_is_removed(tmp_path):
     path = tmp_path / "run.jsonl"
     path.write_bytes(b'{"status": "run_start"}\n' + b"x" * 200_000)
-    truncate_partial_line(path)
+    with open(path, "a+b") as file:
+        truncate_partial_line(file)
     assert path.read_bytes() == b'{"status": "run_start"}\n'
 
 

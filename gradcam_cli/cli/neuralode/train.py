@@ -23,6 +23,7 @@ from gradcam_cli.cli.neuralode.options import (
     training_options,
 )
 from gradcam_cli.cli.options import general_options
+from gradcam_cli.cli.protection import check_output
 from gradcam_cli.cli.signals import raise_if_interrupted
 from gradcam_cli.cli.tables import write_table
 from gradcam_cli.console import log, progress
@@ -65,6 +66,7 @@ def train(ctx: click.Context, /, **options: Any) -> None:
     from gradcam_cli.neuralode.training.run import export_samples, load_dataset, make_trainer
 
     checkpoint = checkpoint_path(target)
+    check_output("-o: its checkpoint", checkpoint)
     check_training_files(target, options["csv_log"], options["export_samples"], options["data"])
     if options["resume"] and target.exists() and not checkpoint.exists():
         raise UsageError(f"--resume: the training of {target} is complete", "omit --resume to train from scratch")

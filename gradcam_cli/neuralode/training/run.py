@@ -98,7 +98,7 @@ def export_samples(data: Dataset, directory: Path) -> None:
         for i in np.flatnonzero(data.y_test == y)[:1]:
             rgb = np.broadcast_to(data.x_test[i], (*data.x_test.shape[1:3], 3))
             file = f"{y}-{name}.png" if name.casefold() in repeated or not name else f"{name}.png"
-            write_output(directory / file, encode(np.ascontiguousarray(rgb)))
+            write_output(directory / file, encode(np.ascontiguousarray(rgb)), directory)
 
 
 def tensorboard_writer(directory: Path) -> Callable[[EpochStats], None]:
