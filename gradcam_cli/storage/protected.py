@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
+from functools import lru_cache
 from hashlib import blake2b
 
 from gradcam_cli.errors import OutputError
@@ -26,8 +27,9 @@ class ProtectedInputs:
 
     def add(self, *paths: str | os.PathLike[str]) -> None:
         """Add files: paths, URLs, or `-` for the file that is read on standard input. A file need not exist."""
+        real_folder = lru_cache(64)(os.path.realpath)  # most inputs share a folder
         for path in paths:
-            self._digests.update(map(_digest, _identities(path)))
+            self._digests.update(map(_digest, _identities(path, real_folder)))
             if not is_url(path) and is_link(path):
                 self._digests.update(map(_digest, _identities(os.path.realpath(path))))
 
@@ -91,7 +93,7 @@ def _digest(identity: str) -> bytes:
     return blake2b(identity.encode("utf-8", "surrogatepass"), digest_size=8).digest()
 
 
-def _identities(path: str | os.PathLike[str]) -> Iterator[str]:
+def _identities(path: str | os.PathLike[str], real_folder: Callable[[str], str] = os.path.realpath) -> Iterator[str]:
     """Yield what identifies a URL, or a directory entry; nothing for what cannot be replaced by a file."""
     if is_url(path):
         yield canonical_url(str(path))
@@ -100,17 +102,17 @@ def _identities(path: str | os.PathLike[str]) -> Iterator[str]:
         try:
             status = os.fstat(0) if path == "-" else os.lstat(path)
         except OSError:
-            yield _entry(path)
+            yield _entry(path, real_folder)
             return
         if stat.S_ISREG(status.st_mode) or stat.S_ISLNK(status.st_mode):
-            yield _entry(path)
+            yield _entry(path, real_folder)
             yield f"{status.st_dev}:{status.st_ino}"
 
 
-def _entry(path: str | os.PathLike[str]) -> str:
+def _entry(path: str | os.PathLike[str], real_folder: Callable[[str], str] = os.path.realpath) -> str:
     """Return the path of a directory entry: links of its folder are resolved, but not the entry itself."""
     folder, name = os.path.split(os.fspath(path).rstrip("/"))
-    return os.path.join(os.path.realpath(folder or "."), name)
+    return os.path.join(real_folder(folder or "."), name)
 
 
 def is_link(path: str | os.PathLike[str]) -> bool:

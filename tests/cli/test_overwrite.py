@@ -151,6 +151,15 @@ def test_names_of_one_object():
         assert name not in inputs
 
 
+@pytest.mark.parametrize("protocol", ["file", "local"])
+def test_a_url_of_a_local_file_is_refused(cli, inputs, protocol):
+    """Such a name would hide that the file is an input."""
+    before = contents(inputs)
+    done = cli("photos/cat.png", *MINI, "-o", f"{protocol}://{inputs}/photos/cat.png")
+    assert (done.status, f"{protocol}:// is not supported" in done.stderr) == (2, True)
+    assert contents(inputs) == before
+
+
 def test_files_written_by_a_worker_process(tmp_path, photo, monkeypatch):
     """A job that is pickled, as for Ray, protects the inputs in the process that writes."""
     monkeypatch.chdir(tmp_path)
