@@ -71,7 +71,7 @@ def evaluate(ctx: click.Context, /, **options: Any) -> None:
     from gradcam_cli.output.figures import encode_figure
     from gradcam_cli.storage.files import write_output
 
-    check_outputs({"--confusion": options["confusion"]}, [("--data", Path(options["data"]))])
+    check_outputs({"--confusion": options["confusion"]})
     labels, y, predictions, solvers = evaluate_file(
         options["model"],
         data_config(options),

@@ -68,7 +68,7 @@ def flow(ctx: click.Context, /, **options: Any) -> None:
     from gradcam_cli.output.figures import encode_figure
     from gradcam_cli.storage.files import write_output
 
-    check_outputs({"-o": options["output"]}, [("--image", Path(path)) for path in options["images"]])
+    check_outputs({"-o": options["output"]})
     block, starts = _load_block(options) if options["model"] else (None, toy_states())
     f, span = (block.f, block.t_span) if block else (library.toy_dynamics, (0.0, float(options["num_layers"])))
     solver_options = (

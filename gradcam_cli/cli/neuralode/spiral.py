@@ -69,9 +69,7 @@ def spiral(ctx: click.Context, /, **options: Any) -> None:
     stdout = setup(ctx, options)
     from gradcam_cli.neuralode.training.files import check_outputs, write_model
 
-    check_outputs(
-        {"-o": options["output"], "--animation": options["animation"], "--save-model": options["save_model"]}, ()
-    )
+    check_outputs({"-o": options["output"], "--animation": options["animation"], "--save-model": options["save_model"]})
     import keras
 
     from gradcam_cli.neuralode.demos import spiral as library

@@ -1,14 +1,13 @@
-"""The files that a training writes, checked before it starts: none of them replaces an input or another output."""
+"""The files that a training writes, checked before it starts: none of them replaces another output."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gradcam_cli.errors import OutputError, UsageError
-from gradcam_cli.images.source import SUFFIXES
 from gradcam_cli.neuralode.training.checkpoint import is_checkpoint
 from gradcam_cli.storage.files import write_output
 from gradcam_cli.storage.paths import canonical
@@ -34,12 +33,12 @@ def check_training_files(model: Path, csv_log: Path | None, samples: Path | None
         data: name of the data set, or path of its file or directory.
 
     Raises:
-        UsageError: two outputs are the same file, an output is an input, or a file with the checkpoint's name is no
-            checkpoint.
+        UsageError: two outputs are the same file, the samples would be among the data, or a file with the checkpoint's
+            name is no checkpoint.
         OutputError: an output cannot be written.
     """
     checkpoint = checkpoint_path(model)
-    check_outputs({"-o": model, CHECKPOINT: checkpoint, "--csv-log": csv_log}, [("--data", Path(data))])
+    check_outputs({"-o": model, CHECKPOINT: checkpoint, "--csv-log": csv_log})
     if samples and _contains(Path(data), samples):
         raise UsageError(f"--export-samples {samples} would write into the directory of --data {data}")
     if os.path.lexists(checkpoint) and not is_checkpoint(checkpoint):
@@ -49,23 +48,18 @@ def check_training_files(model: Path, csv_log: Path | None, samples: Path | None
         )
 
 
-def check_outputs(outputs: Mapping[str, Path | None], inputs: Iterable[tuple[str, Path]]) -> None:
-    """Require that output files can be written, and are neither inputs nor the same file.
+def check_outputs(outputs: Mapping[str, Path | None]) -> None:
+    """Require that output files can be written, and are not the same file.
 
     Args:
         outputs: paths by option; None: not requested.
-        inputs: options with paths of files, or of directories with images.
 
     Raises:
-        UsageError: an output is an input, or the same file as another output.
+        UsageError: an output is the same file as another output.
         OutputError: the folder of an output cannot be created or written to.
     """
-    inputs = list(inputs)
     paths = {option: path for option, path in outputs.items() if path}
     for option, path in paths.items():
-        for name, source in inputs:
-            if _same_file(path, source) or (path.suffix.lower() in SUFFIXES and _contains(source, path)):
-                raise UsageError(f"{option} {path} would replace a file of {name} {source}", "use a different name")
         for other, other_path in paths.items():
             if other != option and _same_file(path, other_path):
                 raise UsageError(f"{option} {path} is also the file of {other}", "use a different name")

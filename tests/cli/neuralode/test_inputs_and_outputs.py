@@ -50,10 +50,10 @@ def assert_error(result, status, message):
 @pytest.mark.parametrize(
     ("options", "output", "message"),
     [
-        ((), "net.keras", "the checkpoint net.checkpoint.npz would replace a file of --data net.checkpoint.npz"),
-        (("--csv-log", "net.checkpoint.npz"), "a.keras", "--csv-log net.checkpoint.npz would replace"),
-        (("--csv-log", "link.npz"), "a.keras", "--csv-log link.npz would replace"),
-        (("--csv-log", "hard.npz"), "a.keras", "--csv-log hard.npz would replace"),
+        ((), "net.keras", "net.checkpoint.npz is an input: it would be overwritten"),
+        (("--csv-log", "net.checkpoint.npz"), "a.keras", "--csv-log net.checkpoint.npz is an input"),
+        (("--csv-log", "link.npz"), "a.keras", "--csv-log link.npz is an input"),
+        (("--csv-log", "hard.npz"), "a.keras", "--csv-log hard.npz is an input"),
     ],
 )
 def test_training_never_replaces_its_data(train, here, options, output, message):
@@ -69,7 +69,7 @@ def test_training_never_replaces_its_data(train, here, options, output, message)
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--csv-log", "images/left/0.png"), "would replace a file of --data images"),
+        (("--csv-log", "images/left/0.png"), "images/left/0.png is an input"),
         (("--export-samples", "images"), "would write into the directory of --data images"),
         (("--export-samples", "images/left/../left"), "would write into the directory of --data images"),
     ],
@@ -184,7 +184,7 @@ def test_evaluation_of_a_model_with_infinite_weights(cli, here):
 def test_confusion_figure_never_replaces_an_image_of_the_data(cli, here):
     before = snapshot(here)
     result = cli("neuralode", "evaluate", "net.keras", "--data", "images", "--confusion", "images/left/0.png")
-    assert_error(result, 2, "--confusion images/left/0.png would replace a file of --data images")
+    assert_error(result, 2, "--confusion images/left/0.png is an input")
     assert snapshot(here) == before
 
 
@@ -200,7 +200,7 @@ def ode_model(here):
         ("empty.png", 3, "empty.png: the file is empty"),
         ("missing.png", 3, "missing.png: cannot be read"),
         ("folder", 3, "no image found in folder"),
-        ("images/left/0.png", 2, "-o images/left/0.png would replace a file of --image images/left/0.png"),
+        ("images/left/0.png", 2, "-o images/left/0.png is an input"),
     ],
 )
 def test_flow_with_damaged_images_or_onto_its_image(cli, here, ode_model, image, status, message):
