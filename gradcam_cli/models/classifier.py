@@ -17,8 +17,9 @@ from gradcam_cli.console import log
 from gradcam_cli.errors import ModelError, UsageError
 from gradcam_cli.models.catalog import ModelSpec, catalog, find_spec, is_model_path
 from gradcam_cli.models.labels import Labels, read_labels, spec_labels
-from gradcam_cli.models.loading import build_model, load_model_file, load_weights_into
+from gradcam_cli.models.loading import build_model, load_model_file
 from gradcam_cli.models.preprocessing import preprocess_pixels, resolve_preprocess
+from gradcam_cli.models.weight_files import load_weights_into
 from gradcam_cli.models.weights import ensure_weights
 from gradcam_cli.network.gradients import GradientFunction, compile_gradient_function
 from gradcam_cli.network.layers import iter_layers, output_shape, require_channels_last
