@@ -130,18 +130,16 @@ class _Check:
         _require(registered is None or isinstance(registered, str), f"class {name} has no valid registered name")
         if function:
             _require(isinstance(config, str), "a function has no name")
-            name, module = config, "keras.activations" if module == "builtins" else module
-        custom = names & self.registered.other
-        _require(not custom, f"{_path(module, name)} is a custom class or function", CUSTOM_HINT)
+            name = config
+        path, custom = _path(module, name), names & self.registered.other
+        _require(not custom, f"{path} is a custom class or function", CUSTOM_HINT)
         if self._is_registered(value):
             return frozenset([LAYER])
-        kinds = keras_names.classify(module, name)
+        kinds = keras_names.classify("keras.activations" if function and module == "builtins" else module, name)
         if not kinds or (function != (ACTIVATION in kinds)):
             reason = keras_names.refusal(module, name)
-            if reason:
-                raise ModelError(f"{_path(module, name)} {reason}", TRUST_HINT)
-            raise ModelError(f"{_path(module, name)} is not a class or function of this version of Keras", CUSTOM_HINT)
-        _require(registered in (None, name), f"{_path(module, name)} is registered as {registered!r}")
+            raise ModelError(f"{path} {reason or 'is not a known part of a Keras model'}", _hint(reason))
+        _require(registered in (None, name), f"{path} is registered as {registered!r}")
         return kinds
 
     def _is_registered(self, value: dict[str, Any]) -> bool:
@@ -187,6 +185,8 @@ def check_config(config: Any, registered: RegisteredNames = RegisteredNames()) -
     Raises:
         ModelError: it names a class or function that is not allowed, or exceeds a limit.
     """
+    described = isinstance(config, dict) and "class_name" in config and isinstance(config.get("config"), (dict, list))
+    _require(described, "its configuration does not describe a model", None)
     check, remaining = _Check(registered), [_Value("", config, False)]
     while remaining:  # not recursive: the nesting of a file is not limited
         remaining.extend(check.visit(remaining.pop()))
@@ -247,10 +247,14 @@ def _path(module: str | None, name: str) -> str:
     return f"{module}.{name}" if module else name
 
 
+def _hint(reason: str | None) -> str:
+    return TRUST_HINT if reason else CUSTOM_HINT
+
+
 def _with_article(noun: str) -> str:
     return f"an {noun}" if noun.startswith("i") else f"a {noun}"
 
 
-def _require(condition: bool, message: str, hint: str = TRUST_HINT) -> None:
+def _require(condition: bool, message: str, hint: str | None = TRUST_HINT) -> None:
     if not condition:
         raise ModelError(message, hint)

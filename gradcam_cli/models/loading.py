@@ -170,9 +170,9 @@ def _open_checked(file: Path, check: Hdf5Check, packages: set[str]) -> Any:
 
     def create_model(create: Callable[..., Any]) -> Callable[..., Any]:
         def call(_: Any, *args: Any) -> Any:
-            model = create(json.dumps(config), *args)
+            result = create(json.dumps(config), *args)
             check.finish()  # before the weights are read
-            return model
+            return result
 
         return call
 

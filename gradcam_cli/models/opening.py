@@ -128,18 +128,19 @@ def limited_results(max_bytes: int = MAX_RESULT_BYTES) -> Iterator[None]:
 
 
 def check_results(model: keras.Model, input_shape: tuple[int, int, int], max_bytes: int = MAX_RESULT_BYTES) -> None:
-    """Check the sizes of all results of a model for one image of a given size.
+    """Check the sizes of all results of a model with a variable input size, for one image.
 
     Args:
-        model: a functional or Sequential model.
+        model: a Keras model; if its input size is fixed, it was checked when it was opened.
         input_shape: (h, w, c).
         max_bytes: the limit.
 
     Raises:
         ModelError: a result exceeds the limit.
     """
-    with limited_results(max_bytes), contextlib.suppress(NotImplementedError):  # a subclassed model
-        model.compute_output_spec(keras.KerasTensor((1, *input_shape), model.input_dtype or "float32"))
+    if None in getattr(model, "input_shape", (None,) * 4)[1:]:
+        with limited_results(max_bytes), contextlib.suppress(NotImplementedError):  # a subclassed model
+            model.compute_output_spec(keras.KerasTensor((1, *input_shape)))
 
 
 def _limited(operation: Any, call: Callable[..., Any], max_bytes: int) -> Callable[..., Any]:
