@@ -21,15 +21,17 @@ from gradcam_cli.errors import ModelError, WeightsError
 from gradcam_cli.models.catalog import ModelSpec
 from gradcam_cli.models.config_check import check_config, registered_names
 from gradcam_cli.models.mini import build_mini
-from gradcam_cli.models.opening import default_settings, limited_results, network_off, patched
+from gradcam_cli.models.opening import limited_results, network_off, patched
 from gradcam_cli.models.safety import (
     Hdf5Check,
     hdf5_check,
+    is_archive,
     is_checked,
     max_decompressed_size,
     read_config,
 )
 from gradcam_cli.models.weight_files import first_line, first_mismatch
+from gradcam_cli.network.keras_settings import default_settings
 
 PACKAGE = "gradcam_cli"
 """The package whose registered classes a model file may contain."""
@@ -151,15 +153,16 @@ def load_model_file(file: Path, allow_unsafe: bool, packages: Collection[str] = 
 
 
 def _open_unsafe(file: Path, check: Hdf5Check) -> Any:
-    if file.suffix == ".keras":
+    if is_archive(file):
         read_config(file)
     check.finish()
-    return _load(file, allow_unsafe=True)
+    with default_settings():
+        return _load(file, allow_unsafe=True)
 
 
 def _open_checked(file: Path, check: Hdf5Check, packages: set[str]) -> Any:
     """Open a file whose configuration is checked. Keras creates the model from the checked configuration."""
-    text = read_config(file) if file.suffix == ".keras" else check.finish()
+    text = read_config(file) if is_archive(file) else check.finish()
     if text is None:
         raise ModelError(f"{file} contains only weights", "give the model by --model and this file by --weights")
     try:
@@ -177,7 +180,7 @@ def _open_checked(file: Path, check: Hdf5Check, packages: set[str]) -> Any:
         return call
 
     with default_settings(), network_off(), limited_results(), contextlib.ExitStack() as stack:
-        if file.suffix == ".keras":
+        if is_archive(file):
             stack.enter_context(patched(saving_lib, "_model_from_config", create_model))
         else:
             stack.enter_context(patched(legacy_h5_format.json_utils, "decode", create_model))
@@ -191,16 +194,18 @@ def _load(file: Path, allow_unsafe: bool) -> Any:
 
 def _opening_error(file: Path, error: BaseException) -> ModelError:
     """Return the error of a check, which Keras may have wrapped into another one, with the name of the file."""
+    own = None
     cause: BaseException | None = error
-    while cause is not None and not isinstance(cause, ModelError):
+    while cause is not None:
+        own = cause if isinstance(cause, ModelError) else own  # the first one; Keras adds its text to copies of it
         cause = cause.__cause__ or cause.__context__
-    if cause is None:
+    if own is None:
         return ModelError(
             f"cannot open {file}: {first_line(error)}",
             "load a model with custom classes in Python and pass it to gradcam_cli.explain",
         )
-    message = cause.message if str(file) in cause.message else f"cannot open {file}: {cause.message}"
-    return ModelError(shorten(message, 500, placeholder=" ..."), cause.hint)
+    message = own.message if str(file) in own.message else f"cannot open {file}: {own.message}"
+    return ModelError(shorten(message, 500, placeholder=" ..."), own.hint)
 
 
 def model_to_bytes(model: keras.Model) -> bytes:

@@ -1,7 +1,4 @@
-"""The surroundings in which Keras opens a model: no network, default settings, limited sizes of results.
-
-Everything that is changed here is restored when the block ends, even if a model file changes it.
-"""
+"""The limits under which Keras opens a model file: no network, and bounded sizes of results."""
 
 from __future__ import annotations
 
@@ -13,7 +10,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
-from keras.src.backend.common import global_state
 from keras.src.ops.function import Function
 from keras.src.ops.node import Node
 
@@ -22,38 +18,6 @@ from gradcam_cli.models.config_check import TRUST_HINT
 
 MAX_RESULT_BYTES = 1 << 30
 """Limit of the result of a layer for one image. VGG19's largest has 13 MB, EfficientNetB7's at 600x600 has 138 MB."""
-
-_ATTRIBUTES = ("safe_mode_saving", "custom_objects_scope_dict", "dtype_policy")
-_SHARED = ("shared_objects/id_to_obj_map", "shared_objects/id_to_config_map")
-_SETTINGS = {
-    keras.config.set_floatx: (keras.config.floatx, "float32"),
-    keras.config.set_epsilon: (keras.config.epsilon, 1e-7),
-    keras.config.set_image_data_format: (keras.config.image_data_format, "channels_last"),
-}
-
-
-@contextlib.contextmanager
-def default_settings() -> Iterator[None]:
-    """Set Keras's defaults (float32, channels_last) in the block; restore all settings after it.
-
-    Models are built in the block, whatever `keras.json` or the calling program has set.
-    """
-    settings = {write: read() for write, (read, _) in _SETTINGS.items()}
-    attributes = {name: global_state.get_global_attribute(name) for name in (*_ATTRIBUTES, *_SHARED)}
-    registry = keras.saving.get_custom_objects()
-    registered = dict(registry)
-    try:
-        for write, (_, default) in _SETTINGS.items():
-            write(default)
-        keras.config.set_dtype_policy("float32")
-        yield
-    finally:
-        for write, value in settings.items():
-            write(value)
-        for name, value in attributes.items():
-            global_state.set_global_attribute(name, value)
-        registry.clear()
-        registry.update(registered)
 
 
 @contextlib.contextmanager

@@ -99,7 +99,12 @@ def hdf5_check(file: Path) -> Iterator[Hdf5Check]:
 
 def is_checked(file: Path) -> bool:
     """Return whether a file is a `.keras` archive or an HDF5 file, by the suffix that Keras goes by."""
-    return file.name.endswith((".keras", ".h5", ".hdf5"))
+    return is_archive(file) or file.name.endswith((".h5", ".hdf5"))
+
+
+def is_archive(file: Path) -> bool:
+    """Return whether a file is a `.keras` archive, by its suffix; Keras opens any other file as HDF5."""
+    return file.name.endswith(".keras")
 
 
 def max_decompressed_size(file: Path) -> int:

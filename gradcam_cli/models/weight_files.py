@@ -13,8 +13,9 @@ import h5py
 import keras
 
 from gradcam_cli.errors import ModelError, WeightsError
-from gradcam_cli.models.opening import default_settings, network_off
-from gradcam_cli.models.safety import WEIGHTS_NAME, hdf5_check, is_checked, open_archive
+from gradcam_cli.models.opening import network_off
+from gradcam_cli.models.safety import WEIGHTS_NAME, hdf5_check, is_archive, is_checked, open_archive
+from gradcam_cli.network.keras_settings import default_settings
 
 
 def load_weights_into(model: keras.Model, file: Path) -> None:
@@ -52,7 +53,7 @@ def _load_weights(model: keras.Model, path: Path) -> None:
 @contextlib.contextmanager
 def _weights_path(file: Path) -> Iterator[Path]:
     """Extract the weights of a `.keras` file: Keras would decompress them from the start for each step back."""
-    if file.suffix != ".keras":
+    if not is_archive(file):
         yield file
         return
     with tempfile.TemporaryDirectory() as folder, open_archive(file) as archive:
