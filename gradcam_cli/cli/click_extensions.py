@@ -16,7 +16,7 @@ from click.shell_completion import CompletionItem
 
 from gradcam_cli.cli.protection import check_named_outputs, command_protection
 from gradcam_cli.errors import UsageError
-from gradcam_cli.models.catalog import catalog
+from gradcam_cli.models.catalog import catalog, is_model_path
 from gradcam_cli.models.preprocessing import preprocess_choices
 from gradcam_cli.storage.paths import as_path, is_url
 
@@ -94,6 +94,14 @@ class ModelNameOrFile(click.ParamType):  # type: ignore[type-arg]  # generic onl
     """The name of a catalog model, or the path of a model file."""
 
     name = "name|file"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Start the check of a model file, which runs while TensorFlow is imported."""
+        from gradcam_cli.models.safety import start_check
+
+        if is_model_path(value):
+            start_check(Path(value))
+        return value
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         """Complete model names, or file names if no model name matches."""

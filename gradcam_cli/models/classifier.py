@@ -17,8 +17,10 @@ from gradcam_cli.console import log
 from gradcam_cli.errors import ModelError, UsageError
 from gradcam_cli.models.catalog import ModelSpec, catalog, find_spec, is_model_path
 from gradcam_cli.models.labels import Labels, name_problem, read_labels, spec_labels
-from gradcam_cli.models.loading import build_model, load_model_file, load_weights_into
+from gradcam_cli.models.loading import build_model, load_model_file
+from gradcam_cli.models.opening import check_results
 from gradcam_cli.models.preprocessing import preprocess_pixels, resolve_preprocess
+from gradcam_cli.models.weight_files import load_weights_into
 from gradcam_cli.models.weights import ensure_weights
 from gradcam_cli.network.gradients import GradientFunction, compile_gradient_function
 from gradcam_cli.network.layers import iter_layers, output_shape, require_channels_last
@@ -109,10 +111,10 @@ def load_model(
     file_labels = read_labels(labels) if labels is not None else None
     if preprocess is not None:
         preprocess = resolve_preprocess(preprocess)
-    spec = None
+    spec, from_file = None, not isinstance(model, keras.Model) and is_model_path(os.fspath(model))
     if isinstance(model, keras.Model):
         network, name, file = model, model.name, None
-    elif is_model_path(os.fspath(model)):
+    elif from_file:
         file = Path(model)
         network, name = load_model_file(file, allow_unsafe), file.stem
         if weights not in (None, "imagenet", UNTRAINED):
@@ -125,6 +127,8 @@ def load_model(
     require_channels_last(network)
     spec = spec or _detect_spec(network)
     shape = _input_shape(network, input_size, spec)
+    if from_file and not allow_unsafe:
+        check_results(network, shape)
     classifier = Classifier(
         network,
         name,

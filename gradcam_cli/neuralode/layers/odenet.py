@@ -12,6 +12,7 @@ from typing import Any
 import keras
 
 from gradcam_cli.errors import UsageError
+from gradcam_cli.network.keras_settings import default_settings
 from gradcam_cli.neuralode.layers.ode_block import ODEBlock
 from gradcam_cli.neuralode.layers.ode_func import GroupNorm, ODEFunc
 
@@ -68,6 +69,7 @@ def num_downsampling_layers(side: int) -> int:
     return count
 
 
+@default_settings()
 def build_odenet(
     input_shape: tuple[int, int, int],
     labels: Sequence[str],
