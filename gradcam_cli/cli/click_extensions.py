@@ -14,6 +14,7 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
+from gradcam_cli.cli.protection import check_named_outputs, command_protection
 from gradcam_cli.errors import UsageError
 from gradcam_cli.models.catalog import catalog, is_model_path
 from gradcam_cli.models.preprocessing import preprocess_choices
@@ -45,6 +46,12 @@ class GroupedCommand(click.Command):
 
     def __init__(self, name: str | None = None, **attributes: Any) -> None:
         super().__init__(name, **{"context_settings": CONTEXT_SETTINGS, **attributes})
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; its inputs are protected from its outputs."""
+        with command_protection(ctx):
+            check_named_outputs(ctx)
+            return super().invoke(ctx)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the options under their headings, in order of appearance; the general options come last."""

@@ -78,7 +78,10 @@ def _setting_option(name: str) -> Callable[..., Any]:
 
 
 threads_option = _speed(
-    "--threads", type=click.IntRange(1), metavar="N", help="Threads that read and draw. [default: one per core]"
+    "--threads",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Threads that read images and draw maps. [default: one per core]",
 )
 json_option = _general("--json", "as_json", is_flag=True, help="Print one JSON object per line instead of text.")
 general_options = combine_options(
@@ -101,6 +104,7 @@ def setup_logging(ctx: click.Context, *, quiet: bool, verbose: bool, debug: bool
     ctx.with_resource(restored_logging())
     ctx.with_resource(warnings.catch_warnings())
     if not (verbose or debug):
+        ctx.with_resource(_only_errors("matplotlib"))  # it warns if the user has no home directory
         # Pillow warns of metadata, matplotlib of missing glyphs, Keras of deprecations
         warnings.simplefilter("ignore")
     configure_logging(quiet=quiet, verbose=verbose or debug)

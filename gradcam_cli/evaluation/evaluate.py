@@ -18,6 +18,7 @@ from gradcam_cli.evaluation.metrics.registry import FAITHFULNESS
 from gradcam_cli.evaluation.metrics.summary import MetricRow
 from gradcam_cli.images import fit
 from gradcam_cli.images.load import Failure, LoadedImage, Unexplained
+from gradcam_cli.images.memory import ACTIVE
 from gradcam_cli.methods import maps
 from gradcam_cli.methods.registry import METHODS
 from gradcam_cli.network.scorer import ModelScorer
@@ -127,7 +128,12 @@ class Evaluator:
     def _evaluate_image(
         self, pair: tuple[EvaluationItem, stages.ForwardResult | Unexplained]
     ) -> list[MetricRow] | Unexplained:
-        item, forward_result = pair
+        with ACTIVE.task():
+            return self._evaluate_maps(*pair)
+
+    def _evaluate_maps(
+        self, item: EvaluationItem, forward_result: stages.ForwardResult | Unexplained
+    ) -> list[MetricRow] | Unexplained:
         explanations = stages.make_explanations(self.run, forward_result)
         if isinstance(explanations, Unexplained):
             return explanations

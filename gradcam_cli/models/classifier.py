@@ -16,7 +16,7 @@ import numpy as np
 from gradcam_cli.console import log
 from gradcam_cli.errors import ModelError, UsageError
 from gradcam_cli.models.catalog import ModelSpec, catalog, find_spec, is_model_path
-from gradcam_cli.models.labels import Labels, read_labels, spec_labels
+from gradcam_cli.models.labels import Labels, name_problem, read_labels, spec_labels
 from gradcam_cli.models.loading import build_model, load_model_file
 from gradcam_cli.models.opening import check_results
 from gradcam_cli.models.preprocessing import preprocess_pixels, resolve_preprocess
@@ -185,6 +185,8 @@ def _detect_spec(model: keras.Model) -> ModelSpec | None:
 def _infer_labels(model: keras.Model, spec: ModelSpec | None) -> Labels:
     """Return the names stored in the last layer, or those of the spec if the number of classes is equal."""
     if names := getattr(next(iter(reversed(getattr(model, "layers", []))), None), "labels", ()):
+        if problem := name_problem(names):
+            raise ModelError(f"the model's class names: {problem}", "give other names with --labels FILE")
         return Labels(tuple(names))
     outputs = getattr(model, "outputs", None)
     if spec and outputs and outputs[0].shape[-1] == len(spec_labels(spec).names):

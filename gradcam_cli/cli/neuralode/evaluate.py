@@ -11,6 +11,7 @@ import click
 from gradcam_cli.cli.click_extensions import GroupedCommand, option_group
 from gradcam_cli.cli.model_options import allow_unsafe_option
 from gradcam_cli.cli.neuralode.options import (
+    FILE,
     canvas_option,
     canvas_seed_option,
     data_config,
@@ -20,9 +21,10 @@ from gradcam_cli.cli.neuralode.options import (
     size_option,
 )
 from gradcam_cli.cli.options import general_options
-from gradcam_cli.cli.tables import format_number, write_table
+from gradcam_cli.cli.tables import write_table
 from gradcam_cli.console import log
 from gradcam_cli.output.destination import IMAGE_SUFFIXES, format_for_suffix
+from gradcam_cli.output.numbers import format_number
 
 if TYPE_CHECKING:
     from gradcam_cli.neuralode.training.solver_check import SolverResult
@@ -46,7 +48,7 @@ Examples:
 @_output(
     "--confusion",
     metavar="FILE",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=FILE,
     help="Write a figure of the confusion matrix, PNG or JPEG.",
 )
 @_output("--no-solver-check", is_flag=True, help="Do not evaluate with other solvers.")
@@ -56,18 +58,20 @@ def evaluate(ctx: click.Context, /, **options: Any) -> None:
     """Evaluate a classifier of `gradcam neuralode train` on the test images.
 
     The output contains the loss, the accuracy, the recall and precision of each class, and the number of function
-    evaluations. It also contains the accuracy with other solvers. If that differs by more than half a percentage
+    evaluations. It also contains the accuracy with other solvers. If it differs by more than half a percentage
     point, the network depends on its solver and is not an ODE.
     """
     require_suffix("--confusion", options["confusion"], IMAGE_SUFFIXES)
     stdout = setup(ctx, options)
     log.info("loading %s", options["model"])
     from gradcam_cli.neuralode.training.evaluate import per_class_rows
+    from gradcam_cli.neuralode.training.files import check_outputs
     from gradcam_cli.neuralode.training.plots import plot_confusion
     from gradcam_cli.neuralode.training.run import evaluate_file
     from gradcam_cli.output.figures import encode_figure
     from gradcam_cli.storage.files import write_output
 
+    check_outputs({"--confusion": options["confusion"]})
     labels, y, predictions, solvers = evaluate_file(
         options["model"],
         data_config(options),

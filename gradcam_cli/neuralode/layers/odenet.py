@@ -20,6 +20,8 @@ CHANNELS = 64
 RESIDUAL_BLOCKS = 6
 MIN_SPATIAL_SIZE = 6
 """Minimum height and width of the feature maps after the default downsampling."""
+MIN_THIN_SIDE = 2
+"""Minimum height and width of the images of odenet-thin, with its one strided convolution."""
 ACTIVATIONS = ("softplus", "relu", "tanh", "silu")
 """Activations of f offered by the command line."""
 DEFAULT_SOLVER_OPTIONS = {
@@ -98,6 +100,8 @@ def build_odenet(
     image = layers.Input(input_shape, name="image")
     x = layers.Rescaling(1 / 255, name="scale")(image)
     if arch == "odenet-thin":
+        if side < MIN_THIN_SIDE:
+            raise UsageError(f"arch: images of {side} pixels are too small for odenet-thin")
         x = _downsampling_conv(x, "stem_conv")
     else:
         if (side - 2) >> count < 1:
