@@ -26,7 +26,7 @@ SAMPLES = Path(__file__).parent.parent / "sample_images"
 
 LONG = (
     *("test_vgg19", "test_vgg19_evaluation", "test_readme", "test_docs", "test_train", "test_ode_gradients"),
-    *("test_ray", "test_kills", "test_explain", "test_depth"),
+    *("test_ray", "test_kills", "test_explain"),
 )
 """Modules that take long. They run first, so that two processes end together."""
 
