@@ -32,7 +32,7 @@ def layers(ctx: click.Context, /, model: str, **options: Any) -> None:
     log.info("loading %s", model)
     quiet_tensorflow(ctx, verbose=options["verbose"] or options["debug"])
     from gradcam_cli.models.classifier import load_model
-    from gradcam_cli.network.layers import default_layer, spatial_layers
+    from gradcam_cli.network.layer_info import layer_info
 
     classifier = load_model(
         model,
@@ -42,9 +42,9 @@ def layers(ctx: click.Context, /, model: str, **options: Any) -> None:
         allow_unsafe=options["allow_unsafe"],
         offline=True,
     )
-    candidates = spatial_layers(classifier.model, classifier.input_shape)
-    default = default_layer(candidates)
-    rows = [{"path": layer.path, **layer._asdict(), "default": layer.path == default} for layer in candidates]
+    default = classifier.find_layer("auto").path
+    listed = [layer_info(output, classifier.check_layer) for output in classifier.layer_outputs]
+    rows = [{"path": layer.path, **layer._asdict(), "default": layer.path == default} for layer in listed]
     if not options["as_json"]:
-        rows = [{**row, "default": "<- auto" if row["default"] else ""} for row in rows]
+        rows = [{**row, "default": "<- auto" if row["default"] else "", "excluded": row["excluded"] or ""} for row in rows]
     write_table(rows, stdout, as_json=options["as_json"])

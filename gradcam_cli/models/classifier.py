@@ -21,7 +21,9 @@ from gradcam_cli.models.loading import build_model, load_model_file, load_weight
 from gradcam_cli.models.preprocessing import preprocess_pixels, resolve_preprocess
 from gradcam_cli.models.weights import ensure_weights
 from gradcam_cli.network.gradients import GradientFunction, compile_gradient_function
-from gradcam_cli.network.layers import iter_layers, output_shape, require_channels_last
+from gradcam_cli.network.layer_choice import LayerCheck, default_layer, locality_check
+from gradcam_cli.network.layer_trace import LayerOutput, find_output, output_shape, trace_layers
+from gradcam_cli.network.layers import iter_layers, require_channels_last
 from gradcam_cli.storage.checksum import LazySha256
 
 UNTRAINED = "none"
@@ -56,6 +58,30 @@ class Classifier:
     )
 
     @cached_property
+    def layer_outputs(self) -> list[LayerOutput]:
+        """The outputs of all layers and their places in the image, from one traced pass."""
+        return trace_layers(self.model, self.input_shape)
+
+    @cached_property
+    def check_layer(self) -> LayerCheck:
+        """Returns why a layer's output cannot be explained, or None; a layer is measured once."""
+        return locality_check(self.model, self.preprocess, self.input_shape)
+
+    def find_layer(self, requested: str) -> LayerOutput:
+        """Return a layer whose output is a grid over the image: by its path, or the default one for `auto`.
+
+        Raises:
+            UsageError: there is no such layer, or its output is not a grid over the image.
+            ModelError: no layer has such an output, or the class score does not depend on the layer.
+        """
+        if requested == "auto":
+            return default_layer(self.layer_outputs, self.check_layer)
+        output = find_output(self.layer_outputs, self.model, requested)
+        if reason := self.check_layer(output):
+            raise UsageError(f"layer {output.path}: {reason}", "`gradcam layers MODEL` lists the layers that qualify")
+        return output
+
+    @cached_property
     def class_count(self) -> int:
         """Number of classes; a single sigmoid output has two.
 
@@ -67,9 +93,11 @@ class Classifier:
             raise ModelError(f"expected a classifier with one output of shape (n, classes), got {shape}")
         return max(shape[1], 2)
 
-    def gradient_function(self, layers: Sequence[str], score: str, precision: str = "float32") -> GradientFunction:
+    def gradient_function(
+        self, layers: Sequence[str | LayerOutput], score: str, precision: str = "float32"
+    ) -> GradientFunction:
         """Return the compiled gradient function for these layers, score and precision; functions are cached."""
-        key = (tuple(layers), score, precision)
+        key = (tuple(layer if isinstance(layer, str) else layer.path for layer in layers), score, precision)
         if key not in self._function_cache:
             self._function_cache[key] = compile_gradient_function(self.model, layers, score, precision)
         return self._function_cache[key]

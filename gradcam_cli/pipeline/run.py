@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from functools import cached_property
 
 import numpy as np
 
 from gradcam_cli.console import log
+from gradcam_cli.errors import UsageError
 from gradcam_cli.methods import registry
 from gradcam_cli.models.class_selection import ClassSelector, resolve_classes
 from gradcam_cli.models.classifier import Classifier, load_model
 from gradcam_cli.network.batch_size import default_batch_size
 from gradcam_cli.network.gradients import GradientFunction
-from gradcam_cli.network.layers import default_layer, find_layer, spatial_layers
+from gradcam_cli.network.layer_trace import LayerOutput
 from gradcam_cli.network.precision import resolve_precision
 from gradcam_cli.network.scorer import ModelScorer
 from gradcam_cli.pipeline.config import ExplainConfig, ModelConfig, RunSettings
@@ -32,6 +34,7 @@ class PreparedRun:
     precision: str
     gradient_function: GradientFunction
     scorers: list[ModelScorer]  # one per layer
+    layer_outputs: list[LayerOutput]  # one per layer
 
     @cached_property
     def baseline_input(self) -> np.ndarray:
@@ -76,18 +79,29 @@ def prepare_run(classifier: Classifier, config: ExplainConfig) -> PreparedRun:
     if config.counterfactual:
         registry.require_counterfactual(config.methods)
     layers: dict[str, str] = {}
+    outputs: dict[str, LayerOutput] = {}
     for requested in config.layers:
-        path = _default_layer(classifier) if requested == "auto" else find_layer(classifier.model, requested)[0]
-        layers.setdefault(path, requested)
+        output = classifier.find_layer(requested)
+        layers.setdefault(output.path, requested)
+        outputs[output.path] = output
+    if config.aug_smooth:
+        _require_symmetric(outputs.values(), classifier.input_shape[1])
     classes = resolve_classes(config.classes, classifier.labels, classifier.class_count)
     precision = resolve_precision(config.precision)
     batch_size = config.batch_size or default_batch_size(classifier.model, classifier.input_shape)
-    network = classifier.gradient_function(tuple(layers), config.score, precision)
+    network = classifier.gradient_function(tuple(outputs.values()), config.score, precision)
     for method in set(config.methods) & set(registry.names_of_kind("attribution")):
         log.info("%s: %s, for each image and class", method, registry.METHODS[method].cost)
-    scorers = [ModelScorer(classifier.model, path, config.score, precision, batch_size) for path in layers]
-    return PreparedRun(classifier, config, layers, classes, batch_size, precision, network, scorers)
+    scorers = [
+        ModelScorer(classifier.model, output, config.score, precision, batch_size) for output in outputs.values()
+    ]
+    return PreparedRun(
+        classifier, config, layers, classes, batch_size, precision, network, scorers, list(outputs.values())
+    )
 
 
-def _default_layer(classifier: Classifier) -> str:
-    return default_layer(spatial_layers(classifier.model, classifier.input_shape))
+def _require_symmetric(outputs: Iterable[LayerOutput], width: int) -> None:
+    """Check that mirrored images have mirrored maps: no layer may cover more of one side of the image."""
+    for output in outputs:
+        if output.grid and abs(sum(output.grid.columns) - width) > 1:
+            raise UsageError(f"--aug-smooth: layer {output.path} covers the model input asymmetrically")

@@ -219,9 +219,11 @@ def _make_explanation(run: PreparedRun, forward_result: ForwardResult, layer: in
     cam_map = computed.get((layer, method, c)) or _compute_cam(run, method, result, (i, layer, c))
     if not np.isfinite(cam_map.map).all():
         raise InputError("the network's output for this image contains NaN or infinity")
-    size = crop_box.y1 - crop_box.y0, crop_box.x1 - crop_box.x0
-    upsampled = maps.upsample(cam_map.map, size, run.config.interpolation)
-    heatmap = maps.normalize(maps.paste_into_image(upsampled, crop_box, image.pixels.shape[:2]))
+    box, grid = crop_box, run.layer_outputs[layer].grid
+    if grid and registry.METHODS[method].uses_layer:
+        box = fit.part_of_box(crop_box, grid.rows, grid.columns, run.classifier.input_shape[:2])
+    upsampled = maps.upsample(cam_map.map, (box.y1 - box.y0, box.x1 - box.x0), run.config.interpolation)
+    heatmap = maps.normalize(maps.paste_into_image(upsampled, box, image.pixels.shape[:2]))
     scores = result.probabilities if result.logits is None else result.logits
     ranked = np.argsort(-scores[i], kind="stable")[: run.config.top_k]
     return Explanation(

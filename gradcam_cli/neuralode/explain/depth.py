@@ -11,7 +11,6 @@ Source:
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -26,11 +25,9 @@ from gradcam_cli.network.gradients import (
     ForwardBackward,
     GradientFunction,
     logits_and_probabilities,
-    require_logits,
     resolve_ranks,
-    single_output,
 )
-from gradcam_cli.network.logits import returning_logits
+from gradcam_cli.network.logits import find_logits
 from gradcam_cli.neuralode.explain.config import DEFAULT_TOL
 from gradcam_cli.neuralode.layers.ode_block import ODEBlock
 from gradcam_cli.neuralode.solver.odeint import odeint
@@ -101,7 +98,6 @@ def compile_depth_gradients(
     if block not in model.layers:
         raise ModelError(f"the ODEBlock {block.name} is inside a nested model: expected it among the outer layers")
     upstream, downstream = keras.Model(model.inputs, block.input), keras.Model(block.output, model.outputs)
-    activation = require_logits(model, score)
     start, end = block.t_span
     times = [start, *(t for t in depths if t not in (start, end)), end]
     indices = [times.index(t) for t in depths]
@@ -116,10 +112,8 @@ def compile_depth_gradients(
         z = solve(block.f, tf.cast(upstream(x, training=False), tf.float32), times)  # (times, n, u, v, k)
         with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
             tape.watch(z1 := z[-1])
-            with returning_logits(activation) if activation else contextlib.nullcontext():
-                output = single_output(downstream(z1, training=False))
-            logits, p = logits_and_probabilities(output, activation)
-            y = logits if score == "logit" else p
+            logits, p = logits_and_probabilities(find_logits(downstream(z1, training=False), z1), score)
+            y = p if score == "probability" else logits
             classes = resolve_ranks(y, selectors)
             y_c = [tf.gather(y, classes[:, c], batch_dims=1) for c in range(selectors.shape[1])]
         adjoints = []
@@ -165,7 +159,8 @@ def prepare_depth_run(
     gradient_function = compile_depth_gradients(classifier.model, block, depths, config.score, solver, tol)
     path = next(iter(run.layers))
     layers = {f"{path}@{t:g}": f"{t:g}" for t in depths}
-    return replace(run, layers=layers, gradient_function=gradient_function, scorers=[])
+    outputs = run.layer_outputs * len(depths)
+    return replace(run, layers=layers, gradient_function=gradient_function, scorers=[], layer_outputs=outputs)
 
 
 def adjoint_norms(result: ForwardBackward) -> np.ndarray:
