@@ -46,5 +46,7 @@ def layers(ctx: click.Context, /, model: str, **options: Any) -> None:
     listed = [layer_info(output, classifier.check_layer) for output in classifier.layer_outputs]
     rows = [{"path": layer.path, **layer._asdict(), "default": layer.path == default} for layer in listed]
     if not options["as_json"]:
-        rows = [{**row, "default": "<- auto" if row["default"] else "", "excluded": row["excluded"] or ""} for row in rows]
+        rows = [
+            {**row, "default": "<- auto" if row["default"] else "", "excluded": row["excluded"] or ""} for row in rows
+        ]
     write_table(rows, stdout, as_json=options["as_json"])

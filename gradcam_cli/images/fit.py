@@ -46,9 +46,7 @@ def clip_to_image(crop_box: Box, shape: tuple[int, int]) -> Box:
     return Box(max(crop_box.x0, 0), max(crop_box.y0, 0), min(crop_box.x1, W), min(crop_box.y1, H))
 
 
-def part_of_box(
-    box: Box, rows: tuple[float, float], columns: tuple[float, float], shape: tuple[int, int]
-) -> Box:
+def part_of_box(box: Box, rows: tuple[float, float], columns: tuple[float, float], shape: tuple[int, int]) -> Box:
     """Return the part of a box that rows and columns of the model input show, in integer pixels.
 
     Args:

@@ -83,8 +83,10 @@ def _merged(factors: Sequence[Factor]) -> Iterator[Factor]:
     """Merge neighboring factors of one kind that together are one factor: (4, stride 8), (8, stride 1) -> 32."""
     pending: Factor | None = None
     for factor in factors:
-        if pending and pending.kind == factor.kind and (
-            factor.kind == OTHER or pending.stride == factor.size * factor.stride
+        if (
+            pending
+            and pending.kind == factor.kind
+            and (factor.kind == OTHER or pending.stride == factor.size * factor.stride)
         ):
             pending = Factor(factor.kind, pending.size * factor.size, factor.stride if factor.kind != OTHER else 1)
         else:

@@ -91,9 +91,7 @@ def compile_gradient_function(
         dA = [tape.gradient(y, watched) for y in y_c]
         _check_connected(chosen, dA[0])
         A = [tf.cast(layer.extract(a), tf.float32) for layer, a in zip(chosen, A, strict=True)]
-        gradients = [
-            tf.cast(tf.stack([layer.extract(d[i]) for d in dA]), tf.float32) for i, layer in enumerate(chosen)
-        ]
+        gradients = [tf.cast(tf.stack([layer.extract(d[i]) for d in dA]), tf.float32) for i, layer in enumerate(chosen)]
         return logits, p, classes, A, gradients
 
     def gradient_function(x: np.ndarray, class_selectors: np.ndarray) -> ForwardBackward:

@@ -72,7 +72,9 @@ def _measured(count: int) -> list[int]:
 def _density(mass: np.ndarray, grid: Grid, cell: tuple[int, int]) -> float:
     """Return the mean of a normalized gradient over a cell and its neighbors, relative to its mean."""
     parts = []
-    for index, count, (start, stop), size in zip(cell, (grid.u, grid.v), (grid.rows, grid.columns), mass.shape, strict=True):
+    for index, count, (start, stop), size in zip(
+        cell, (grid.u, grid.v), (grid.rows, grid.columns), mass.shape, strict=True
+    ):
         step = (stop - start) / count
         low, high = start + (index - 0.5) * step, start + (index + 1.5) * step
         first = int(np.clip(np.floor(low), 0, size - 1))

@@ -21,9 +21,7 @@ def _strided_slice(operation: Any, inputs: Inputs, _: State) -> Places | None:
     places, limits = inputs[0], [constant_value(tensor) for tensor in operation.inputs[1:]]
     if places is None or places.axes is None or any(limit is None for limit in limits):
         return None
-    masks = [
-        operation.get_attr(f"{name}_mask") for name in ("begin", "end", "ellipsis", "new_axis", "shrink_axis")
-    ]
+    masks = [operation.get_attr(f"{name}_mask") for name in ("begin", "end", "ellipsis", "new_axis", "shrink_axis")]
     return sliced(places, _entries([np.asarray(limit).tolist() for limit in limits], masks, len(places.axes)))
 
 
