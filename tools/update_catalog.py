@@ -18,8 +18,7 @@ import keras
 import numpy as np
 from keras.src.utils import file_utils
 
-from gradcam_cli.models.classifier import DEFAULT_INPUT_SIZE
-from gradcam_cli.network.layers import default_layer, spatial_layers
+from gradcam_cli.models.classifier import DEFAULT_INPUT_SIZE, load_model
 
 CATALOG = Path(__file__).parent.parent / "gradcam_cli/models/data/applications.json"
 
@@ -69,7 +68,7 @@ def describe(function: str) -> dict[str, Any]:
         "keras_function": function,
         "input_size": size,
         "num_params": model.count_params(),
-        "default_layer": default_layer(spatial_layers(model, (size, size, 3))),
+        "default_layer": load_model(model, preprocess="none", input_size=(size, size)).find_layer("auto").path,
         "preprocess": preprocess_of(build),
         **weights,
     }

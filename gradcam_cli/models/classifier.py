@@ -21,7 +21,7 @@ from gradcam_cli.models.loading import build_model, load_model_file, load_weight
 from gradcam_cli.models.preprocessing import preprocess_pixels, resolve_preprocess
 from gradcam_cli.models.weights import ensure_weights
 from gradcam_cli.network.gradients import GradientFunction, compile_gradient_function
-from gradcam_cli.network.layer_choice import LayerCheck, default_layer, locality_check
+from gradcam_cli.network.layer_choice import LayerCheck, default_layer, layer_check
 from gradcam_cli.network.layer_trace import LayerOutput, find_output, output_shape, trace_layers
 from gradcam_cli.network.layers import iter_layers, require_channels_last
 from gradcam_cli.storage.checksum import LazySha256
@@ -65,7 +65,7 @@ class Classifier:
     @cached_property
     def check_layer(self) -> LayerCheck:
         """Returns why a layer's output cannot be explained, or None; a layer is measured once."""
-        return locality_check(self.model, self.preprocess, self.input_shape)
+        return layer_check(self.model, self.layer_outputs, self.preprocess, self.input_shape)
 
     def find_layer(self, requested: str) -> LayerOutput:
         """Return a layer whose output is a grid over the image: by its path, or the default one for `auto`.

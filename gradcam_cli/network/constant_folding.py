@@ -11,11 +11,11 @@ import tensorflow as tf
 MAX_DEPTH = 30
 
 
-def constant_value(tensor: tf.Tensor, depth: int = 0) -> np.ndarray | None:
-    """Return the value of a small tensor that depends only on constants and static shapes, or None."""
+def constant_value(tensor: tf.Tensor, depth: int = 0) -> Any:
+    """Return the value, an array, of a small tensor that depends only on constants and static shapes, or None."""
     value = tf.get_static_value(tensor)
     if value is not None or depth > MAX_DEPTH:
-        return value  # type: ignore[no-any-return]
+        return value
     operation = tensor.op
     if operation.type in ("Placeholder", "ReadVariableOp") or not operation.inputs or len(operation.outputs) != 1:
         return None

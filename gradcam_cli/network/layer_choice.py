@@ -3,44 +3,62 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Any
 
 import keras
 import numpy as np
 
 from gradcam_cli.errors import ModelError
 from gradcam_cli.network.layer_trace import LayerOutput
-from gradcam_cli.network.locality import measure_locality
+from gradcam_cli.network.locality import cells_affecting_score, measure_locality
 
 # Layers that only subsample, drop or rearrange features.
 _SHAPE_ONLY_LAYERS = ("Pooling", "Dropout", "Reshape", "Permute", "Flatten", "Cropping", "ZeroPadding", "UpSampling")
-MAX_MEASUREMENTS = 3
+MAX_MEASUREMENTS = 2
 """Layers that `auto` measures before it gives up."""
 NOT_LOCAL = "its cells are not places of the image: their gradients do not lie where the cells lie"
+
+NO_EFFECT = "the class score depends only on its class token, not on its cells"
 
 LayerCheck = Callable[[LayerOutput], str | None]
 """Returns why a layer cannot be explained, or None."""
 
 
-def locality_check(
-    model: keras.Model, preprocess: Callable[[np.ndarray], np.ndarray], shape: tuple[int, ...]
+def layer_check(
+    model: keras.Model,
+    outputs: Sequence[LayerOutput],
+    preprocess: Callable[[np.ndarray], np.ndarray],
+    shape: tuple[int, ...],
 ) -> LayerCheck:
-    """Return a check that measures layers whose places are not proven, each once.
+    """Return a check that measures layers whose places are not proven, each once, and the effect of tokens.
 
     Args:
-        model: the model of the layers.
-        preprocess: the preprocessing of the model.
-        shape: (h, w, c) of the model input.
+        model: a model.
+        outputs: its layers, from `trace_layers`.
+        preprocess: its preprocessing.
+        shape: (h, w, c) of its input.
     """
-    results: dict[str, str | None] = {}
+    tokens = [output for output in outputs if output.grid and output.grid.prefix is not None]
 
+    @cache
+    def noise() -> np.ndarray:
+        return preprocess(np.random.default_rng(0).integers(0, 256, (1, *shape), np.uint8))
+
+    @cache
+    def effective_tokens() -> set[str]:
+        return cells_affecting_score(model, tokens, noise())
+
+    @cache
     def check(output: LayerOutput) -> str | None:
-        if output.grid is None or output.grid.proven:
+        if output.grid is None or output.reason:
             return output.reason
-        if output.path not in results:
-            noise = np.random.default_rng(0).integers(0, 256, (1, *shape), np.uint8)
-            locality = measure_locality(model, output.operation, output.call, output.grid, preprocess(noise))
-            results[output.path] = None if locality and locality.is_local else NOT_LOCAL
-        return results[output.path]
+        if output.grid.prefix is not None and output.path not in effective_tokens():
+            return NO_EFFECT
+        if output.grid.proven:
+            return None
+        locality = measure_locality(model, output, noise())
+        return None if locality and locality.is_local else NOT_LOCAL
 
     return check
 
@@ -53,7 +71,7 @@ def default_layer(outputs: Sequence[LayerOutput], check: LayerCheck) -> LayerOut
 
     Args:
         outputs: from `trace_layers`.
-        check: from `locality_check`.
+        check: from `layer_check`.
 
     Raises:
         ModelError: there is no such layer.
@@ -61,12 +79,12 @@ def default_layer(outputs: Sequence[LayerOutput], check: LayerCheck) -> LayerOut
     candidates = _candidates(outputs)
     measured = 0
     for output in reversed(candidates):
-        assert output.grid is not None  # noqa: S101  # candidates have one
-        measured += not output.grid.proven
-        if measured > MAX_MEASUREMENTS:
-            break
-        if check(output) is None:
+        reason = check(output)
+        if reason is None:
             return output
+        measured += reason == NOT_LOCAL
+        if measured == MAX_MEASUREMENTS:
+            break
     reasons = [f"{output.path}: {output.reason or check(output)}" for output in list(outputs)[-1:] if not candidates]
     raise ModelError(
         "the model has no layer whose output is a grid of more than one cell over the image",
@@ -76,7 +94,7 @@ def default_layer(outputs: Sequence[LayerOutput], check: LayerCheck) -> LayerOut
 
 def _candidates(outputs: Sequence[LayerOutput]) -> list[LayerOutput]:
     """Return the layers that `auto` considers, in the order of their calls."""
-    result: dict[object, LayerOutput] = {}
+    result: dict[Any, LayerOutput] = {}
     for output in outputs:
         usable = output.grid and output.grid.u * output.grid.v > 1 and output.learned and output.affects_score
         shape_only = any(word in type(output.operation).__name__ for word in _SHAPE_ONLY_LAYERS)

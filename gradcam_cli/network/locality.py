@@ -7,6 +7,7 @@ cell. One backward pass measures all nine, one cell for each image of a batch.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import keras
@@ -15,6 +16,7 @@ import tensorflow as tf
 
 from gradcam_cli.network.grid import Grid
 from gradcam_cli.network.hooks import hooked
+from gradcam_cli.network.layer_trace import LayerOutput
 
 MIN_DENSITY = 1.3
 """Least ratio of the mean gradient around a cell to the mean over the image."""
@@ -40,21 +42,22 @@ class Locality(NamedTuple):
         return ordered and bool(np.median(self.density) >= MIN_DENSITY)
 
 
-def measure_locality(model: keras.Model, operation: Any, call: int, grid: Grid, x: np.ndarray) -> Locality | None:
+def measure_locality(model: keras.Model, layer: LayerOutput, x: np.ndarray) -> Locality | None:
     """Measure where the gradients of up to nine cells of a layer lie, in one backward pass.
 
     Args:
         model: the model.
-        operation: one of its layers.
-        call: index of the layer's call.
-        grid: the presumed arrangement of its output.
+        layer: a layer with a grid.
         x: (1, h, w, c), a preprocessed image; noise is suitable.
 
     Returns:
         The measurement, or None if the output has no gradient, or another batch size than the input.
     """
+    grid = layer.grid
+    if grid is None:
+        return None
     cells = [(i, j) for i in _measured(grid.u) for j in _measured(grid.v)]
-    gradient = _gradient(model, operation, call, grid, np.repeat(x, len(cells), 0), cells)
+    gradient = _gradient(model, layer, grid, np.repeat(x, len(cells), 0), cells)
     if gradient is None or not gradient.any(axis=(1, 2)).all():
         return None
     h, w = gradient.shape[1:]
@@ -83,10 +86,15 @@ def _density(mass: np.ndarray, grid: Grid, cell: tuple[int, int]) -> float:
 
 
 def _gradient(
-    model: keras.Model, operation: Any, call: int, grid: Grid, x: np.ndarray, cells: list[tuple[int, int]]
+    model: keras.Model, layer: LayerOutput, grid: Grid, x: np.ndarray, cells: list[tuple[int, int]]
 ) -> np.ndarray | None:
     """Return (n, h, w): the absolute gradient of cell i of image i, summed over the input channels."""
     outputs: list[Any] = []
+
+    def record(_: str, output: Any) -> Any:
+        outputs.append(output)
+        return output
+
     index = np.array([(b, i, j) for b, (i, j) in enumerate(cells)], np.int32)
 
     @tf.function(autograph=False)  # type: ignore[untyped-decorator]
@@ -94,9 +102,9 @@ def _gradient(
         outputs.clear()
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(x)
-            with hooked({"layer": operation}, lambda _, output: outputs.append(output) or output):
+            with hooked({layer.path: layer.operation}, record):
                 model(x, training=False)
-            output = outputs[call]
+            output = outputs[layer.call]
             if output.shape[0] != len(cells):
                 return None
             A = tf.gather_nd(grid.extract(output), index)  # (n, k)
@@ -105,7 +113,45 @@ def _gradient(
         return None if gradient is None else tf.reduce_sum(tf.abs(gradient), -1)
 
     result = run(tf.constant(x, tf.float32))
-    return None if result is None else result.numpy()  # type: ignore[no-any-return]
+    return None if result is None else result.numpy()
+
+
+def cells_affecting_score(model: keras.Model, layers: Sequence[LayerOutput], x: np.ndarray) -> set[str]:
+    """Return the paths of the layers whose cells, not only their further tokens, affect the output.
+
+    After the last attention, a transformer that classifies by its class token uses no other token. One backward pass
+    measures all layers.
+
+    Args:
+        model: the model.
+        layers: layers with a grid.
+        x: (1, h, w, c), a preprocessed image.
+    """
+    by_operation = {str(id(layer.operation)): layer.operation for layer in layers}
+    calls: dict[str, list[tf.Tensor]] = {}
+
+    @tf.function(autograph=False)  # type: ignore[untyped-decorator]
+    def run(x: tf.Tensor) -> list[tf.Tensor | None]:
+        calls.clear()
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+
+            def add_zeros(key: str, output: tf.Tensor) -> tf.Tensor:
+                zeros = tf.zeros_like(output)
+                tape.watch(zeros)
+                calls.setdefault(key, []).append(zeros)
+                return output + zeros
+
+            with hooked(by_operation, add_zeros):
+                outputs = keras.tree.flatten(model(x, training=False))
+            y = sum(tf.reduce_sum(tf.cast(each, tf.float32) * _random_signs(each.shape[-1])) for each in outputs)
+        zeros = [calls[str(id(layer.operation))][layer.call] for layer in layers]
+        gradients = tape.gradient(y, zeros)
+        return [
+            tf.reduce_any(layer.grid.extract(gradient) != 0) if layer.grid and gradient is not None else False
+            for layer, gradient in zip(layers, gradients, strict=True)
+        ]
+
+    return {layer.path for layer, affects in zip(layers, run(tf.constant(x, tf.float32)), strict=True) if affects}
 
 
 def _random_signs(count: int) -> np.ndarray:

@@ -93,13 +93,27 @@ def _is_linear(tensor: tf.Tensor, downstream: set[Any]) -> bool:
         if operation.type in _WEIGHTED_SUMS:
             found = True
         elif operation.type in _AVERAGES | _AFFINE:
-            varying = [each for each in operation.inputs if each.ref() in downstream]
-            if operation.type in ("Mul", "RealDiv") and len(varying) > 1:
+            terms = _varying_terms(operation, downstream)
+            if terms is None:
                 return False
-            pending += varying
+            pending += terms
         else:
             return False
     return found
+
+
+def _varying_terms(operation: Any, downstream: set[Any]) -> list[tf.Tensor] | None:
+    """Return the inputs of an affine operation that vary with the image; None for a product of two of them.
+
+    A division by any scale and a product with one scale for all classes keep the order of the scores.
+    """
+    varying = [tensor for tensor in operation.inputs if tensor.ref() in downstream]
+    if operation.type == "RealDiv":
+        return varying[:1] if varying[0] is operation.inputs[0] else None
+    if operation.type == "Mul" and len(varying) > 1:
+        varying = [tensor for tensor in varying if tensor.shape.rank and tensor.shape[-1] != 1]
+        return varying if len(varying) == 1 else None
+    return varying
 
 
 def probabilities(logits: tf.Tensor, activation: str) -> tf.Tensor:

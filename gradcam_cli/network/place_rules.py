@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from gradcam_cli.network import axes as factors
-from gradcam_cli.network.axes import BATCH, COLUMN, LOCATED, OTHER, ROW, TOKENS, Axes, axis
+from gradcam_cli.network.axes import BATCH, LOCATED, OTHER, TOKENS, axis
 from gradcam_cli.network.constant_folding import constant_value
 from gradcam_cli.network.places import Places
 from gradcam_cli.network.spans import Span

@@ -1,7 +1,8 @@
 """Which axes of the tensors of a network run over the rows and columns of the image.
 
-The operations of the traced graph are followed from the input, each by its rule. An operation without a rule, attention
-between places, and a sum of two tensors whose places differ leave the places unproven; `network.locality` measures them.
+The operations of the traced graph are followed from the input, each by its rule. An operation without a rule,
+attention between places, and a sum of two tensors whose places differ leave the places unproven; `network.locality`
+measures them.
 """
 
 from __future__ import annotations

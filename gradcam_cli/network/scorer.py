@@ -120,7 +120,7 @@ class ModelScorer:
 GUIDED = "GradcamGuidedRelu"
 
 
-@tf.RegisterGradient(GUIDED)
+@tf.RegisterGradient(GUIDED)  # type: ignore[untyped-decorator]
 def _guided_gradient(operation: Any, dy: tf.Tensor) -> tf.Tensor:
     """Return the gradient of ReLU or ReLU6 where it and the unit are positive.
 

@@ -8,7 +8,7 @@ from small_models import small_network
 from gradcam_cli.errors import ModelError, UsageError
 from gradcam_cli.models.catalog import catalog
 from gradcam_cli.models.classifier import load_model
-from gradcam_cli.network.layer_choice import default_layer, locality_check
+from gradcam_cli.network.layer_choice import default_layer, layer_check
 from gradcam_cli.network.layer_info import layer_info
 from gradcam_cli.network.layer_trace import trace_layers
 from gradcam_cli.network.layers import find_layer, iter_layers
@@ -17,16 +17,18 @@ FAST_MODELS = """mini vgg16 vgg19 resnet50 resnet50v2 mobilenet mobilenetv2 mobi
 convnexttiny xception""".split()
 
 
-def check(model, shape):
-    return locality_check(model, lambda pixels: pixels / 255, shape)
+def check(model, outputs, shape):
+    return layer_check(model, outputs, lambda pixels: pixels / 255, shape)
 
 
 def default_path(model, shape):
-    return default_layer(trace_layers(model, shape), check(model, shape)).path
+    outputs = trace_layers(model, shape)
+    return default_layer(outputs, check(model, outputs, shape)).path
 
 
 def infos(model, shape):
-    return {output.path: layer_info(output, check(model, shape)) for output in trace_layers(model, shape)}
+    outputs = trace_layers(model, shape)
+    return {output.path: layer_info(output, check(model, outputs, shape)) for output in outputs}
 
 
 def computed_default_layer(name):
