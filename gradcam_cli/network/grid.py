@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from gradcam_cli.network import axes as factors
-from gradcam_cli.network.axes import BATCH, COLUMN, LOCATED, ROW, TOKENS, axis
-from gradcam_cli.network.places import Places
+from gradcam_cli.network.provenance import axes as factors
+from gradcam_cli.network.provenance.axes import BATCH, COLUMN, LOCATED, ROW, TOKENS, axis
+from gradcam_cli.network.provenance.places import Places
 
 
 class Grid(NamedTuple):

@@ -78,17 +78,16 @@ def default_layer(outputs: Sequence[LayerOutput], check: LayerCheck) -> LayerOut
     """
     candidates = _candidates(outputs)
     measured = 0
-    for output in reversed(candidates):
+    for output in candidates[::-1]:
         reason = check(output)
         if reason is None:
             return output
         measured += reason == NOT_LOCAL
         if measured == MAX_MEASUREMENTS:
             break
-    reasons = [f"{output.path}: {output.reason or check(output)}" for output in list(outputs)[-1:] if not candidates]
     raise ModelError(
         "the model has no layer whose output is a grid of more than one cell over the image",
-        "; ".join([*reasons, "`gradcam layers MODEL` lists the layers and why they are excluded"]),
+        "`gradcam layers MODEL` lists the layers and why they are excluded",
     )
 
 

@@ -13,7 +13,8 @@ from gradcam_cli.network.dependence import tensors_upstream
 from gradcam_cli.network.grid import Grid, describe, grid_of, presumed_grid
 from gradcam_cli.network.hooks import hooked
 from gradcam_cli.network.layers import find_layer, iter_layers, split_call
-from gradcam_cli.network.provenance import trace_places
+from gradcam_cli.network.provenance.rule import State
+from gradcam_cli.network.provenance.trace import trace_places
 
 TRACED_BATCH = 2
 """Batch size of the trace: more than one, so that the axis of the batch is told from an axis of size 1."""
@@ -120,11 +121,11 @@ def _layer_output(
     call: int,
     num_calls: int,
     tensor: tf.Tensor,
-    state: dict[Any, Any],
+    state: State,
     upstream: set[Any],
     input_shape: tuple[int, int, int],
 ) -> LayerOutput:
-    places, shape = state.get(tensor.ref()), tuple(tensor.shape)
+    places, shape = state.places(tensor), tuple(tensor.shape)
     grid = grid_of(places) if places else None
     if places and places.axes is None and len(shape) == 4 and None not in shape and shape[0] == TRACED_BATCH:
         grid = presumed_grid(shape, input_shape)

@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from gradcam_cli.network import axes as factors
-from gradcam_cli.network.axes import BATCH, COLUMN, LOCATED, OTHER, ROW, TOKENS, Axes, Axis, axis
-from gradcam_cli.network.spans import Span
+from gradcam_cli.network.provenance import axes as factors
+from gradcam_cli.network.provenance.axes import BATCH, COLUMN, LOCATED, OTHER, ROW, TOKENS, Axes, Axis, axis
+from gradcam_cli.network.provenance.spans import Span
 
 
 class Places(NamedTuple):

@@ -7,18 +7,18 @@ from typing import Any
 
 import numpy as np
 
-from gradcam_cli.network import axes as factors
-from gradcam_cli.network.axes import BATCH, COLUMN, LOCATED, OTHER, ROW, TOKENS, axis
-from gradcam_cli.network.constant_folding import constant_value
-from gradcam_cli.network.place_rules import Inputs, Rule, State, static_shape
-from gradcam_cli.network.places import Places
+from gradcam_cli.network.provenance import axes as factors
+from gradcam_cli.network.provenance.axes import BATCH, COLUMN, LOCATED, OTHER, ROW, TOKENS, axis
+from gradcam_cli.network.provenance.places import Places
+from gradcam_cli.network.provenance.rule import Inputs, Rule, State, static_shape
+from gradcam_cli.network.provenance.spans import Span
 
 Index = slice | int | None
 """An entry of a slicing expression; None is a new axis."""
 
 
-def _strided_slice(operation: Any, inputs: Inputs, _: State) -> Places | None:
-    places, limits = inputs[0], [constant_value(tensor) for tensor in operation.inputs[1:]]
+def _strided_slice(operation: Any, inputs: Inputs, state: State) -> Places | None:
+    places, limits = inputs[0], [state.value(tensor) for tensor in operation.inputs[1:]]
     if places is None or places.axes is None or any(limit is None for limit in limits):
         return None
     masks = [operation.get_attr(f"{name}_mask") for name in ("begin", "end", "ellipsis", "new_axis", "shrink_axis")]
@@ -47,14 +47,15 @@ def sliced(places: Places, entries: Sequence[Index]) -> Places:
     """Return the places of `tensor[entries]`."""
     position = 0
     for entry in entries:
-        if places.axes is None:
+        axes = places.axes
+        if axes is None:
             return places
         if entry is None:
-            places = places._replace(axes=(*places.axes[:position], (), *places.axes[position:]))
+            places = places._replace(axes=(*axes[:position], (), *axes[position:]))
         elif isinstance(entry, int):
-            if factors.contains(places.axes[position], (*LOCATED, BATCH)):
+            if factors.contains(axes[position], (*LOCATED, BATCH)):
                 return places.unproven()
-            places = places._replace(axes=places.axes[:position] + places.axes[position + 1 :])
+            places = places._replace(axes=axes[:position] + axes[position + 1 :])
             continue
         else:
             places = _cut(places, position, entry)
@@ -73,11 +74,12 @@ def _cut(places: Places, position: int, entry: slice) -> Places:
         return _cut_tokens(places, position, chosen)
     if not chosen:
         return places.unproven()
-    first, last = min(chosen[0], chosen[-1]), max(chosen[0], chosen[-1])
+    last, step = chosen[-1], chosen.step
+    low, high = (chosen[0], min(last + step, size)) if step > 0 else (max(last + step + 1, 0), chosen[0] + 1)
 
-    def cut(span: Any) -> Any:
-        kept = span.cropped(first, size - 1 - last).resized(len(chosen))
-        return kept.reversed() if chosen.step < 0 else kept
+    def cut(span: Span) -> Span:
+        kept = span.cropped(low, size - high).resized(len(chosen))
+        return kept.reversed() if step < 0 else kept
 
     return places.changed(position, cut, len(chosen))
 
@@ -91,25 +93,25 @@ def _cut_tokens(places: Places, position: int, chosen: range) -> Places:
     return places.with_axis(position, axis(OTHER, len(chosen)))._replace(proven=False)
 
 
-def _slice(operation: Any, inputs: Inputs, _: State) -> Places | None:
+def _slice(operation: Any, inputs: Inputs, state: State) -> Places | None:
     places, shape = inputs[0], static_shape(operation.outputs[0])
-    begin = constant_value(operation.inputs[1])
+    begin = state.value(operation.inputs[1])
     if places is None or places.axes is None or shape is None or begin is None:
         return None
     return sliced(places, [slice(int(start), int(start) + size) for start, size in zip(begin, shape, strict=True)])
 
 
-def _reverse(operation: Any, inputs: Inputs, _: State) -> Places | None:
-    places, positions = inputs[0], constant_value(operation.inputs[1])
+def _reverse(operation: Any, inputs: Inputs, state: State) -> Places | None:
+    places, positions = inputs[0], state.value(operation.inputs[1])
     if places is None or places.axes is None or positions is None:
         return None
     reversed_axes = {int(i) % len(places.axes) for i in np.ravel(positions)}
     return sliced(places, [slice(None, None, -1 if i in reversed_axes else 1) for i in range(len(places.axes))])
 
 
-def _gather(operation: Any, inputs: Inputs, _: State) -> Places | None:
+def _gather(operation: Any, inputs: Inputs, state: State) -> Places | None:
     """Select entries of an axis that is neither rows nor columns."""
-    places, position = inputs[0], constant_value(operation.inputs[2])
+    places, position = inputs[0], state.value(operation.inputs[2])
     if places is None or places.axes is None or position is None or inputs[1] is not None:
         return None
     position = int(position) % len(places.axes)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from gradcam_cli.network import axes as factors
-from gradcam_cli.network.axes import BATCH, LOCATED, OTHER, Axis, axis
-from gradcam_cli.network.place_rules import Inputs, Rule, State
-from gradcam_cli.network.places import Places
+from gradcam_cli.network.provenance import axes as factors
+from gradcam_cli.network.provenance.axes import BATCH, LOCATED, OTHER, Axis, axis
+from gradcam_cli.network.provenance.places import Places
+from gradcam_cli.network.provenance.rule import Inputs, Rule, State
 
 
 def _matrix_product(operation: Any, inputs: Inputs, _: State) -> Places | None:

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-MAX_DEPTH = 30
+MAX_DEPTH, MAX_ELEMENTS = 30, 10_000_000
 
 
-def constant_value(tensor: tf.Tensor, depth: int = 0) -> Any:
-    """Return the value, an array, of a small tensor that depends only on constants and static shapes, or None."""
-    value = tf.get_static_value(tensor)
+def constant_value(tensor: tf.Tensor, known: Mapping[Any, np.ndarray], depth: int = 0) -> Any:
+    """Return the value, an array, of a small tensor that depends only on constants and static shapes, or None.
+
+    Args:
+        tensor: a tensor of a graph.
+        known: values of placeholders, by `tensor.ref()`.
+        depth: number of operations between the tensor and the one whose value is needed.
+    """
+    value = known.get(tensor.ref()) if tensor.ref() in known else tf.get_static_value(tensor)
     if value is not None or depth > MAX_DEPTH:
         return value
     operation = tensor.op
@@ -21,8 +28,10 @@ def constant_value(tensor: tf.Tensor, depth: int = 0) -> Any:
         return None
     if operation.type in ("Shape", "Size") and not operation.inputs[0].shape.is_fully_defined():
         return None
-    inputs = [constant_value(each, depth + 1) for each in operation.inputs]
+    inputs = [constant_value(each, known, depth + 1) for each in operation.inputs]
     if any(each is None for each in inputs):
+        return None
+    if operation.type == "Fill" and np.prod(inputs[0]) > MAX_ELEMENTS:
         return None
     return _evaluate(operation, inputs)
 
