@@ -17,6 +17,7 @@ import tensorflow as tf
 from gradcam_cli.network.grid import Grid
 from gradcam_cli.network.hooks import hooked
 from gradcam_cli.network.layer_trace import LayerOutput
+from gradcam_cli.network.logits import find_logits
 
 MIN_DENSITY = 1.3
 """Least ratio of the mean gradient around a cell to the mean over the image."""
@@ -142,8 +143,9 @@ def cells_affecting_score(model: keras.Model, layers: Sequence[LayerOutput], x: 
                 return output + zeros
 
             with hooked(by_operation, add_zeros):
-                outputs = keras.tree.flatten(model(x, training=False))
-            y = sum(tf.reduce_sum(tf.cast(each, tf.float32) * _random_signs(each.shape[-1])) for each in outputs)
+                output = find_logits(model(x, training=False), x)
+            scores = output.values if output.logits is None else output.logits
+            y = tf.reduce_sum(scores * np.random.default_rng(0).normal(size=scores.shape[-1]))
         zeros = [calls[str(id(layer.operation))][layer.call] for layer in layers]
         gradients = tape.gradient(y, zeros)
         return [
