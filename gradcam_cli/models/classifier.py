@@ -16,6 +16,7 @@ import numpy as np
 from gradcam_cli.console import log
 from gradcam_cli.errors import ModelError, UsageError
 from gradcam_cli.models.catalog import ModelSpec, catalog, find_spec, is_model_path
+from gradcam_cli.models.input_range import choose_preprocess
 from gradcam_cli.models.labels import Labels, read_labels, spec_labels
 from gradcam_cli.models.loading import build_model, load_model_file, load_weights_into
 from gradcam_cli.models.preprocessing import preprocess_pixels, resolve_preprocess
@@ -151,13 +152,15 @@ def load_model(
         file = None if weights == UNTRAINED else ensure_weights(spec, weights, offline=offline)
         network, name = build_model(spec, file), spec.name
     require_channels_last(network)
-    spec = spec or _detect_spec(network)
+    catalog_spec, spec = spec, spec or _detect_spec(network)
     shape = _input_shape(network, input_size, spec)
+    if preprocess is None:
+        preprocess = catalog_spec.preprocess if catalog_spec else _inferred_preprocess(network, shape, spec)
     classifier = Classifier(
         network,
         name,
         file_labels or _infer_labels(network, spec),
-        preprocess or _infer_preprocess(network, spec),
+        preprocess,
         shape,
         file.name if file else None,
         LazySha256(file) if file else None,
@@ -216,15 +219,10 @@ def _infer_labels(model: keras.Model, spec: ModelSpec | None) -> Labels:
     return Labels(())
 
 
-def _infer_preprocess(model: keras.Model, spec: ModelSpec | None) -> str:
-    """Return `none` if the model scales its input, else the mode of the spec, else `0..1`."""
-    for _, operation in iter_layers(model):
-        kind = type(operation).__name__
-        if kind in ("Rescaling", "Normalization", "TrueDivide", "Divide", "Subtract", "Multiply"):
-            return "none"
-        if isinstance(operation, keras.Layer) and operation.weights and not isinstance(operation, keras.Model):
-            break
-    if spec:
-        return spec.preprocess
-    log.warning("unknown input range of the model: using 0..1 (set it with --preprocess)")
-    return "0..1"
+def _inferred_preprocess(model: keras.Model, shape: tuple[int, int, int], spec: ModelSpec | None) -> str:
+    mode, reason = choose_preprocess(model, shape, spec)
+    if reason is None:
+        log.warning("unknown input range of the model: using %s (set it with --preprocess)", mode)
+    else:
+        log.info("preprocessing %s: %s", mode, reason)
+    return mode

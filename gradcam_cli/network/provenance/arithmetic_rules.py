@@ -29,8 +29,8 @@ def combined(first: Places, second: Places) -> Places:
     """Return the places of a sum or product of two tensors."""
     learned = first.learned or second.learned
     if first.axes is None or second.axes is None:
-        located = next((places for places in (first, second) if places.is_located()), first.unproven())
-        return located._replace(proven=False, learned=learned)
+        known = first if first.is_located() else second if second.is_located() else first.unproven()
+        return known._replace(proven=False, learned=learned)
     axes, agree = factors.broadcast(first.axes, second.axes)
     located = [places for places in (first, second) if places.is_located()]
     same = len(located) < 2 or (_close(first.rows, second.rows) and _close(first.columns, second.columns))
