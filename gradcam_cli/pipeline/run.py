@@ -18,7 +18,7 @@ from gradcam_cli.network.gradients import GradientFunction
 from gradcam_cli.network.layer_trace import LayerOutput
 from gradcam_cli.network.precision import resolve_precision
 from gradcam_cli.network.scorer import ModelScorer
-from gradcam_cli.pipeline.config import ExplainConfig, ModelConfig, RunSettings
+from gradcam_cli.pipeline.config import ExplainConfig, ModelConfig, RunSettings, check_choice, check_settings
 from gradcam_cli.pipeline.results import ModelInfo
 
 
@@ -76,6 +76,12 @@ def prepare_run(classifier: Classifier, config: ExplainConfig) -> PreparedRun:
         UsageError: the model has no such layer or class, or the machine does not support the precision.
         ModelError: no layer has spatial output, or the model does not expose the logit.
     """
+    check_settings(config)
+    for method in config.methods:
+        check_choice("method", method, tuple(registry.METHODS))
+    for layer in config.layers:
+        if not isinstance(layer, str):
+            raise UsageError(f"layer: expected the path of a layer or 'auto', got {layer!r}")
     if config.counterfactual:
         registry.require_counterfactual(config.methods)
     layers: dict[str, str] = {}
