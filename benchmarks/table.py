@@ -9,10 +9,10 @@ from typing import Any
 HEADINGS = ("case", "precision", "tool", "version", "ms", "range", "ratio", "memory")
 TEXT_COLUMNS = 4
 UNITS = {
-    "images": "ms an image (cold-start: a process)",
-    "methods": "ms an image",
-    "odes": "ms a solve",
-    "training": "ms a step",
+    "images": "ms per image (cold-start: per process)",
+    "methods": "ms per image",
+    "odes": "ms per solve",
+    "training": "ms per step",
 }
 REFERENCE = "gradcam"
 REFERENCE_CASES = {"forward": "overlay"}

@@ -2,7 +2,8 @@
 
 Usage: python tools/evaluate_mini.py DATA
 
-DATA holds cifar10_jpeg.zip (with test/<class>/*.jpg) and images/pets/*.jpg, whose file names begin with the breed.
+The directory DATA contains cifar10_jpeg.zip (with test/<class>/*.jpg) and images/pets/*.jpg. The file name of each pet
+begins with its breed.
 """
 
 from __future__ import annotations
@@ -17,11 +18,11 @@ from train_mini import read_images
 
 from gradcam_cli import Classifier, explain, load_model
 from gradcam_cli.images.fit import FIT_MODES
+from gradcam_cli.models.mini import SIDE
 
 ROOT = Path(__file__).parent.parent
 CARD = ROOT / "gradcam_cli/models/data/mini.json"
 CATS = ("Egyptian_Mau", "Persian", "Siamese")
-TILE = 32
 
 
 def accuracy(mini: Classifier, images: np.ndarray, classes: np.ndarray) -> float:
@@ -30,10 +31,10 @@ def accuracy(mini: Classifier, images: np.ndarray, classes: np.ndarray) -> float
     return float((predicted == classes).mean())
 
 
-def cats_and_dogs(mini: Classifier, folder: Path, fit: str) -> list[bool]:
-    """Return for each image of a pet whether the higher of the scores of cat and dog is correct."""
+def cat_or_dog_correct(mini: Classifier, directory: Path, fit: str) -> list[bool]:
+    """Return for each image of a pet whether its class, cat or dog, has the higher logit of the two."""
     correct = []
-    for path in sorted(folder.glob("*.jpg")):
+    for path in sorted(directory.glob("*.jpg")):
         scores = {
             prediction.name: prediction.logit or 0.0
             for prediction in explain(path, mini, "block5_conv4", top_k=10, fit=fit).predictions
@@ -42,34 +43,34 @@ def cats_and_dogs(mini: Classifier, folder: Path, fit: str) -> list[bool]:
     return correct
 
 
-def canvas(rng: np.random.Generator) -> np.ndarray:
-    """Draw a plain, graded, striped, cloudy or noisy background of twice a tile's side."""
-    side = 2 * TILE
+def draw_background(rng: np.random.Generator) -> np.ndarray:
+    """Draw a uniform, gradient, striped, smooth or noisy background, (64, 64, 3) uint8."""
+    size = 2 * SIDE
     first, second = rng.integers(0, 256, (2, 3))
-    ramp = np.add.outer(np.arange(side) * rng.normal(), np.arange(side) * rng.normal())
+    ramp = np.add.outer(np.arange(size) * rng.normal(), np.arange(size) * rng.normal())
     kinds = (
-        np.zeros((side, side)),
+        np.zeros((size, size)),
         (ramp - ramp.min()) / max(float(np.ptp(ramp)), 1),
         0.5 + 0.5 * np.sin(ramp),
-        ndimage.zoom(rng.uniform(size=(8, 8)), side / 8, order=1),
-        rng.uniform(size=(side, side)),
+        ndimage.zoom(rng.uniform(size=(8, 8)), size / 8, order=1),
+        rng.uniform(size=(size, size)),
     )
     weight = kinds[rng.integers(len(kinds))][..., None]
     return np.asarray((first + weight * (second - first)).clip(0, 255).astype(np.uint8))
 
 
-def pointing_game(mini: Classifier, images: np.ndarray, classes: np.ndarray, cases: int = 500) -> list[bool]:
-    """Paste images at random positions on a canvas; return for each correct prediction whether the peak is on it."""
+def pointing_game(mini: Classifier, images: np.ndarray, classes: np.ndarray, num_images: int = 500) -> list[bool]:
+    """Paste images at random positions on backgrounds; return for each correct prediction whether the peak is on it."""
     rng, hits = np.random.default_rng(0), []
     for index in rng.permutation(len(images)):
-        y, x = rng.integers(0, TILE + 1, 2)
-        image = canvas(rng)
-        image[y : y + TILE, x : x + TILE] = images[index]
+        y, x = rng.integers(0, SIDE + 1, 2)
+        image = draw_background(rng)
+        image[y : y + SIDE, x : x + SIDE] = images[index]
         explanation = explain(image, mini, "block5_conv4")
         if explanation.prediction.index == classes[index]:
             peak_x, peak_y = explanation.peak or (-1, -1)
-            hits.append(bool(x <= peak_x < x + TILE and y <= peak_y < y + TILE))
-        if len(hits) == cases:
+            hits.append(bool(x <= peak_x < x + SIDE and y <= peak_y < y + SIDE))
+        if len(hits) == num_images:
             break
     return hits
 
@@ -81,10 +82,10 @@ def main(data: Path) -> None:
     chelsea = explain(ROOT / "sample_images/chelsea.png", mini)
     measured = {
         "test_accuracy": accuracy(mini, images, classes),
-        "cat_against_dog_on_80_pets": {
-            fit: float(np.mean(cats_and_dogs(mini, data / "images/pets", fit))) for fit in FIT_MODES
+        "cat_or_dog_accuracy_on_80_pets": {
+            fit: float(np.mean(cat_or_dog_correct(mini, data / "images/pets", fit))) for fit in FIT_MODES
         },
-        "peak_on_pasted_object": float(np.mean(pointing_game(mini, images, classes))),
+        "pointing_game_on_pasted_images": float(np.mean(pointing_game(mini, images, classes))),
         "chelsea": {str(best.name): round(best.probability, 4) for best in chelsea.predictions[:3]},
     }
     print(json.dumps(measured, indent=2))

@@ -1,9 +1,9 @@
-"""Search the readers of other people's files for what breaks them, led by the branches that inputs reach.
+"""Fuzz the readers of untrusted files with Atheris, guided by branch coverage.
 
-Usage: pip install atheris; python tools/fuzz.py READER SECONDS [FOLDER]
+Usage: pip install atheris; python tools/fuzz.py READER SECONDS [DIR]
 
-READER is one of `READERS`. FOLDER keeps the inputs that reached something new, for the next time. What ends in another
-error than the promised one is written to a file crash-..., shown, and ends the search with another status than 0.
+READER is a key of `READERS`. DIR keeps the inputs that reached new branches, for the next run. An input that raises
+anything but a `GradcamError` ends the run: it is written to a file crash-..., and the exit status is not 0.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import atheris
 with atheris.instrument_imports(include=["gradcam_cli", "PIL"]):
     from PIL import Image
 
-    Image.init()  # all formats, so that their branches are seen
+    Image.init()  # import all formats here, so that they are instrumented
     from gradcam_cli.errors import GradcamError
     from gradcam_cli.evaluation.annotations import read_annotations
     from gradcam_cli.evaluation.annotations.masks import annotation_mask
@@ -42,57 +42,62 @@ VOC = b"""<annotation><filename>a.png</filename><object><name>cat</name><difficu
 <bndbox><xmin>1</xmin><ymin>1</ymin><xmax>3</xmax><ymax>2</ymax></bndbox></object></annotation>"""
 CSV = b'path,class,x0,y0,x1,y1\na.png,cat,0,0,2,3\n"b, c.png",dog,1.5,1,1e2,3\n'
 LABELS = [json.dumps({"0": ["n1", "cat"], "1": ["n2", "dog"]}).encode(), b'["cat", "dog"]', b"cat\ndog\n"]
-LINES = b'{"status": "run_start"}\n{"status": "ok", "input": "a.png"}\n{"status": "skipped", "input": "a.png"}\n'
+RECORDS = b'{"status": "run_start"}\n{"status": "ok", "input": "a.png"}\n{"status": "skipped", "input": "a.png"}\n'
+IMAGE_FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "TIFF", "BMP", "PPM")
+MAX_PIXELS = 1 << 16
 
 
-def _photos() -> list[bytes]:
-    image, kinds = Image.new("RGB", (9, 7), (255, 128, 0)), ("PNG", "JPEG", "GIF", "WEBP", "TIFF", "BMP", "PPM")
-    buffers = [(io.BytesIO(), kind) for kind in kinds]
-    for buffer, kind in buffers:
-        image.save(buffer, kind)
-    return [buffer.getvalue() for buffer, _ in buffers]
+def encode_image(image_format: str) -> bytes:
+    """Return a small valid file of an image format."""
+    buffer = io.BytesIO()
+    Image.new("RGB", (9, 7), (255, 128, 0)).save(buffer, image_format)
+    return buffer.getvalue()
 
 
-def _annotations(path: Path) -> None:
-    for one in read_annotations(path):
-        annotation_mask(one, (4, 3))
+def read_masks(path: Path) -> None:
+    """Read annotations and the mask of each."""
+    for annotation in read_annotations(path):
+        annotation_mask(annotation, (4, 3))
 
 
-def _photo(path: Path) -> None:
-    pixels = decode(path.read_bytes(), 1 << 16)
+def read_pixels(path: Path) -> None:
+    """Decode an image."""
+    pixels = decode(path.read_bytes(), MAX_PIXELS)
     assert (pixels.dtype.name, pixels.ndim) == ("uint8", 3)
 
 
 READERS: dict[str, tuple[str, Sequence[bytes], Callable[[Path], object]]] = {
-    "coco": (".json", [json.dumps(COCO).encode()], _annotations),
-    "voc": (".xml", [VOC], _annotations),
-    "csv": (".csv", [CSV], _annotations),
+    "coco": (".json", [json.dumps(COCO).encode()], read_masks),
+    "voc": (".xml", [VOC], read_masks),
+    "csv": (".csv", [CSV], read_masks),
     "labels": (".json", LABELS, read_labels),
-    "lines": (".jsonl", [LINES], lambda path: merge_runs(read_records(path))),
-    "photos": (".bin", _photos(), _photo),
+    "records": (".jsonl", [RECORDS], lambda path: merge_runs(read_records(path))),
+    "images": (".bin", [encode_image(image_format) for image_format in IMAGE_FORMATS], read_pixels),
 }
-"""The suffix of a reader's files, valid ones to begin with, and what is done with each."""
+"""File suffix, valid files as the initial corpus, and the function under test, by name."""
 
 
-def main(name: str, seconds: str, folder: str | None = None) -> None:
-    """Search; does not return."""
+def main(name: str, seconds: str, directory: str | None = None) -> None:
+    """Fuzz a reader; never returns, because libFuzzer ends the process."""
     suffix, valid, read = READERS[name]
-    with tempfile.TemporaryDirectory() as scratch:
-        corpus = Path(folder or f"{scratch}/corpus")
+    with tempfile.TemporaryDirectory() as temporary:
+        corpus = Path(directory or f"{temporary}/corpus")
         corpus.mkdir(parents=True, exist_ok=True)
         for number, data in enumerate(valid):
             (corpus / f"valid-{number}").write_bytes(data)
-        path = Path(scratch) / f"drawn{suffix}"
+        path = Path(temporary) / f"input{suffix}"
 
-        def try_one(data: bytes) -> None:
+        def test_one_input(data: bytes) -> None:
             path.write_bytes(data)
             with contextlib.suppress(GradcamError):
                 read(path)
 
-        words = [f"-max_total_time={seconds}", "-timeout=10", "-rss_limit_mb=4096", "-print_final_stats=1"]
-        atheris.Setup([sys.argv[0], *words, str(corpus)], try_one)
+        options = [f"-max_total_time={seconds}", "-timeout=10", "-rss_limit_mb=4096", "-print_final_stats=1"]
+        atheris.Setup([sys.argv[0], *options, str(corpus)], test_one_input)
         atheris.Fuzz()
 
 
 if __name__ == "__main__":
+    if len(sys.argv) not in (3, 4) or sys.argv[1] not in READERS:
+        sys.exit(f"{__doc__}\nREADER: {', '.join(READERS)}")
     main(*sys.argv[1:])

@@ -142,7 +142,7 @@ def measure_images(
 
 
 def explain_all(setting: Setting, explain: Explain, write: Callable[[Image, np.ndarray], None]) -> float:
-    """Explain batch by batch; return milliseconds an image, without the first batch if there are several."""
+    """Explain batch by batch; return the milliseconds per image, without the first batch if there are several."""
     size, paths = setting.batch_size, setting.paths()
     batches = [paths[i : i + size] for i in range(0, len(paths), size)]
     with ThreadPoolExecutor(THREADS) as pool:

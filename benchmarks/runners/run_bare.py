@@ -42,7 +42,7 @@ def vgg19(x: tf.Tensor, weights: dict[str, list[tf.Tensor]]) -> tf.Tensor:
 
 
 def ms_per_image(setting: Setting) -> float:
-    """Return the milliseconds an image, without the first batch if there are several."""
+    """Return the milliseconds per image, without the first batch if there are several."""
     if setting.precision == "bfloat16":
         tf.config.optimizer.set_experimental_options({"auto_mixed_precision_onednn_bfloat16": True})
     weights = read_weights(setting.weights)

@@ -40,12 +40,12 @@ Examples:
   gradcam compare before after --grid drift.png   the maps that changed most
   gradcam compare before after --report           all maps side by side
   gradcam compare before after --max-drift rank=0.1 --max-drift class-change=0
-  gradcam compare before new.keras                explain the same images now
+  gradcam compare before new.keras                the same images, new model
 
 Exit status:
   0    compared, all thresholds passed
   1    compared, but some maps are missing in one of the runs
-  2    wrong usage, or maps of different layers, methods or scores
+  2    usage error, or maps of different layers, methods or scores
   3    nothing to compare
   4    a threshold of --max-drift failed
 """
@@ -77,8 +77,8 @@ _metrics, _output = option_group("Metrics"), option_group("Output")
 def compare(ctx: click.Context, /, baseline: Path, new: str, **options: Any) -> int:
     """Compare the maps of two runs over the same images.
 
-    BASELINE and NEW are output directories of gradcam with --save npz. NEW may also be a model: it then explains the
-    images of BASELINE with the same settings. Printed are the maps whose class changed, and the drift of all maps.
+    BASELINE and NEW are output directories of gradcam with --save npz. If NEW is a model, it explains the images of
+    BASELINE with the same settings. The command prints the maps whose class changed, and the drift of all maps.
     """
     setup_logging(ctx, quiet=options["quiet"], verbose=options["verbose"], debug=options["debug"])
     stdout = sys.stdout

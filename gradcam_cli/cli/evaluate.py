@@ -53,7 +53,7 @@ Examples:
 Exit status:
   0    all images were evaluated, all thresholds passed
   1    some inputs failed, the others were evaluated
-  2    wrong usage
+  2    usage error
   3    no image was evaluated
   4    a threshold of --fail-under or --fail-above failed
   130  interrupted; 143 terminated

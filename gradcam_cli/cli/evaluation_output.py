@@ -9,8 +9,8 @@ from gradcam_cli.cli.tables import write_table
 from gradcam_cli.console import log
 from gradcam_cli.evaluation.metrics.summary import SanityStep, has_several_layers, map_label
 from gradcam_cli.evaluation.results import EvaluationResults
-from gradcam_cli.evaluation.thresholds import format_metric
 from gradcam_cli.methods.registry import INPUT_LAYER
+from gradcam_cli.output.numbers import format_number
 from gradcam_cli.pipeline.json_lines import json_line
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def _mean_rows(results: EvaluationResults) -> list[dict[str, Any]]:
             "map": map_label(mean["method"], mean["relu"]) + (" (baseline)" if mean["baseline"] else ""),
             **({"layer": mean["layer"]} if several_layers else {}),
             "maps": mean["maps"],
-            **{name: format_metric(mean[name]) for name in results.metrics},
+            **{name: format_number(mean[name]) for name in results.metrics},
         }
         for mean in results.mean_metrics
     ]
@@ -65,7 +65,7 @@ def _sanity_rows(steps: Sequence[SanityStep]) -> list[dict[str, Any]]:
     for step in steps:
         row = rows.setdefault(step.last_randomized_layer, {"randomized down to": step.last_randomized_layer})
         name = f"{step.method} at {step.layer}" if several_layers and step.layer != INPUT_LAYER else step.method
-        row[f"{name} rank"], row[f"{name} ssim"] = f"{step.rank:.3f}", f"{step.ssim:.3f}"
+        row[f"{name} rank"], row[f"{name} ssim"] = format_number(step.rank), format_number(step.ssim)
     return list(rows.values())
 
 

@@ -60,10 +60,10 @@ Examples:
   cat cat.jpg | gradcam - -o - > map.png          in a shell pipeline
 
 Exit status:
-  0    all inputs succeeded
-  1    some inputs failed, the others are written
-  2    wrong usage
-  3    nothing could be done: no model, no weights, no readable input
+  0    all inputs were processed
+  1    some inputs failed; all other results were written
+  2    usage error
+  3    no input was processed: no model, no weights, or no readable image
   130  interrupted; 143 terminated
 """
 
@@ -87,7 +87,7 @@ Exit status:
     "top_k",
     type=click.IntRange(1),
     metavar="N",
-    help="List the N largest predictions. [default: 5 in JSON, none in text]",
+    help="List the N classes with the highest scores. [default: 5 in JSON, none in text]",
 )
 @model_options
 @_output(

@@ -78,7 +78,10 @@ def _setting_option(name: str) -> Callable[..., Any]:
 
 
 threads_option = _speed(
-    "--threads", type=click.IntRange(1), metavar="N", help="Threads that read and draw. [default: one per core]"
+    "--threads",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Threads that read images and draw maps. [default: one per core]",
 )
 json_option = _general("--json", "as_json", is_flag=True, help="Print one JSON object per line instead of text.")
 general_options = combine_options(

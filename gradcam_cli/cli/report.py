@@ -18,7 +18,7 @@ Examples:
 
 Exit status:
   0    maps/index.html is written
-  2    wrong usage
+  2    usage error
   3    there are no results, or the page cannot be written
 """
 _option, _general = option_group("Options"), option_group(LAST_HEADING)

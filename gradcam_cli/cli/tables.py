@@ -28,11 +28,6 @@ def write_table(rows: Sequence[Mapping[str, Any]], stdout: TextIO, *, as_json: b
         stdout.write("  ".join(aligned).rstrip() + "\n")
 
 
-def format_number(value: float | None, spec: str = ".3f") -> str:
-    """Return a number in a format such as `.3f`, or `-` for None."""
-    return "-" if value is None else format(value, spec)
-
-
 def _cell(value: Any) -> str:
     if value is None:
         return "-"

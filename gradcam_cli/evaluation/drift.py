@@ -26,7 +26,7 @@ class MapChange(NamedTuple):
         rank: rank correlation of the two maps L_c at the layer's resolution.
         ssim: structural similarity of the maps at the image's size.
         top_iou: intersection over union of the fifths with the largest values.
-        peak_shift: distance between the peaks, as a share of the diagonal.
+        peak_shift: distance between the peaks, as a fraction of the diagonal.
     """
 
     name: str
@@ -70,13 +70,13 @@ class DriftMeasure(NamedTuple):
 
 
 DRIFTS = {
-    "class-change": DriftMeasure("whether the class changed", lambda change: float(change.class_changed)),
+    "class-change": DriftMeasure("class changed (0: no, 1: yes)", lambda change: float(change.class_changed)),
     "rank": DriftMeasure("1 - rank correlation of the maps", lambda change: 1 - change.rank),
     "ssim": DriftMeasure("1 - structural similarity of the maps", lambda change: 1 - change.ssim),
     "top-iou": DriftMeasure(
-        "1 - intersection over union of the largest fifths of the values", lambda change: 1 - change.top_iou
+        "1 - intersection over union of the top 20 % of the pixels", lambda change: 1 - change.top_iou
     ),
-    "peak-shift": DriftMeasure("shift of the peak, as a share of the diagonal", lambda change: change.peak_shift),
+    "peak-shift": DriftMeasure("peak distance, as a fraction of the diagonal", lambda change: change.peak_shift),
 }
 """The drift measures of `gradcam compare`, by name."""
 

@@ -82,7 +82,7 @@ def plot_values(title: str, values: Mapping[str, Sequence[float]], baselines: Se
 
 
 def plot_curves(title: str, curves: Mapping[str, Sequence[Sequence[float]]], baselines: Sequence[str]) -> Figure:
-    """Draw the mean probability over the images against the share of replaced pixels.
+    """Draw the mean probability over the images against the fraction of replaced pixels.
 
     Args:
         title: title of the plot.
@@ -98,7 +98,7 @@ def plot_curves(title: str, curves: Mapping[str, Sequence[Sequence[float]]], bas
             color, style = _BASELINE_COLOR, next(baseline_styles, "--")
         area = float(np.trapezoid(mean, dx=1 / (len(mean) - 1)))
         axes.plot(np.linspace(0, 1, len(mean)), mean, color=color, linestyle=style, label=f"{label}: area {area:.3f}")
-    axes.set(xlabel="share of replaced pixels", ylabel="mean probability of the class", xlim=(0, 1))
+    axes.set(xlabel="fraction of replaced pixels", ylabel="mean probability of the class", xlim=(0, 1))
     axes.set_ylim(bottom=0)
     axes.legend(fontsize=9)
     return figure

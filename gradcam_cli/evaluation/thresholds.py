@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
+from gradcam_cli.output.numbers import format_number
+
 
 class MetricThreshold(NamedTuple):
     """A threshold for the mean of a metric.
@@ -47,7 +49,7 @@ def check_means(thresholds: Sequence[MetricThreshold], mean_metrics: Sequence[Ma
     for threshold in thresholds:
         failed = [mean for mean in means if threshold.fails(mean[threshold.metric])]
         got = ", ".join(
-            f"{format_metric(mean[threshold.metric])} ({mean['method']} at {mean['layer']})" for mean in failed
+            f"{format_number(mean[threshold.metric])} ({mean['method']} at {mean['layer']})" for mean in failed
         )
         results[threshold.text] = f"{threshold.metric}: {threshold.expected}, got {got}" if failed else None
     return results
@@ -61,8 +63,3 @@ def check_drifts(thresholds: Sequence[MetricThreshold], drifts: Mapping[str, flo
         else None
         for threshold in thresholds
     }
-
-
-def format_metric(value: float | None) -> str:
-    """Return a metric with three decimals, `-` for a missing value."""
-    return "-" if value is None else f"{value:.3f}"

@@ -138,5 +138,5 @@ def zero_reason(A: np.ndarray, dA: np.ndarray, cam: Cam) -> str | None:
     if not dA.any():
         return "no gradient: the class score does not depend on this layer for this image"
     if cam.alpha is not None and (cam.alpha <= 0).all():
-        return "all weights negative: every channel is evidence against the class"
-    return "the weighted sum of the channels is negative everywhere"
+        return "no positive channel weight: no channel is evidence for the class"
+    return "no positive value: the map before the ReLU is zero or negative everywhere"

@@ -141,6 +141,8 @@ def load_model(
     spec = None
     if isinstance(model, keras.Model):
         network, name, file = model, model.name, None
+    elif not isinstance(model, (str, os.PathLike)):
+        raise UsageError(f"expected a model name, a file or a Keras model, got {type(model).__name__}")
     elif is_model_path(os.fspath(model)):
         file = Path(model)
         network, name = load_model_file(file, allow_unsafe), file.stem

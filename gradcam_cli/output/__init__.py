@@ -1,1 +1,1 @@
-"""Output files: destination, file names, figures."""
+"""Output: destination, file names, figures, numbers in tables."""

@@ -1,11 +1,13 @@
-"""The Python package's front door."""
+"""The function `explain` of the Python package."""
 
 from __future__ import annotations
 
 import os
+from typing import Any
 
 import keras
 import numpy as np
+from PIL import Image
 
 from gradcam_cli.errors import GradcamError, InputError, UsageError
 from gradcam_cli.images import decode
@@ -19,7 +21,7 @@ from gradcam_cli.pipeline.stages import explain_images
 
 
 def explain(
-    image: str | os.PathLike[str] | np.ndarray,
+    image: str | os.PathLike[str] | np.ndarray | Image.Image,
     model: str | os.PathLike[str] | keras.Model | Classifier = "vgg19",
     layer: str = "auto",
     *,
@@ -43,7 +45,7 @@ def explain(
     """Compute one map: which parts of an image contribute to the score of a class.
 
     Args:
-        image: a path, or an array (H, W, 3) or (H, W) of uint8.
+        image: a path, an array (H, W, 3) or (H, W) of uint8, or a Pillow image.
         model: a name, a path, a Keras model, or the result of `load_model`: load a model once to explain many images.
         layer: its path in the model, or `auto`.
         target_class: an index, a name, `top`, or `topN` for the class of rank N.
@@ -52,7 +54,7 @@ def explain(
         fit: `squash`, `crop` or `pad`.
         interpolation: `nearest`, `linear` or `cubic`.
         counterfactual: negate the gradients.
-        aug_smooth: average the maps of six mirrored, darker and brighter copies.
+        aug_smooth: average six maps: of the image at three brightness levels, mirrored and not mirrored.
         top_k: number of predictions to list.
         precision: `float32`, `auto`, `bfloat16` or `float16`, for this call only.
         max_pixels: the largest image to decode.
@@ -71,18 +73,15 @@ def explain(
         UsageError: the layer or class does not exist, or an option value is wrong.
         ModelError, WeightsError: the model cannot be used.
     """
-    loading = {
-        "weights": weights,
-        "labels": labels,
-        "preprocess": preprocess,
-        "input_size": input_size,
-        "allow_unsafe": allow_unsafe,
-        "offline": offline,
-    }
-    loading = {name: value for name, value in loading.items() if value not in (None, False)}
-    if isinstance(model, Classifier) and loading:
-        raise UsageError(f"{', '.join(loading)}: expected a model that is not loaded yet, got a Classifier")
-    classifier = model if isinstance(model, Classifier) else load_model(model, **loading)  # type: ignore[arg-type]
+    classifier = _classifier(
+        model,
+        weights=weights,
+        labels=labels,
+        preprocess=preprocess,
+        input_size=input_size,
+        allow_unsafe=allow_unsafe,
+        offline=offline,
+    )
     config = ExplainConfig(
         layers=(layer,),
         classes=(target_class,),
@@ -96,17 +95,31 @@ def explain(
         batch_size=1,
         precision=precision,
     )
-    run = prepare_run(classifier, config)
-    loaded = (
-        _image_from_array(image) if isinstance(image, np.ndarray) else load_image(Source(os.fspath(image)), max_pixels)
-    )
-    (result,) = explain_images(run, [loaded])
+    (result,) = explain_images(prepare_run(classifier, config), [_load(image, max_pixels)])
     if isinstance(result, Unexplained):
         raise InputError(f"{result.source}: {result.error}", result.hint)
     return result[-1]
 
 
-def _image_from_array(pixels: np.ndarray) -> LoadedImage:
+def _classifier(model: str | os.PathLike[str] | keras.Model | Classifier, **options: Any) -> Classifier:
+    if not isinstance(model, Classifier):
+        return load_model(model, **options)
+    if given := [name for name, value in options.items() if value not in (None, False)]:
+        raise UsageError(f"{', '.join(given)}: expected a model that is not loaded yet, got a Classifier")
+    return model
+
+
+def _load(image: str | os.PathLike[str] | np.ndarray | Image.Image, max_pixels: int) -> LoadedImage | Unexplained:
+    if isinstance(image, Image.Image):
+        image = np.asarray(image.convert("RGB"))
+    if isinstance(image, np.ndarray):
+        return _from_array(image)
+    if not isinstance(image, (str, os.PathLike)):
+        raise InputError(f"expected a path, an array or a Pillow image, got {type(image).__name__}")
+    return load_image(Source(os.fspath(image)), max_pixels)
+
+
+def _from_array(pixels: np.ndarray) -> LoadedImage:
     if pixels.ndim == 2:
         pixels = np.repeat(pixels[:, :, None], 3, axis=2)
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or 0 in pixels.shape:

@@ -51,15 +51,19 @@ class RunSettings:
         choices=SCORES,
         must_match=True,
     )
-    fit: str = _setting("squash", "How images are fitted to the model input.", choices=FIT_MODES)
+    fit: str = _setting(
+        "squash", "Squash the image to the model input, crop its center, or pad it with bars.", choices=FIT_MODES
+    )
     interpolation: str = _setting("linear", "Interpolation of the upsampled map.", choices=tuple(INTERPOLATIONS))
     counterfactual: bool = _setting(
         False,
         "Negate the gradients: highlight the regions that lower the class score (Selvaraju et al. 2017, 3.3).",
         must_match=True,
     )
-    aug_smooth: bool = _setting(False, "Average the maps of six mirrored, darker and brighter copies of the image.")
-    max_channels: int | None = _setting(None, "scorecam: use only the N channels of the largest deviation.")
+    aug_smooth: bool = _setting(
+        False, "Average six maps: of the image at three brightness levels, mirrored and not mirrored."
+    )
+    max_channels: int | None = _setting(None, "scorecam: use only the N channels with the largest standard deviation.")
     precision: str = _setting(
         "float32",
         "Precision of the network; auto: bfloat16 where the hardware supports it.",

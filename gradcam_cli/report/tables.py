@@ -15,13 +15,14 @@ from gradcam_cli.evaluation.metrics.summary import (
     map_label,
     summarize,
 )
+from gradcam_cli.output.numbers import format_number
 
 
 def mean_metrics_table(rows: Sequence[MetricRow], metrics: Sequence[str]) -> dict[str, Any]:
     """Return the mean of each metric over the images, by layer and method."""
     with_layer = has_several_layers(rows)
     cells = [
-        [_map_name(means, with_layer), str(means["maps"]), *(_format_number(means[name]) for name in metrics)]
+        [_map_name(means, with_layer), str(means["maps"]), *(format_number(means[name]) for name in metrics)]
         for means in summarize(rows, metrics)
     ]
     return {"title": "Mean metrics", "columns": ["map", "maps", *metrics], "rows": cells}
@@ -40,8 +41,8 @@ def sanity_check_table(steps: Sequence[SanityStep]) -> dict[str, Any]:
         [
             method,
             layer,
-            _format_number(step.rank),
-            _format_number(step.ssim),
+            format_number(step.rank),
+            format_number(step.ssim),
             "no" if (layer, method) in insensitive else "yes",
         ]
         for (layer, method), step in last_steps.items()
@@ -59,9 +60,5 @@ def drift_table(entries: Sequence[dict[str, Any]]) -> dict[str, Any]:
     for name, drift in DRIFTS.items() if changes else ():
         average = mean(values[name] for values, _ in changes)
         largest, image = max(((values[name], image) for values, image in changes), key=lambda change: change[0])
-        rows.append([name, drift.title, _format_number(average), _format_number(largest), image if largest else ""])
+        rows.append([name, drift.title, format_number(average), format_number(largest), image if largest else ""])
     return {"title": "Drift", "columns": ["drift", "description", "mean", "largest", "image"], "rows": rows}
-
-
-def _format_number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"

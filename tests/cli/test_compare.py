@@ -106,7 +106,7 @@ def test_nothing_to_compare_gives_status_3(runs):
     assert "no result in common" in result.stderr
 
 
-def test_invalid_arguments(runs):
+def test_invalid_thresholds_and_damaged_maps_are_errors(runs):
     assert runs("compare", "before", "nowhere").status == 2
     for threshold in ("rank", "rank=x", "color=1", "rank=-1", "rank=nan"):
         result = runs("compare", "before", "repeated", "--max-drift", threshold)
@@ -118,7 +118,7 @@ def test_invalid_arguments(runs):
     assert "1_gradcam.npz" in result.stderr
 
 
-def test_grid_shows_images_that_still_exist(runs, tmp_path):
+def test_grid_draws_maps_of_missing_images_alone(runs, tmp_path):
     """Without its image a map is drawn alone."""
     assert runs("compare", "before", "changed", "--grid", "with.png", "--top", "1").status == 0
     shutil.rmtree(tmp_path / "in")
@@ -160,7 +160,7 @@ def test_missing_and_changed_images_are_reported(runs, photo, tmp_path):
     assert json.loads(result.lines[-1])["maps"] == 2
 
 
-def test_new_argument_invalid(runs):
+def test_second_argument_must_be_maps_or_a_model(runs):
     result = runs("compare", "before", "nothing")
     assert result.status == 2
     assert "directory of results or a model" in result.stderr

@@ -47,7 +47,7 @@ def explained_classes(result):
     return [json.loads(line)["class_index"] for line in result.lines[:-1]]
 
 
-def test_table_of_means(evaluate):
+def test_table_has_a_mean_per_method_and_metric(evaluate):
     result = evaluate()
     assert (result.status, result.stderr) == (0, "")
     heading, gradcam, random, center = result.lines
@@ -184,7 +184,7 @@ def test_sanity_check_reports_insensitive_methods(evaluate):
         (["--annotations", "nowhere.json"], "does not exist"),
     ],
 )
-def test_invalid_options(evaluate, options, words):
+def test_invalid_options_give_status_2(evaluate, options, words):
     result = evaluate(*options)
     assert result.status == 2
     assert words in result.stderr
@@ -198,7 +198,7 @@ def test_class_map_requires_annotations(evaluate, tmp_path):
     assert "--class-map requires --annotations" in result.stderr
 
 
-def test_malformed_annotations_and_missing_inputs(evaluate, tmp_path):
+def test_malformed_annotations_and_missing_inputs_are_errors(evaluate, tmp_path):
     (tmp_path / "bad.json").write_text("[]")
     result = evaluate("--annotations", tmp_path / "bad.json")
     assert result.status == 2

@@ -30,7 +30,7 @@ def test_verbose_prints_the_log_of_tensorflow(cli_process, photo, model_file):
 
 
 @pytest.mark.slow
-def test_image_through_stdin_and_stdout(cli_process, photo, model_file):
+def test_image_from_a_pipe_is_explained(cli_process, photo, model_file):
     done = cli_process("-", "-o", "-", "--model", model_file, *MODEL, stdin=photo().read_bytes())
     assert (done.status, done.stderr) == (0, "")
     with Image.open(io.BytesIO(done.stdout)) as image:
@@ -93,7 +93,7 @@ def test_interrupted_run_leaves_complete_files(photo, model_file, tmp_path, numb
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_swallowed_signals(number, status):
+def test_signal_swallowed_by_a_library_ends_the_run(number, status):
     """A signal whose exception a library swallows still ends the run."""
     script = f"""
 import os
@@ -111,7 +111,7 @@ raise_if_interrupted()
 
 
 @pytest.mark.slow
-def test_closed_stdout_pipe(photo, model_file, tmp_path):
+def test_closed_stdout_pipe_ends_the_run_without_traceback(photo, model_file, tmp_path):
     """If the reader closes the pipe, the run ends without a traceback."""
     paths = [photo()] * 60
     command = [sys.executable, "-m", "gradcam_cli", *map(str, paths), "--model", str(model_file), *MODEL, "--json"]
@@ -167,7 +167,7 @@ def complete(line, script=STARTED_AS_GRADCAM):
         ("gradcam cat.jpg --preprocess 0.", "0..1"),
     ],
 )
-def test_completion(line, expected):
+def test_completion_suggests_commands_options_and_values(line, expected):
     assert expected in complete(line)
 
 
@@ -179,7 +179,7 @@ def test_completion_does_not_import_tensorflow(tmp_path):
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_completion_script_of_each_shell(shell):
+def test_each_shell_has_a_completion_script(shell):
     environment = {**os.environ, "_GRADCAM_COMPLETE": f"{shell}_source"}
     done = subprocess.run([sys.executable, "-c", STARTED_AS_GRADCAM], env=environment, capture_output=True, text=True)
     assert "_GRADCAM_COMPLETE" in done.stdout

@@ -164,7 +164,7 @@ def test_usage_errors_of_actors_are_printed_without_ray(explain_on_ray):
     assert "ray" not in result.stderr
 
 
-def test_unreachable_cluster(explain):
+def test_unreachable_cluster_is_a_usage_error(explain):
     result, _ = explain("maps", "--engine", "ray", "--ray-address", "127.0.0.1:9")
     assert result.status == 2
     assert "error: --ray-address 127.0.0.1:9: " in result.stderr
@@ -181,14 +181,14 @@ def test_unreachable_cluster(explain):
         ({"CPU": 16, "GPU": 2}, {"ray_num_gpus": 0, "ray_actors": 15}, (15, 1, 0)),
     ],
 )
-def test_allocation_of_actors(resources, options, expected):
+def test_one_actor_per_gpu_or_two_cpus(resources, options, expected):
     """One actor per GPU, or per two CPUs; one CPU is reserved for reading and writing."""
     actors, cpus, gpus = expected
     assert _allocate_actors(resources, RayConfig(**options)) == (actors, {"num_cpus": cpus, "num_gpus": gpus})
 
 
 @pytest.mark.parametrize("options", [{"ray_actors": 2}, {"ray_num_cpus": 2}, {"ray_num_gpus": 1}])
-def test_cluster_with_too_few_resources(options):
+def test_cluster_with_too_few_resources_is_refused(options):
     with pytest.raises(UsageError, match="2 CPUs and 0 GPUs"):
         _allocate_actors({"CPU": 2}, RayConfig(**options))
 
@@ -200,7 +200,7 @@ def test_ray_options_require_the_ray_engine(explain, options):
     assert f"{options[0]} requires --engine ray" in result.stderr
 
 
-def test_threads_requires_the_local_engine(explain):
+def test_threads_require_the_local_engine(explain):
     result, _ = explain("maps", "--engine", "ray", "--threads", 2)
     assert result.status == 2
     assert "--threads requires --engine local" in result.stderr

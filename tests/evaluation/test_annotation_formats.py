@@ -56,7 +56,7 @@ def test_crowds_empty_boxes_and_difficult_objects_are_ignored(write):
         ({"size": [2, 3], "counts": [1, 2, 3]}, RLE((2, 3), [1, 2, 3])),
     ],
 )
-def test_segmentations(write, segmentation, expected):
+def test_segmentation_is_polygons_run_lengths_or_none(write, segmentation, expected):
     assert read_annotations(write("a.json", coco(segmentation=segmentation)))[0].segmentation == expected
 
 
@@ -71,13 +71,13 @@ def test_segmentations(write, segmentation, expected):
         ("T3X11kN5", [15, 10], [100, 40, 1, 3, 6]),
     ],
 )
-def test_compressed_counts_by_hand(write, text, size, counts):
+def test_compressed_run_lengths_by_hand(write, text, size, counts):
     """Five bits per character, lowest first; from the fourth on, differences to the count two before."""
     path = write("a.json", coco(segmentation={"size": size, "counts": text}))
     assert read_annotations(path)[0].segmentation == RLE(tuple(size), counts)
 
 
-def test_real_coco_file(data):
+def test_annotations_of_a_real_coco_file(data):
     annotations = read_annotations(data / "images" / "coco.json")
     assert len(annotations) == 233
     assert annotations[0][1:] == ("bowl", 45, pytest.approx((1.1, 187.7, 612.7, 473.5)), None)

@@ -30,7 +30,7 @@ def test_drift_by_hand():
     assert drifts["top-iou"] == 1
 
 
-def test_json_round_trip():
+def test_change_equals_its_json():
     change = compare_maps("a.npz", saved([[1, 2]], 1, "dog"), saved([[2, 1]], 3))
     record = json.loads(json.dumps(change.to_json()))
     assert record["class_before"] == {"index": 1, "name": "dog"}

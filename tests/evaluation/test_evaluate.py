@@ -118,7 +118,7 @@ def test_localization_of_baselines_by_hand(classifier):
     assert corner.values["pointing-game"] == 0
 
 
-def test_localization_errors(classifier):
+def test_localization_error_requires_class_and_box(classifier):
     """A localized box counts only if the class is among the predictions; all three classes are among the top five."""
     order = np.argsort(probabilities(classifier, [PIXELS[0]], slice(None))[0])
     for c, expected in ((order[-1], 0), (order[-2], 1), (order[0], 1)):

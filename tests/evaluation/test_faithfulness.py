@@ -44,13 +44,13 @@ def test_insertion_by_hand():
     np.testing.assert_allclose(curve.probabilities, np.array([0, 40, 100, 120, 200]) / 4 / 255, rtol=1e-6)
 
 
-def test_uneven_steps():
+def test_uneven_steps_replace_all_pixels():
     """Three steps over four pixels replace 1, 3 and 4 of them."""
     curve = f.insertion(brightness, X, L, np.zeros_like(X), steps=3)
     np.testing.assert_allclose(curve.probabilities, np.array([0, 40, 120, 200]) / 4 / 255, rtol=1e-6)
 
 
-def test_best_and_worst_map():
+def test_image_is_the_best_map_of_its_own_brightness():
     """If the probability is the brightness, the image itself is the best map, and its negative the worst."""
     x = np.random.default_rng(0).uniform(0, 255, (8, 8, 1)).astype(np.float32)
     best, worst = x[:, :, 0], -x[:, :, 0]
@@ -60,7 +60,7 @@ def test_best_and_worst_map():
     assert f.deletion(brightness, x, best, black).auc == pytest.approx(f.insertion(brightness, x, worst, black).auc)
 
 
-def test_deletion_baselines():
+def test_deletion_baselines_by_hand():
     """Mean is the mean color; blur keeps a uniform input and removes fine noise; black is zero."""
     x = np.random.default_rng(0).uniform(0, 255, (40, 60, 3)).astype(np.float32)
     np.testing.assert_allclose(f.DELETION_BASELINES["mean"](x)[7, 9], x.mean((0, 1)), rtol=1e-5)
@@ -112,7 +112,7 @@ def test_imputation_by_hand():
     assert impute(x, missing, NoNoise())[1, 1, 0] == pytest.approx(4 * 60 / 6 + 2 * 120 / 12)
 
 
-def test_imputation_of_all_and_of_no_pixels():
+def test_imputation_of_all_or_no_pixels():
     """The mean color if all pixels are missing; the input itself if none is; the noise is small."""
     x = np.random.default_rng(2).uniform(0, 255, (5, 5, 3)).astype(np.float32)
     all_pixels = np.ones((5, 5), bool)

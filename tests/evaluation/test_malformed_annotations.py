@@ -48,7 +48,7 @@ MALFORMED_ENTRIES = [
 
 
 @pytest.mark.parametrize("changes", MALFORMED_ENTRIES, ids=lambda changes: json.dumps(changes)[:60])
-def test_malformed_coco_entries(write, changes):
+def test_malformed_coco_entry_is_refused(write, changes):
     path = write("a.json", coco(**changes))
     with pytest.raises(UsageError, match=r"^annotations .*a\.json: expected .*annotations\[0\], got ") as caught:
         read_annotations(path)
@@ -113,7 +113,7 @@ MALFORMED_FILES = {
 
 
 @pytest.mark.parametrize("name", MALFORMED_FILES)
-def test_malformed_files(write, name):
+def test_malformed_annotation_file_is_refused(write, name):
     """The error names the file."""
     path = write(name, MALFORMED_FILES[name])
     path = path.parent if name.startswith("directory") else path
@@ -123,7 +123,7 @@ def test_malformed_files(write, name):
 
 
 @pytest.mark.parametrize("name", ["missing.json", "null\0.xml", "a" * 1000 + ".csv", "file.csv/a.csv"])
-def test_unreadable_files(write, tmp_path, name):
+def test_unreadable_annotation_file_is_refused(write, tmp_path, name):
     write("file.csv", "")
     for read in (read_annotations, read_class_map):
         with pytest.raises(UsageError, match="cannot be read"):
@@ -147,7 +147,7 @@ def test_unreadable_files(write, tmp_path, name):
         b"\xff",
     ],
 )
-def test_malformed_class_maps(write, content):
+def test_malformed_class_map_is_refused(write, content):
     path = write("map", content)
     with pytest.raises(UsageError, match=f"^class map {path}: expected .*, got "):
         read_class_map(path)

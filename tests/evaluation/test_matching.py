@@ -54,7 +54,7 @@ def test_annotations_are_matched_by_path(path, boxes):
         "dog,Chihuahua\ncat,281\n\ncat, tiger cat",
     ],
 )
-def test_class_map_formats(write, content):
+def test_class_maps_of_all_formats_are_equal(write, content):
     assert read_class_map(write("map", content)) == {"dog": ["Chihuahua"], "cat": ["281", "tiger cat"]}
 
 
@@ -96,7 +96,7 @@ def test_class_map_replaces_names_and_ids():
 
 
 @pytest.mark.parametrize("selector", ["cat", "4", "crane", "top", "top2", "-1"])
-def test_class_map_with_invalid_class(selector):
+def test_invalid_class_in_a_class_map_is_refused(selector):
     """Unknown classes, ambiguous classes and ranks are errors, also for categories that do not occur."""
     with pytest.raises(UsageError, match="class"):
         match_categories([("dog", None)], NAMES, 4, {"other": [selector]})

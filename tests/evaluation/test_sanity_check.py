@@ -79,7 +79,7 @@ def test_weights_are_restored_after_an_error(classifier):
         np.testing.assert_array_equal(a, b)
 
 
-def test_steps_and_downstream_layers(classifier):
+def test_each_step_counts_its_downstream_layers(classifier):
     """One step per layer; conv1 has three downstream layers, conv2 two; the weights are restored."""
     before = classifier.model.get_weights()
     steps = check(classifier, "gradcam", layers=("conv1", "conv2"))
@@ -92,7 +92,7 @@ def test_steps_and_downstream_layers(classifier):
         np.testing.assert_array_equal(a, b)
 
 
-def test_insensitive_methods(classifier):
+def test_maps_of_insensitive_methods_do_not_change(classifier):
     """Eigencam and random do not depend on the layers downstream of theirs: their maps stay exactly the same."""
     steps = check(classifier, "gradcam", "random", "eigencam")
     downstream = [step for step in steps if step.last_randomized_layer in NAMES[:3] and step.method != "gradcam"]

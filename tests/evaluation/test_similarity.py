@@ -8,7 +8,7 @@ from gradcam_cli.evaluation.metrics.similarity import peak_shift, rank_correlati
 RNG = np.random.default_rng(0)
 
 
-def test_equal_maps():
+def test_equal_maps_have_the_best_values():
     heatmap = RNG.uniform(size=(20, 30))
     assert rank_correlation(heatmap, heatmap) == pytest.approx(1)
     assert ssim(heatmap, heatmap) == pytest.approx(1)
@@ -29,18 +29,18 @@ def test_ties_get_their_mean_rank():
     assert rank_correlation(np.array([[1.0, 1, 2]]), np.array([[1.0, 2, 3]])) == pytest.approx(1.5 / np.sqrt(3))
 
 
-def test_rank_correlation_of_constant_maps():
+def test_rank_correlation_of_constant_maps_is_one_or_zero():
     zeros, other = np.zeros((2, 2)), np.array([[1.0, 2], [3, 4]])
     assert (rank_correlation(zeros, zeros), rank_correlation(zeros, other)) == (1, 0)
 
 
-def test_ssim_of_constants():
+def test_ssim_of_constants_by_hand():
     """Without variance only the first factor remains: (2 a b + C1) / (a^2 + b^2 + C1)."""
     a, b = np.full((30, 30), 0.2), np.full((30, 30), 0.6)
     assert ssim(a, b) == pytest.approx((2 * 0.12 + 1e-4) / (0.04 + 0.36 + 1e-4), rel=1e-6)
 
 
-def test_ssim_against_the_definition():
+def test_ssim_equals_its_definition():
     """Pixel by pixel, with an explicit window: weights exp(-r^2 / (2 1.5^2)) over 11x11, mirrored at the border."""
     a, b = RNG.uniform(size=(2, 9, 12))
     offsets = np.arange(-5, 6)

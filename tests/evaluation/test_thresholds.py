@@ -31,7 +31,7 @@ def test_message_contains_every_failed_mean():
     assert "0.750 (gradcam at conv), - (hirescam at conv)" in message
 
 
-def test_drifts():
+def test_a_drift_above_its_threshold_fails():
     thresholds = [MetricThreshold("--max-drift", name, "max", 0.1) for name in ("rank", "ssim")]
     results = check_drifts(thresholds, {"rank": 0.25, "ssim": 0.1})
     assert results["--max-drift ssim=0.1"] is None

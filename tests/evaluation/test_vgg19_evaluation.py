@@ -58,7 +58,7 @@ def test_gradcam_is_more_faithful_than_random(evaluate, data, baseline):
 
 
 @pytest.mark.extended
-def test_sanity_check(evaluate, data):
+def test_gradcam_is_sensitive_and_guided_backpropagation_is_not(evaluate, data):
     """Grad-CAM changes when the top layers are randomized; guided backpropagation is insensitive."""
     images = sorted((data / "images/imagenet").iterdir())[:3]
     methods = "--method", "gradcam", "--method", "guided-backprop"
@@ -70,7 +70,7 @@ def test_sanity_check(evaluate, data):
     assert lines[-1]["insensitive_methods"] == ["guided-backprop at input"]
 
 
-def test_compare_with_a_changed_block(cli, vgg19_weights, data, tmp_path):
+def test_only_changed_weights_have_drift(cli, vgg19_weights, data, tmp_path):
     """The same weights have no drift; random weights in block 5 give status 4 and a grid."""
     changed = tmp_path / "changed.h5"
     shutil.copy(vgg19_weights, changed)

@@ -28,7 +28,7 @@ def test_rgb_png_is_exact(shape):
     np.testing.assert_array_equal(decode(encode(pixels[:, ::-1])), pixels[:, ::-1])  # not contiguous
 
 
-def test_png_size():
+def test_png_is_compressed():
     """The file of a photograph has about the size of Pillow's compression level 1."""
     with Image.open(ROOT / "sample_images/chelsea.png") as file:
         image = file.convert("RGB")
@@ -36,7 +36,7 @@ def test_png_size():
 
 
 @pytest.mark.parametrize(("orientation", "turned"), [(1, 0), (6, -1), (8, 1), (3, 2)])
-def test_exif_orientation(orientation, turned):
+def test_exif_orientation_is_applied(orientation, turned):
     """The pixels are rotated as the EXIF orientation requires (6: quarter turn clockwise)."""
     pixels = np.zeros((4, 6, 3), np.uint8)
     pixels[0, 0] = 255
@@ -55,7 +55,7 @@ def test_transparency_is_composited_on_white():
     )
 
 
-def test_palette_with_a_transparent_entry():
+def test_transparent_palette_entry_is_white():
     image = Image.new("P", (2, 1))
     image.putpalette([255, 0, 0, 0, 0, 255])
     image.putpixel((1, 0), 1)
@@ -63,31 +63,31 @@ def test_palette_with_a_transparent_entry():
     np.testing.assert_array_equal(decoded[0], [[255, 0, 0], [255, 255, 255]])
 
 
-def test_sixteen_bits():
+def test_sixteen_bits_are_scaled_to_eight():
     values = np.array([[0, 32768, 65535]], np.uint16)
     np.testing.assert_array_equal(decode(encoded(Image.fromarray(values)))[0, :, 0], [0, 128, 255])
 
 
 @pytest.mark.parametrize("scale", [1.0, 255.0])
-def test_float_tiff_of_either_range(scale):
+def test_float_pixels_of_both_ranges_are_scaled(scale):
     values = np.array([[0, 0.5, 1.0]], np.float32) * scale
     np.testing.assert_allclose(decode(encoded(Image.fromarray(values), "TIFF"))[0, :, 0], [0, 128, 255], atol=1)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -3.0, 1e6])
-def test_float_images_out_of_range(bad):
+def test_float_pixels_out_of_range_are_refused(bad):
     image = Image.fromarray(np.array([[0.5, bad]], np.float32))
     with pytest.raises(InputError, match="expected"):
         decode(encoded(image, "TIFF"))
 
 
-def test_cmyk_gray_and_bilevel():
+def test_cmyk_gray_and_bilevel_become_rgb():
     assert (decode(encoded(Image.new("CMYK", (8, 8), (0, 255, 255, 0)), "TIFF"))[0, 0] == [255, 0, 0]).all()
     assert (decode(encoded(Image.new("L", (2, 2), 90))) == 90).all()
     assert (decode(encoded(Image.new("1", (2, 2), 1))) == 255).all()
 
 
-def test_first_frame_of_an_animation():
+def test_animation_is_its_first_frame():
     frames = [Image.new("RGB", (3, 3), color) for color in ("red", "blue")]
     decoded = decode(encoded(frames[0], "GIF", save_all=True, append_images=frames[1:]))
     np.testing.assert_array_equal(decoded[0, 0], [255, 0, 0])
@@ -102,12 +102,12 @@ def test_first_frame_of_an_animation():
         (encoded(Image.effect_noise((64, 64), 90))[:2000], "damaged image: .*truncated"),
     ],
 )
-def test_damaged_files(data, words):
+def test_damaged_file_is_refused(data, words):
     with pytest.raises(InputError, match=words):
         decode(data)
 
 
-def test_max_pixels():
+def test_image_above_max_pixels_is_refused():
     """The limit is checked before decoding, and the hint names the option."""
     data = encoded(Image.new("1", (2000, 1000)))
     with pytest.raises(InputError, match="2000x1000 = 2,000,000") as caught:

@@ -21,7 +21,7 @@ def names(found):
     return [Path(source.name).name for source in found]
 
 
-def test_natural_order():
+def test_numbers_in_names_sort_by_value():
     assert sorted(["img10", "img2", "img1"], key=natural_key) == ["img1", "img2", "img10"]
 
 
@@ -68,7 +68,7 @@ def test_named_files_may_have_any_suffix(tmp_path):
     assert list(find_sources([str(tmp_path / "photo.dat"), "-"])) == [Source(str(tmp_path / "photo.dat")), Source("-")]
 
 
-def test_lists(tmp_path):
+def test_list_of_paths_by_line_or_nul(tmp_path):
     listed = tmp_path / "list"
     listed.write_bytes(b"a b.png\nc.png\n\n")
     assert read_list(str(listed)) == ["a b.png", "c.png"]
@@ -79,6 +79,6 @@ def test_lists(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["missing.png", "", "/dev/null", "nul\0.png"])
-def test_unreadable_sources(name):
+def test_unreadable_source_is_an_error(name):
     with pytest.raises(InputError, match=r"cannot be read|device"):
         Source(name).read()

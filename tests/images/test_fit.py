@@ -54,7 +54,7 @@ def test_grayscale_input_is_luminance():
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 50), (50, 1), (3, 1000)])
 @pytest.mark.parametrize("fit", ["squash", "crop", "pad"])
-def test_extreme_shapes(shape, fit):
+def test_extreme_shapes_fit_the_input(shape, fit):
     assert resize_to_input(np.zeros((*shape, 3), np.uint8), crop_box_for(shape, (24, 24), fit), (24, 24)).shape == (
         24,
         24,

@@ -55,7 +55,7 @@ def relative(got, expected):
     return np.linalg.norm(got - expected) / np.linalg.norm(expected)
 
 
-def test_scorecam():
+def test_scorecam_weights_are_the_softmax_of_scores():
     """Weights are the softmax of f(x H_k) - f(0), with H_k the channel scaled to 0..1, of the input size."""
     inputs = attribution_inputs()
     network = Linear(inputs.x.shape)
@@ -80,7 +80,7 @@ def test_scorecam_skips_constant_channels():
     assert len(set(cam.alpha[3:])) == 1
 
 
-def test_scorecam_with_max_channels():
+def test_max_channels_selects_the_most_varied_channels():
     """Only the channels with the largest standard deviation have weights, which sum to one."""
     inputs = attribution_inputs(layer_shape=(6, 6, 20))._replace(max_channels=4)
     network = Linear(inputs.x.shape)
@@ -90,7 +90,7 @@ def test_scorecam_with_max_channels():
     assert alpha.sum() == pytest.approx(1)
 
 
-def test_ablationcam():
+def test_ablationcam_weights_are_relative_score_drops():
     """alpha_k = (y - y^k) / y = V_k sum(A_k) / y for a score that is linear in A."""
     inputs = attribution_inputs()
     network = Linear(inputs.x.shape)
@@ -114,7 +114,7 @@ def test_saliency_is_the_maximum_absolute_gradient():
     np.testing.assert_array_equal(pixel_gradients.saliency(network, inputs).map, np.abs(network.W[1]).max(-1))
 
 
-def test_smoothgrad():
+def test_smoothgrad_is_the_mean_gradient_of_noisy_inputs():
     """The mean gradient of noisy inputs: exactly W for a linear score, x within the noise of the mean for x^2/2."""
     inputs = attribution_inputs((20, 20, 3))
     network = Linear(inputs.x.shape)
@@ -145,7 +145,7 @@ def test_guided_gradcam_is_the_product():
     assert relative(pixel_gradients.guided_gradcam(network, inputs).map, expected) < 1e-6
 
 
-def test_occlusion_pixel_by_pixel():
+def test_occlusion_of_single_pixels_is_their_contribution():
     """On 7x7 the patch is one pixel: a linear score drops by W (x - baseline), summed over channels."""
     inputs = attribution_inputs((7, 7, 3))
     network = Linear(inputs.x.shape)

@@ -48,7 +48,7 @@ def check(name, method):
 
 
 @pytest.mark.parametrize("name", names_of_kind("cam"))
-def test_by_hand(name):
+def test_methods_equal_values_by_hand(name):
     """Channel weights and map equal the values computed by hand."""
     check(name, METHODS[name].function)
 
@@ -126,7 +126,7 @@ def test_gradcam_plus_plus_does_not_overflow():
 
 
 @pytest.mark.parametrize("name", names_of_kind("cam", "baseline"))
-def test_zero_activations_and_gradients(name):
+def test_zero_activations_or_gradients_give_zero_maps(name):
     """Zero activations or gradients give zero maps for CAM methods, and never NaN."""
     zeros = np.zeros((2, 2, 3), np.float32)
     for A_, dA_ in ((zeros, zeros), (zeros, zeros + 1), (zeros + 1, zeros)):
@@ -167,11 +167,10 @@ def test_arguments_are_unchanged():
     [
         (np.zeros((2, 2, 1)), np.ones((2, 2, 1)), "dead activations"),
         (np.ones((2, 2, 1)), np.zeros((2, 2, 1)), "no gradient"),
-        (np.ones((2, 2, 1)), -np.ones((2, 2, 1)), "all weights negative"),
-        (np.ones((2, 2, 2)) * [1, 3], np.ones((2, 2, 2)) * [1, -1], "negative everywhere"),
+        (np.ones((2, 2, 1)), -np.ones((2, 2, 1)), "no positive channel weight"),
+        (np.ones((2, 2, 2)) * [1, 3], np.ones((2, 2, 2)) * [1, -1], "no positive value"),
     ],
 )
-def test_zero_reason(A, dA, reason):
-    """A zero map has a reason, any other map has None."""
+def test_a_zero_map_has_a_reason(A, dA, reason):
     assert reason in zero_reason(A, dA, gradcam(A, dA))
     assert zero_reason(np.ones((2, 2, 1)), np.ones((2, 2, 1)), gradcam(np.ones((2, 2, 1)), np.ones((2, 2, 1)))) is None

@@ -20,11 +20,11 @@ def test_constant_maps_stay_constant(shape, interpolation):
 
 
 @pytest.mark.parametrize(("u", "H"), [(7, 224), (14, 225), (3, 10), (4, 1001), (13, 299)])
-def test_non_integer_scale(u, H):
+def test_upsampling_to_any_size(u, H):
     assert maps.upsample(np.ones((u, u + 1), np.float32), (H, H + 7)).shape == (H, H + 7)
 
 
-def test_half_pixel_centers():
+def test_cell_centers_are_aligned_with_pixel_centers():
     """A ramp, upsampled fourfold, equals the ramp at the pixel centers."""
     cells = np.arange(5, dtype=np.float32)[None, :].repeat(2, 0)
     upsampled = maps.upsample(cells, (8, 20))

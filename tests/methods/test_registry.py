@@ -29,7 +29,7 @@ def explained(classifier, **request):
     return records
 
 
-def test_all_methods_in_one_run(cli, photo, model_file):
+def test_each_method_has_a_line_and_a_file(cli, photo, model_file):
     """Each method has a line and a file; methods without layer are computed once, under the layer `input`."""
     words = [word for name in registry.METHODS for word in ("--method", name)]
     done = cli(
@@ -76,7 +76,7 @@ def test_counterfactual_negates_the_gradient(classifier):
     assert negated.settings.counterfactual
 
 
-def test_counterfactual_of_unsupported_methods(cli, photo):
+def test_counterfactual_of_unsupported_methods_is_refused(cli, photo):
     with pytest.raises(UsageError, match="eigencam"):
         registry.require_counterfactual(["gradcam", "eigencam"])
     done = cli(photo(), "--method", "scorecam", "--counterfactual", "--model", "mini")
@@ -84,7 +84,7 @@ def test_counterfactual_of_unsupported_methods(cli, photo):
     assert "--counterfactual" in done.stderr
 
 
-def test_smooth_by_hand(classifier):
+def test_aug_smooth_is_the_mean_of_six_maps(classifier):
     """The mean of six Grad-CAMs: upright and mirrored (and mirrored back), at 0.9, 1 and 1.1 of the brightness."""
     (smooth,) = explained(classifier, aug_smooth=True)
     network = classifier.gradient_function(("conv2",), "logit")
@@ -162,7 +162,7 @@ def oracle(model, x, c):
 
 
 @pytest.mark.parametrize("method", ["gradcam", "gradcam++", "xgradcam", "eigencam", "scorecam", "ablationcam"])
-def test_against_independent_implementation(classifier, method):
+def test_map_equals_that_of_an_independent_program(classifier, method):
     """The map equals that of `oracle` to 1e-3 of its norm."""
     model = classifier.model
     keras.utils.set_random_seed(7)

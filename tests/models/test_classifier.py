@@ -148,7 +148,7 @@ def test_unknown_names_have_near_matches():
 
 
 @pytest.mark.parametrize("suffix", [".keras", ".h5"])
-def test_model_files(tmp_path, suffix):
+def test_model_file_keeps_outputs_name_and_shape(tmp_path, suffix):
     model = small_network()
     path = tmp_path / f"net{suffix}"
     model.save(path)
@@ -159,7 +159,7 @@ def test_model_files(tmp_path, suffix):
     assert classifier.labels.names == ()
 
 
-def test_weight_file_for_a_model_file(tmp_path, model_file):
+def test_weight_file_replaces_the_weights_of_a_model_file(tmp_path, model_file):
     other = small_network()
     other.layers[-1].bias.assign([1, 2, 3])
     other.save_weights(tmp_path / "other.weights.h5")
@@ -187,7 +187,7 @@ def test_code_in_a_model_file_is_not_run(tmp_path, monkeypatch, suffix):
     assert trace.exists()
 
 
-def test_invalid_model_files(tmp_path, model_file):
+def test_invalid_model_file_is_refused_with_its_reason(tmp_path, model_file):
     """Each kind of invalid file has a specific message and hint."""
     (tmp_path / "saved").mkdir()
     (tmp_path / "saved/saved_model.pb").touch()
@@ -220,7 +220,7 @@ def convolutional(*first, size=(20, 20, 3), name=None):
     return keras.Sequential([keras.Input(size), *first, *last], name=name)
 
 
-def test_input_sizes():
+def test_input_size_is_that_of_the_model_or_the_option():
     assert load_model(convolutional(size=(None, None, 3)), preprocess="none").input_shape == (224, 224, 3)
     variable = load_model(convolutional(size=(None, None, 1)), preprocess="none", input_size=(30, 40))
     assert variable.input_shape == (30, 40, 1)

@@ -104,7 +104,7 @@ def test_malformed_response_leaves_no_file(application, server, answer):
     assert in_cache() == ["tiny.h5"]
 
 
-def test_slow_download_aborted(application, server, monkeypatch):
+def test_slow_download_is_aborted(application, server, monkeypatch):
     """A few bytes per second reset the read timeout, but the average speed is too low."""
     monkeypatch.setattr(weights, "TIMEOUT", 0.3)
     server.pieces = (HEAD + b"Content-Length: 256000\r\n\r\n", *(b"x", 0.05) * 100)
@@ -132,7 +132,7 @@ def test_endless_download_is_aborted(application, server):
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EIO])
-def test_full_disk(application, server, monkeypatch, number):
+def test_full_disk_is_an_error_with_path_and_reason(application, server, monkeypatch, number):
     """The message has the path and the reason, and the temporary file is deleted."""
     original_open = open
 
@@ -165,7 +165,7 @@ def test_full_disk(application, server, monkeypatch, number):
     assert in_cache() == []
 
 
-def test_read_only_cache_folder(application, server, monkeypatch, tmp_path):
+def test_read_only_cache_has_a_hint(application, server, monkeypatch, tmp_path):
     """The message has the path, and the hint GRADCAM_WEIGHTS."""
     (tmp_path / "file").touch()
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "file"))

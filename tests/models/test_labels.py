@@ -20,7 +20,7 @@ def test_imagenet_has_1000_classes():
     assert (labels.names[0], labels.names[999]) == ("tench", "toilet_tissue")
 
 
-def test_indices_names_ranks():
+def test_class_by_index_name_and_rank():
     assert resolve(3, "2", "dog") == [3, 2]
     assert resolve("House_Cat", "big") == [0, 1]
     assert resolve("top", "top3") == [-1, -2, -3]
@@ -31,7 +31,7 @@ def test_exact_names_win_over_substrings():
     assert resolve("cat", labels=Labels(("cat", "catfish")), count=2) == [0]
 
 
-def test_wordnet_ids():
+def test_class_by_wordnet_id():
     assert resolve("n02123045", labels=imagenet_labels(), count=1000) == [281]
 
 
@@ -46,7 +46,7 @@ def test_wordnet_ids():
         ("-1", "not found", "index"),
     ],
 )
-def test_invalid_requests(request_, words, hint):
+def test_invalid_class_is_refused_with_a_hint(request_, words, hint):
     with pytest.raises(UsageError, match=words) as caught:
         resolve(request_)
     if hint:
@@ -70,21 +70,21 @@ def test_ambiguous_names_are_listed_with_their_indices():
         "\ufeffcat\ndog",
     ],
 )
-def test_label_file_formats(tmp_path, content):
+def test_label_files_of_all_formats_give_equal_names(tmp_path, content):
     path = tmp_path / "labels"
     path.write_text(content, "utf-8")
     assert read_labels(path).names == ("cat", "dog")
 
 
 @pytest.mark.parametrize("content", ['{"cat": 0}', "[1, 2]", "[", '{"0": ["only"]}', "[" * 100_000, b"\xff\xfe\x00"])
-def test_malformed_label_files(tmp_path, content):
+def test_malformed_label_file_is_refused(tmp_path, content):
     path = tmp_path / "labels"
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(UsageError, match="labels"):
         read_labels(path)
 
 
-def test_index_with_thousands_of_digits():
+def test_index_with_thousands_of_digits_is_refused():
     """It raises UsageError like any index that is too large; leading zeros are ignored."""
     assert resolve_classes(["0" * 5000 + "1"], Labels(("a", "b")), 2)[0].index_or_rank == 1
     with pytest.raises(UsageError, match="expected an index from 0 to 1"):

@@ -111,7 +111,7 @@ def test_rewritten_archive_with_valid_members_opens(valid, tmp_path):
 
 
 @pytest.mark.slow
-def test_damaged_weight_files(valid, tmp_path):
+def test_damaged_weight_file_is_refused(valid, tmp_path):
     """Truncated and unrelated files raise WeightsError, for catalog models and model files."""
     small_network().save_weights(tmp_path / "whole.weights.h5")
     whole = (tmp_path / "whole.weights.h5").read_bytes()

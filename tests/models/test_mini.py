@@ -6,6 +6,7 @@ from pathlib import Path
 
 import evaluate_mini
 import keras
+import mini_network
 import numpy as np
 import pytest
 import train_mini
@@ -42,13 +43,13 @@ def test_architecture_follows_vgg19(mini):
     assert kinds == {"InputLayer", "Conv2D", "MaxPooling2D", "GlobalAveragePooling2D", "Dense"}
 
 
-def test_folding_is_exact():
+def test_folded_model_has_equal_logits():
     """A model with random batch normalization and its folded version have equal logits to 1e-5."""
     keras.utils.set_random_seed(0)
-    trained = train_mini.build_trained()
+    trained = mini_network.build_training_model()
     rng = np.random.default_rng(0)
     for layer in trained.layers:
-        if isinstance(layer, train_mini.FusedNorm):
+        if isinstance(layer, mini_network.FusedNorm):
             width = layer.gamma.shape[0]
             layer.set_weights(
                 [
@@ -61,14 +62,14 @@ def test_folding_is_exact():
     folded = build_mini()
     for layer in folded.layers:
         if layer.weights:
-            layer.set_weights([train_mini.fold(trained)[f"{layer.name}/{part}"] for part in ("kernel", "bias")])
+            layer.set_weights([mini_network.fold(trained)[f"{layer.name}/{part}"] for part in ("kernel", "bias")])
     x = rng.uniform(-1, 1, (8, 32, 32, 3)).astype(np.float32)
     expected = trained(x).numpy()
     assert np.ptp(expected) > 0.1
-    np.testing.assert_allclose(train_mini.logits(folded, x), expected, atol=1e-5 * max(1, np.abs(expected).max()))
+    np.testing.assert_allclose(mini_network.logits(folded, x), expected, atol=1e-5 * max(1, np.abs(expected).max()))
 
 
-def test_card_describes_the_weights(mini):
+def test_card_has_hash_size_and_accuracy_of_the_weights(mini):
     """mini.json has the hash and number of parameters of mini.npz, and the measured accuracy."""
     card = json.loads(DATA.joinpath("mini.json").read_text())
     assert card["sha256"] == sha256(DATA.joinpath("mini.npz"))
@@ -85,7 +86,7 @@ def test_weights_of_another_model_are_rejected(tmp_path):
         load_model("mini", weights=str(tmp_path / "other.npz"))
 
 
-def test_chelsea_is_a_cat(cli):
+def test_quick_start_command_predicts_cat(cli):
     """The quick-start command works offline with the built-in model."""
     done = cli(ROOT / "sample_images/chelsea.png", "--model", "mini", "--layer", "block5_conv4", "--json", "--offline")
     assert (done.status, done.stderr) == (0, "")
@@ -94,7 +95,7 @@ def test_chelsea_is_a_cat(cli):
     assert entry["outputs"] == {"figure": "chelsea_gradcam.png"}
 
 
-def test_ignores_gradcam_weights(cli, monkeypatch):
+def test_mini_ignores_the_variable_gradcam_weights(cli, monkeypatch):
     """GRADCAM_WEIGHTS applies only to models without built-in weights."""
     monkeypatch.setenv("GRADCAM_WEIGHTS", "vgg19.h5")
     assert cli(ROOT / "sample_images/chelsea.png", "--model", "mini").status == 0
@@ -115,7 +116,7 @@ def objects(data):
 
 
 @pytest.mark.slow
-def test_accuracy(mini, objects, measured):
+def test_accuracy_is_that_of_the_card(mini, objects, measured):
     """The accuracy on CIFAR-10 test images is that of the card."""
     accuracy = evaluate_mini.accuracy(mini, *objects)
     assert accuracy >= 0.88
@@ -124,18 +125,18 @@ def test_accuracy(mini, objects, measured):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("fit", "minimum"), [("pad", 0.8), ("squash", 0.75)])
-def test_cats_and_dogs(mini, data, measured, fit, minimum):
+def test_cat_or_dog_accuracy_is_that_of_the_card(mini, data, measured, fit, minimum):
     """The accuracy of cat against dog on images of pets is that of the card."""
-    correct = evaluate_mini.cats_and_dogs(mini, data / "images/pets", fit)
+    correct = evaluate_mini.cat_or_dog_correct(mini, data / "images/pets", fit)
     assert len(correct) == 80
     assert np.mean(correct) >= minimum
-    assert np.mean(correct) == pytest.approx(measured["cat_against_dog_on_80_pets"][fit], abs=0.03)
+    assert np.mean(correct) == pytest.approx(measured["cat_or_dog_accuracy_on_80_pets"][fit], abs=0.03)
 
 
 @pytest.mark.slow
-def test_pointing_game_on_pasted_objects(mini, objects, measured):
-    """On a canvas of twice its side, the peak is on the object in 80 % of 500 correct predictions."""
+def test_peak_is_on_the_pasted_object(mini, objects, measured):
+    """On a background of twice its side, the peak is on the object in 80 % of 500 correct predictions."""
     hits = evaluate_mini.pointing_game(mini, *objects)
     assert len(hits) == 500
     assert np.mean(hits) >= 0.8
-    assert np.mean(hits) == pytest.approx(measured["peak_on_pasted_object"], abs=0.02)
+    assert np.mean(hits) == pytest.approx(measured["pointing_game_on_pasted_images"], abs=0.02)

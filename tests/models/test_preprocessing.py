@@ -27,7 +27,7 @@ def test_equals_preprocess_input_of_keras(name):
 
 
 @pytest.mark.parametrize(("name", "low", "high"), [("none", 0, 255), ("0..1", 0, 1), ("-1..1", -1, 1)])
-def test_ranges(name, low, high):
+def test_pixels_are_scaled_to_the_range(name, low, high):
     x = preprocess_pixels(np.array([0, 255], np.uint8), name)
     np.testing.assert_allclose(x, [low, high])
     assert x.dtype == np.float32
@@ -41,6 +41,6 @@ def test_caffe_by_hand():
     )
 
 
-def test_unknown_name():
+def test_unknown_preprocessing_is_refused():
     with pytest.raises(UsageError, match=r"-1\.\.1"):
         resolve_preprocess("imagenette")

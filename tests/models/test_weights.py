@@ -58,7 +58,7 @@ def _empty_cache(monkeypatch, tmp_path):
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
 
 
-def test_search_order(application, tmp_path, monkeypatch):
+def test_weights_are_searched_in_order(application, tmp_path, monkeypatch):
     """--weights, then GRADCAM_WEIGHTS as a file or a folder, then Keras's cache."""
     assert find_weights(application) is None
     cached = cache_directory() / "tiny.h5"
@@ -78,13 +78,13 @@ def test_search_order(application, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("origin", ["--weights", "GRADCAM_WEIGHTS"])
-def test_missing_weight_file(application, origin, monkeypatch):
+def test_missing_weight_file_names_its_origin(application, origin, monkeypatch):
     monkeypatch.setenv("GRADCAM_WEIGHTS", "none.h5")
     with pytest.raises(WeightsError, match=f"{origin} none.h5"):
         find_weights(application, "none.h5" if origin == "--weights" else None)
 
 
-def test_download(application, server, caplog):
+def test_download_is_announced_and_cached(application, server, caplog):
     """The log has size and path; the file is in Keras's cache and is downloaded only once."""
     path = ensure_weights(application)
     assert path == cache_directory() / "tiny.h5"
@@ -97,7 +97,7 @@ def test_download(application, server, caplog):
     assert server.requests == ["/mirror/tiny.h5"]
 
 
-def test_sha256_hash_is_checked(application, server):
+def test_download_with_a_sha256_hash_is_accepted(application, server):
     ensure_weights(application._replace(hash=hashlib.sha256(CONTENT).hexdigest()))
     assert cached_files() == ["tiny.h5"]
 
@@ -118,7 +118,7 @@ def test_failed_download_leaves_no_file(application, server, change, words):
     assert cached_files() == []
 
 
-def test_no_network(application, monkeypatch):
+def test_failed_connection_has_a_hint(application, monkeypatch):
     """The hint has the URL, the path in the cache, and the option for a local file."""
     monkeypatch.setenv("GRADCAM_WEIGHTS_MIRROR", "http://127.0.0.1:9")
     with pytest.raises(WeightsError, match="cannot download") as caught:
@@ -156,6 +156,6 @@ def test_lazy_checksum_is_computed_once(tmp_path):
     assert checksum.result() != sha256(path)
 
 
-def test_sha256_of_a_file(tmp_path):
+def test_sha256_equals_the_published_example(tmp_path):
     (tmp_path / "abc").write_bytes(b"abc")  # FIPS 180-2, appendix B.1
     assert sha256(tmp_path / "abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"

@@ -43,7 +43,7 @@ def test_little_memory_makes_small_batches(free):
     assert batch_size.default_batch_size(convolution(256, 256), (256, 256, 3)) == 2
 
 
-def test_variable_input_size(free):
+def test_variable_input_size_uses_the_given_size(free):
     x = keras.Input((None, None, 3))
     model = keras.Model(x, keras.layers.Conv2D(256, 3, padding="same")(x))
     assert batch_size.default_batch_size(model, (256, 256, 3)) == 16

@@ -48,7 +48,7 @@ def by_hand(model, x, c, score="logit"):
 
 @pytest.mark.parametrize("score", ["logit", "probability"])
 @pytest.mark.parametrize("c", [0, 1, 2])
-def test_against_float64_numpy(c, score):
+def test_activations_and_gradients_equal_float64_numpy(c, score):
     """Activations, gradients, alpha and map equal those of float64 NumPy."""
     model = small_network()
     result = compile_gradient_function(model, ["conv2"], score)(X, np.full((2, 1), c, np.int32))
@@ -102,7 +102,7 @@ def test_gradients_of_an_upstream_layer():
         assert np.abs(single.dA[0]).max() > 0
 
 
-def test_inside_a_residual_block():
+def test_gradient_inside_a_residual_block():
     """In a residual block, where no sub-model exists, the gradient equals finite differences."""
     keras.utils.set_random_seed(0)
     x = keras.Input((6, 6, 2))
@@ -137,7 +137,7 @@ def nested():
 
 
 @pytest.mark.parametrize("layer", ["backbone/conv", "conv", "backbone"])
-def test_nested_models(layer):
+def test_layers_of_nested_models_by_path(layer):
     """Layers of a nested model, and the nested model itself, by path."""
     model = nested()
     result = compile_gradient_function(model, [layer])(X, TOP)
@@ -229,7 +229,7 @@ def test_only_downstream_layers_are_differentiated():
     assert not [name for name in types if name.startswith("Conv2DBackprop")]
 
 
-def test_mixed_precision_models():
+def test_mixed_precision_model_gives_float32():
     """A float16 model gives float32 results, close to those of float64."""
     policy = keras.config.dtype_policy()
     try:
@@ -250,12 +250,12 @@ def test_mixed_precision_models():
         ("conv9", UsageError, "conv9"),
     ],
 )
-def test_invalid_layers(layer, error, words):
+def test_missing_and_flat_layers_are_refused(layer, error, words):
     with pytest.raises(error, match=words):
         compile_gradient_function(small_network(), [layer])(X, TOP)
 
 
-def test_shared_and_unconnected_layers():
+def test_shared_and_unconnected_layers_are_refused():
     shared = L.Conv2D(3, 3, padding="same", name="shared")
     x = keras.Input((12, 12, 3))
     unused = L.Conv2D(2, 3, name="unused")(x)

@@ -48,7 +48,7 @@ def test_default_layer_of_every_catalog_model(name):
     assert computed_default_layer(name) == catalog()[name].default_layer
 
 
-def test_vgg19_layers():
+def test_vgg19_layers_equal_the_paper():
     """Shapes and parameters of VGG19's convolutions are those of the paper (K1*K2*C*F + F)."""
     model = keras.applications.VGG19(weights=None)
     layers = infos(model, (224, 224, 3))
@@ -83,7 +83,7 @@ def test_default_layer_skips_shape_only_layers():
     assert default_path(model, (16, 16, 3)) == "conv"
 
 
-def test_no_spatial_layer():
+def test_model_without_spatial_layer_is_refused():
     model = keras.Sequential([keras.Input((8, 8, 3)), L.Flatten(), L.Dense(2)])
     with pytest.raises(ModelError, match="no layer whose output is a grid"):
         default_path(model, (8, 8, 3))

@@ -53,7 +53,7 @@ def test_logits_and_probabilities(end):
     np.testing.assert_allclose(result.probabilities, expected, rtol=1e-5)
 
 
-def test_multi_label_sigmoids():
+def test_multi_label_sigmoids_are_elementwise():
     """With one sigmoid per class, logits and probabilities are elementwise."""
     result = compile_gradient_function(ending(dense(activation="sigmoid")), ["conv"])(X, np.zeros((1, 1), np.int32))
     np.testing.assert_allclose(result.logits, ending(dense())(X), rtol=1e-5)
@@ -61,7 +61,7 @@ def test_multi_label_sigmoids():
 
 
 @pytest.mark.parametrize("activation", ["sigmoid", None])
-def test_single_sigmoid(activation):
+def test_single_sigmoid_has_two_classes(activation):
     """A single output y has two classes with logits (-y, y) and probabilities (1 - p, p)."""
     model = ending(L.Dense(1, activation=activation))
     result = compile_gradient_function(model, ["conv"])(X, np.array([[0, 1]], np.int32))
@@ -187,7 +187,7 @@ class Subclassed(keras.Model):
 
 
 @pytest.mark.parametrize("make", [Subclassed, lambda: ending(dense(activation="tanh"))])
-def test_inaccessible_logits(make):
+def test_inaccessible_logit_is_refused_with_a_hint(make):
     """The error has a hint to `--score probability`, which works."""
     model = make()
     layer = "conv" if not isinstance(model, Subclassed) else "small/conv2"
@@ -200,12 +200,12 @@ def test_inaccessible_logits(make):
     np.testing.assert_allclose(result.probabilities, model(X), rtol=1e-5)
 
 
-def test_softmax_over_a_single_unit():
+def test_softmax_over_a_single_unit_is_refused():
     with pytest.raises(ModelError, match="always 1"):
         compile_gradient_function(ending(L.Dense(1, activation="softmax")), ["conv"])(X, np.zeros((1, 1), np.int32))
 
 
-def test_several_outputs():
+def test_several_outputs_are_refused():
     x = keras.Input((8, 8, 3))
     y = L.GlobalAveragePooling2D()(L.Conv2D(3, 1, name="conv")(x))
     with pytest.raises(ModelError, match="one output"):

@@ -31,7 +31,7 @@ def test_scores_are_the_logits(network, x):
     np.testing.assert_allclose(softmax.scores(x), network.predict(x, verbose=0), rtol=1e-5)
 
 
-def test_scores_from_layer(network, x):
+def test_scores_from_given_activations(network, x):
     """The layer's own activations give the scores of the input; zeros give those of the biases."""
     scorer = ModelScorer(network, "conv2", "logit", "float32", 4)
     A = compile_gradient_function(network, ["conv2"])(x, np.full((5, 1), -1, np.int32)).A[0]
@@ -66,7 +66,7 @@ def test_upstream_layers_are_not_computed(network, x):
     assert not [node for node in needed.node if node.op == "Conv2D"]
 
 
-def test_gradients_against_finite_differences(network, x):
+def test_input_gradients_equal_finite_differences(network, x):
     """dy_c/dx equals the central difference of the scores."""
     scorer = ModelScorer(network, "conv2", "logit", "float32", 4)
     gradient = scorer.input_gradients(x[:1], 2)[0]

@@ -40,7 +40,7 @@ def test_pixels_outside_the_crop_are_gray():
     assert (outside == outside[..., :1]).all()
 
 
-def test_unknown_colormap():
+def test_unknown_colormap_is_refused():
     with pytest.raises(UsageError, match="--cmap rainbows"):
         figures.color_table("rainbows")
 

@@ -145,12 +145,12 @@ def test_inputs_are_never_overwritten():
     ("output", "kinds", "expected"),
     [("x.png", (), "figure"), ("x.png", ("overlay",), "overlay"), ("x.npz", (), "npz"), ("x.NPY", (), "npy")],
 )
-def test_single_output_file(output, kinds, expected):
+def test_suffix_of_the_output_file_selects_its_kind(output, kinds, expected):
     ((_, (out,)),) = plan_outputs([Source("cat.jpg")], parse_destination(output, kinds), ONE)
     assert (out.kind, str(out.path)) == (expected, output)
 
 
-def test_destination_is_a_directory(tmp_path):
+def test_other_suffixes_and_directories_are_directories(tmp_path):
     (tmp_path / "maps.png").mkdir()
     assert parse_destination("maps.v2", ()).directory == Path("maps.v2")
     assert parse_destination(str(tmp_path / "maps.png"), ()).directory == tmp_path / "maps.png"
@@ -165,6 +165,6 @@ def test_destination_is_a_directory(tmp_path):
         (["a.jpg"], "-", ("npz", "npy"), ONE, "one kind"),
     ],
 )
-def test_single_file_for_several_results(sources, output, kinds, maps, words):
+def test_single_file_for_several_results_is_refused(sources, output, kinds, maps, words):
     with pytest.raises(UsageError, match=words):
         planned([Source(name) for name in sources], output, kinds, maps)

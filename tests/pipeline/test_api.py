@@ -12,8 +12,8 @@ from gradcam_cli.errors import InputError, UsageError
 PHOTO = np.random.default_rng(1).integers(0, 256, (30, 20, 3), dtype=np.uint8)
 
 
-def test_names_paths_and_objects_are_the_same(photo, model_file):
-    """A model's path, the model itself, a loaded classifier; a photo's path and its array: one map."""
+def test_path_model_and_classifier_give_equal_maps(photo, model_file):
+    """A path of a model, a model and a classifier; a path of an image and its array."""
     path = photo()
     array = np.asarray(Image.open(path))
     classifier = load_model(model_file, preprocess="-1..1")
@@ -27,14 +27,14 @@ def test_names_paths_and_objects_are_the_same(photo, model_file):
         np.testing.assert_array_equal(map_, maps[0])
 
 
-def test_a_loaded_model_is_compiled_once(model_file):
+def test_loaded_model_is_compiled_once(model_file):
     classifier = load_model(model_file, preprocess="none")
     for _ in range(3):
         explain(PHOTO, classifier, "conv2")
     assert len(classifier._function_cache) == 1
 
 
-def test_classes(model_file):
+def test_target_class_by_rank_and_index(model_file):
     classifier = load_model(model_file, preprocess="none")
     top = explain(PHOTO, classifier)
     second = explain(PHOTO, classifier, target_class="top2")
@@ -42,7 +42,7 @@ def test_classes(model_file):
     assert explain(PHOTO, classifier, target_class=second.prediction.index).prediction == second.prediction
 
 
-def test_grayscale_arrays_and_models():
+def test_grayscale_array_with_a_grayscale_model():
     gray = PHOTO[..., 0]
     record = explain(gray, small_network(channels=1), "conv2", preprocess="0..1")
     assert record.heatmap.shape == gray.shape
@@ -50,7 +50,7 @@ def test_grayscale_arrays_and_models():
 
 
 @pytest.mark.parametrize("wrong", [np.zeros((4, 4, 3)), np.zeros((4, 4, 4), np.uint8), np.zeros((0, 4, 3), np.uint8)])
-def test_other_arrays_are_refused(wrong, model_file):
+def test_arrays_of_other_shapes_or_types_are_refused(wrong, model_file):
     with pytest.raises(InputError, match=r"expected an array \(H, W, 3\) or \(H, W\) of uint8"):
         explain(wrong, model_file, preprocess="none")
 
@@ -62,8 +62,7 @@ def test_errors_name_the_input(tmp_path, model_file):
         explain(PHOTO, load_model(model_file, preprocess="none"), labels="x")
 
 
-def test_crop_and_pad(model_file):
-    """A crop's map is zero outside the view; a pad's covers the photo."""
+def test_crop_map_is_zero_outside_and_pad_map_covers_the_image(model_file):
     classifier = load_model(model_file, preprocess="none")
     crop = explain(PHOTO, classifier, "conv2", fit="crop")
     x0, y0, x1, y1 = crop.crop_box
@@ -76,7 +75,7 @@ def test_crop_and_pad(model_file):
     assert pad.crop_box == (-5, 0, 25, 30)
 
 
-def test_public_names():
+def test_public_names_can_be_imported():
     assert all(getattr(gradcam_cli, name) for name in gradcam_cli.__all__)
     with pytest.raises(AttributeError):
         _ = gradcam_cli.nothing

@@ -1,4 +1,4 @@
-"""Work done by several threads, handed over in order."""
+"""The parallel map: results in the order of the items, at most `max_pending` of them pending."""
 
 import threading
 import time
@@ -16,7 +16,7 @@ def pool():
 
 
 def test_results_come_in_the_order_of_the_items(pool):
-    """Also where the first takes longest."""
+    """Even if the first item takes longest."""
 
     def work(number):
         time.sleep(0.05 if number == 0 else 0)
@@ -25,8 +25,8 @@ def test_results_come_in_the_order_of_the_items(pool):
     assert list(ordered_map(pool, work, range(20), max_pending=5)) == [number * number for number in range(20)]
 
 
-def test_no_more_than_ahead_are_taken_up(pool):
-    """Memory stays bounded however many items there are: a slow consumer holds the items back."""
+def test_at_most_max_pending_items_are_taken(pool):
+    """A slow consumer delays the reading of items, so the memory is limited."""
     taken = []
 
     def items():
@@ -40,23 +40,23 @@ def test_no_more_than_ahead_are_taken_up(pool):
         assert len(taken) <= count + 6
 
 
-def test_work_goes_on_while_the_next_item_is_made(pool):
-    """The first item is worked on by another thread while this one still makes the second."""
-    begun = threading.Event()
+def test_items_are_processed_while_the_next_is_produced(pool):
+    """Another thread processes the first item while this thread produces the second."""
+    started = threading.Event()
 
     def items():
         yield "first"
-        assert begun.wait(5)
+        assert started.wait(5)
         yield "second"
 
     def work(item):
-        begun.set()
+        started.set()
         return item
 
     assert list(ordered_map(pool, work, items(), max_pending=3)) == ["first", "second"]
 
 
-def test_an_error_is_raised_at_its_turn(pool):
+def test_error_is_raised_in_order(pool):
     def work(number):
         return 1 // number
 

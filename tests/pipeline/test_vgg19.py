@@ -1,4 +1,4 @@
-"""A real ImageNet VGG19 and a real MobileNet on real photos, against other tools and known truth."""
+"""A pretrained VGG19 and a pretrained MobileNet on photographs, against other tools and annotations."""
 
 import json
 
@@ -23,7 +23,7 @@ LAYERS = {"block5_conv4": 1e-4, "block4_conv4": 1e-2, "block3_conv2": 1e-2}
 
 @pytest.fixture(scope="module")
 def golden(data):
-    """The golden images, and the maps that captum computed for them."""
+    """The golden images, and the maps that captum and pytorch-grad-cam computed for them."""
     images = sorted((data / "golden/images").glob("*.png"))
     assert len(images) == 7
     with np.load(data / "golden/vgg19_reference.npz") as reference:
@@ -35,8 +35,8 @@ def distance(map_, reference):
 
 
 @pytest.mark.parametrize("batch_size", [1, 7])
-def test_golden_maps(vgg19, golden, batch_size):
-    """Maps of the two largest classes at three depths, and the logits, are captum's."""
+def test_gradcam_maps_equal_those_of_captum(vgg19, golden, batch_size):
+    """For the two classes with the highest scores at three layers; the logits are equal, too."""
     images, reference = golden
     request = ExplainConfig(layers=tuple(LAYERS), classes=("top2",), top_k=1000, batch_size=batch_size)
     photos = (load_image(Source(str(path))) for path in images)
@@ -53,18 +53,18 @@ def rank_correlation(map_, reference):
     return stats.spearmanr(map_.ravel(), reference.ravel()).statistic
 
 
-def normalised(map_):
+def normalized(map_):
     return map_ / map_.max()
 
 
-# Which references hold the paper's own formula (to 1e-3), and the rank correlation with those that do not quite:
-# pytorch-grad-cam centres A for Eigen-CAM, and aligns the corners of Score-CAM's masks.
-SAME = {"gradcam", "hirescam", "layercam"}
+# The maps of EQUAL agree to 1e-3. The others have a minimum rank correlation, because pytorch-grad-cam differs from the
+# papers: for example, it aligns the corners of the masks of Score-CAM.
+EQUAL = {"gradcam", "hirescam", "layercam"}
 RANKS = {"gradcam++": 0.9, "xgradcam": 0.9, "scorecam": 0.9, "ablationcam": 0.9}
 
 
-def test_golden_methods(vgg19, golden):
-    """The methods of one pass against pytorch-grad-cam's maps of the largest class."""
+def test_cam_methods_agree_with_pytorch_grad_cam(vgg19, golden):
+    """The methods that share one pass, for the class with the highest score."""
     images, reference = golden
     request = ExplainConfig(
         layers=("block5_conv4",), methods=("gradcam", "hirescam", "layercam", "gradcam++", "xgradcam")
@@ -73,14 +73,14 @@ def test_golden_methods(vgg19, golden):
     for path, records in zip(images, explain_images(prepare_run(vgg19, request), photos), strict=True):
         for record in records:
             expected = reference[f"{path.stem}/block5_conv4/pgc_{record.method}"]
-            if record.method in SAME:
-                assert distance(normalised(record.cam), normalised(expected)) < 1e-3, (path.stem, record.method)
+            if record.method in EQUAL:
+                assert distance(normalized(record.cam), normalized(expected)) < 1e-3, (path.stem, record.method)
             else:
                 assert rank_correlation(record.cam, expected) > RANKS[record.method], (path.stem, record.method)
 
 
-def test_golden_eigencam_centres(vgg19, golden):
-    """The paper does not centre A, the reference does: centring our A reproduces it, up to its sign."""
+def test_centered_eigencam_equals_pytorch_grad_cam(vgg19, golden):
+    """pytorch-grad-cam subtracts the mean from A, unlike the paper; the maps of the centered A agree up to the sign."""
     images, reference = golden
     network = vgg19.gradient_function(("block5_conv4",), "logit")
     for path in images:
@@ -90,13 +90,12 @@ def test_golden_eigencam_centres(vgg19, golden):
         first = np.linalg.svd(matrix, full_matrices=False)[2][0]
         expected = reference[f"{path.stem}/block5_conv4/pgc_eigencam"]
         both = [np.maximum(sign * matrix @ first, 0).reshape(14, 14) for sign in (1, -1)]
-        assert min(distance(normalised(one), normalised(expected)) for one in both) < 1e-3
+        assert min(distance(normalized(map_), normalized(expected)) for map_ in both) < 1e-3
         assert METHODS["eigencam"].function(A, A).map.shape == (14, 14)
 
 
 @pytest.mark.extended
-def test_golden_masks_and_ablations(vgg19, golden):
-    """Score-CAM and Ablation-CAM on the two images that have references."""
+def test_scorecam_and_ablationcam_agree_with_pytorch_grad_cam(vgg19, golden):
     images, reference = golden
     chosen = [path for path in images if f"{path.stem}/block5_conv4/pgc_scorecam" in reference]
     assert len(chosen) == 2
@@ -110,11 +109,11 @@ def test_golden_masks_and_ablations(vgg19, golden):
 
 @pytest.mark.extended
 @pytest.mark.skipif(not has_bfloat16(), reason="the processor has no bfloat16")
-def test_bfloat16_agrees(vgg19, data):
-    """Top-1 as in float32 on 99 % of the photos; maps correlate at 0.999 in the median and 0.99 at the worst.
+def test_bfloat16_agrees_with_float32(vgg19, data):
+    """The first class is equal for 99 % of the images; the median correlation of the maps is 0.999, the minimum 0.99.
 
-    Of 143 photos those are left out whose two largest logits are no further apart than bfloat16 rounds them (2^-8 of
-    the largest): which of the two comes first there depends on the processor (AMX, or AVX-512 alone).
+    Images whose two highest logits differ by less than the rounding of bfloat16 (2^-8 of the highest) are not counted:
+    their order depends on the processor (AMX, or AVX-512 alone).
     """
     paths = sorted((data / "images/imagenet").iterdir()) + sorted((data / "images/pets").iterdir())
     assert len(paths) == 143
@@ -122,7 +121,7 @@ def test_bfloat16_agrees(vgg19, data):
     for precision in ("float32", "bfloat16"):
         run = prepare_run(vgg19, ExplainConfig(layers=("block5_conv4",), precision=precision))
         photos = (load_image(Source(str(path))) for path in paths)
-        records[precision] = [one for (one,) in explain_images(run, photos)]
+        records[precision] = [explanation for (explanation,) in explain_images(run, photos)]
     pairs = list(zip(records["float32"], records["bfloat16"], strict=True))
     same = [exact.predictions[0].index == lower.predictions[0].index for exact, lower in pairs]
     clear = [
@@ -130,7 +129,7 @@ def test_bfloat16_agrees(vgg19, data):
         for exact, _ in pairs
     ]
     assert sum(clear) >= 130
-    assert np.mean([one for one, far in zip(same, clear, strict=True) if far]) >= 0.99
+    assert np.mean([equal for equal, far in zip(same, clear, strict=True) if far]) >= 0.99
     assert np.mean(same) >= 0.98
     correlations = [
         np.corrcoef(exact.cam.ravel(), lower.cam.ravel())[0, 1]
@@ -139,11 +138,10 @@ def test_bfloat16_agrees(vgg19, data):
     ]
     assert np.median(correlations) >= 0.999
     assert min(correlations) >= 0.99
-    print(f"\nbfloat16: correlation {np.median(correlations):.5f}, at the worst {min(correlations):.5f}")
+    print(f"\nbfloat16: correlation {np.median(correlations):.5f}, minimum {min(correlations):.5f}")
 
 
-def test_golden_maps_through_the_command(cli_process, vgg19_weights, golden, tmp_path):
-    """The main line as a user types it gives the same maps and logits."""
+def test_command_gives_the_maps_and_logits_of_captum(cli_process, vgg19_weights, golden, tmp_path):
     images, reference = golden
     done = cli_process(
         *images, "--weights", vgg19_weights, "--layer", "block5_conv4", "--save", "npz", "--json", check=True
@@ -158,22 +156,22 @@ def test_golden_maps_through_the_command(cli_process, vgg19_weights, golden, tmp
 
 
 def explain_imagenet(cli, data, *options):
-    """Run the command on the ImageNet photos, without a word on stderr, and return its JSON lines."""
+    """Run the command on the ImageNet images and return its JSON lines; stderr is empty."""
     done = cli(data / "images/imagenet", "--save", "npy", "--json", *options)
     assert (done.status, done.stderr) == (0, "")
     return [json.loads(line) for line in done.lines]
 
 
 def top1(entries, data):
-    """Share of JSON lines whose class is that of the photo."""
+    """Return the fraction of JSON lines with the class of the image."""
     truth = json.loads((data / "images/imagenet_labels.json").read_text())
     return np.mean([truth[entry["input"].rpartition("/")[2]] == entry["class_index"] for entry in entries])
 
 
 @pytest.mark.extended
-@pytest.mark.parametrize(("fit", "least"), [("squash", 0.70), ("crop", 0.85)])
-def test_imagenet_photos(cli, data, vgg19_weights, fit, least):
-    """Top-1 on 63 photos; every output is there, finite, of the photo's own size."""
+@pytest.mark.parametrize(("fit", "minimum"), [("squash", 0.70), ("crop", 0.85)])
+def test_imagenet_accuracy_and_output_sizes(cli, data, vgg19_weights, fit, minimum):
+    """For 63 images: top-1 accuracy, finite maps of the size of the image, and readable figures."""
     entries = explain_imagenet(cli, data, "--weights", vgg19_weights, "--fit", fit, "--save", "figure")
     assert len(entries) == 63
     for entry in entries:
@@ -184,12 +182,12 @@ def test_imagenet_photos(cli, data, vgg19_weights, fit, least):
         assert map_.max() == 1
         with Image.open(entry["outputs"]["figure"]) as figure:
             figure.load()
-    assert top1(entries, data) >= least
+    assert top1(entries, data) >= minimum
 
 
 @pytest.mark.extended
-def test_pointing_at_pets(vgg19, data):
-    """Asked for the true class, the map's peak lies on the animal in nine of ten photos."""
+def test_peak_is_on_the_pet_in_nine_of_ten_images(vgg19, data):
+    """With the annotated class as the target."""
     pets = json.loads((data / "images/pets.json").read_text())
     files = {image["id"]: image for image in pets["images"]}
     hits = []
@@ -214,8 +212,7 @@ def outline_of(polygons, width, height):
     return np.asarray(canvas)
 
 
-def test_mobilenet(cli, data):
-    """A model file of another network: labels, preprocessing and layer are found out."""
+def test_mobilenet_file_has_its_labels_preprocessing_and_layer(cli, data):
     entries = explain_imagenet(cli, data, "--model", data / "models/mobilenet_0.75_224.keras", "--fit", "crop")
     assert {entry["layer"] for entry in entries} == {"conv_pw_13_relu"}
     assert {entry["preprocess"] for entry in entries} == {"tf"}
@@ -223,8 +220,7 @@ def test_mobilenet(cli, data):
     assert entries[0]["class_name"]
 
 
-def test_one_batch_size_one_answer(cli, data, vgg19_weights):
-    """The same photos twice give the same bytes."""
+def test_equal_batch_sizes_give_equal_bytes(cli, data, vgg19_weights):
     photos = sorted((data / "golden/images").glob("*.png"))[:3]
     for folder in ("one", "two"):
         cli(*photos, "--weights", vgg19_weights, "--save", "npz", "-o", folder, "--batch-size", "2")
@@ -232,7 +228,7 @@ def test_one_batch_size_one_answer(cli, data, vgg19_weights):
         assert path.read_bytes() == (cli.here / "two" / path.name).read_bytes()
 
 
-def test_a_wrong_weight_file_for_vgg19(cli, photo, vgg19_weights):
+def test_vgg19_weights_do_not_fit_vgg16(cli, photo, vgg19_weights):
     done = cli(photo(), "--model", "vgg16", "--weights", vgg19_weights)
     assert done.status == 3
     assert "does not fit vgg16" in done.stderr

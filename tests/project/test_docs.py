@@ -1,4 +1,4 @@
-"""What docs/ says is typed, counted and compared: blocks, numbers, tables, links, and the site that is built of it."""
+"""The documentation: blocks run, numbers and tables agree with the program, links have targets, the site is built."""
 
 import doctest
 import importlib
@@ -39,10 +39,10 @@ def test_programs_of_a_page_run(workspace, block, capsys):
 
 @pytest.fixture
 def tables():
-    """The tables that CONTRIBUTING.md adds to, which are afterwards as they were."""
-    own = [(table, dict(table)) for table in (METHODS, METRICS, SOLVERS)]
+    """Restore the tables to which the examples of CONTRIBUTING.md add entries."""
+    originals = [(table, dict(table)) for table in (METHODS, METRICS, SOLVERS)]
     yield
-    for table, entries in own:
+    for table, entries in originals:
         table.clear()
         table.update(entries)
 
@@ -50,8 +50,8 @@ def tables():
 @pytest.mark.parametrize(
     "page", [page for page in PAGES if any(map(is_session, blocks(page, "python")))], ids=lambda page: page.stem
 )
-def test_worked_numbers(page, tables):
-    """Blocks with prompts are one session a page, and every number in it is what the functions return."""
+def test_sessions_print_the_numbers_of_the_page(page, tables):
+    """The blocks with prompts of a page are one session, and its output is compared."""
     session = "\n".join(filter(is_session, blocks(page, "python")))
     test = doctest.DocTestParser().get_doctest(session, {}, page.name, str(page), 0)
     lines = []
@@ -60,7 +60,7 @@ def test_worked_numbers(page, tables):
     assert not result.failed, "".join(lines)
 
 
-def test_json_keys_are_all_there():
+def test_every_json_key_is_documented():
     for key in KEYS:
         assert f"`{key}`" in (ROOT / "docs/ci.md").read_text(), key
 
@@ -69,8 +69,8 @@ def option(command, name):
     return next(parameter for parameter in command.params if name in parameter.opts)
 
 
-def test_tables_name_every_choice():
-    """What a table of choices lists is what the command takes, in whatever order."""
+def test_tables_list_every_choice():
+    """In any order."""
     choosing = (ROOT / "docs/choosing.md").read_text()
     evaluating = (ROOT / "docs/evaluating.md").read_text()
     named = set(re.findall(r"^\| `([a-z+-]+)`", choosing.split("## Method")[1].split("\n## ")[0], re.MULTILINE))
@@ -84,8 +84,7 @@ def test_tables_name_every_choice():
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_options_that_are_named_exist(page):
-    """No page tells of an option that no command has."""
+def test_documented_options_exist(page):
     known = {opt for _, command in commands(gradcam) for p in command.params for opt in (*p.opts, *p.secondary_opts)}
     others = {"--head", "--address", "--help", "--version", "--strict", "--data", "--constraint", "--quick"}
     named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", page.read_text()))
@@ -93,15 +92,15 @@ def test_options_that_are_named_exist(page):
 
 
 def anchors(page):
-    """Return the anchors that a page's headings get."""
+    """Return the anchors of the headings of a page."""
     without_code = re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
     titles = re.findall(r"^#+ (.*)$", without_code, re.MULTILINE)
     return {re.sub(r"[\s]+", "-", re.sub(r"[^\w\s-]", "", title.lower())).strip("-") for title in titles}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_links_lead_somewhere(page):
-    """Files and anchors that pages link to exist; nothing is fetched."""
+def test_links_have_a_target(page):
+    """Linked files and anchors exist; URLs are not requested."""
     without_code = re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
     for target, anchor in re.findall(r"\]\((?![a-z]+:)([^)#\s]*)#?([^)\s]*)\)", without_code):
         path = Path(os.path.normpath(page.parent / target)) if target else page
@@ -111,8 +110,7 @@ def test_links_lead_somewhere(page):
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_pages_are_in_the_site(page):
-    """The navigation names every page, so that none is lost."""
+def test_navigation_lists_every_page(page):
     name = {"README.md": "index.md"}.get(page.name, page.name)
     assert re.search(rf": {re.escape(name)}$", (ROOT / "mkdocs.yml").read_text(), re.MULTILINE), name
 

@@ -15,13 +15,13 @@ def with_weights(workspace, vgg19_weights, monkeypatch):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("block", numbered([README], "sh"))
-def test_commands_run(with_weights, block, request):
+def test_commands_of_the_readme_run(with_weights, block, request):
     run_shell_block(block, with_weights, request)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("block", numbered([README], "python"))
-def test_program_runs(with_weights, block):
+def test_program_of_the_readme_runs(with_weights, block):
     assert len(block.strip().splitlines()) == 6
     assert "(427, 640)" in run_program(block)
     assert (with_weights / "cat_map.png").exists()

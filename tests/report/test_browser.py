@@ -27,7 +27,7 @@ def test_invalid_link_shows_the_gallery(open_report, gallery_document):
     expect(page.locator("#name")).to_have_text("photos/img1.png")
 
 
-def test_back_and_forward(open_report, gallery_document):
+def test_back_and_forward_restore_filters_and_images(open_report, gallery_document):
     """Filters and images are entries of the browser's history; typing a word is one entry."""
     page = open_report(gallery_document)
     page.locator("#q").press_sequentially("img")
@@ -67,7 +67,7 @@ def test_untrusted_texts_are_shown_as_text(open_report, images):
     assert page.evaluate("document.querySelectorAll('[onerror], [onmouseover]').length") == 0
 
 
-def test_five_thousand_inputs(open_report, images, tmp_path):
+def test_five_thousand_inputs_are_fast(open_report, images, tmp_path):
     """The number of nodes does not grow with the number of inputs; the times are printed."""
     for number in range(200):
         shutil.copy(tmp_path / "report/thumbnail.png", tmp_path / f"report/{number}.png")
@@ -154,7 +154,7 @@ def test_summary_and_gallery_keep_the_filter(open_report, gallery_document):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_accessibility(open_report, gallery_document, depth_document, images, scheme):
+def test_views_have_no_serious_accessibility_violation(open_report, gallery_document, depth_document, images, scheme):
     """axe-core reports no serious violation in any view."""
     if not Path(AXE).is_file():
         pytest.skip("axe-core is not installed; GRADCAM_AXE may contain the path of axe.min.js")

@@ -73,7 +73,7 @@ def test_filter_by_probability(open_report, gallery_document):
         ("metric:deletion", "z7.png y6.png img10.png x4.png img2.png img1.png x3.png bad.jpg old.jpg", 3),
     ],
 )
-def test_sorting(open_report, gallery_document, key, ascending, num_without_value):
+def test_sorting_by_name_and_value(open_report, gallery_document, key, ascending, num_without_value):
     """Numbers in names sort by value; inputs without a value come last in both directions."""
     page = open_report(gallery_document)
     page.locator("#sort").select_option(key)
@@ -84,7 +84,7 @@ def test_sorting(open_report, gallery_document, key, ascending, num_without_valu
     assert listed_names(page) == names[:num_with_value][::-1] + names[num_with_value:]
 
 
-def test_pages(open_report, images):
+def test_gallery_is_divided_into_pages(open_report, images):
     """Each page has 48 cards, and the URL contains the page number."""
     page = open_report(make_document([make_entry(f"{n}.png", **images) for n in range(100)]))
     expect(page.locator(CARDS)).to_have_count(48)
@@ -98,7 +98,7 @@ def test_pages(open_report, images):
     expect(page.locator("#count")).to_contain_text("97 to 100")
 
 
-def test_keyboard(open_report, gallery_document):
+def test_gallery_is_usable_by_keyboard(open_report, gallery_document):
     """Tab reaches the cards, Enter opens one, arrow keys move on, Escape returns to the card, / starts a search."""
     page = open_report(gallery_document)
     page.keyboard.press("Tab")

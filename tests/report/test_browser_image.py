@@ -11,7 +11,7 @@ pytestmark = pytest.mark.extended
 expect = pytest.importorskip("playwright.sync_api", reason="playwright is not installed").expect
 
 
-def test_opacity_and_modes(open_report, maps_document):
+def test_slider_sets_the_opacity_of_the_map(open_report, maps_document):
     """The slider sets the opacity of the map; side by side, image and map are separate figures of equal size."""
     page = open_report(maps_document, "#entry=1")
     map_image = page.locator("#viewer .map")
@@ -31,7 +31,7 @@ def test_opacity_and_modes(open_report, maps_document):
     assert boxes[0]["width"] == pytest.approx(4 / 3 * boxes[0]["height"], abs=1)
 
 
-def test_selecting_class_layer_and_method(open_report, maps_document):
+def test_class_layer_and_method_select_the_map(open_report, maps_document):
     """A combination without a map shows the closest map."""
     page = open_report(maps_document, "#entry=1")
     caption = page.locator("#viewer figcaption")
@@ -67,7 +67,7 @@ def test_marks_are_at_their_pixels(open_report, maps_document):
     assert box["height"] == pytest.approx(18 * scale, abs=0.6)
 
 
-def test_depth_slider(open_report, depth_document):
+def test_slider_selects_the_depth(open_report, depth_document):
     """The slider selects the depth; the curve and its table contain the adjoint norms."""
     page = open_report(depth_document, "#entry=1")
     slider = page.locator("#depth")
@@ -112,14 +112,14 @@ def test_link_restores_the_view(open_report, maps_document):
     expect(page.locator("#viewer .map")).to_have_css("opacity", "0.7")
 
 
-def test_copying_the_command(open_report, maps_document):
+def test_command_is_copied(open_report, maps_document):
     page = open_report(maps_document, "#entry=1&map=3", permissions=["clipboard-read", "clipboard-write"])
     page.locator("#rerun button").click()
     expect(page.locator("#copied")).not_to_be_empty()
     assert page.evaluate("navigator.clipboard.readText()") == "gradcam one.png --method layercam"
 
 
-def test_copying_without_clipboard_access(open_report, maps_document):
+def test_command_is_copied_without_clipboard_access(open_report, maps_document):
     """The command is selected, and copied with the selection."""
     page = open_report(maps_document, "#entry=1&map=3")
     page.evaluate("Object.defineProperty(navigator, 'clipboard', { value: undefined })")

@@ -50,7 +50,7 @@ def test_bash_reads_quoted_words_unchanged(word):
     assert printed.stdout == word.encode()
 
 
-def test_file_names_that_are_not_text():
+def test_file_name_that_is_not_unicode_is_escaped():
     name = b"caf\xe9.jpg".decode("utf-8", "surrogateescape")
     assert shell_quote(name) == r"$'caf\xe9.jpg'"
     (entry,) = build_entries([{**OK, "input": name}], START)
@@ -58,7 +58,7 @@ def test_file_names_that_are_not_text():
     json.dumps(entry).encode()
 
 
-def test_failed_and_skipped_inputs():
+def test_failed_and_skipped_inputs_are_entries():
     records = [
         {"status": "failed", "input": "bad\n.jpg", "error": "damaged", "hint": None},
         {"status": "skipped", "input": "old.jpg"},
@@ -87,7 +87,7 @@ def test_thresholds_apply_to_each_image():
     assert [entry["failed_thresholds"] for entry in entries] == [["insertion"], ["deletion"], []]
 
 
-def test_tables_and_threshold_results_of_an_evaluation():
+def test_evaluation_has_tables_and_threshold_results():
     rows = [
         make_metric_row("a", insertion=0, deletion=20),
         make_metric_row("a", "random", baseline=True, insertion=0, deletion=99),
@@ -101,7 +101,7 @@ def test_tables_and_threshold_results_of_an_evaluation():
     assert means["rows"] == [["gradcam", "2", "0.500", "20.500"], ["random (baseline)", "1", "0.000", "99.000"]]
 
 
-def test_maps_and_drift_of_a_comparison():
+def test_comparison_has_both_maps_and_their_drift():
     dog, cat = Prediction(1, "dog", None, None, 0.5), Prediction(3, "cat", None, None, 0.5)
     change = MapChange("a_gradcam.npz", "a.jpg", dog, cat, 0.25, 0.5, 0.75, 0.125)
     maps = {
@@ -137,7 +137,7 @@ def test_each_depth_is_a_map():
     ("end", "expected"),
     [([END], None), ([{**END, "stop_reason": "disk full"}], "disk full"), ([], "killed")],
 )
-def test_notice_of_an_incomplete_run(end, expected):
+def test_incomplete_run_has_a_notice(end, expected):
     notice = build_document([START, OK, *end])["partial"]
     assert notice is None if expected is None else expected in notice and "1 of 3" in notice
 

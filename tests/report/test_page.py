@@ -135,7 +135,7 @@ def test_notice_of_an_incomplete_run_comes_first():
 @pytest.mark.parametrize(
     ("seconds", "text"), [(None, "unknown"), (0.04, "0.0 s"), (59.9, "59.9 s"), (60, "1 min 0 s"), (7260, "2 h 1 min")]
 )
-def test_duration(seconds, text):
+def test_duration_has_readable_units(seconds, text):
     assert f"<dd>{text}</dd>" in page.render(make_document(seconds=seconds))
 
 

@@ -22,7 +22,7 @@ def test_partial_last_line_is_ignored_and_removed(tmp_path):
     assert path.read_bytes().endswith(b'"a"}\n')
 
 
-def test_partial_line_longer_than_a_block(tmp_path):
+def test_partial_line_longer_than_a_block_is_removed(tmp_path):
     path = tmp_path / "run.jsonl"
     path.write_bytes(b'{"status": "run_start"}\n' + b"x" * 200_000)
     truncate_partial_line(path)
@@ -30,14 +30,14 @@ def test_partial_line_longer_than_a_block(tmp_path):
 
 
 @pytest.mark.parametrize("line", [b"nonsense", b"[1]", b'{"no": "status"}', b"[" * 100_000, b"\xff"])
-def test_invalid_json_lines(tmp_path, line):
+def test_invalid_line_is_an_error_with_its_number(tmp_path, line):
     path = tmp_path / "run.jsonl"
     path.write_bytes(b'{"status": "run_start"}\n' + line + b'\n{"status": "run_end"}\n')
     with pytest.raises(InputError, match="line 2: "):
         list(read_records(path))
 
 
-def test_merged_runs():
+def test_merged_runs_keep_the_last_results_of_each_input():
     """A skipped input keeps its earlier results; a recomputed input has only its new results."""
     first = [START, make_result("a", n=1), make_result("a", n=2), make_result("b", n=3), {"status": "run_end"}]
     second = [START, make_result("a", "skipped"), make_result("b", n=4), make_result("c", n=5)]

@@ -40,7 +40,7 @@ def test_report_of_a_killed_run_can_be_built(tmp_path):
     assert "killed" in document_in(build_report(tmp_path))["partial"]
 
 
-def test_log_that_cannot_be_written(tmp_path):
+def test_unwritable_log_is_an_error(tmp_path):
     (tmp_path / "report").write_text("a file instead of a directory")
     with (
         pytest.raises(OutputError, match=r"run\.jsonl cannot be written"),

@@ -19,7 +19,7 @@ from gradcam_cli.pipeline.run import prepare_run
 
 
 @pytest.mark.slow
-def test_full_disk(photo, model_file, tmp_path):
+def test_full_disk_is_an_error_for_one_input(photo, model_file, tmp_path):
     """A file beyond the size limit is an error for its input and leaves no partial file; smaller files are written."""
     photo("large.png", size=(400, 400))
     photo("small.png", size=(20, 20))

@@ -108,7 +108,7 @@ PHOTOS = {
 
 @fuzz_examples
 @pytest.mark.parametrize("kind", PHOTOS)
-def test_mutated_images(kind, examples):
+def test_mutated_image_is_decoded_or_refused(kind, examples):
     """Every format gives 8-bit RGB or an InputError."""
 
     def check(data):
@@ -125,7 +125,7 @@ def test_mutated_images(kind, examples):
 
 
 @fuzz_examples
-def test_random_bytes_after_a_signature(examples):
+def test_random_bytes_after_a_signature_are_decoded_or_refused(examples):
     """Random bytes after the signature of any format give RGB or an InputError."""
     signatures = [photo[:size] for photos in PHOTOS.values() for photo in photos for size in (0, 4, 12)]
 
@@ -195,7 +195,7 @@ ANNOTATIONS = {
 
 @fuzz_examples
 @pytest.mark.parametrize("form", ANNOTATIONS)
-def test_mutated_annotations(form, examples, tmp_path):
+def test_mutated_annotations_are_read_or_refused(form, examples, tmp_path):
     """UsageError, or annotations whose masks have the image's size (or an InputError for another size)."""
     suffix, strategy = ANNOTATIONS[form]
     path = tmp_path / f"drawn{suffix}"
@@ -238,7 +238,7 @@ LABELS = [["cat", "dog"], {"0": ["n1", "cat"], "1": ["n2", "dog"]}, {"0": "cat",
 
 @fuzz_examples
 @pytest.mark.parametrize("form", ["nodes", "bytes"])
-def test_mutated_labels(form, examples, tmp_path):
+def test_mutated_labels_are_read_or_refused(form, examples, tmp_path):
     """UsageError, or names that are strings."""
     path = tmp_path / "labels"
     strategy = (
@@ -268,7 +268,7 @@ RECORDS = [
 
 @fuzz_examples
 @pytest.mark.parametrize("form", ["nodes", "bytes"])
-def test_mutated_run_logs(form, examples, tmp_path):
+def test_mutated_run_log_is_read_or_refused(form, examples, tmp_path):
     """InputError, or records with a status; a partial last line is removed."""
     path = tmp_path / "run.jsonl"
     text = b"".join(json.dumps(record).encode() + b"\n" for record in RECORDS)
@@ -289,7 +289,7 @@ def test_mutated_run_logs(form, examples, tmp_path):
 
 
 @fuzz_examples
-def test_mutated_saved_maps(examples, tmp_path):
+def test_mutated_saved_map_is_read_or_refused(examples, tmp_path):
     """A map or a GradcamError; nothing is unpickled."""
     buffer = io.BytesIO()
     record = {**dict.fromkeys(REQUIRED_KEYS, 1), "input": "a"}
@@ -309,7 +309,7 @@ def test_mutated_saved_maps(examples, tmp_path):
 
 
 @fuzz_examples
-def test_random_input_lists(examples, tmp_path):
+def test_random_input_list_has_no_empty_name(examples, tmp_path):
     """Any bytes are a list of names, and no name is empty."""
     path = tmp_path / "list"
 

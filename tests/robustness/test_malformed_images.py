@@ -103,7 +103,7 @@ def test_named_pipe_is_refused(tmp_path):
     assert "- reads" in caught.value.hint
 
 
-def test_file_replaced_between_stat_and_open(tmp_path, monkeypatch):
+def test_file_replaced_after_its_check_is_refused(tmp_path, monkeypatch):
     path = tmp_path / "photo.png"
     path.touch()
     look = os.stat(path)
@@ -148,7 +148,7 @@ def test_unreadable_directory_is_an_input_with_an_error(tmp_path, monkeypatch):
     assert [source.name for source in find_sources([str(tmp_path / "closed")])] == [str(tmp_path / "closed")]
 
 
-def test_file_removed_after_discovery(tmp_path):
+def test_file_removed_after_discovery_is_an_error(tmp_path):
     (tmp_path / "photo.png").touch()
     (source,) = find_sources([str(tmp_path)])
     (tmp_path / "photo.png").unlink()

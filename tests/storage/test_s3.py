@@ -80,7 +80,7 @@ def arrays_of(data):
         return {name: arrays[name].tobytes() for name in arrays if name != "metadata"}, record
 
 
-def test_from_store_to_store(explain, bucket):
+def test_files_in_the_bucket_equal_local_files(explain, bucket):
     """The files in the bucket equal those of a local run, except for the input's name."""
     save = ("--save", "npz", "--save", "figure")
     done = explain(*save)
@@ -96,13 +96,13 @@ def test_from_store_to_store(explain, bucket):
         assert arrays_of(data) == arrays_of(local) if name.endswith(".npz") else data == local
 
 
-def test_skip_existing(explain):
+def test_skip_existing_finds_files_in_the_bucket(explain):
     assert explain().status == 0
     rerun = explain("--skip-existing")
     assert (rerun.status, {record["status"] for record in records(rerun)}) == (0, {"skipped"})
 
 
-def test_report_in_a_bucket(explain, bucket):
+def test_report_is_written_to_a_bucket(explain, bucket):
     """The page, its images and one part of the run log are written; a resumed run adds a part."""
     assert explain("--report").status == 0
     page = bucket.cat_file("bucket/maps/index.html").decode()
@@ -146,7 +146,7 @@ def test_permanent_read_error_fails_one_input(explain, bucket, monkeypatch):
     assert len(bucket.find("bucket/maps")) == 4
 
 
-def test_missing_keys_and_buckets(explain, cli, model_file):
+def test_missing_key_or_bucket_is_an_error(explain, cli, model_file):
     """A missing key, folder or bucket is an error, and no bucket is created."""
     done = explain(photos="s3://bucket/none.png")
     assert (done.status, records(done)[0]["error"]) == (3, "cannot be read: No such file or directory")
@@ -205,7 +205,7 @@ def dropping_proxy(server, monkeypatch):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("engine", ["local", pytest.param("ray", marks=pytest.mark.extended)])
-def test_lost_requests_on_either_engine(explain, bucket, dropping_proxy, engine):
+def test_lost_requests_lose_no_result(explain, bucket, dropping_proxy, engine):
     """With dropped requests, each image has one line and a file equal to that of a run without."""
     if engine == "ray":
         pytest.importorskip("ray", reason="the extra gradcam-cli[ray] is not installed")

@@ -20,9 +20,10 @@ from gradcam_cli.cli.neuralode.options import (
     size_option,
 )
 from gradcam_cli.cli.options import general_options
-from gradcam_cli.cli.tables import format_number, write_table
+from gradcam_cli.cli.tables import write_table
 from gradcam_cli.console import log
 from gradcam_cli.output.destination import IMAGE_SUFFIXES, format_for_suffix
+from gradcam_cli.output.numbers import format_number
 
 if TYPE_CHECKING:
     from gradcam_cli.neuralode.training.solver_check import SolverResult
@@ -56,7 +57,7 @@ def evaluate(ctx: click.Context, /, **options: Any) -> None:
     """Evaluate a classifier of `gradcam neuralode train` on the test images.
 
     The output contains the loss, the accuracy, the recall and precision of each class, and the number of function
-    evaluations. It also contains the accuracy with other solvers. If that differs by more than half a percentage
+    evaluations. It also contains the accuracy with other solvers. If it differs by more than half a percentage
     point, the network depends on its solver and is not an ODE.
     """
     require_suffix("--confusion", options["confusion"], IMAGE_SUFFIXES)

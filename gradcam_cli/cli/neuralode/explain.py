@@ -100,7 +100,7 @@ class FloatList(click.ParamType):  # type: ignore[type-arg]  # generic only in n
     type=click.Choice(FIT_MODES),
     default="squash",
     show_default=True,
-    help="How images are fitted to the model input.",
+    help="Squash the image to the model input, crop its center, or pad it with bars.",
 )
 @_explanation(
     "--solver",
@@ -119,7 +119,7 @@ class FloatList(click.ParamType):  # type: ignore[type-arg]  # generic only in n
     "-o",
     "--output",
     metavar="DIR|FILE",
-    help="Output directory, or file for a single image. [default: . for files, gradcam_out/ for directories]",
+    help="Output directory, or file for a single image. [default: the current directory; gradcam_out/ for directories]",
 )
 @report_option
 @_output(

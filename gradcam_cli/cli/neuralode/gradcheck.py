@@ -9,8 +9,9 @@ import click
 from gradcam_cli.cli.click_extensions import GroupedCommand
 from gradcam_cli.cli.neuralode.options import option, setup
 from gradcam_cli.cli.options import general_options
-from gradcam_cli.cli.tables import format_number, write_table
+from gradcam_cli.cli.tables import write_table
 from gradcam_cli.neuralode.solver.tableaus import SOLVERS
+from gradcam_cli.output.numbers import format_number
 
 PROBLEMS = ("linear", "logistic", "spiral", "network")
 ERRORS = ("rtol", "z0", "theta", "times")

@@ -30,7 +30,7 @@ canvas_option = _data(
     "--canvas-scale",
     type=click.IntRange(2),
     metavar="N",
-    help="Paste each image at a random position of a black canvas N times its width and height.",
+    help="Paste each image at a random position on a black canvas with N times its width and height.",
 )
 canvas_seed_option = _data(
     "--seed",

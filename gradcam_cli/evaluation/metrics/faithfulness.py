@@ -17,7 +17,7 @@ Probability = Callable[[np.ndarray], np.ndarray]
 
 CURVE_STEPS = 20
 BLUR_SIGMA = 1 / 20
-"""Standard deviation of the blur, as a share of the shorter side."""
+"""Standard deviation of the blur, as a fraction of the shorter side."""
 
 ROAD_SHARES = (0.2, 0.4, 0.6, 0.8)
 """Shares of the pixels that ROAD removes."""

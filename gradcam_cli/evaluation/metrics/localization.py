@@ -34,7 +34,7 @@ def pointing_game(heatmap: np.ndarray, mask: np.ndarray, tolerance: int = 0) -> 
 
 
 def energy_pointing_game(heatmap: np.ndarray, mask: np.ndarray) -> float:
-    """Return the share of the map's sum that is inside the mask, 0 to 1; 0 for a map of zeros.
+    """Return the fraction of the map's sum that is inside the mask, 0 to 1; 0 for a map of zeros.
 
         energy = sum of L inside / sum of L
 

@@ -20,13 +20,13 @@ class Metric(NamedTuple):
 
 
 METRICS = {
-    "average-drop": Metric("relative probability drop if masked by the map", False),
-    "increase-in-confidence": Metric("share of images more probable if masked by the map", True),
+    "average-drop": Metric("relative probability drop after masking by the map", False),
+    "increase-in-confidence": Metric("fraction of images more probable after masking", True),
     "deletion": Metric("area under the probability as pixels are deleted", False),
     "insertion": Metric("area under the probability as pixels are inserted", True),
     "road": Metric("ROAD: least minus most relevant pixels removed", True),
-    "pointing-game": Metric("share of peaks inside the object", True, needs_annotations=True),
-    "energy-pointing-game": Metric("share of the map's sum inside the object", True, needs_annotations=True),
+    "pointing-game": Metric("fraction of peaks inside the object", True, needs_annotations=True),
+    "energy-pointing-game": Metric("fraction of the map's sum inside the object", True, needs_annotations=True),
     "iou": Metric("intersection over union of map's and annotated box", True, needs_annotations=True),
     "loc-error-top1": Metric("localization error, first prediction", False, needs_annotations=True),
     "loc-error-top5": Metric("localization error, first five predictions", False, needs_annotations=True),

@@ -62,7 +62,7 @@ def top_iou(a: np.ndarray, b: np.ndarray, share: float = TOP_SHARE) -> float:
     Args:
         a: (H, W).
         b: (H, W).
-        share: share of the pixels that count as the largest.
+        share: fraction of the pixels that count as the largest.
     """
     count = math.ceil(share * a.size)
     top_a, top_b = (set(np.argsort(-heatmap.ravel(), kind="stable")[:count]) for heatmap in (a, b))
@@ -70,7 +70,7 @@ def top_iou(a: np.ndarray, b: np.ndarray, share: float = TOP_SHARE) -> float:
 
 
 def peak_shift(a: np.ndarray, b: np.ndarray) -> float:
-    """Return the distance between the peaks of two maps, as a share of the diagonal, 0 to 1.
+    """Return the distance between the peaks of two maps, as a fraction of the diagonal, 0 to 1.
 
     It is 0 if both maps are zero everywhere, and 1 if one is.
 

@@ -11,7 +11,7 @@ Source:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -89,7 +89,7 @@ def compile_depth_gradients(
         tol: relative and absolute tolerance of both solves; the adjoint is scaled by a(t_1).
 
     Returns:
-        A function like that of `network.compile_network`. A and dA have an entry for each depth, of shapes
+        A function like that of `compile_gradient_function`. A and dA have an entry for each depth, of shapes
         (n, u, v, k) and (C, n, u, v, k).
 
     Raises:
@@ -110,19 +110,8 @@ def compile_depth_gradients(
     @tf.function(autograph=False)  # type: ignore[untyped-decorator]
     def run(x: tf.Tensor, selectors: tf.Tensor) -> tuple[Any, ...]:
         z = solve(block.f, tf.cast(upstream(x, training=False), tf.float32), times)  # (times, n, u, v, k)
-        with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
-            tape.watch(z1 := z[-1])
-            logits, p = logits_and_probabilities(find_logits(downstream(z1, training=False), z1), score)
-            y = p if score == "probability" else logits
-            classes = resolve_ranks(y, selectors)
-            y_c = [tf.gather(y, classes[:, c], batch_dims=1) for c in range(selectors.shape[1])]
-        adjoints = []
-        for y_of_class in y_c:
-            a1 = tape.gradient(y_of_class, z1)
-            scale = tf.sqrt(tf.reduce_mean(tf.square(a1), axis=[1, 2, 3], keepdims=True))
-            scale = tf.where(scale > 0, scale, 1.0)  # (n, 1, 1, 1)
-            _, a = solve(augmented, (z1, a1 / scale), times[::-1])
-            adjoints.append(a[::-1] * scale)
+        logits, p, classes, gradients = _gradients_after(downstream, score, z[-1], selectors)
+        adjoints = [_solve_adjoint(solve, augmented, z[-1], a1, times) for a1 in gradients]
         return logits, p, classes, [z[i] for i in indices], [tf.stack([a[i] for a in adjoints]) for i in indices]
 
     def gradient_function(x: np.ndarray, selectors: np.ndarray) -> ForwardBackward:
@@ -139,6 +128,29 @@ def compile_depth_gradients(
         )
 
     return gradient_function
+
+
+def _gradients_after(
+    downstream: keras.Model, score: str, z1: tf.Tensor, selectors: tf.Tensor
+) -> tuple[Any, tf.Tensor, tf.Tensor, list[tf.Tensor]]:
+    """Return logits, probabilities, class indices (n, C), and a(t_1) = dy_c/dz(t_1) of each class."""
+    with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
+        tape.watch(z1)
+        logits, p = logits_and_probabilities(find_logits(downstream(z1, training=False), z1), score)
+        y = p if score == "probability" else logits
+        classes = resolve_ranks(y, selectors)
+        y_c = [tf.gather(y, classes[:, c], batch_dims=1) for c in range(selectors.shape[1])]
+    return logits, p, classes, [tape.gradient(y_of_class, z1) for y_of_class in y_c]
+
+
+def _solve_adjoint(
+    solve: Callable[..., Any], augmented: Any, z1: tf.Tensor, a1: tf.Tensor, times: list[float]
+) -> tf.Tensor:
+    """Return a(t) at all times, (times, n, u, v, k); a(t_1) is scaled to 1, so the tolerances do not depend on y_c."""
+    scale = tf.sqrt(tf.reduce_mean(tf.square(a1), axis=[1, 2, 3], keepdims=True))
+    scale = tf.where(scale > 0, scale, 1.0)  # (n, 1, 1, 1)
+    _, a = solve(augmented, (z1, a1 / scale), times[::-1])
+    return a[::-1] * scale
 
 
 def prepare_depth_run(

@@ -2,9 +2,8 @@
 
 function drawDetails(entry, maps) {
   drawPredictions(entry.predictions ?? []);
-  const values = makeValueTable(maps);
-  byId("numbers").hidden = values === null;
-  byId("numbers").lastElementChild.replaceChildren(...(values ? [values] : []));
+  byId("numbers").hidden = !maps.length;
+  byId("numbers").lastElementChild.replaceChildren(...makeValueTables(maps));
   drawFiles(maps);
   drawCommands(maps);
 }
@@ -22,9 +21,18 @@ function drawPredictions(predictions) {
   byId("predictions").lastElementChild.replaceChildren(make("tbody", {}, ...rows));
 }
 
-/** Return a table of values with one column per map, or null without maps. */
+/** Return a table of values with one column per map, and for two maps a table of their drift. */
+function makeValueTables(maps) {
+  const values = makeValueTable(maps);
+  if (maps.length < 2) return maps.length ? [values] : [];
+  const drifts = Object.entries(maps.at(-1).metrics ?? {}).map(([metric, value]) => make("tr", {},
+    makeText("th", metricTitle(metric), { scope: "row" }), make("td", {}, formatNumber(value))));
+  if (!drifts.length) return [values];
+  const head = make("tr", {}, make("th", { scope: "col" }, "drift"), make("th", { scope: "col" }, "value"));
+  return [values, make("table", {}, make("thead", {}, head), make("tbody", {}, ...drifts))];
+}
+
 function makeValueTable(maps) {
-  if (!maps.length) return null;
   const rows = new Map();
   const setCell = (label, column, text) => {
     if (!rows.has(label)) rows.set(label, maps.map(() => "–"));
@@ -33,7 +41,7 @@ function makeValueTable(maps) {
   maps.forEach((map, column) => {
     for (const [label, text] of mapValues(map)) setCell(label, column, text);
     for (const [label, text] of map.numbers ?? []) setCell(label, column, String(text));
-    for (const [metric, value] of Object.entries(map.metrics ?? {})) {
+    for (const [metric, value] of maps.length < 2 ? Object.entries(map.metrics ?? {}) : []) {
       setCell(metricTitle(metric), column, formatNumber(value));
     }
   });
@@ -41,7 +49,7 @@ function makeValueTable(maps) {
     ...texts.map((text) => makeText("td", text))));
   if (maps.length < 2) return make("table", {}, make("tbody", {}, ...body));
   const head = make("tr", {}, make("td"), ...maps.map((map) => makeText("th", map.run, { scope: "col" })));
-  return make("table", {}, make("thead", {}, head), make("tbody", {}, ...body));
+  return make("table", { class: "pair" }, make("thead", {}, head), make("tbody", {}, ...body));
 }
 
 function mapValues(map) {

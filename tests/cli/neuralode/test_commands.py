@@ -35,7 +35,7 @@ def test_gradcheck_errors_decrease_with_the_tolerance(cli):
 
 
 @pytest.mark.slow
-def test_gradcheck_table(cli):
+def test_gradcheck_prints_errors_in_scientific_notation(cli):
     """The errors are in scientific notation; an f without parameters has no error of theta."""
     result = cli("neuralode", "gradcheck", "linear")
     assert result.lines[0].split() == ["gradient", "rtol", "z0", "theta", "times", "nfe_forward", "nfe_backward"]
@@ -110,7 +110,7 @@ def test_flow_of_images(cli, photo, tmp_path):
         (["flow", "--image", "a.png"], "--image requires --model"),
     ],
 )
-def test_invalid_arguments(cli, arguments, message):
+def test_invalid_arguments_give_status_2(cli, arguments, message):
     result = cli("neuralode", *arguments)
     assert result.status == 2
     assert message in result.stderr

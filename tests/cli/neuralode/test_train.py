@@ -139,7 +139,7 @@ def test_explain_writes_all_kinds_of_files(cli, trained):
 
 
 @pytest.mark.slow
-def test_explain_to_a_single_file(cli, trained):
+def test_explain_writes_a_single_animation(cli, trained):
     folder, _ = trained
     image = folder / "samples/left.png"
     options = ["-m", folder / "net.keras", "--num-times", 3, "-c", "right", "--method", "hirescam"]
@@ -204,7 +204,7 @@ def test_main_commands_evaluate_and_compare_a_trained_classifier(cli, trained):
         (["evaluate", "a.keras", "--data", "digits", "--confusion", "c.gif"], "expected a name ending in"),
     ],
 )
-def test_invalid_arguments(cli, arguments, message):
+def test_invalid_arguments_give_status_2(cli, arguments, message):
     result = cli("neuralode", *arguments)
     assert result.status == 2
     assert message in result.stderr
@@ -213,7 +213,7 @@ def test_invalid_arguments(cli, arguments, message):
 @pytest.mark.parametrize(
     "arguments", [["evaluate", "a.keras", "--data", "digits"], ["explain", "a.png", "--model", "a.keras"]]
 )
-def test_missing_model_file(cli, arguments):
+def test_missing_model_file_gives_status_3(cli, arguments):
     result = cli("neuralode", *arguments)
     assert result.status == 3
     assert "a.keras" in result.stderr

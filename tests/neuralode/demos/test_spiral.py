@@ -37,7 +37,7 @@ def test_trajectory_matches_scipy(data):
     np.testing.assert_allclose(data.z, reference.y.T, atol=1e-5)
 
 
-def test_segment_starts():
+def test_segment_starts_are_seeded_and_different():
     """Segments are seeded, inside the trajectory, and different within a batch."""
     batches = sample_segment_starts(30, 1)
     np.testing.assert_array_equal(batches, sample_segment_starts(30, 1))
@@ -47,7 +47,7 @@ def test_segment_starts():
     assert all(len(set(batch)) == 20 for batch in batches)
 
 
-def test_vector_field_of_the_true_f():
+def test_vector_field_equals_the_true_f():
     grid, slopes = vector_field(true_f, side=3, extent=2.0)
     np.testing.assert_allclose(grid[0, 2], [2, -2])
     np.testing.assert_allclose(slopes[0, 2], np.array([8, -8]) @ A, rtol=1e-6)

@@ -69,7 +69,7 @@ def test_linear_network_matches_closed_form():
             np.testing.assert_allclose(adjoint_norms(result)[c, :, i], np.sqrt(20) * np.linalg.norm(alpha), rtol=1e-4)
 
 
-def test_decreasing_time():
+def test_decreasing_time_matches_closed_form():
     model, x = linear_classifier((1.0, -1.0)), images()
     block = find_block(model)
     assert parse_depths(block, num_times=3) == [1, 0, -1]
@@ -153,7 +153,7 @@ def test_run_has_depths_as_layers():
     assert len(run.maps) == 2
 
 
-def test_depths_outside_the_interval():
+def test_depth_outside_the_interval_is_refused():
     block = find_block(linear_classifier())
     assert parse_depths(block) == [0, 0.5, 1, 1.5, 2]
     assert parse_depths(block, [2, 0.5, 0.5]) == [0.5, 2]
@@ -161,7 +161,7 @@ def test_depths_outside_the_interval():
         parse_depths(block, [1, 2.5])
 
 
-def test_missing_and_ambiguous_blocks():
+def test_missing_and_ambiguous_blocks_are_refused():
     with pytest.raises(ModelError, match="stem_only has no ODEBlock"):
         find_block(build_odenet((8, 8, 1), ("a", "b"), "stem-only"))
     image = keras.Input((4, 5, 3))

@@ -12,7 +12,7 @@ def f64(*x):
     return tf.constant(x, tf.float64)
 
 
-def test_error_norm():
+def test_error_norm_by_hand():
     """Scales are 0.1 + 0.5 max(|z|, |z'|) = 1.1, 0.6, 2.1; ratios 1, 2, 3; the root mean square is sqrt(14/3)."""
     shared, per_sample = SolverOptions(rtol=0.5, atol=0.1), SolverOptions(rtol=0.5, atol=0.1, per_sample_steps=True)
     error, z, z1 = f64([1.1], [-1.2], [6.3]), f64([2.0], [1.0], [-4.0]), f64([-1.0], [0.5], [3.0])
@@ -23,7 +23,7 @@ def test_error_norm():
 
 
 @pytest.mark.parametrize(("solver", "order"), [("heun2", 2), ("bosh3", 3), ("dopri5", 5), ("tsit5", 5), ("dopri8", 8)])
-def test_step_factor(solver, order):
+def test_step_factor_by_hand(solver, order):
     """The factor is 0.9 e^(-1/order), clipped to [0.2, 10], and 0.2 for an error that is not finite."""
     factor = SolverOptions(solver=solver).step_factor(f64(1.0, 2.0, 0.0, 1e30, float("nan"), float("inf")))
     np.testing.assert_allclose(
@@ -31,7 +31,7 @@ def test_step_factor(solver, order):
     )
 
 
-def test_first_step():
+def test_first_step_by_hand():
     """Hairer's rule on y' = -2y, y0 = 1, with scale 1: h0 = 0.01/2, d1 = 2, d2 = 4, h = (0.01/4)^(1/6)."""
     options, y0 = SolverOptions(rtol=0.5, atol=0.5), [f64(1.0)]
     h0 = trial_step_size(options, [f64(-2.0)], y0, f64(9.0)[0])

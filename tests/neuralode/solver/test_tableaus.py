@@ -9,7 +9,7 @@ from gradcam_cli.neuralode.solver.order_conditions import elementary_weights, or
 from gradcam_cli.neuralode.solver.tableaus import ORDER_CONDITION_TOLERANCE, SOLVERS
 
 
-def test_trees_and_weights_of_order_4():
+def test_rooted_trees_equal_known_numbers():
     """The number of trees of each order, the densities of order 4, and the elementary weights of rk4."""
     assert [len(trees(order)) for order in range(1, 10)] == [1, 1, 2, 4, 9, 20, 48, 115, 286]
     tall, bushy = ((((),),),), ((), (), ())

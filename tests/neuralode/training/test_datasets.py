@@ -38,7 +38,7 @@ def test_digits_are_built_in():
         ({"x_train": np.zeros((0, 4, 4), np.uint8), "y_train": np.zeros(0, int)}, "an integer class"),
     ],
 )
-def test_invalid_npz(tmp_path, changed, message):
+def test_invalid_npz_is_refused(tmp_path, changed, message):
     arrays = {
         "x_train": np.zeros((6, 4, 4), np.uint8),
         "y_train": np.array([0, 1] * 3),
@@ -63,7 +63,7 @@ def test_npz_with_float_pixels(tmp_path):
     assert data.labels == ("0", "1", "2")
 
 
-def test_damaged_or_unknown_data(tmp_path):
+def test_damaged_or_unknown_data_is_refused(tmp_path):
     (tmp_path / "d.npz").write_bytes(b"PK no archive")
     with pytest.raises(UsageError, match="cannot read the file"):
         load_data(str(tmp_path / "d.npz"))
@@ -71,7 +71,7 @@ def test_damaged_or_unknown_data(tmp_path):
         load_data("letters")
 
 
-def test_failed_download(monkeypatch):
+def test_failed_download_has_a_hint(monkeypatch):
     """An exception of Keras becomes an error with a hint."""
     import keras
 
@@ -103,7 +103,7 @@ def test_directory_with_one_folder_per_class(tmp_path, caplog):
     assert "99.png is left out" in caplog.text
 
 
-def test_directory_with_train_and_test_folders(tmp_path):
+def test_train_and_test_folders_need_equal_sizes_and_classes(tmp_path):
     for part in ("train", "test"):
         for label in ("a", "b"):
             write_image(tmp_path / part / label / "0.png", 10, size=(9, 9) if label == "a" else (5, 7))
@@ -139,7 +139,7 @@ def test_batches_depend_on_seed_and_epoch():
         assert (batch[:, 0, 0, 0] % 2 == classes).all()
 
 
-def test_random_shift():
+def test_random_shift_reaches_all_neighbors():
     """A white pixel in the center is moved by at most one pixel, to all nine positions; the border is black."""
     x = np.zeros((400, 7, 7, 1), np.uint8)
     x[:, 3, 3] = 9
@@ -160,7 +160,7 @@ def test_random_flip_mirrors_about_half_of_the_images():
     assert 70 < left < 130
 
 
-def test_validation_split():
+def test_validation_split_divides_the_training_images():
     """Each training image is in exactly one part, test images are in none."""
     x, y = numbered()
     (training, _), (validation, classes) = train_validation_split(Dataset(x, y, x + 100, y, ("0", "1")), 0.3, seed=1)

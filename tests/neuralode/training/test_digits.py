@@ -7,7 +7,7 @@ import numpy as np
 from gradcam_cli.neuralode.training.digits import load_digits
 
 
-def test_digits():
+def test_digits_are_those_of_uci():
     """1,797 different images with the pixel range and the class counts of UCI."""
     (x_train, y_train), (x_test, y_test) = load_digits()
     assert x_train.shape == (1438, 8, 8)

@@ -5,7 +5,7 @@ import pytest
 from gradcam_cli.neuralode.training.solver_check import SolverResult, SolverVariant
 
 
-def test_options_of_a_variant():
+def test_variant_replaces_the_options_of_the_training():
     """Fixed steps divide the interval of the block; a tolerance replaces a fixed step size of the training."""
     assert SolverVariant("rk4", steps=4).options(interval=2.0) == {"solver": "rk4", "step_size": 0.5}
     options = SolverVariant("dopri5", tol=1e-5).options(interval=2.0)
@@ -22,6 +22,6 @@ def test_options_of_a_variant():
         ("euler", None, 1, -0.3, False),
     ],
 )
-def test_solver_dependence(solver, tol, steps, change, expected):
+def test_accuracy_change_above_half_a_point_is_solver_dependence(solver, tol, steps, change, expected):
     """A change of more than half a percentage point counts, except with a single Euler step."""
     assert SolverResult(solver, tol, steps, False, 0.9, change, 14).is_solver_dependent == expected

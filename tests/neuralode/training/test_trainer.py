@@ -33,7 +33,7 @@ def weights(trainer):
     return [np.asarray(weight) for weight in trainer.model.variables]
 
 
-def test_one_cycle_schedule():
+def test_one_cycle_schedule_rises_and_falls():
     """The rate increases from a 25th to its maximum in a quarter of the steps, then decreases to zero."""
     rate = make_optimizer(TrainingConfig(epochs=4, learning_rate=0.5), steps_per_epoch=10)._learning_rate
     assert float(rate(0)) == pytest.approx(0.02)
@@ -44,14 +44,14 @@ def test_one_cycle_schedule():
 
 
 @pytest.mark.parametrize(("schedule", "halfway"), [("cosine", 0.25), ("constant", 0.5)])
-def test_learning_rate_halfway(schedule, halfway):
+def test_learning_rate_of_each_schedule_halfway(schedule, halfway):
     optimizer = make_optimizer(TrainingConfig(epochs=2, learning_rate=0.5, schedule=schedule), steps_per_epoch=10)
     optimizer.build([])
     optimizer.iterations.assign(10)
     assert float(optimizer.learning_rate) == pytest.approx(halfway)
 
 
-def test_invalid_configurations():
+def test_invalid_configuration_is_refused():
     with pytest.raises(UsageError, match="expected one of sgd, adam, adamw, got muon"):
         make_optimizer(TrainingConfig(optimizer="muon"), 1)
     with pytest.raises(UsageError, match="expected one of one-cycle"):
@@ -155,7 +155,7 @@ def test_failed_solve_raises_diverged_error():
         next(trainer.epochs())
 
 
-def test_patience():
+def test_patience_stops_the_training():
     """Training stops after two epochs without a lower validation loss."""
     settings = {"epochs": 50, "validation_split": 0.5, "patience": 2, "learning_rate": 1e-12, "weight_decay": 0}
     history = list(make_trainer(schedule="constant", **settings).epochs())
@@ -163,7 +163,7 @@ def test_patience():
     assert len(history) == int(np.argmin(losses)) + 3 < 50
 
 
-def test_csv_log(tmp_path):
+def test_csv_log_has_a_row_per_epoch(tmp_path):
     """The log has one row per epoch; NaN is an empty cell."""
     nan = float("nan")
     rows = [EpochStats(1, 0.5, 0.75, nan, nan, 14, 7.5, 0.1, 2.0), EpochStats(2, 0.25, 1, 0.3, 0.9, 14, 7, 0.05, 2.5)]

@@ -1,0 +1,143 @@
+"""`gradcam explain`: files, grids and JSON lines."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+from directory_tree import files
+from PIL import Image
+
+KEYS = """schema_version input sha256 status error hint model weights preprocess layer method class_index class_name
+class_id requested_class logit probability predictions map crop_box score fit interpolation counterfactual aug_smooth
+max_channels precision batch_size outputs timings versions""".split()
+
+
+def test_every_kind_of_file_is_written(small, photo):
+    small(photo("a.png"), *(f"--save={kind}" for kind in ("figure", "overlay", "heatmap", "npy", "npz")))
+    with Image.open("a_gradcam_overlay.png") as overlay, Image.open("a_gradcam_heatmap.png") as heatmap:
+        assert overlay.size == heatmap.size == (60, 40)
+    arrays = np.load("a_gradcam.npz")
+    np.testing.assert_array_equal(arrays["heatmap"], np.load("a_gradcam.npy"))
+
+
+def test_images_are_written_as_jpeg(small, photo):
+    """With --image-format or the suffix of the file; if they differ, the exit status is 2."""
+    path = photo("cat.png", size=(60, 40))
+    assert small(path, "--image-format", "jpg", "--save", "overlay", "--save", "npz").status == 0
+    assert files(small.here) == ["cat_gradcam.npz", "cat_gradcam_overlay.jpg"]
+    with Image.open(small.here / "cat_gradcam_overlay.jpg") as image:
+        assert (image.format, image.size) == ("JPEG", (60, 40))
+    assert small(path, "-o", "x.jpeg").status == 0
+    assert Image.open(small.here / "x.jpeg").format == "JPEG"
+    assert small(path, "-o", "x.png", "--image-format", "jpg").status == 2
+
+
+def test_grid_of_one_image_has_all_its_maps(small, photo):
+    """Two classes are rows, image and two methods are columns; each JSON line has the path of the file."""
+    done = small(
+        *[photo("cat.png", size=(60, 40)), "--class", "top2", "--method", "gradcam", "--method", "layercam"],
+        *["--save", "grid", "--json", "--dpi", 100],
+    )
+    entries = [json.loads(line) for line in done.lines]
+    assert [entry["outputs"] for entry in entries] == [{"grid": "cat_gradcam_grid.png"}] * 4
+    assert files(small.here) == ["cat_gradcam_grid.png"]
+    with Image.open(small.here / "cat_gradcam_grid.png") as grid:
+        width, height = grid.size
+    # cells of 2.5 by 1.67 inches with gaps of 0.1 and 0.45 for the label above
+    assert (width, height) == (int(100 * (3 * 2.6 + 0.1)), int(100 * (2 * (2.5 * 2 / 3 + 0.45) + 0.1)))
+    assert small(photo("cat.png"), "--save", "grid", "-o", "-", "--class", "top2").status == 0
+
+
+def test_grid_of_several_images_has_a_row_for_each(small, photo, tmp_path):
+    """Each method is a column; failed images are left out; more than 100 images are refused."""
+    paths = [photo(f"{name}.png", size=(60, 60), seed=seed) for seed, name in enumerate("abc")]
+    (tmp_path / "bad.png").write_bytes(b"no image")
+    options = [
+        "--method",
+        "gradcam",
+        "--method",
+        "layercam",
+        "--save",
+        "grid",
+        "--dpi",
+        100,
+        "-o",
+        "all.jpg",
+        "--json",
+    ]
+    done = small(*paths, tmp_path / "bad.png", *options)
+    assert done.status == 1
+    entries = [json.loads(line) for line in done.lines]
+    assert [entry["outputs"] for entry in entries] == [{"grid": "all.jpg"}] * 6 + [{}]
+    with Image.open(small.here / "all.jpg") as grid:
+        assert grid.size == (int(100 * (3 * 2.6 + 0.1)), int(100 * (3 * 2.95 + 0.1)))
+    done = small(*[photo("a.png")] * 101, "--save", "grid", "-o", "all.jpg")
+    assert done.status == 2
+    assert "expected at most 100 inputs" in done.stderr
+
+
+def test_json_lines_have_all_keys(small, photo):
+    """Results and failures have the same keys."""
+    done = small(photo("a.png"), "missing.png", "--json", "--save", "npz")
+    good, bad = map(json.loads, done.lines)
+    assert list(good) == list(bad) == KEYS
+    assert (good["status"], bad["status"]) == ("ok", "failed")
+    assert bad["error"] == "cannot be read: No such file or directory"
+    assert len(good["sha256"]) == len(good["weights"]["sha256"]) == 64
+    assert good["outputs"] == {"npz": "a_gradcam.npz"}
+    assert good["model"] == "small"
+    assert done.status == 1
+
+
+def test_each_class_and_layer_has_its_line_and_file(small, photo):
+    """Three classes at two layers are six lines, each with its own file."""
+    done = small(photo("a.png"), "--json", "-c", "0", "-c", "top2", "-l", "conv1", "-l", "conv2", "--save", "npy")
+    entries = [json.loads(line) for line in done.lines]
+    assert len({tuple(entry["outputs"].values()) for entry in entries}) == len(files(small.here)) == 6
+    assert {entry["layer"] for entry in entries} == {"conv1", "conv2"}
+    assert "a_gradcam_conv1_top2.npy" in files(small.here)
+
+
+def test_skip_existing_writes_only_missing_files(small, photo):
+    """Existing files are unchanged, and their JSON lines have the status `skipped`."""
+    a, b = photo("a.png"), photo("b.png")
+    small(a)
+    Path("a_gradcam.png").write_bytes(b"kept")
+    done = small(a, b, "--skip-existing", "--json")
+    assert [json.loads(line)["status"] for line in done.lines] == ["skipped", "ok"]
+    assert json.loads(done.lines[0])["outputs"] == {"figure": "a_gradcam.png"}
+    assert Path("a_gradcam.png").read_bytes() == b"kept"
+    assert small(a, "--skip-existing").status == 0
+    small(a, "--class", "top2")
+    entries = [json.loads(line) for line in small(a, "--class", "top2", "--skip-existing", "--json").lines]
+    assert [entry["outputs"] for entry in entries] == [{"figure": f"a_gradcam_top{rank}.png"} for rank in (1, 2)]
+
+
+def test_dry_run_writes_nothing(small, photo, tmp_path):
+    photo("in/a.png")
+    done = small(tmp_path / "in", "--dry-run")
+    assert done.lines == [f"{tmp_path}/in/a.png -> gradcam_out/a_gradcam.png"]
+    entries = [json.loads(line) for line in small(tmp_path / "in", "--dry-run", "--json", "--class", "top2").lines]
+    assert [list(entry) for entry in entries] == [KEYS, KEYS]
+    assert {entry["status"] for entry in entries} == {"dry_run"}
+    assert entries[1]["outputs"] == {"figure": "gradcam_out/a_gradcam_top2.png"}
+    assert files(small.here) == []
+
+
+def test_inputs_are_never_overwritten(small, photo):
+    path = photo("a.png")
+    before = path.read_bytes()
+    done = small(path, "-o", path)
+    assert done.status == 2
+    assert "it would be overwritten" in done.stderr
+    assert path.read_bytes() == before
+
+
+def test_unwritable_output_fails_one_input(small, photo):
+    """The other input is explained; the JSON line has the status `failed`."""
+    a, b = photo("a.png"), photo("b.png")
+    Path("a_gradcam.png").mkdir()
+    done = small(a, b, "--json")
+    assert [json.loads(line)["status"] for line in done.lines] == ["failed", "ok"]
+    assert "a_gradcam.png cannot be written" in done.stderr
+    assert done.status == 1

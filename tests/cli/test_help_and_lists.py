@@ -1,0 +1,79 @@
+"""Help of all commands, `gradcam layers` and `gradcam models`."""
+
+import json
+import re
+
+import pytest
+from command_tree import commands
+
+from gradcam_cli.cli import gradcam
+
+
+@pytest.mark.parametrize("command", [[], ["explain"], ["layers"], ["models"]])
+def test_help_is_printed_on_stdout(cli, command):
+    """The exit status is 0; the main help has examples, exit statuses and all commands."""
+    done = cli(*command, "--help")
+    assert done.status == 0
+    assert done.stderr == ""
+    if not command:
+        for word in ("Examples:", "Exit status:", "130  interrupted; 143 terminated", "layers ", "models "):
+            assert word in done.stdout
+        for status in range(4):
+            assert f"\n  {status}    " in done.stdout
+
+
+COMMANDS = [(), ("neuralode",), *(path for path, _ in commands(gradcam, ()))]
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
+def test_help_fits_80_columns(cli, path):
+    """Only lists of choices are longer, and no summary of a command is truncated."""
+    lines = cli(*path, "--help").stdout.splitlines()
+    assert not [line for line in lines if len(line) > 80 and not re.match(r"  -.*\[[^ ]+\|", line)]
+    assert not [line for line in lines if line.endswith("...") and not line.startswith("Usage: ")]
+
+
+def test_no_arguments_show_the_help(cli):
+    done = cli()
+    assert done.status == 2
+    assert "Usage: gradcam" in done.stderr
+    assert done.stdout == ""
+
+
+def test_layers_lists_spatial_layers_and_the_default(cli, model_file):
+    """Each layer has its shape, kernel size and number of parameters."""
+    done = cli("layers", model_file)
+    assert done.status == 0
+    assert done.lines[0].split() == [
+        "path",
+        "layer_type",
+        "shape",
+        "kernel_size",
+        "strides",
+        "padding",
+        "num_params",
+        "default",
+    ]
+    assert done.lines[1].split() == ["conv1", "Conv2D", "10x10x4", "3x3", "1x1", "valid", str(3 * 3 * 3 * 4 + 4)]
+    assert done.lines[2].split() == ["conv2", "Conv2D", "10x10x5", "3x3", "1x1", "same", "185", "<-", "auto"]
+    entries = [json.loads(line) for line in cli("layers", model_file, "--json").lines]
+    assert [entry["default"] for entry in entries] == [False, True, False]
+    assert entries[2]["layer_type"] == "MaxPooling2D"
+
+
+def test_models_lists_names_and_cached_weights(cli, tmp_path, monkeypatch):
+    """Each model has its input size, default layer, size, and whether its weights are cached."""
+    lines = cli("models").lines
+    assert len(lines) == 42
+    assert lines[1].split() == ["mini", "32", "block5_conv4", "5", "yes"]
+    assert next(line for line in lines if line.startswith("vgg19")).split() == [
+        "vgg19",
+        "224",
+        "block5_conv4",
+        "575",
+        "no",
+    ]
+    (tmp_path / "vgg19_weights_tf_dim_ordering_tf_kernels.h5").touch()
+    monkeypatch.setenv("GRADCAM_WEIGHTS", str(tmp_path))
+    cached = [json.loads(line)["name"] for line in cli("models", "--json").lines if json.loads(line)["cached"]]
+    assert cached == ["mini", "vgg19"]

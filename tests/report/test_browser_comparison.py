@@ -1,0 +1,33 @@
+"""The view of a comparison in a browser: the drift of a map has a table of its own."""
+
+from __future__ import annotations
+
+import pytest
+from report_documents import make_document, make_entry, with_maps
+
+pytestmark = pytest.mark.extended
+expect = pytest.importorskip("playwright.sync_api", reason="playwright is not installed").expect
+
+
+@pytest.fixture
+def comparison(images):
+    runs = [{"run": "before"}, {"run": "after", "metrics": {"rank": 0.25}}]
+    titles = [{"name": "rank", "title": "1 - rank correlation", "higher_is_better": False}]
+    return make_document([with_maps(make_entry(**images), *runs)], command="compare", metrics=titles)
+
+
+def test_drift_is_one_value_of_both_maps(open_report, comparison):
+    page = open_report(comparison, "#entry=1")
+    values, drifts = page.locator("#numbers table").all()
+    expect(drifts.locator("tbody tr")).to_have_text(["1 - rank correlation0.25"])
+    expect(values).not_to_contain_text("rank")
+
+
+def test_layer_name_is_not_broken(open_report, comparison):
+    """With a column for each run, `block5_conv4` is on one line."""
+    for map_ in comparison["entries"][0]["maps"]:
+        map_["layer"] = "block5_conv4"
+    page = open_report(comparison, "#entry=1")
+    row = page.locator("#numbers tr", has=page.locator("th", has_text="layer"))
+    method = page.locator("#numbers tr", has=page.locator("th", has_text="method"))
+    assert row.bounding_box()["height"] == pytest.approx(method.bounding_box()["height"], abs=1)
