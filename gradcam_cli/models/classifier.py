@@ -187,6 +187,10 @@ def _input_shape(
     if shape is None and input_size is None:
         raise ModelError("the model has no input shape", "give --input-size, or call the model once before saving it")
     shape = shape or (None, *(input_size or ()), 3)
+    while isinstance(shape, (list, dict)) and len(shape) == 1:  # one input in a list or dict
+        shape = next(iter(shape.values() if isinstance(shape, dict) else shape))
+    if isinstance(shape, list):  # of a subclassed model, read from JSON
+        shape = tuple(shape)
     if not isinstance(shape, tuple) or len(shape) != 4:
         raise ModelError(f"expected a model with one image input (n, h, w, c), got input shape {shape}")
     _, h, w, c = shape
@@ -198,8 +202,17 @@ def _input_shape(
         )
     if input_size and any(fixed not in (None, side) for fixed, side in zip((h, w), input_size, strict=True)):
         raise UsageError(f"--input-size: the model requires {h}x{w}, got {input_size[0]}x{input_size[1]}")
-    default = input_size or ((spec.input_size,) * 2 if spec else (DEFAULT_INPUT_SIZE, DEFAULT_INPUT_SIZE))
+    default = input_size or _inner_size(model) or ((spec.input_size,) * 2 if spec else (DEFAULT_INPUT_SIZE,) * 2)
     return h or default[0], w or default[1], c
+
+
+def _inner_size(model: keras.Model) -> tuple[int, int] | None:
+    """Return (h, w) of the first model inside that has a fixed input size, or None."""
+    for _, operation in iter_layers(model):
+        shape = getattr(operation, "input_shape", None) if isinstance(operation, keras.Model) else None
+        if isinstance(shape, tuple) and len(shape) == 4 and None not in shape[1:3]:
+            return shape[1], shape[2]
+    return None
 
 
 def _detect_spec(model: keras.Model) -> ModelSpec | None:

@@ -86,7 +86,7 @@ def trace_model(model: keras.Model, input_shape: tuple[int, int, int], batch: in
     function = tf.function(lambda x: model(x, training=False), autograph=False)
     try:
         return function.get_concrete_function(tf.TensorSpec((batch, *input_shape), tf.float32))
-    except (ValueError, TypeError, tf.errors.OpError) as error:
+    except Exception as error:  # a layer may raise anything
         raise ModelError(
             f"the model cannot process inputs of {input_shape[0]}x{input_shape[1]}x{input_shape[2]}: "
             f"{_first_sentence(error)}",
@@ -101,7 +101,7 @@ def output_shape(model: keras.Model, input_shape: tuple[int, int, int]) -> Any:
     """
     try:
         output = model.compute_output_shape((1, *input_shape))
-    except NotImplementedError:  # a subclassed model
+    except Exception:  # a subclassed model, or a size that the model cannot process
         traced = trace_model(model, input_shape).structured_outputs
         output = keras.tree.map_structure(lambda part: tuple(part.shape), traced)
     while isinstance(output, (list, dict)) and len(output) == 1:
