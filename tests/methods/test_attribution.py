@@ -177,18 +177,19 @@ def test_arguments_are_unchanged(name):
 
 
 WRONG = {
-    "scorecam": lambda _, alpha: alpha / alpha.max(),
-    "ablationcam": lambda _, alpha: -alpha,
+    test_scorecam_weights_are_the_softmax_of_scores: lambda alpha: alpha / alpha.max(),
+    test_ablationcam_weights_are_relative_score_drops: lambda alpha: -alpha,
 }
+"""For each test a wrong formula of the weights, with which it must fail."""
 
 
 def test_wrong_formulas_fail(monkeypatch):
     """Weights without normalization or of wrong sign, a mean for a maximum, and a wrong integral fail."""
     original = weighted_sum
-    for name, wrong in WRONG.items():
-        monkeypatch.setattr(perturbation, "weighted_sum", lambda A, alpha, wrong=wrong: original(A, wrong(None, alpha)))
+    for test, wrong in WRONG.items():
+        monkeypatch.setattr(perturbation, "weighted_sum", lambda A, alpha, wrong=wrong: original(A, wrong(alpha)))
         with pytest.raises(AssertionError):
-            globals()[f"test_{name}"]()
+            test()
     monkeypatch.setattr(pixel_gradients, "_max_abs_over_channels", lambda g: Cam(None, np.abs(g).mean(2)))
     with pytest.raises(AssertionError):
         test_saliency_is_the_maximum_absolute_gradient()
