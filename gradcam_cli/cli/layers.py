@@ -12,20 +12,23 @@ from gradcam_cli.cli.model_options import allow_unsafe_option, input_size_option
 from gradcam_cli.cli.options import general_options, quiet_tensorflow, setup_logging
 from gradcam_cli.cli.tables import write_table
 from gradcam_cli.console import log
+from gradcam_cli.errors import ModelError
 
 
-@click.command(cls=GroupedCommand, short_help="List the layers of a model that --layer accepts.")
+@click.command(cls=GroupedCommand, short_help="List the layers of a model, and which of them --layer accepts.")
 @click.argument("model", type=ModelNameOrFile())
 @input_size_option
 @allow_unsafe_option
 @general_options
 @click.pass_context
 def layers(ctx: click.Context, /, model: str, **options: Any) -> None:
-    """List the layers of MODEL that can be explained: those with spatial output.
+    """List the layers of MODEL, and which of them can be explained.
 
     MODEL is mini, the name of a Keras application, or a .keras or .h5 file; no weights are
     downloaded. Layers are listed in call order, with the path that --layer takes, the output
-    shape (u, v, k) and the number of parameters. The layer that --layer auto selects is marked.
+    shape, (u, v, k) or (tokens, k), and the number of parameters. The layer that --layer auto
+    selects is marked. A layer whose cells are not places of the image is excluded: the reason
+    stands in its line.
     """
     setup_logging(ctx, quiet=options["quiet"], verbose=options["verbose"], debug=options["debug"])
     stdout = sys.stdout
@@ -42,11 +45,15 @@ def layers(ctx: click.Context, /, model: str, **options: Any) -> None:
         allow_unsafe=options["allow_unsafe"],
         offline=True,
     )
-    default = classifier.find_layer("auto").path
+    try:
+        default = classifier.find_layer("auto").path
+    except ModelError as error:
+        log.warning("%s", error.message)
+        default = None
     listed = [layer_info(output, classifier.check_layer) for output in classifier.layer_outputs]
-    rows = [{"path": layer.path, **layer._asdict(), "default": layer.path == default} for layer in listed]
+    rows: list[dict[str, Any]] = [{**layer._asdict(), "default": layer.path == default} for layer in listed]
     if not options["as_json"]:
-        rows = [
-            {**row, "default": "<- auto" if row["default"] else "", "excluded": row["excluded"] or ""} for row in rows
-        ]
+        for row in rows:
+            excluded = row.pop("excluded")
+            row["default"] = "<- auto" if row["default"] else excluded or ""
     write_table(rows, stdout, as_json=options["as_json"])
