@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gradcam_cli.cli.click_extensions import ImageSize, ModelNameOrFile, PreprocessName, combine_options, option_group
+from gradcam_cli.network.task import TASKS
 from gradcam_cli.pipeline.config import ExplainConfig, ModelConfig, RenderOptions
 
 if TYPE_CHECKING:
@@ -46,6 +47,13 @@ loading_options = combine_options(
     preprocess_option,
     input_size_option,
     allow_unsafe_option,
+    _model(
+        "--task",
+        type=click.Choice(TASKS),
+        default="auto",
+        show_default=True,
+        help="How a single linear output is read: as the logit of class 1, or as a value; auto: from the loss.",
+    ),
     _model("--offline", is_flag=True, help="Never use the network."),
 )
 model_options = combine_options(

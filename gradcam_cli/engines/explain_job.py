@@ -135,13 +135,13 @@ class ExplainJob:
         if self.as_json:
             return [json_line(record) for record in records]
         parts = (
-            f"{explanation.prediction} ({explanation.prediction.probability:.3f}) -> {', '.join(paths.values())}"
+            f"{explanation.prediction.summary} -> {', '.join(paths.values())}"
             for explanation, paths in zip(result, written, strict=True)
         )
         maps = "; ".join(dict.fromkeys(parts))  # the maps of a class on one grid are listed once
         first = result[0]
         ranked = first.predictions if self.list_predictions else ()
-        predictions = "".join(f" | {prediction} ({prediction.probability:.3f})" for prediction in ranked)
+        predictions = "".join(f" | {prediction.summary}" for prediction in ranked)
         return [escape_control_chars(f"{first.source}: {maps}{predictions}")]
 
     def _unexplained_result(self, result: Unexplained, outputs: Sequence[OutputFile]) -> JobResult:

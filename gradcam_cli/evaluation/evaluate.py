@@ -112,7 +112,10 @@ class Evaluator:
     @cached_property
     def _scorer(self) -> ModelScorer:
         path = next(iter(self.run.layers))
-        return ModelScorer(self.run.classifier.model, path, "probability", self.run.precision, self.run.batch_size)
+        run = self.run
+        return ModelScorer(
+            run.classifier.model, path, "probability", run.precision, run.batch_size, run.classifier.task
+        )
 
     def _to_model_input(self, item: EvaluationItem) -> stages.ModelInput | Unexplained:
         model_input = stages.to_model_input(self.run, item.image)

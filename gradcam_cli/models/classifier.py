@@ -20,11 +20,13 @@ from gradcam_cli.models.input_range import choose_preprocess
 from gradcam_cli.models.labels import Labels, read_labels, spec_labels
 from gradcam_cli.models.loading import build_model, load_model_file, load_weights_into
 from gradcam_cli.models.preprocessing import preprocess_pixels, resolve_preprocess
+from gradcam_cli.models.task import infer_task, stored_loss
 from gradcam_cli.models.weights import ensure_weights
 from gradcam_cli.network.gradients import GradientFunction, compile_gradient_function
 from gradcam_cli.network.layer_choice import LayerCheck, default_layer, layer_check
-from gradcam_cli.network.layer_trace import LayerOutput, find_output, output_shape, trace_layers
+from gradcam_cli.network.layer_trace import LayerOutput, find_output, output_activation, output_shape, trace_layers
 from gradcam_cli.network.layers import iter_layers, require_channels_last
+from gradcam_cli.network.task import TASKS
 from gradcam_cli.storage.checksum import LazySha256
 
 UNTRAINED = "none"
@@ -45,6 +47,7 @@ class Classifier:
         input_shape: (h, w, c).
         weights: name of the weight file or model file, or None.
         weights_hash: SHA-256 of this file, or None.
+        task: how a single linear output is read, a name in `network.task.TASKS`.
     """
 
     model: keras.Model
@@ -54,6 +57,7 @@ class Classifier:
     input_shape: tuple[int, int, int]
     weights: str | None = None
     weights_hash: LazySha256 | None = None
+    task: str = "auto"
     _function_cache: dict[tuple[tuple[str, ...], str, str], GradientFunction] = field(
         default_factory=dict, repr=False, compare=False
     )
@@ -84,7 +88,7 @@ class Classifier:
 
     @cached_property
     def class_count(self) -> int:
-        """Number of classes; a single sigmoid output has two.
+        """Number of classes; a single sigmoid output has two, and a single value one.
 
         Raises:
             ModelError: the model does not have one output of shape (n, classes).
@@ -92,7 +96,14 @@ class Classifier:
         shape = output_shape(self.model, self.input_shape)
         if not isinstance(shape, tuple) or len(shape) != 2 or not isinstance(shape[1], int):
             raise ModelError(f"expected a classifier with one output of shape (n, classes), got {shape}")
-        return max(shape[1], 2)
+        return 2 if shape[1] == 1 and not self.is_regression else shape[1]
+
+    @cached_property
+    def is_regression(self) -> bool:
+        """Whether the single output is a value without classes."""
+        return self.task == "regression" or (
+            self.task == "auto" and output_activation(self.model, self.input_shape) == "linear"
+        )
 
     def gradient_function(
         self, layers: Sequence[str | LayerOutput], score: str, precision: str = "float32"
@@ -100,7 +111,7 @@ class Classifier:
         """Return the compiled gradient function for these layers, score and precision; functions are cached."""
         key = (tuple(layer if isinstance(layer, str) else layer.path for layer in layers), score, precision)
         if key not in self._function_cache:
-            self._function_cache[key] = compile_gradient_function(self.model, layers, score, precision)
+            self._function_cache[key] = compile_gradient_function(self.model, layers, score, precision, self.task)
         return self._function_cache[key]
 
     def preprocess(self, pixels: np.ndarray) -> np.ndarray:
@@ -117,6 +128,7 @@ def load_model(
     input_size: tuple[int, int] | None = None,
     allow_unsafe: bool = False,
     offline: bool = False,
+    task: str = "auto",
 ) -> Classifier:
     """Load a classifier by model name or file, or wrap a Keras model.
 
@@ -129,6 +141,8 @@ def load_model(
         input_size: (h, w) of a model with variable input size.
         allow_unsafe: allow the Python code in Lambda layers of a model file.
         offline: do not download.
+        task: how a single linear output is read: `binary`, as the logit of class 1; `regression`, as a value; `auto`:
+            as a value, unless the model was compiled with a binary loss or is named so.
 
     Raises:
         ModelError: the model is unknown, cannot be opened, or is not an image classifier.
@@ -138,13 +152,16 @@ def load_model(
     file_labels = read_labels(labels) if labels is not None else None
     if preprocess is not None:
         preprocess = resolve_preprocess(preprocess)
+    if task not in TASKS:
+        raise UsageError(f"task: expected one of {', '.join(TASKS)}, got {task!r}")
     spec = None
+    model_file = False
     if isinstance(model, keras.Model):
         network, name, file = model, model.name, None
     elif not isinstance(model, (str, os.PathLike)):
         raise UsageError(f"expected a model name, a file or a Keras model, got {type(model).__name__}")
     elif is_model_path(os.fspath(model)):
-        file = Path(model)
+        file, model_file = Path(model), True
         network, name = load_model_file(file, allow_unsafe), file.stem
         if weights not in (None, "imagenet", UNTRAINED):
             file = Path(weights)
@@ -166,6 +183,7 @@ def load_model(
         shape,
         file.name if file else None,
         LazySha256(file) if file else None,
+        infer_task(network, stored_loss(file) if file and model_file else None) if task == "auto" else task,
     )
     if file_labels and len(file_labels.names) != classifier.class_count:
         raise UsageError(f"labels {labels}: expected {classifier.class_count} names, got {len(file_labels.names)}")

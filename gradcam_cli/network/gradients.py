@@ -14,21 +14,24 @@ from gradcam_cli.network.grid import Grid
 from gradcam_cli.network.hooks import hooked
 from gradcam_cli.network.layer_trace import LayerOutput
 from gradcam_cli.network.layers import find_layer
-from gradcam_cli.network.logits import Output, expand_binary_logit, find_logits, probabilities
+from gradcam_cli.network.logits import find_logits
 from gradcam_cli.network.precision import precision_scope
+from gradcam_cli.network.scores import require_probabilities, scores_of
 
 
 class ForwardBackward(NamedTuple):
     """Results of one forward and backward pass for a batch of n images; all floats are float32.
 
     Attributes:
+        y: (n, classes), the score that is explained.
         logits: (n, classes), or None if the model does not expose them.
-        probabilities: (n, classes).
+        probabilities: (n, classes), NaN if the model's output is not a probability.
         classes: (n, C), the indices of the explained classes.
         A: activations (n, u, v, k) of each layer.
         dA: gradients dy_c/dA, (C, n, u, v, k), of each layer.
     """
 
+    y: np.ndarray
     logits: np.ndarray | None
     probabilities: np.ndarray
     classes: np.ndarray
@@ -36,11 +39,28 @@ class ForwardBackward(NamedTuple):
     dA: list[np.ndarray]
 
 
+def to_arrays(results: Sequence[Any]) -> ForwardBackward:
+    """Convert tensors, in the order of the fields of `ForwardBackward`, to arrays; None stays None."""
+    y, logits, p, classes, A, dA = results
+    return ForwardBackward(
+        y.numpy(),
+        None if logits is None else logits.numpy(),
+        p.numpy(),
+        classes.numpy(),
+        [a.numpy() for a in A],
+        [d.numpy() for d in dA],
+    )
+
+
 GradientFunction = Callable[[np.ndarray, np.ndarray], ForwardBackward]
 
 
 def compile_gradient_function(
-    model: keras.Model, layers: Sequence[str | LayerOutput], score: str = "logit", precision: str = "float32"
+    model: keras.Model,
+    layers: Sequence[str | LayerOutput],
+    score: str = "logit",
+    precision: str = "float32",
+    task: str = "auto",
 ) -> GradientFunction:
     """Compile a model to a function of (x, class_selectors) with one forward pass.
 
@@ -52,8 +72,9 @@ def compile_gradient_function(
         model: unchanged; its layers are observed only in this thread and while TensorFlow traces it, once per
             shape of x.
         layers: outputs from `trace_layers`, or paths of layers with output (n, u, v, k).
-        score: `logit` (y_c before softmax, as in the paper) or `probability`.
+        score: `logit` (y_c before softmax, as in the paper), `probability` or `output`.
         precision: a value returned by `resolve_precision`.
+        task: a name in `task.TASKS`.
 
     Returns:
         A function of x (n, h, w, c) float32, preprocessed, and class_selectors (n, C) int32: a class
@@ -84,26 +105,22 @@ def compile_gradient_function(
             watched = [layer.select(zeros[layer.path]) for layer in chosen]
             A = [layer.select(activations[layer.path]) for layer in chosen]
             _check_spatial(chosen, A)
-            logits, p = logits_and_probabilities(output, score)
-            y = p if score == "probability" else logits
+            y, logits, p = scores_of(output, score, task)
             classes = resolve_ranks(y, class_selectors)
             y_c = [tf.gather(y, classes[:, c], batch_dims=1) for c in range(class_selectors.shape[1])]
         dA = [tape.gradient(y, watched) for y in y_c]
         _check_connected(chosen, dA[0])
         A = [tf.cast(layer.extract(a), tf.float32) for layer, a in zip(chosen, A, strict=True)]
         gradients = [tf.cast(tf.stack([layer.extract(d[i]) for d in dA]), tf.float32) for i, layer in enumerate(chosen)]
-        return logits, p, classes, A, gradients
+        return y, logits, p, classes, A, gradients
 
     def gradient_function(x: np.ndarray, class_selectors: np.ndarray) -> ForwardBackward:
         with precision_scope(precision):
-            logits, p, classes, A, dA = run(tf.constant(x, tf.float32), tf.constant(class_selectors, tf.int32))
-        return ForwardBackward(
-            None if logits is None else logits.numpy(),
-            p.numpy(),
-            classes.numpy(),
-            [a.numpy() for a in A],
-            [d.numpy() for d in dA],
-        )
+            results = run(tf.constant(x, tf.float32), tf.constant(class_selectors, tf.int32))
+        result = to_arrays(results)
+        if score == "probability" and result.logits is None:
+            require_probabilities(result.probabilities)
+        return result
 
     return gradient_function
 
@@ -140,26 +157,6 @@ class LayerCall(NamedTuple):
     def is_call(self, index: int) -> bool:
         """Return whether this is the layer's call with this index."""
         return self.call in (None, index)
-
-
-def logits_and_probabilities(output: Output, score: str) -> tuple[tf.Tensor | None, tf.Tensor]:
-    """Return the logits (None if not accessible) and probabilities of a model's output, both (n, classes).
-
-    Raises:
-        ModelError: the score is `logit`, and the logit is not accessible.
-    """
-    if output.logits is None or output.activation is None:
-        if score == "logit":
-            raise ModelError(
-                "the logit before the output activation is not accessible in this model",
-                "--score probability explains the model's own output instead",
-            )
-        p = output.values
-        return None, tf.concat([1 - p, p], axis=-1) if p.shape[-1] == 1 else p
-    binary = output.logits.shape[-1] == 1 and output.activation == "linear"
-    kind = "sigmoid" if binary else output.activation
-    logits = expand_binary_logit(output.logits, kind)
-    return logits, probabilities(logits, kind)
 
 
 def resolve_ranks(y: tf.Tensor, class_selectors: tf.Tensor) -> tf.Tensor:

@@ -13,6 +13,7 @@ from gradcam_cli.network.dependence import tensors_upstream
 from gradcam_cli.network.grid import Grid, describe, grid_of, presumed_grid
 from gradcam_cli.network.hooks import hooked
 from gradcam_cli.network.layers import find_layer, iter_layers, split_call
+from gradcam_cli.network.logits import find_logits
 from gradcam_cli.network.provenance.rule import State
 from gradcam_cli.network.provenance.trace import trace_places
 
@@ -92,6 +93,20 @@ def trace_model(model: keras.Model, input_shape: tuple[int, int, int], batch: in
             f"{_first_sentence(error)}",
             "set the size of its input with --input-size",
         ) from error
+
+
+def output_activation(model: keras.Model, input_shape: tuple[int, int, int]) -> str | None:
+    """Return the activation that `find_logits` finds before a model's output."""
+    found: list[str | None] = []
+
+    @tf.function(autograph=False)  # type: ignore[untyped-decorator]
+    def run(x: tf.Tensor) -> tf.Tensor:
+        output = find_logits(model(x, training=False), x)
+        found.append(output.activation)
+        return output.values
+
+    run.get_concrete_function(tf.TensorSpec((1, *input_shape), tf.float32))
+    return found[0]
 
 
 def output_shape(model: keras.Model, input_shape: tuple[int, int, int]) -> Any:

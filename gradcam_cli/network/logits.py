@@ -114,26 +114,3 @@ def _varying_terms(operation: Any, downstream: set[Any]) -> list[tf.Tensor] | No
         varying = [tensor for tensor in varying if tensor.shape.rank and tensor.shape[-1] != 1]
         return varying if len(varying) == 1 else None
     return varying
-
-
-def probabilities(logits: tf.Tensor, activation: str) -> tf.Tensor:
-    """Return the probabilities of (n, classes) logits under the model's output activation.
-
-    A linear output is interpreted as the logits of a softmax.
-    """
-    return tf.sigmoid(logits) if activation == "sigmoid" else tf.nn.softmax(logits)
-
-
-def expand_binary_logit(y: tf.Tensor, activation: str) -> tf.Tensor:
-    """Expand the single logit y of a binary sigmoid classifier to the logits (-y, y) of classes 0 and 1.
-
-    Their sigmoids are 1 - p and p. Outputs with more units are returned unchanged.
-
-    Raises:
-        ModelError: a softmax over a single unit, whose probability is always 1.
-    """
-    if y.shape[-1] != 1:
-        return y
-    if activation == "softmax":
-        raise ModelError("the model has a softmax over a single output: its probability is always 1")
-    return tf.concat([-y, y], axis=-1)

@@ -11,11 +11,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from gradcam_cli.network.gradients import LayerCall, logits_and_probabilities
+from gradcam_cli.network.gradients import LayerCall
 from gradcam_cli.network.hooks import hooked
 from gradcam_cli.network.layer_trace import LayerOutput
 from gradcam_cli.network.logits import find_logits
 from gradcam_cli.network.precision import precision_scope
+from gradcam_cli.network.scores import scores_of
 
 MAX_LAYER_BATCH, MAX_LAYER_BATCH_BYTES = 128, 2**27
 """Limits of a batch of activations downstream of a layer; the computation uses about eight times these bytes."""
@@ -30,17 +31,24 @@ class ModelScorer:
         model: unchanged by all methods.
         layer: the layer whose activations are perturbed: an output from `trace_layers`, or the path of a layer with
             output (n, u, v, k).
-        score: `logit` or `probability`.
+        score: `logit`, `probability` or `output`.
         precision: a value returned by `resolve_precision`.
         batch_size: inputs per batch; `scores_from_layer` uses larger batches for small activations,
             since reading the weights then dominates.
+        task: a name in `task.TASKS`.
     """
 
     def __init__(
-        self, model: keras.Model, layer: str | LayerOutput, score: str, precision: str, batch_size: int
+        self,
+        model: keras.Model,
+        layer: str | LayerOutput,
+        score: str,
+        precision: str,
+        batch_size: int,
+        task: str = "auto",
     ) -> None:
         self.model, self.layer = model, LayerCall.of(model, layer)
-        self.score, self.precision, self.batch_size = score, precision, batch_size
+        self.score, self.precision, self.batch_size, self.task = score, precision, batch_size, task
 
     def scores(self, x: np.ndarray) -> np.ndarray:
         """Return y, (n, classes) float32, of inputs (n, h, w, c)."""
@@ -77,8 +85,7 @@ class ModelScorer:
         return np.concatenate(results)
 
     def _y(self, x: tf.Tensor) -> tf.Tensor:
-        logits, p = logits_and_probabilities(find_logits(self.model(x, training=False), x), self.score)
-        return p if self.score == "probability" else logits
+        return scores_of(find_logits(self.model(x, training=False), x), self.score, self.task).y
 
     def _dy_dx(self, x: tf.Tensor, c: tf.Tensor) -> tf.Tensor:
         with tf.GradientTape(watch_accessed_variables=False) as tape:

@@ -41,6 +41,7 @@ def explain(
     input_size: tuple[int, int] | None = None,
     allow_unsafe: bool = False,
     offline: bool = False,
+    task: str = "auto",
 ) -> Explanation:
     """Compute one map: which parts of an image contribute to the score of a class.
 
@@ -50,7 +51,7 @@ def explain(
         layer: its path in the model, or `auto`.
         target_class: an index, a name, `top`, or `topN` for the class of rank N.
         method: a name in `METHODS`.
-        score: `logit`, or `probability`.
+        score: `logit`, `probability`, or `output` for the model's output as it is.
         fit: `squash`, `crop` or `pad`.
         interpolation: `nearest`, `linear` or `cubic`.
         counterfactual: negate the gradients.
@@ -64,6 +65,7 @@ def explain(
         input_size: (height, width) for models with a variable input size.
         allow_unsafe: whether code in a model file may run.
         offline: whether to never use the network.
+        task: `binary` or `regression`: how a single linear output is read.
 
     Returns:
         The explanation, with `.heatmap` (H, W) in 0..1, `.cam`, `.alpha`, `.prediction`, `.figure()`, `.save(path)`.
@@ -81,6 +83,7 @@ def explain(
         input_size=input_size,
         allow_unsafe=allow_unsafe,
         offline=offline,
+        task="" if task == "auto" else task,
     )
     config = ExplainConfig(
         layers=(layer,),
@@ -103,8 +106,8 @@ def explain(
 
 def _classifier(model: str | os.PathLike[str] | keras.Model | Classifier, **options: Any) -> Classifier:
     if not isinstance(model, Classifier):
-        return load_model(model, **options)
-    if given := [name for name, value in options.items() if value not in (None, False)]:
+        return load_model(model, **{**options, "task": options["task"] or "auto"})
+    if given := [name for name, value in options.items() if value]:
         raise UsageError(f"{', '.join(given)}: expected a model that is not loaded yet, got a Classifier")
     return model
 

@@ -15,7 +15,7 @@ from gradcam_cli.images.fit import FIT_MODES
 from gradcam_cli.methods.maps import INTERPOLATIONS
 from gradcam_cli.network.precision import PRECISIONS
 
-SCORES = ("logit", "probability")
+SCORES = ("logit", "probability", "output")
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class RunSettings:
 
     score: str = _setting(
         "logit",
-        "Score to differentiate: y_c before the last activation, or the class probability.",
+        "Score to differentiate: y_c before the last activation, the class probability, or the plain model output.",
         choices=SCORES,
         must_match=True,
     )
@@ -139,6 +139,7 @@ class ModelConfig:
     input_size: tuple[int, int] | None = None
     allow_unsafe: bool = False
     offline: bool = False
+    task: str = "auto"
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,17 @@ Record = dict[str, Any]
 
 KEYS = (
     *("schema_version", "input", "sha256", "status", "error", "hint", "model", "weights", "preprocess", "layer"),
-    *("method", "class_index", "class_name", "class_id", "requested_class", "logit", "probability", "predictions"),
+    *(
+        "method",
+        "class_index",
+        "class_name",
+        "class_id",
+        "requested_class",
+        "logit",
+        "probability",
+        "value",
+        "predictions",
+    ),
     *("map", "crop_box", *SETTINGS, "outputs", "timings", "versions"),
 )
 """The keys of every line of `gradcam INPUT... --json`, in this order."""
@@ -64,6 +74,7 @@ def to_json(result: Explanation | Failure | Skipped, outputs: dict[str, str] | N
         requested_class=result.request_key[2],
         logit=json_number(prediction.logit),
         probability=json_number(prediction.probability),
+        value=json_number(prediction.value),
         predictions=predictions(result),
         map=map_summary(result),
         crop_box=result.crop_box,
@@ -75,7 +86,13 @@ def to_json(result: Explanation | Failure | Skipped, outputs: dict[str, str] | N
 def predictions(result: Explanation) -> list[dict[str, Any]]:
     """Return the classes with the largest scores, largest first."""
     return [
-        {"index": p.index, "name": p.name, "logit": json_number(p.logit), "probability": json_number(p.probability)}
+        {
+            "index": p.index,
+            "name": p.name,
+            "logit": json_number(p.logit),
+            "probability": json_number(p.probability),
+            "value": json_number(p.value),
+        }
         for p in result.predictions
     ]
 

@@ -99,7 +99,8 @@ def prepare_run(classifier: Classifier, config: ExplainConfig) -> PreparedRun:
     for method in set(config.methods) & set(registry.names_of_kind("attribution")):
         log.info("%s: %s, for each image and class", method, registry.METHODS[method].cost)
     scorers = [
-        ModelScorer(classifier.model, output, config.score, precision, batch_size) for output in outputs.values()
+        ModelScorer(classifier.model, output, config.score, precision, batch_size, classifier.task)
+        for output in outputs.values()
     ]
     return PreparedRun(
         classifier, config, layers, classes, batch_size, precision, network, scorers, list(outputs.values())

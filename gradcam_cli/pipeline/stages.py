@@ -6,6 +6,7 @@ The stages are separate so that they can overlap. `to_model_input` and `make_exp
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
@@ -224,8 +225,7 @@ def _make_explanation(run: PreparedRun, forward_result: ForwardResult, layer: in
         box = fit.part_of_box(crop_box, grid.rows, grid.columns, run.classifier.input_shape[:2])
     upsampled = maps.upsample(cam_map.map, (box.y1 - box.y0, box.x1 - box.x0), run.config.interpolation)
     heatmap = maps.normalize(maps.paste_into_image(upsampled, box, image.pixels.shape[:2]))
-    scores = result.probabilities if result.logits is None else result.logits
-    ranked = np.argsort(-scores[i], kind="stable")[: run.config.top_k]
+    ranked = np.argsort(-result.y[i], kind="stable")[: run.config.top_k]
     return Explanation(
         source=image.name,
         sha256=image.sha256,
@@ -251,4 +251,6 @@ def _make_explanation(run: PreparedRun, forward_result: ForwardResult, layer: in
 def _prediction(run: PreparedRun, result: ForwardBackward, i: int, index: int) -> Prediction:
     labels = run.classifier.labels
     logit = None if result.logits is None else float(result.logits[i, index])
-    return Prediction(index, labels.name(index), labels.id(index), logit, float(result.probabilities[i, index]))
+    p, y = float(result.probabilities[i, index]), float(result.y[i, index])
+    value = y if math.isnan(p) or run.config.score == "output" else None
+    return Prediction(index, labels.name(index), labels.id(index), logit, p, value)

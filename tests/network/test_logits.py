@@ -64,7 +64,7 @@ def test_multi_label_sigmoids_are_elementwise():
 def test_single_sigmoid_has_two_classes(activation):
     """A single output y has two classes with logits (-y, y) and probabilities (1 - p, p)."""
     model = ending(L.Dense(1, activation=activation))
-    result = compile_gradient_function(model, ["conv"])(X, np.array([[0, 1]], np.int32))
+    result = compile_gradient_function(model, ["conv"], task="binary")(X, np.array([[0, 1]], np.int32))
     np.testing.assert_allclose(result.dA[0][0], -result.dA[0][1], rtol=1e-6)
     np.testing.assert_allclose(result.logits[:, 0], -result.logits[:, 1])
     np.testing.assert_allclose(result.probabilities.sum(1), 1, rtol=1e-6)
@@ -183,21 +183,24 @@ class Subclassed(keras.Model):
         self.inner = small_network(size=8, activation=None)
 
     def call(self, x):
-        return tf.nn.relu(self.inner(x)) + 0.1
+        return tf.exp(self.inner(x))
 
 
 @pytest.mark.parametrize("make", [Subclassed, lambda: ending(dense(activation="tanh"))])
 def test_inaccessible_logit_is_refused_with_a_hint(make):
-    """The error has a hint to `--score probability`, which works."""
+    """The error has a hint to `--score output`, which works; the output is not called a probability."""
     model = make()
     layer = "conv" if not isinstance(model, Subclassed) else "small/conv2"
     model(X)
     with pytest.raises(ModelError, match="not accessible") as caught:
         compile_gradient_function(model, [layer])(X, np.zeros((1, 1), np.int32))
-    assert "--score probability" in caught.value.hint
-    result = compile_gradient_function(model, [layer], "probability")(X, np.zeros((1, 1), np.int32))
+    assert "--score output" in caught.value.hint
+    result = compile_gradient_function(model, [layer], "output")(X, np.zeros((1, 1), np.int32))
     assert result.logits is None
-    np.testing.assert_allclose(result.probabilities, model(X), rtol=1e-5)
+    np.testing.assert_allclose(result.y, model(X), rtol=1e-5)
+    assert np.isnan(result.probabilities).all()
+    with pytest.raises(ModelError, match="expected probabilities"):
+        compile_gradient_function(model, [layer], "probability")(X, np.zeros((1, 1), np.int32))
 
 
 def test_softmax_over_a_single_unit_is_refused():
