@@ -8,6 +8,8 @@ TensorFlow is imported on the first use of a name.
 
 from __future__ import annotations
 
+import os
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -18,8 +20,25 @@ __version__ = "0.1.0"
 
 __all__ = ["Classifier", "Explanation", "GradcamError", "explain", "load_model"]
 
+if "keras" not in sys.modules:
+    # TensorFlow computes the gradients, whatever the environment or keras.json selects. Keras reads this on import.
+    os.environ["KERAS_BACKEND"] = "tensorflow"
+
 
 def __getattr__(name: str) -> Any:
     if name in __all__:
+        _require_tensorflow()
         return getattr(import_module("gradcam_cli.pipeline.api"), name)
     raise AttributeError(f"module 'gradcam_cli' has no attribute {name!r}")
+
+
+def _require_tensorflow() -> None:
+    from keras import config
+
+    from gradcam_cli.errors import UsageError
+
+    if config.backend() != "tensorflow":
+        raise UsageError(
+            f"expected Keras with the backend tensorflow, got {config.backend()}",
+            "import gradcam_cli before keras, or set KERAS_BACKEND=tensorflow",
+        )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 
 
 def main() -> None:
@@ -10,12 +11,32 @@ def main() -> None:
     # NumPy's matrix products are small here. Its idle threads would spin on the cores that the network needs and
     # take a quarter of the run time. NumPy reads this variable when it is first imported.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    from gradcam_cli.cli import gradcam
+    os.environ["MPLBACKEND"] = "agg"  # that of a notebook may not be installed here; figures are only written to files
+    if os.path.expanduser("~") == "~":  # no home directory: TensorFlow would create a directory of this name
+        os.environ["HOME"] = os.devnull
+    from gradcam_cli.cli import gradcam, report_error
     from gradcam_cli.cli.signals import install_signal_handlers
+    from gradcam_cli.cli.streams import prepare_streams
+    from gradcam_cli.errors import OutputError
 
     install_signal_handlers()
+    try:
+        prepare_streams()
+    except OutputError as error:
+        sys.exit(report_error(error))
     gradcam.main()
 
 
+def _remove_working_directory() -> None:
+    """Remove the working directory, which `python -m` inserts first in `sys.path`: images may lie next to a `PIL.py`.
+
+    It stays if it contains this package, as in a source checkout.
+    """
+    directory = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    if not sys.flags.safe_path and sys.path[0] != directory:
+        del sys.path[0]
+
+
 if __name__ == "__main__":
+    _remove_working_directory()
     main()

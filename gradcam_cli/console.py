@@ -27,12 +27,12 @@ _bar: Progress | None = None
 
 
 class _Handler(logging.Handler):
-    """Print warnings as `note: ...`, and records of lower levels without a prefix."""
+    """Print warnings as `note: ...`, and records of lower levels without a prefix; control characters are escaped."""
 
     def emit(self, record: logging.LogRecord) -> None:
         clear_progress_line()
         prefix = "note: " if record.levelno >= logging.WARNING else ""
-        print(prefix + record.getMessage(), file=sys.stderr, flush=True)
+        print(prefix + escape_control_chars(record.getMessage()), file=sys.stderr, flush=True)
 
 
 def stderr_is_terminal() -> bool:
@@ -66,11 +66,15 @@ def print_error(message: str, hint: str | None = None) -> None:
     sys.stderr.flush()
 
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+_CONTROL = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\u2028\u2029"
+    r"\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # direction of text
+    r"\ud800-\udfff]"  # bytes of file names that are not text
+)
 
 
 def escape_control_chars(text: str) -> str:
-    r"""Return the text with control and text-direction characters escaped (`\n`, `\x1b`)."""
+    r"""Return a text with control characters, marks of text direction and surrogates escaped (`\n`, `\x1b`)."""
     return _CONTROL.sub(lambda match: ascii(match[0])[1:-1], text)
 
 
@@ -103,7 +107,7 @@ def progress(description: str, total: int | None, *, in_bytes: bool = False) -> 
         redirect_stdout=False,
         redirect_stderr=False,
     ) as bars:
-        task = bars.add_task(description, total=total)
+        task = bars.add_task(escape_control_chars(description), total=total)
         outer, _bar = _bar, bars
         try:
             yield lambda steps: bars.update(task, advance=steps, refresh=True)

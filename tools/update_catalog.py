@@ -18,7 +18,8 @@ import keras
 import numpy as np
 from keras.src.utils import file_utils
 
-from gradcam_cli.models.classifier import DEFAULT_INPUT_SIZE, load_model
+from gradcam_cli.models.classifier import load_model
+from gradcam_cli.models.input_shape import DEFAULT_INPUT_SIZE
 
 CATALOG = Path(__file__).parent.parent / "gradcam_cli/models/data/applications.json"
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
@@ -18,8 +17,9 @@ from gradcam_cli.cli.layers import layers
 from gradcam_cli.cli.models import models
 from gradcam_cli.cli.neuralode import neuralode
 from gradcam_cli.cli.report import report as report_command
+from gradcam_cli.cli.streams import discard_stdout
 from gradcam_cli.console import print_error
-from gradcam_cli.errors import GradcamError
+from gradcam_cli.errors import GradcamError, InputError
 
 HELP_ONLY = ((), ("-h",), ("--help",))
 
@@ -44,11 +44,19 @@ class DefaultCommandGroup(click.Group):
         with click.Context(explain, info_name="explain", **explain.context_settings) as inner:
             return super().shell_complete(ctx, incomplete) + explain.shell_complete(inner, incomplete)
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command. click reports every EOFError as an interruption, as if it came from a prompt."""
+        try:
+            return super().invoke(ctx)
+        except EOFError as error:
+            raise InputError(f"a file is empty or truncated: {error}") from error
+
     def main(self, args: Sequence[str] | None = None, *rest: Any, **extra: Any) -> NoReturn:
         """Run a command, print its error if it fails, and exit with the documented status."""
         words = list(sys.argv[1:] if args is None else args)
         try:
             status = super().main(words, *rest, **{"prog_name": "gradcam", **extra, "standalone_mode": False})
+            sys.stdout.flush()
         except Exception as error:
             if "--debug" in words:
                 raise
@@ -56,6 +64,8 @@ class DefaultCommandGroup(click.Group):
         except KeyboardInterrupt:
             print_error("interrupted")
             status = 130
+        with contextlib.suppress(Exception):
+            sys.stdout.flush()  # a failure has been reported
         sys.exit(status if isinstance(status, int) else 0)
 
 
@@ -75,9 +85,14 @@ def report_error(error: Exception) -> int:
         print_error(error.message, error.hint)
         return error.exit_status
     if isinstance(error, BrokenPipeError):  # the reader closed the pipe
-        with contextlib.suppress(OSError, ValueError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        discard_stdout()
         return 1
+    if isinstance(error, OSError):
+        print_error(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+        return 3
+    if isinstance(error, MemoryError):
+        print_error("out of memory")
+        return 3
     print_error(f"unexpected {type(error).__name__}: {error}", "rerun with --debug for the traceback, and report it")
     return 3
 

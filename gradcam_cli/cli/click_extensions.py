@@ -14,8 +14,9 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
+from gradcam_cli.cli.protection import check_named_outputs, command_protection
 from gradcam_cli.errors import UsageError
-from gradcam_cli.models.catalog import catalog
+from gradcam_cli.models.catalog import catalog, is_model_path
 from gradcam_cli.models.preprocessing import preprocess_choices
 from gradcam_cli.storage.paths import as_path, is_url
 
@@ -45,6 +46,12 @@ class GroupedCommand(click.Command):
 
     def __init__(self, name: str | None = None, **attributes: Any) -> None:
         super().__init__(name, **{"context_settings": CONTEXT_SETTINGS, **attributes})
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; its inputs are protected from its outputs."""
+        with command_protection(ctx):
+            check_named_outputs(ctx)
+            return super().invoke(ctx)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the options under their headings, in order of appearance; the general options come last."""
@@ -87,6 +94,14 @@ class ModelNameOrFile(click.ParamType):  # type: ignore[type-arg]  # generic onl
     """The name of a catalog model, or the path of a model file."""
 
     name = "name|file"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Start the check of a model file, which runs while TensorFlow is imported."""
+        from gradcam_cli.models.safety import start_check
+
+        if is_model_path(value):
+            start_check(Path(value))
+        return value
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         """Complete model names, or file names if no model name matches."""

@@ -12,6 +12,7 @@ import click
 from gradcam_cli.cli.click_extensions import GroupedCommand, ModelNameOrFile, PathOrUrl, Threshold, option_group
 from gradcam_cli.cli.model_options import loading_options
 from gradcam_cli.cli.options import general_options, quiet_tensorflow, setup_logging
+from gradcam_cli.cli.protection import protect_found
 from gradcam_cli.cli.report_options import open_report, report_directory_option, report_option
 from gradcam_cli.cli.signals import raise_if_interrupted
 from gradcam_cli.cli.tables import write_table
@@ -44,7 +45,7 @@ Examples:
 
 Exit status:
   0    compared, all thresholds passed
-  1    compared, but some maps are missing in one of the runs
+  1    compared, but some maps are damaged or missing in one of the runs
   2    usage error, or maps of different layers, methods or scores
   3    nothing to compare
   4    a threshold of --max-drift failed
@@ -99,8 +100,9 @@ def _reexplain_baseline(ctx: click.Context, baseline: Path, output_dir: Path, op
     from gradcam_cli.evaluation.reexplain import load_records, reexplain
 
     records = load_records(baseline)
-    num_images = len({record["input"] for record in records.values()})
-    with progress("explaining", num_images) as advance:
+    images = {record["input"] for record in records.values()}
+    protect_found(ctx, images)
+    with progress("explaining", len(images)) as advance:
         for result in reexplain(load_classifier(options), records, output_dir):
             if not isinstance(result, str):
                 print_error(f"{result.source}: {result.error}", result.hint)
@@ -111,12 +113,15 @@ def _reexplain_baseline(ctx: click.Context, baseline: Path, output_dir: Path, op
 def _run_comparison(ctx: click.Context, baseline: Path, new: Path, options: dict[str, Any], stdout: TextIO) -> int:
     """Compare two directories, print and write the results, and return the exit status."""
     comparison = compare_runs(baseline, new)
+    protect_found(ctx, (change.input for change in comparison.changes))
     if options["as_json"]:
         stdout.writelines(json_line(record) + "\n" for record in comparison.to_json())
     else:
         _print_tables(comparison, stdout)
     for name in comparison.unmatched:
         log.warning("%s: in one run only", escape_control_chars(name))
+    for damaged in comparison.damaged:
+        print_error(damaged.error, damaged.hint)
     if options["grid"]:
         _write_grid(comparison, options["grid"], options["top"])
     thresholds = [MetricThreshold("--max-drift", name, "max", value) for name, value in options["max_drift"]]
@@ -124,13 +129,13 @@ def _run_comparison(ctx: click.Context, baseline: Path, new: Path, options: dict
     messages = [message for message in threshold_results.values() if message]
     for message in messages:
         log.error("%s", message)
-    num_maps = len(comparison.changes) + len(comparison.unmatched)
+    num_maps = len(comparison.changes) + len(comparison.unmatched) + len(comparison.damaged)
     report_thresholds = [(threshold.metric, threshold.kind, threshold.value) for threshold in thresholds]
     with open_report(ctx, options, options["output"], num_maps, thresholds=report_thresholds) as report_writer:
         if report_writer:
             report_writer.end_record["threshold_results"] = threshold_results
             _write_report(comparison, report_writer)
-    return 4 if messages else 1 if comparison.unmatched else 0
+    return 4 if messages else 1 if comparison.unmatched or comparison.damaged else 0
 
 
 def _print_tables(comparison: Comparison, stdout: TextIO) -> None:
@@ -162,8 +167,8 @@ def _write_grid(comparison: Comparison, path: Path, count: int) -> None:
 
 def _write_report(comparison: Comparison, report_writer: ReportWriter) -> None:
     """Write the records and draw the maps of the report."""
-    for name in comparison.unmatched:
-        report_writer.write({"name": name, "status": "unmatched"})
+    for failure in comparison.failures():
+        report_writer.write(failure)
     for change in comparison.changes:
         report: dict[str, Any] = {}
         for run, directory in (("before", comparison.before), ("after", comparison.after)):

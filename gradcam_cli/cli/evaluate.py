@@ -20,13 +20,14 @@ from gradcam_cli.cli.options import (
     setup_logging,
     threads_option,
 )
+from gradcam_cli.cli.protection import check_output, protect_found
 from gradcam_cli.cli.report_options import open_report, report_directory_option, report_option
 from gradcam_cli.cli.signals import raise_if_interrupted
 from gradcam_cli.console import log, print_error, progress
 from gradcam_cli.errors import UsageError
 from gradcam_cli.evaluation.annotations import read_annotations
 from gradcam_cli.evaluation.metrics.faithfulness import CURVE_STEPS, DELETION_BASELINES
-from gradcam_cli.evaluation.metrics.registry import FAITHFULNESS, LOCALIZATION, METRICS
+from gradcam_cli.evaluation.metrics.registry import FAITHFULNESS, LOCALIZATION, METRICS, SANITY_PLOT
 from gradcam_cli.evaluation.results import EvaluationResults, result_to_json, step_to_json
 from gradcam_cli.evaluation.thresholds import MetricThreshold, check_means
 from gradcam_cli.images.discover import expand_inputs, find_sources, no_images_error
@@ -166,6 +167,9 @@ def evaluate(ctx: click.Context, /, **options: Any) -> int:
     sources = list(find_sources(inputs, skip=DEFAULT_OUTPUT_DIR))
     if not sources:
         raise no_images_error(inputs)
+    protect_found(ctx, [*inputs, *(source.name for source in sources)])
+    for name in (*options["metrics"], SANITY_PLOT) if options["plots"] else ():
+        check_output("--plots", options["plots"] / f"{name}.png")
     annotations = read_annotations(options["annotations"]) if options["annotations"] else None
     stdout, thresholds = sys.stdout, _thresholds(options)
     log.info("loading %s", options["model"])

@@ -229,10 +229,10 @@ def dry_run(planned: Iterable[tuple[Source, list[OutputFile]]], *, as_json: bool
     for source, outputs in planned:
         if as_json:
             for paths in paths_by_map(outputs):
-                click.echo(json_line({**to_json(Skipped(source.name), paths), "status": "dry_run"}))
+                sys.stdout.write(json_line({**to_json(Skipped(source.name), paths), "status": "dry_run"}) + "\n")
         else:
             listed = ", ".join(str(output.path) for output in outputs)
-            click.echo(escape_control_chars(f"{source.name} -> {listed}"))
+            sys.stdout.write(escape_control_chars(f"{source.name} -> {listed}") + "\n")
     return 0
 
 

@@ -10,6 +10,8 @@ import threading
 from collections.abc import Iterator
 from typing import IO
 
+from gradcam_cli.cli.streams import open_messages
+
 _NOISE = re.compile(
     rb"WARNING: All log messages before absl::InitializeLog"
     rb"|([IW]\d{4}|\d{4}-\d\d-\d\d) \d\d:\d\d:\d\d\S* +(?!E |F )"  # absl; TensorFlow before 2.21
@@ -45,7 +47,7 @@ def filtered_native_stderr() -> Iterator[None]:
     else:
         os.close(read_end)
     original_stderr = sys.stderr
-    sys.stderr = os.fdopen(os.dup(saved_stderr), "w", buffering=1, errors="backslashreplace")
+    sys.stderr = open_messages(saved_stderr)
     os.dup2(write_end, 2)
     os.close(write_end)
     try:

@@ -104,6 +104,7 @@ def setup_logging(ctx: click.Context, *, quiet: bool, verbose: bool, debug: bool
     ctx.with_resource(restored_logging())
     ctx.with_resource(warnings.catch_warnings())
     if not (verbose or debug):
+        ctx.with_resource(_only_errors("matplotlib"))  # it warns if the user has no home directory
         # Pillow warns of metadata, matplotlib of missing glyphs, Keras of deprecations
         warnings.simplefilter("ignore")
     configure_logging(quiet=quiet, verbose=verbose or debug)

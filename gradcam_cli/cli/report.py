@@ -9,6 +9,7 @@ import click
 
 from gradcam_cli.cli.click_extensions import LAST_HEADING, GroupedCommand, PathOrUrl, option_group
 from gradcam_cli.cli.options import setup_logging
+from gradcam_cli.console import escape_control_chars, print_error
 
 EPILOG = """\
 Examples:
@@ -18,6 +19,7 @@ Examples:
 
 Exit status:
   0    maps/index.html is written
+  1    maps/index.html is written, but lacks results that are damaged
   2    usage error
   3    there are no results, or the page cannot be written
 """
@@ -39,11 +41,15 @@ def report(ctx: click.Context, /, directory: Path, from_jsonl: Path | None, **op
     """Write DIR/index.html: the HTML report of the run whose results are in DIR.
 
     The report is built from the run's JSON lines and files; no model is loaded. If the run wrote no
-    report images, they are drawn from the .npz files and from the input images, if these still
-    exist. DIR may be a URL such as s3://bucket/maps.
+    report images, they are drawn from the .npz files in DIR and from the input images. An input image
+    is opened only if it is a file on disk that has not changed since the run. DIR may be a URL such as
+    s3://bucket/maps.
     """
     setup_logging(ctx, quiet=options["quiet"], verbose=False, debug=options["debug"])
     from gradcam_cli.report.build import build_report
 
-    click.echo(build_report(directory, from_jsonl))
-    return 0
+    page = build_report(directory, from_jsonl)
+    click.echo(escape_control_chars(str(page.path)))
+    if page.num_invalid:
+        print_error(f"the report lacks damaged results: {page.num_invalid}")
+    return 1 if page.num_invalid else 0

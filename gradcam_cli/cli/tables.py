@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, TextIO
 
+from gradcam_cli.console import escape_control_chars
+
 
 def write_table(rows: Sequence[Mapping[str, Any]], stdout: TextIO, *, as_json: bool) -> None:
     """Write rows with equal keys; the keys are the column headings, and numbers are right-aligned.
@@ -17,7 +19,7 @@ def write_table(rows: Sequence[Mapping[str, Any]], stdout: TextIO, *, as_json: b
         stdout.writelines(json_line(row) + "\n" for row in rows)
         return
     headings = list(rows[0])
-    columns = [[heading, *(_cell(row[heading]) for row in rows)] for heading in headings]
+    columns = [[escape_control_chars(heading), *(_cell(row[heading]) for row in rows)] for heading in headings]
     widths = [max(map(len, column)) for column in columns]
     is_numeric = [all(isinstance(row[heading], int | float) for row in rows) for heading in headings]
     for cells in zip(*columns, strict=True):
@@ -35,4 +37,4 @@ def _cell(value: Any) -> str:
         return "yes" if value else "no"
     if isinstance(value, int):
         return f"{value:,}"
-    return "x".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
+    return escape_control_chars("x".join(map(str, value)) if isinstance(value, tuple | list) else str(value))

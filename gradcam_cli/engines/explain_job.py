@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gradcam_cli.console import escape_control_chars
@@ -15,12 +16,13 @@ from gradcam_cli.errors import OutputError
 from gradcam_cli.images.decode import MAX_PIXELS
 from gradcam_cli.images.load import Failure, LoadedImage, Skipped, Unexplained, load_image
 from gradcam_cli.images.source import Source
-from gradcam_cli.output.destination import GRID, Destination
+from gradcam_cli.output.destination import GRID, Destination, format_for_suffix
 from gradcam_cli.output.naming import OutputFile, paths_by_map
 from gradcam_cli.pipeline.config import ExplainConfig, ModelConfig, RenderOptions
 from gradcam_cli.pipeline.json_lines import Record, json_line, to_json
 from gradcam_cli.pipeline.results import Explanation, encode_grid, grid_row
 from gradcam_cli.storage.files import exists, write_output
+from gradcam_cli.storage.protected import ProtectedInputs, current_inputs, protected_inputs
 
 if TYPE_CHECKING:
     from gradcam_cli.pipeline.run import PreparedRun
@@ -44,6 +46,7 @@ class ExplainJob:
         skip_existing: whether inputs whose files exist are skipped.
         single_grid: whether all inputs share one grid figure.
         draw_for_report: draws the images of the run's report, or None.
+        protected: the inputs of the run, which no process of an engine replaces.
     """
 
     model: ModelConfig
@@ -56,6 +59,7 @@ class ExplainJob:
     skip_existing: bool = False
     single_grid: bool = False
     draw_for_report: DrawForReport | None = None
+    protected: ProtectedInputs = field(default_factory=current_inputs)
 
     def load(self) -> PreparedRun:
         """Load the model and prepare the run; imports TensorFlow."""
@@ -84,11 +88,10 @@ class ExplainJob:
             lines = self._lines(result, written, self._records(result, written))
             return JobResult("ok", lines, _log_messages(result), grid_row=grid_row(result, **self.render.values()))
         try:
-            for path in {output.path for output in outputs if output.kind == GRID}:
-                write_output(path, encode_grid(result, self.destination.image_format, **self.render.values()))
-            written = [self._save(explanation, outputs) for explanation in result]
-            records = self._records(result, written)
-            reported = self._report_records(result, written, records)
+            with protected_inputs(self.protected):
+                written = self._write_files(result, outputs)
+                records = self._records(result, written)
+                reported = self._report_records(result, written, records)
         except OutputError as error:
             return self._unexplained_result(Failure(source.name, error.message, error.hint), outputs)
         except MemoryError:
@@ -117,6 +120,15 @@ class ExplainJob:
         drawn = self.draw_for_report(result, written)
         return [{**record, "report": report} for record, report in zip(records, drawn, strict=True)]
 
+    def _write_files(self, result: list[Explanation], outputs: Sequence[OutputFile]) -> list[dict[str, str]]:
+        """Write the files of one input; return for each map its paths by kind."""
+        for path in {output.path for output in outputs if output.kind == GRID}:
+            self._write(path, encode_grid(result, self.destination.image_format, **self.render.values()))
+        return [self._save(explanation, outputs) for explanation in result]
+
+    def _write(self, path: Path, data: bytes) -> None:
+        write_output(path, data, self.destination.root_of(path))
+
     def _save(self, explanation: Explanation, outputs: Sequence[OutputFile]) -> dict[str, str]:
         """Write the files of one map and return their paths by kind."""
         start = time.perf_counter()
@@ -124,7 +136,8 @@ class ExplainJob:
         for output in outputs:
             if output.request_key == explanation.request_key:
                 if output.kind != GRID:
-                    explanation.save(output.path, output.kind, **self.render.values())
+                    image_format = format_for_suffix(output.path)
+                    self._write(output.path, explanation.encode(output.kind, image_format, **self.render.values()))
                 written[output.kind] = str(output.path)
         explanation.timings["write"] = time.perf_counter() - start
         return written

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from gradcam_cli.engines.job import ExplainTask, JobHandler, JobResult
 from gradcam_cli.images.load import LoadedImage, Unexplained
+from gradcam_cli.images.memory import ACTIVE
 from gradcam_cli.pipeline.parallel import available_cpus, ordered_map
 
 if TYPE_CHECKING:
@@ -62,11 +63,13 @@ def _explain_all(
 
     def load_and_resize(item: TaskImage) -> ModelInput | Unexplained:
         task, image = item
-        return stages.to_model_input(run, image or handler.read(task))
+        with ACTIVE.task():
+            return stages.to_model_input(run, image or handler.read(task))
 
     def explain_and_finish(item: tuple[ExplainTask, ForwardResult | Unexplained]) -> JobResult:
         task, forward_result = item
-        return handler.finish(task, stages.make_explanations(run, forward_result))
+        with ACTIVE.task():
+            return handler.finish(task, stages.make_explanations(run, forward_result))
 
     with ThreadPoolExecutor(threads) as pool:
         model_inputs = ordered_map(pool, load_and_resize, track_order(), max_pending)

@@ -6,6 +6,7 @@ import contextlib
 import logging
 import os
 import socket
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -39,6 +40,7 @@ def connected(config: RayConfig) -> Iterator[tuple[int, dict[str, float]]]:
         UsageError: Ray is not installed, the cluster cannot be reached, or is too small.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")  # would upload the working directory to the workers
     try:
         import ray
         from ray import data
@@ -48,22 +50,44 @@ def connected(config: RayConfig) -> Iterator[tuple[int, dict[str, float]]]:
         _check_reachable(config.ray_address)
     for name in ("ray", "ray.data"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    try:
-        ray.init(
-            address=config.ray_address or "local",
-            log_to_driver=False,
-            logging_level=logging.CRITICAL,
-            include_dashboard=None,
-        )
-    except (ConnectionError, ValueError, RuntimeError) as error:
-        raise UsageError(f"--ray-address {config.ray_address}: cannot connect to a Ray cluster: {error}") from error
-    try:
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(_initialized(config))
+        except (OSError, ValueError, RuntimeError) as error:
+            raise UsageError(_connection_error(config, error)) from error
         context = data.DataContext.get_current()
         context.enable_progress_bars = False
         context.execution_options.preserve_order = True
         yield _allocate_actors(ray.cluster_resources(), config)
-    finally:
-        ray.shutdown()
+
+
+@contextlib.contextmanager
+def _initialized(config: RayConfig) -> Iterator[None]:
+    """Call `ray.init` in an empty directory.
+
+    Ray starts its processes in the working directory and inserts it first in `sys.path` of every worker. A worker would
+    then import a `PIL.py` next to the images.
+    """
+    import ray
+
+    with tempfile.TemporaryDirectory(prefix="gradcam-ray-", ignore_cleanup_errors=True) as empty:
+        with contextlib.chdir(empty):
+            ray.init(
+                address=config.ray_address or "local",
+                log_to_driver=False,
+                logging_level=logging.CRITICAL,
+                include_dashboard=None,
+            )
+        try:
+            yield
+        finally:
+            ray.shutdown()
+
+
+def _connection_error(config: RayConfig, error: Exception) -> str:
+    if config.ray_address:
+        return f"--ray-address {config.ray_address}: cannot connect to a Ray cluster: {error}"
+    return f"--engine ray: cannot start Ray: {error}"
 
 
 def _check_reachable(address: str) -> None:

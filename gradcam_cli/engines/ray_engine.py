@@ -123,17 +123,18 @@ class RayExplainActor:
         else:
             self.error = None
 
-    def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, list[bytes]]:
-        """Explain the images of a batch."""
+    def __call__(self, batch: dict[str, np.ndarray]) -> Iterator[dict[str, list[bytes]]]:
+        """Explain the images of a batch; each result is yielded alone, since a batch of them may exceed the memory."""
         if self.error:
-            return {"item": [pickle.dumps(self.error)] * len(batch["item"])}
+            yield {"item": [pickle.dumps(self.error)] * len(batch["item"])}
+            return
         from gradcam_cli.pipeline import stages
 
         tasks, images = zip(*map(_unpickle, batch["item"]), strict=True)
         model_inputs = (stages.to_model_input(self.run, image) for image in images)
         forward_results = stages.run_batches(self.run, model_inputs, self.padded_size)
         explanations = (stages.make_explanations(self.run, result) for result in forward_results)
-        return {"item": [pickle.dumps(item) for item in zip(tasks, explanations, strict=True)]}
+        yield from ({"item": [pickle.dumps(item)]} for item in zip(tasks, explanations, strict=True))
 
 
 def _unpickle(item: bytes) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import mean
 from typing import Any, NamedTuple
@@ -81,6 +81,18 @@ DRIFTS = {
 """The drift measures of `gradcam compare`, by name."""
 
 
+class DamagedMap(NamedTuple):
+    """A map that cannot be compared because a file is damaged: its file name in both runs, and the error."""
+
+    name: str
+    error: str
+    hint: str | None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the JSON object of the map."""
+        return {**self._asdict(), "status": "failed"}
+
+
 @dataclass(frozen=True)
 class Comparison:
     """The maps of two runs.
@@ -90,12 +102,14 @@ class Comparison:
         after: directory of the second run.
         changes: of the maps that both runs have, in the order of their names; at least one.
         unmatched: names of the maps that only one run has.
+        damaged: maps that cannot be read in one of the runs.
     """
 
     before: Path
     after: Path
     changes: list[MapChange]
     unmatched: list[str]
+    damaged: list[DamagedMap] = field(default_factory=list)
 
     @property
     def drifts(self) -> dict[str, float]:
@@ -107,11 +121,16 @@ class Comparison:
         return sorted(self.changes, key=lambda change: change.rank)[:count]
 
     def to_json(self) -> Iterator[dict[str, Any]]:
-        """Yield the JSON objects of the unmatched maps, of the changes and of the summary."""
-        yield from ({"name": name, "status": "unmatched"} for name in self.unmatched)
+        """Yield the JSON objects of the unmatched and the damaged maps, of the changes and of the summary."""
+        yield from self.failures()
         yield from (change.to_json() for change in self.changes)
-        counts = {"maps": len(self.changes), "unmatched": len(self.unmatched)}
+        counts = {"maps": len(self.changes), "unmatched": len(self.unmatched), "failed": len(self.damaged)}
         yield {"status": "summary", **counts, "drift": self.drifts}
+
+    def failures(self) -> Iterator[dict[str, Any]]:
+        """Yield the JSON objects of the maps that were not compared."""
+        yield from ({"name": name, "status": "unmatched"} for name in self.unmatched)
+        yield from (damaged.to_json() for damaged in self.damaged)
 
 
 def compare_maps(name: str, before: SavedMap, after: SavedMap) -> MapChange:
@@ -152,7 +171,7 @@ def compare_runs(before: Path, after: Path) -> Comparison:
     """Compare the saved maps of two directories.
 
     Raises:
-        InputError: a directory has no maps, or no file name occurs in both.
+        InputError: a directory has no maps, no file name occurs in both, or all maps are damaged.
         UsageError: two maps cannot be compared.
     """
     paths_before, paths_after = find_saved_maps(before), find_saved_maps(after)
@@ -162,7 +181,15 @@ def compare_runs(before: Path, after: Path) -> Comparison:
             f"{before} and {after} have no result in common: expected files of the same names",
             f"for example {next(iter(paths_before))} and {next(iter(paths_after))}",
         )
-    changes = [
-        compare_maps(name, load_saved_map(paths_before[name]), load_saved_map(paths_after[name])) for name in common
-    ]
-    return Comparison(before, after, changes, sorted(paths_before.keys() ^ paths_after.keys()))
+    changes: list[MapChange] = []
+    damaged: list[DamagedMap] = []
+    for name in common:
+        try:
+            maps = load_saved_map(paths_before[name]), load_saved_map(paths_after[name])
+        except InputError as error:
+            damaged.append(DamagedMap(name, error.message, error.hint))
+            continue
+        changes.append(compare_maps(name, *maps))
+    if not changes:
+        raise InputError(damaged[0].error, damaged[0].hint)
+    return Comparison(before, after, changes, sorted(paths_before.keys() ^ paths_after.keys()), damaged)

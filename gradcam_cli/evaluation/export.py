@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from gradcam_cli.evaluation.junit import JUnitCase, encode_junit
 from gradcam_cli.evaluation.metrics.summary import MetricRow, SanityStep, map_label
@@ -16,6 +17,8 @@ from gradcam_cli.images.load import Unexplained
 from gradcam_cli.output.figures import encode_figure
 from gradcam_cli.storage.files import write_output
 
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""Characters with which formulas start, also in full width (OWASP, CSV injection)."""
 METADATA_COLUMNS = ("input", "class_index", "class_name", "probability", "layer")
 
 
@@ -43,8 +46,14 @@ def write_csv(path: Path, rows: Sequence[MetricRow], metrics: Sequence[str]) -> 
     for row in rows:
         metadata = [row.metadata[name] for name in METADATA_COLUMNS]
         values = [row.values[name] for name in metrics]
-        writer.writerow([*metadata, row.method, int(row.relu), int(row.baseline), *values])
+        cells = [*metadata, row.method, int(row.relu), int(row.baseline), *values]
+        writer.writerow([escape_formula(cell) for cell in cells])
     write_output(path, text.getvalue().encode("utf-8", "backslashreplace"))
+
+
+def escape_formula(cell: Any) -> Any:
+    """Return a CSV cell; text that a spreadsheet would run as a formula is preceded by an apostrophe."""
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA_STARTS) else cell
 
 
 def write_plots(
@@ -52,7 +61,7 @@ def write_plots(
 ) -> None:
     """Write one plot per metric, and one of the sanity check."""
     for name, figure in draw_evaluation(rows, metrics, steps):
-        write_output(directory / f"{name}.png", encode_figure(figure))
+        write_output(directory / f"{name}.png", encode_figure(figure), directory)
 
 
 def write_junit(

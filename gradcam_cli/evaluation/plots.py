@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gradcam_cli.evaluation.drift import MapChange, explained_class
-from gradcam_cli.evaluation.metrics.registry import METRICS
+from gradcam_cli.evaluation.metrics.registry import METRICS, SANITY_PLOT
 from gradcam_cli.evaluation.metrics.summary import MetricRow, SanityStep, has_several_layers, map_label
 from gradcam_cli.images.fit import Box
-from gradcam_cli.output.figures import Cell, grid_figure, overlay, render_heatmap, titled_axes
+from gradcam_cli.output.figures import Cell, grid_figure, overlay, plot_label, render_heatmap, titled_axes
 from gradcam_cli.pipeline.saved import SavedMap, load_saved_map, load_source_image
 from gradcam_cli.storage.paths import basename
 
@@ -47,7 +47,7 @@ def draw_evaluation(
         }
         yield metric, plot_values(title, {label: numbers for label, numbers in values.items() if numbers}, baselines)
     if steps:
-        yield "sanity", _draw_sanity(steps)
+        yield SANITY_PLOT, _draw_sanity(steps)
 
 
 def _draw_sanity(steps: Sequence[SanityStep]) -> Figure:
@@ -75,7 +75,7 @@ def plot_values(title: str, values: Mapping[str, Sequence[float]], baselines: Se
         mean = float(np.mean(numbers))
         axes.plot([mean, mean], [y - 0.38, y + 0.38], color="black", linewidth=2)
         axes.annotate(f"{mean:.3f}", (1.01, y), xycoords=("axes fraction", "data"), va="center", fontsize=9)
-    axes.set_yticks(range(len(values)), list(values))
+    axes.set_yticks(range(len(values)), list(map(plot_label, values)))
     axes.set_ylim(len(values) - 0.4, -0.6)
     axes.set_xlabel("value of an image (dot), mean of all images (line)")
     return figure
@@ -97,7 +97,13 @@ def plot_curves(title: str, curves: Mapping[str, Sequence[Sequence[float]]], bas
         if label in baselines:
             color, style = _BASELINE_COLOR, next(baseline_styles, "--")
         area = float(np.trapezoid(mean, dx=1 / (len(mean) - 1)))
-        axes.plot(np.linspace(0, 1, len(mean)), mean, color=color, linestyle=style, label=f"{label}: area {area:.3f}")
+        axes.plot(
+            np.linspace(0, 1, len(mean)),
+            mean,
+            color=color,
+            linestyle=style,
+            label=f"{plot_label(label)}: area {area:.3f}",
+        )
     axes.set(xlabel="fraction of replaced pixels", ylabel="mean probability of the class", xlim=(0, 1))
     axes.set_ylim(bottom=0)
     axes.legend(fontsize=9)
@@ -114,12 +120,12 @@ def plot_sanity(ranks: Mapping[str, Sequence[float]], layers: Sequence[str], all
     """
     figure, axes = titled_axes("sanity check: similarity to the trained network's maps", 4.6)
     for label, values in ranks.items():
-        axes.plot(range(len(values)), values, ".-", label=label)
+        axes.plot(range(len(values)), values, ".-", label=plot_label(label))
     axes.axvline(
         all_downstream_step, color=_BASELINE_COLOR, linestyle=":", label="all layers downstream of the map randomized"
     )
     axes.axhline(0, color="black", linewidth=0.5)
-    axes.set_xticks(range(len(layers)), list(layers), rotation=60, ha="right", fontsize=8)
+    axes.set_xticks(range(len(layers)), list(map(plot_label, layers)), rotation=60, ha="right", fontsize=8)
     axes.set(xlabel="layers randomized from the output down to", ylabel="rank correlation", ylim=(-0.5, 1.05))
     axes.legend(fontsize=9)
     return figure

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from gradcam_cli.errors import InputError, UsageError
-from gradcam_cli.images.decode import MAX_PIXELS
-from gradcam_cli.images.load import Failure, LoadedImage, Unexplained, load_image
-from gradcam_cli.images.source import Source
-from gradcam_cli.methods.registry import INPUT_LAYER
+from gradcam_cli.images.decode import decode
+from gradcam_cli.images.load import Failure, LoadedImage, Unexplained
+from gradcam_cli.methods.registry import INPUT_LAYER, METHODS
 from gradcam_cli.models.classifier import Classifier
 from gradcam_cli.pipeline.config import MAP_SETTINGS, ExplainConfig
+from gradcam_cli.pipeline.recorded_image import read_recorded_image
 from gradcam_cli.pipeline.results import Explanation
 from gradcam_cli.pipeline.run import prepare_run
 from gradcam_cli.pipeline.saved import find_saved_maps, load_saved_metadata
@@ -23,16 +23,30 @@ Records = dict[str, dict[str, Any]]
 
 
 def load_records(directory: Path) -> Records:
-    """Read the metadata of the maps in a directory.
+    """Read the metadata of the maps in a directory; damaged maps are left out, `compare_runs` reports them.
 
     Raises:
-        InputError: the directory holds no maps, or a map is damaged.
+        InputError: the directory has no maps, or no valid ones.
     """
-    records = {name: load_saved_metadata(path) for name, path in find_saved_maps(directory).items()}
-    for name, record in records.items():
-        if missing := {*MAP_SETTINGS, "input", "sha256", "layer", "method", "requested_class"} - record.keys():
-            raise InputError(f"{directory / name}: {', '.join(sorted(missing))} not found in its metadata")
+    records: Records = {}
+    errors: list[InputError] = []
+    for name, path in find_saved_maps(directory).items():
+        try:
+            records[name] = _load_record(path)
+        except InputError as error:
+            errors.append(error)
+    if not records:
+        raise errors[0]
     return records
+
+
+def _load_record(path: Path) -> dict[str, Any]:
+    record = load_saved_metadata(path)
+    if missing := {*MAP_SETTINGS, "input", "sha256", "layer", "method", "requested_class"} - record.keys():
+        raise InputError(f"{path}: {', '.join(sorted(missing))} not found in its metadata")
+    if record["method"] not in METHODS:
+        raise InputError(f"{path}: unknown method {record['method']!r}")
+    return record
 
 
 def config_from_records(records: Records) -> ExplainConfig:
@@ -89,10 +103,10 @@ def reexplain(classifier: Classifier, records: Records, output_dir: Path) -> Ite
 
 
 def _load_unchanged_image(path: str, sha256: str | None) -> LoadedImage | Unexplained:
-    image = load_image(Source(path), MAX_PIXELS)
-    if isinstance(image, LoadedImage) and image.sha256 != sha256:
-        return Failure(path, "the file has changed since the earlier run")
-    return image
+    try:
+        return LoadedImage(path, decode(read_recorded_image(path, sha256)), sha256)
+    except InputError as error:
+        return Failure(path, error.message, error.hint)
 
 
 def _save_maps(explanations: Sequence[Explanation], names: dict[tuple[str, str, str], str], output_dir: Path) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import keras
@@ -13,6 +14,7 @@ from gradcam_cli.errors import InputError
 from gradcam_cli.evaluation.metrics.similarity import rank_correlation, ssim
 from gradcam_cli.evaluation.metrics.summary import SanityStep
 from gradcam_cli.images.load import Unexplained
+from gradcam_cli.methods import maps
 from gradcam_cli.network.layers import iter_layers
 from gradcam_cli.pipeline import stages
 from gradcam_cli.pipeline.results import Explanation
@@ -76,7 +78,7 @@ def check_sanity(run: PreparedRun, model_inputs: Sequence[ModelInput], seed: int
     Source:
         Adebayo et al. 2018, Sanity Checks for Saliency Maps, section 4 (cascading randomization).
     """
-    trained = _explain(run, model_inputs)
+    trained = [[_without_pixels(e) for e in explanations] for explanations in _explain(run, model_inputs)]
     model_inputs = [
         model_input._replace(classes=tuple(e.prediction.index for e in explanations[: len(run.classes)]))
         for model_input, explanations in zip(model_inputs, trained, strict=True)
@@ -98,13 +100,15 @@ def _compare(
     num_randomized: int,
     num_downstream: dict[str, int],
     trained: Sequence[Sequence[Explanation]],
-    randomized: Sequence[Sequence[Explanation]],
+    randomized: Iterable[Sequence[Explanation]],
 ) -> Iterator[SanityStep]:
     """Yield the similarity of each map to that of the trained network, mean over the images."""
     first_layer = next(iter(num_downstream))
-    for j, explanation in enumerate(trained[0]):
-        pairs = [(a[j], b[j]) for a, b in zip(trained, randomized, strict=True)]
-        rank, similarity = _mean_similarity(pairs)
+    similarities = [
+        [_similarity(a, b) for a, b in zip(maps_before, maps_after, strict=True)]
+        for maps_before, maps_after in zip(trained, randomized, strict=True)
+    ]
+    for explanation, (rank, similarity) in zip(trained[0], np.mean(similarities, axis=0).tolist(), strict=True):
         layer = explanation.layer if explanation.layer in num_downstream else first_layer
         all_downstream = num_randomized >= num_downstream[layer]
         yield SanityStep(path, all_downstream, explanation.layer, explanation.method, rank, similarity)
@@ -116,16 +120,21 @@ def _num_downstream(layers: Sequence[tuple[str, keras.Layer]], path: str) -> int
     return next((i for i, name in enumerate(paths) if name == path or name.startswith(path + "/")), len(paths))
 
 
-def _explain(run: PreparedRun, model_inputs: Sequence[ModelInput]) -> list[list[Explanation]]:
-    results = []
+def _explain(run: PreparedRun, model_inputs: Sequence[ModelInput]) -> Iterator[list[Explanation]]:
     for forward_result in stages.run_batches(run, model_inputs):
         explanations = stages.make_explanations(run, forward_result)
         if isinstance(explanations, Unexplained):
             raise InputError(f"{explanations.source}: {explanations.error}", explanations.hint)
-        results.append(explanations)
-    return results
+        yield explanations
 
 
-def _mean_similarity(pairs: Sequence[tuple[Explanation, Explanation]]) -> tuple[float, float]:
-    rank = np.mean([rank_correlation(a.cam, b.cam) for a, b in pairs])
-    return float(rank), float(np.mean([ssim(a.heatmap, b.heatmap) for a, b in pairs]))
+def _without_pixels(explanation: Explanation) -> Explanation:
+    """Return an explanation whose image and heatmap take no memory; `_similarity` upsamples its map again."""
+    return replace(explanation, image=np.empty((0, 0, 3), np.uint8), heatmap=np.empty((0, 0), np.float32))
+
+
+def _similarity(trained: Explanation, randomized: Explanation) -> tuple[float, float]:
+    """Return the rank correlation of two maps, and the structural similarity of their heatmaps."""
+    shape, interpolation = randomized.heatmap.shape, trained.settings.interpolation
+    heatmap = maps.to_image(trained.cam, trained.map_box, shape, interpolation)
+    return rank_correlation(trained.cam, randomized.cam), ssim(heatmap, randomized.heatmap)

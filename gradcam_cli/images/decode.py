@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+from collections.abc import Iterator
 from functools import cache
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from gradcam_cli.errors import InputError
 from gradcam_cli.images.encode import FORMATS
+from gradcam_cli.images.memory import bands
+from gradcam_cli.images.structure import check_structure
 
 MAX_PIXELS = 89_478_485
 """Pillow's default limit against decompression bombs."""
+DECODED_BYTES_PER_PIXEL, WIDE_BYTES_PER_PIXEL = 12, 20
+"""Memory to decode an image: Pillow's pixels, a decoder's buffers and the array; with transparency or wide numbers."""
 
 
 def decode(data: bytes, max_pixels: int = MAX_PIXELS) -> np.ndarray:
@@ -25,13 +32,42 @@ def decode(data: bytes, max_pixels: int = MAX_PIXELS) -> np.ndarray:
         (H, W, 3) uint8 RGB.
 
     Raises:
-        InputError: the file is empty, not an image, damaged, or larger than `max_pixels`.
+        InputError: the file is empty, not an image, damaged, larger than `max_pixels`, or has too many parts.
     """
     if not data:
         raise InputError("the file is empty")
+    with _one_line_errors():
+        image = _open_image(io.BytesIO(data), max_pixels)
+        image.load()
+        return _to_array(_as_rgb(image))
+
+
+def memory_to_decode(file: BinaryIO, max_pixels: int = MAX_PIXELS) -> int:
+    """Return the bytes that `decode` takes at most, from the size and the header of a file.
+
+    Args:
+        file: open at its beginning; it is left there.
+        max_pixels: as for `decode`.
+
+    Raises:
+        InputError: as `decode`, if the header shows it.
+    """
+    with _one_line_errors():
+        num_bytes = file.seek(0, io.SEEK_END)
+        file.seek(0)
+        if not num_bytes:
+            raise InputError("the file is empty")
+        image = _open_image(file, max_pixels)
+        file.seek(0)
+        wide = image.mode[0] in "IF" or image.has_transparency_data
+        return num_bytes + image.width * image.height * (WIDE_BYTES_PER_PIXEL if wide else DECODED_BYTES_PER_PIXEL)
+
+
+@contextlib.contextmanager
+def _one_line_errors() -> Iterator[None]:
     try:
-        return np.asarray(_as_rgb(_open_image(data, max_pixels)))
-    except InputError:
+        yield
+    except (InputError, MemoryError):
         raise
     except UnidentifiedImageError as error:
         raise InputError("not an image: unknown format") from error
@@ -39,11 +75,13 @@ def decode(data: bytes, max_pixels: int = MAX_PIXELS) -> np.ndarray:
         raise InputError(f"damaged image: {error or type(error).__name__}") from error
 
 
-def _open_image(data: bytes, max_pixels: int) -> Image.Image:
+def _open_image(file: BinaryIO, max_pixels: int) -> Image.Image:
+    """Read the header of an image file and check its size."""
     if Image.MAX_IMAGE_PIXELS is not None and max_pixels > Image.MAX_IMAGE_PIXELS:
         Image.MAX_IMAGE_PIXELS = max_pixels  # the caller raised the limit
+    check_structure(file)
     try:
-        image = Image.open(io.BytesIO(data), formats=_supported_formats())
+        image = Image.open(file, formats=_supported_formats())
     except Image.DecompressionBombError as error:
         raise InputError(f"too large: {error}", "raise --max-pixels if you trust the file") from error
     pixels = image.width * image.height
@@ -52,7 +90,6 @@ def _open_image(data: bytes, max_pixels: int) -> Image.Image:
             f"too large: expected at most {max_pixels:,} pixels, got {image.width}x{image.height} = {pixels:,}",
             "raise --max-pixels if you trust the file",
         )
-    image.load()
     return image
 
 
@@ -64,17 +101,23 @@ def _supported_formats() -> tuple[str, ...]:
 
 
 def _as_rgb(image: Image.Image) -> Image.Image:
-    try:
-        image = ImageOps.exif_transpose(image)
-    except Exception:  # damaged EXIF data, valid pixels
-        image = image.copy()
+    with contextlib.suppress(Exception):  # damaged EXIF data, valid pixels
+        ImageOps.exif_transpose(image, in_place=True)
     if image.mode.startswith("I") or image.mode == "F":
         image = _to_uint8(image)
     if image.has_transparency_data:
         image = image.convert("RGBA")
         white = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(white, image)
-    return image.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def _to_array(image: Image.Image) -> np.ndarray:
+    """Copy an RGB image to an array in bands, since `np.asarray` copies all pixels twice."""
+    pixels = np.empty((image.height, image.width, 3), np.uint8)
+    for rows in bands(pixels.shape):
+        pixels[rows] = np.asarray(image.crop((0, rows.start, image.width, rows.stop)))
+    return pixels
 
 
 def _to_uint8(image: Image.Image) -> Image.Image:
@@ -83,11 +126,14 @@ def _to_uint8(image: Image.Image) -> Image.Image:
     Raises:
         InputError: a value is outside the range or not finite.
     """
-    values = np.asarray(image, np.float64)
-    low, high = values.min(), values.max()
-    if not np.isfinite(values).all():
+    values = np.asarray(image)
+    low, high = float(values.min()), float(values.max())
+    if not np.isfinite((low, high)).all():  # a NaN is both the minimum and the maximum
         raise InputError("expected finite pixel values, got NaN or infinity")
     limit = (1 if high <= 1 else 255) if image.mode == "F" else 65535
     if low < 0 or high > limit:
         raise InputError(f"expected pixel values in 0..{limit}, got {low:g}..{high:g}")
-    return Image.fromarray(np.round(values * (255 / limit)).astype(np.uint8))
+    converted = np.empty(values.shape, np.uint8)
+    for rows in bands(values.shape):
+        converted[rows] = np.round(values[rows].astype(np.float64) * (255 / limit))
+    return Image.fromarray(converted)

@@ -11,6 +11,7 @@ from pathlib import Path
 from gradcam_cli.errors import InputError, UsageError
 from gradcam_cli.images.source import SUFFIXES, Source
 from gradcam_cli.storage import remote
+from gradcam_cli.storage.download import hosts_of
 from gradcam_cli.storage.files import read_bytes
 from gradcam_cli.storage.paths import (
     HTTP_PROTOCOLS,
@@ -25,6 +26,8 @@ from gradcam_cli.storage.paths import (
 
 OUTPUT_PATTERN = re.compile(r"_gradcam(_.*)?$")
 """Matches the stems of output files, which are not used as inputs."""
+MAX_LIST_BYTES = 1 << 28
+"""Limit of a list file's size: a million paths of 268 bytes."""
 
 
 def natural_key(text: str) -> str:
@@ -77,13 +80,14 @@ def find_sources(inputs: Sequence[str], *, skip: Path | None = None) -> Iterator
         InputError: a folder at a URL cannot be listed.
         UsageError: a package that a URL requires is not installed.
     """
-    for protocol in {protocol_of(path) for path in inputs if is_url(path)}:
+    for protocol in {protocol_of(path) for path in inputs if is_url(path)} - set(HTTP_PROTOCOLS):
         require_protocol(protocol)
+    hosts = frozenset(hosts_of([path for path in inputs if protocol_of(path) in HTTP_PROTOCOLS]))
     directories = [path for path in inputs if _is_directory(path)]
     directory_set = set(directories)
     for path in inputs:
         if path not in directory_set:
-            yield Source(path)
+            yield Source(path, hosts=hosts if protocol_of(path) in HTTP_PROTOCOLS else frozenset())
             continue
         name = basename(path) if is_url(path) else os.path.basename(os.path.abspath(path))
         try:
@@ -103,23 +107,28 @@ def _walk(directory: str, top: Path, skip: Path | None) -> Iterator[Source]:
 
     A folder that cannot be listed is yielded as a source; reading it raises the error.
     """
-    skipped = canonical(skip) if skip else None
+    skipped = canonical(skip) if skip else ""
     unreadable: list[OSError] = []
     for folder, subfolders, files in _walk_folders(directory, unreadable):
-        visible = (name for name in _natural_sorted(subfolders) if name[0] != ".")
-        subfolders[:] = [name for name in visible if canonical(join_path(folder, name)) != skipped]
+        visible = [name for name in _natural_sorted(subfolders) if name[0] != "."]
+        subfolders[:] = [name for name in visible if not _is_folder(skipped, folder, name)]
         below = folder[len(directory) :].strip("/") if is_url(directory) else os.path.relpath(folder, directory)
         for name in _natural_sorted(files):
             stem, suffix = os.path.splitext(name)
             if name[0] != "." and suffix.lower() in SUFFIXES and not OUTPUT_PATTERN.search(stem):
-                yield Source(join_path(folder, name), top / below / name)
+                yield Source(join_path(folder, name), top / below / name.lstrip("/"))
     for error in unreadable:
         yield Source(error.filename, top / os.path.relpath(error.filename, directory))
 
 
+def _is_folder(path: str, folder: str, name: str) -> bool:
+    """Return whether a canonical path is that of a subfolder; only a subfolder of its name is looked up."""
+    return basename(path).casefold() == name.casefold() and canonical(join_path(folder, name)) == path
+
+
 def _walk_folders(directory: str, unreadable: list[OSError]) -> Iterator[tuple[str, list[str], list[str]]]:
     if not is_url(directory):
-        yield from os.walk(directory, onerror=unreadable.append)
+        yield from _walk_local_folders(directory, unreadable)
         return
     try:
         yield from remote.walk(directory)
@@ -127,6 +136,30 @@ def _walk_folders(directory: str, unreadable: list[OSError]) -> Iterator[tuple[s
         raise
     except OSError as error:
         raise InputError(f"{error.filename or directory} cannot be listed: {error.strerror or error}") from error
+
+
+def _walk_local_folders(directory: str, unreadable: list[OSError]) -> Iterator[tuple[str, list[str], list[str]]]:
+    """Yield what `os.walk` yields; that of Python 3.11 exceeds the recursion limit in deep folders."""
+    pending = [directory]
+    while pending:
+        folder = pending.pop()
+        try:
+            with os.scandir(folder) as entries:
+                names = [(entry.name, _is_directory_entry(entry)) for entry in entries]
+        except OSError as error:
+            unreadable.append(OSError(error.errno, error.strerror, folder))
+            continue
+        subfolders = [name for name, is_directory in names if is_directory]
+        yield folder, subfolders, [name for name, is_directory in names if not is_directory]
+        paths = [os.path.join(folder, name) for name in reversed(subfolders)]
+        pending += [path for path in paths if not os.path.islink(path)]
+
+
+def _is_directory_entry(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a loop of links
+        return False
 
 
 def _natural_sorted(names: Iterable[str]) -> list[str]:
@@ -145,7 +178,7 @@ def read_list(path: str, *, nul: bool = False) -> list[str]:
         UsageError: the list cannot be read.
     """
     try:
-        data = sys.stdin.buffer.read() if path == "-" else read_bytes(as_path(path))
+        data = sys.stdin.buffer.read() if path == "-" else read_bytes(as_path(path), MAX_LIST_BYTES, allow_pipe=True)
     except OSError as error:
         raise UsageError(f"list {path} cannot be read: {error.strerror or error}") from error
     parts = data.split(b"\0") if nul else data.splitlines()

@@ -9,6 +9,8 @@ import zlib
 import numpy as np
 from PIL import Image
 
+from gradcam_cli.images.memory import bands
+
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _RGB, _UP = 2, 2
 
@@ -24,14 +26,20 @@ def encode_png(pixels: np.ndarray) -> bytes:
     """
     H, W, _ = pixels.shape
     rows = pixels.reshape(H, 3 * W)
-    filtered = np.empty((H, 1 + 3 * W), np.uint8)
-    filtered[:, 0] = _UP
-    filtered[0, 1:] = rows[0]
-    np.subtract(rows[1:], rows[:-1], out=filtered[1:, 1:])
     deflate = zlib.compressobj(strategy=zlib.Z_RLE)
-    data = deflate.compress(filtered.tobytes()) + deflate.flush()
+    parts = [deflate.compress(_filter_up(rows, band)) for band in bands(pixels.shape)]
+    data = b"".join([*parts, deflate.flush()])
     header = struct.pack(">IIBBBBB", W, H, 8, _RGB, 0, 0, 0)
     return _SIGNATURE + _chunk(b"IHDR", header) + _chunk(b"IDAT", data) + _chunk(b"IEND", b"")
+
+
+def _filter_up(rows: np.ndarray, band: slice) -> bytes:
+    """Return a band of rows as PNG stores it: each row begins with its filter."""
+    filtered = np.empty((band.stop - band.start, 1 + rows.shape[1]), np.uint8)
+    filtered[:, 0] = _UP
+    filtered[0, 1:] = rows[band.start] - rows[band.start - 1] if band.start else rows[0]
+    np.subtract(rows[band][1:], rows[band][:-1], out=filtered[1:, 1:])
+    return filtered.tobytes()
 
 
 def _chunk(kind: bytes, data: bytes) -> bytes:

@@ -3,34 +3,86 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import time
+import weakref
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from functools import partial
+from typing import Any
 
 import numpy as np
 
 from gradcam_cli.errors import InputError
 from gradcam_cli.images import decode
+from gradcam_cli.images.memory import ACTIVE, WAITING
 from gradcam_cli.images.source import Source
 
-BYTES_PER_PIXEL, MAX_HEADER_BYTES = 16, 1 << 24
-"""Upper limits of an image file's size: four channels of 32 bits, and its headers."""
+BYTES_PER_PIXEL, MAX_HEADER_BYTES = 8, 1 << 24
+"""Upper limits of an image file's size: four channels of 16 bits, and its headers."""
+LARGE_FILE_BYTES = 1 << 26
+"""Larger files are decoded at most two at a time, since a header of this size is copied several times."""
+MAX_PICKLED_BYTES = 1 << 24
+"""Pixels that processes exchange; a batch of the Ray engine holds up to 64 images."""
 
 
-class LoadedImage(NamedTuple):
+def _no_file() -> np.ndarray:
+    raise InputError("the pixels come from no file")
+
+
+class LoadedImage:
     """A decoded image.
 
     Attributes:
         name: path or URL, or `-` for standard input.
-        pixels: (H, W, 3) uint8 RGB.
         sha256: hash of the file, or None for pixels that come from an array.
         seconds: time to read and decode it.
+        shape: (H, W).
+
+    Args:
+        name, sha256, seconds: the attributes.
+        pixels: (H, W, 3) uint8 RGB.
+        decode_again: returns the same pixels, or raises InputError; None if there is no file to read.
     """
 
-    name: str
-    pixels: np.ndarray
-    sha256: str | None = None
-    seconds: float = 0.0
+    def __init__(
+        self,
+        name: str,
+        pixels: np.ndarray,
+        sha256: str | None = None,
+        seconds: float = 0.0,
+        decode_again: Callable[[], np.ndarray] | None = None,
+    ) -> None:
+        self.name, self.sha256, self.seconds = name, sha256, seconds
+        self.shape: tuple[int, int] = (pixels.shape[0], pixels.shape[1])
+        self._pixels: np.ndarray | None = pixels
+        self._decode_again = decode_again or _no_file
+        self._counted = False
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Pickle the attributes; large pixels are dropped, and the receiving process decodes them again."""
+        small = self._pixels is not None and self._pixels.nbytes <= MAX_PICKLED_BYTES
+        kept = self._pixels if small or self._decode_again is _no_file else None
+        return {**self.__dict__, "_counted": False, "_pixels": kept}
+
+    @property
+    def pixels(self) -> np.ndarray:
+        """The pixels, (H, W, 3) uint8 RGB; they are decoded again if they were dropped.
+
+        Raises:
+            InputError: the file has changed or cannot be read any more.
+        """
+        return self._decode_again() if self._pixels is None else self._pixels
+
+    def wait(self) -> None:
+        """Drop the pixels if the budget of waiting images is used up and the file can be decoded again."""
+        if self._decode_again is _no_file or self._pixels is None or self._counted:
+            return
+        if WAITING.try_acquire(self._pixels.nbytes):
+            self._counted = True
+            weakref.finalize(self, WAITING.release, self._pixels.nbytes).atexit = False
+        else:
+            self._pixels = None
 
 
 @dataclass(frozen=True)
@@ -67,10 +119,28 @@ def load_image(source: Source, max_pixels: int = decode.MAX_PIXELS) -> LoadedIma
     """Read and decode one source; an image that cannot be read becomes a `Failure`."""
     start = time.perf_counter()
     try:
-        data = source.read(BYTES_PER_PIXEL * max_pixels + MAX_HEADER_BYTES)
-        pixels = decode.decode(data, max_pixels)
+        pixels, sha256 = _read_and_decode(source, max_pixels)
     except InputError as error:
         return Failure(source.name, error.message, error.hint)
     except MemoryError:
         return Failure(source.name, "out of memory", "reduce --max-pixels to reject such files")
-    return LoadedImage(source.name, pixels, hashlib.sha256(data).hexdigest(), time.perf_counter() - start)
+    decode_again = partial(_decode_again, source, max_pixels, sha256) if source.name != "-" else None
+    return LoadedImage(source.name, pixels, sha256, time.perf_counter() - start, decode_again)
+
+
+def _read_and_decode(source: Source, max_pixels: int) -> tuple[np.ndarray, str]:
+    """Return the pixels and the SHA-256 of a source; its memory is reserved before its bytes are read."""
+    with source.open(BYTES_PER_PIXEL * max_pixels + MAX_HEADER_BYTES) as file:
+        if file.seek(0, io.SEEK_END) > LARGE_FILE_BYTES:
+            ACTIVE.reserve(ACTIVE.limit // 2)
+        file.seek(0)
+        ACTIVE.reserve(decode.memory_to_decode(file, max_pixels))
+        data = file.read()
+    return decode.decode(data, max_pixels), hashlib.sha256(data).hexdigest()
+
+
+def _decode_again(source: Source, max_pixels: int, sha256: str) -> np.ndarray:
+    pixels, new_sha256 = _read_and_decode(source, max_pixels)
+    if new_sha256 != sha256:
+        raise InputError("the file changed while it was explained")
+    return pixels

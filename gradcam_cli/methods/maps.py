@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from gradcam_cli.images.fit import Box, clip_to_image
+from gradcam_cli.images.memory import bands
 
 BOX_THRESHOLD = 0.15
 """Fraction of the maximum above which pixels belong to the bounding box."""
@@ -27,7 +28,7 @@ def upsample(L: np.ndarray, shape: tuple[int, int], interpolation: str = "linear
     order = INTERPOLATIONS[interpolation]
     upsampled: np.ndarray = _interpolation_matrix(L.shape[0], shape[0], order) @ L.astype(np.float32)
     upsampled = upsampled @ _interpolation_matrix(L.shape[1], shape[1], order).T
-    return upsampled.clip(min=0)
+    return upsampled.clip(min=0, out=upsampled)
 
 
 def _interpolation_matrix(u: int, H: int, order: int) -> np.ndarray:
@@ -64,10 +65,26 @@ def paste_into_image(upsampled: np.ndarray, crop_box: Box, shape: tuple[int, int
     return canvas
 
 
+def to_image(L: np.ndarray, crop_box: Box, shape: tuple[int, int], interpolation: str) -> np.ndarray:
+    """Upsample the map of a crop, paste it into a map of the image size and normalize it.
+
+    Args:
+        L: (u, v), non-negative.
+        crop_box: the crop in image pixels.
+        shape: (H, W) of the image.
+        interpolation: a key of `INTERPOLATIONS`.
+
+    Returns:
+        (H, W) float32 in 0..1.
+    """
+    upsampled = upsample(L, (crop_box.y1 - crop_box.y0, crop_box.x1 - crop_box.x0), interpolation)
+    return normalize(paste_into_image(upsampled, crop_box, shape))
+
+
 def normalize(upsampled: np.ndarray) -> np.ndarray:
-    """Divide a map by its maximum; a zero map is returned unchanged."""
+    """Divide a map by its maximum, in place, and return it; a zero map is unchanged."""
     maximum = upsampled.max()
-    return upsampled / maximum if maximum > 0 else upsampled
+    return np.divide(upsampled, maximum, out=upsampled) if maximum > 0 else upsampled
 
 
 def peak(heatmap: np.ndarray) -> tuple[int, int] | None:
@@ -95,7 +112,9 @@ def bounding_box(heatmap: np.ndarray, threshold: float = BOX_THRESHOLD) -> Box |
         return None
     from scipy import ndimage
 
-    regions, _ = ndimage.label(heatmap > threshold * heatmap.max())
-    sizes = np.bincount(regions.ravel())[1:]
-    rows, columns = ndimage.find_objects(regions)[np.argmax(sizes)]
+    regions, count = ndimage.label(heatmap > threshold * heatmap.max())
+    sizes = np.zeros(count + 1, np.int64)
+    for band in bands(regions.shape):
+        sizes += np.bincount(regions[band].ravel(), minlength=count + 1)
+    rows, columns = ndimage.find_objects(regions)[np.argmax(sizes[1:])]
     return Box(columns.start, rows.start, columns.stop, rows.stop)

@@ -10,6 +10,8 @@ from typing import NamedTuple
 from gradcam_cli.errors import UsageError
 from gradcam_cli.models.labels import Labels, normalize_name
 
+MAX_RANK = 100_000
+
 
 class ClassSelector(NamedTuple):
     """A requested class.
@@ -28,9 +30,16 @@ def expand_top_n(requests: Sequence[str | int]) -> list[str]:
     texts: list[str] = []
     for request in requests:
         rank = re.fullmatch(r"top(\d*)", str(request))
-        last = int(rank[1] or 1) if rank else 0
+        last = _last_rank(str(request), rank[1] or "1") if rank else 0
         texts += [f"top{r}" for r in range(1, last + 1)] or [str(request)]
     return list(dict.fromkeys(texts))
+
+
+def _last_rank(request: str, digits: str) -> int:
+    last = int(digits.lstrip("0")[:9] or "0")  # nine digits exceed any number of classes
+    if last > MAX_RANK:
+        raise UsageError(f"class {request}: expected top1 to top{MAX_RANK}, got {request}")
+    return last
 
 
 def resolve_classes(requests: Sequence[str | int], labels: Labels, class_count: int) -> list[ClassSelector]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import os
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -17,22 +16,23 @@ from gradcam_cli.console import log
 from gradcam_cli.errors import ModelError, UsageError
 from gradcam_cli.models.catalog import ModelSpec, catalog, find_spec, is_model_path
 from gradcam_cli.models.input_range import choose_preprocess
-from gradcam_cli.models.labels import Labels, read_labels, spec_labels
-from gradcam_cli.models.loading import build_model, load_model_file, load_weights_into
+from gradcam_cli.models.input_shape import detect_spec, find_input_shape
+from gradcam_cli.models.labels import Labels, name_problem, read_labels, spec_labels
+from gradcam_cli.models.loading import build_model, load_model_file
+from gradcam_cli.models.opening import check_results
 from gradcam_cli.models.preprocessing import preprocess_pixels, resolve_preprocess
 from gradcam_cli.models.task import infer_task, stored_loss
+from gradcam_cli.models.weight_files import load_weights_into
 from gradcam_cli.models.weights import ensure_weights
 from gradcam_cli.network.gradients import GradientFunction, compile_gradient_function
 from gradcam_cli.network.layer_choice import LayerCheck, default_layer, layer_check
 from gradcam_cli.network.layer_trace import LayerOutput, find_output, output_activation, output_shape, trace_layers
-from gradcam_cli.network.layers import iter_layers, require_channels_last
+from gradcam_cli.network.layers import require_channels_last
 from gradcam_cli.network.task import TASKS
 from gradcam_cli.storage.checksum import LazySha256
 
 UNTRAINED = "none"
 """Value of `weights` for random initialization."""
-DEFAULT_INPUT_SIZE = 224
-"""Input side in pixels of models with variable input size."""
 
 
 @dataclass(frozen=True)
@@ -154,14 +154,13 @@ def load_model(
         preprocess = resolve_preprocess(preprocess)
     if task not in TASKS:
         raise UsageError(f"task: expected one of {', '.join(TASKS)}, got {task!r}")
-    spec = None
-    model_file = False
+    if not isinstance(model, (str, os.PathLike, keras.Model)):
+        raise UsageError(f"expected a model name, a file or a Keras model, got {type(model).__name__}")
+    spec, from_file = None, not isinstance(model, keras.Model) and is_model_path(os.fspath(model))
     if isinstance(model, keras.Model):
         network, name, file = model, model.name, None
-    elif not isinstance(model, (str, os.PathLike)):
-        raise UsageError(f"expected a model name, a file or a Keras model, got {type(model).__name__}")
-    elif is_model_path(os.fspath(model)):
-        file, model_file = Path(model), True
+    elif from_file:
+        file = Path(model)
         network, name = load_model_file(file, allow_unsafe), file.stem
         if weights not in (None, "imagenet", UNTRAINED):
             file = Path(weights)
@@ -171,8 +170,10 @@ def load_model(
         file = None if weights == UNTRAINED else ensure_weights(spec, weights, offline=offline)
         network, name = build_model(spec, file), spec.name
     require_channels_last(network)
-    catalog_spec, spec = spec, spec or _detect_spec(network)
-    shape = _input_shape(network, input_size, spec)
+    catalog_spec, spec = spec, spec or detect_spec(network)
+    shape = find_input_shape(network, input_size, spec)
+    if from_file and not allow_unsafe:
+        check_results(network, shape)
     if preprocess is None:
         preprocess = catalog_spec.preprocess if catalog_spec else _inferred_preprocess(network, shape, spec)
     classifier = Classifier(
@@ -183,7 +184,7 @@ def load_model(
         shape,
         file.name if file else None,
         LazySha256(file) if file else None,
-        infer_task(network, stored_loss(file) if file and model_file else None) if task == "auto" else task,
+        infer_task(network, stored_loss(file) if file and from_file else None) if task == "auto" else task,
     )
     if file_labels and len(file_labels.names) != classifier.class_count:
         raise UsageError(f"labels {labels}: expected {classifier.class_count} names, got {len(file_labels.names)}")
@@ -198,53 +199,11 @@ def _raise_unknown_model(name: str) -> ModelSpec:
     )
 
 
-def _input_shape(
-    model: keras.Model, input_size: tuple[int, int] | None, spec: ModelSpec | None
-) -> tuple[int, int, int]:
-    shape = getattr(model, "input_shape", None) or (model.get_build_config() or {}).get("input_shape")
-    if shape is None and input_size is None:
-        raise ModelError("the model has no input shape", "give --input-size, or call the model once before saving it")
-    shape = shape or (None, *(input_size or ()), 3)
-    while isinstance(shape, (list, dict)) and len(shape) == 1:  # one input in a list or dict
-        shape = next(iter(shape.values() if isinstance(shape, dict) else shape))
-    if isinstance(shape, list):  # of a subclassed model, read from JSON
-        shape = tuple(shape)
-    if not isinstance(shape, tuple) or len(shape) != 4:
-        raise ModelError(f"expected a model with one image input (n, h, w, c), got input shape {shape}")
-    _, h, w, c = shape
-    if c not in (1, 3):
-        channels_first = shape[1] in (1, 3)
-        raise ModelError(
-            f"expected 1 or 3 channels in the last dimension, got input shape {shape}",
-            "rebuild the model with data_format='channels_last' and copy the weights" if channels_first else None,
-        )
-    if input_size and any(fixed not in (None, side) for fixed, side in zip((h, w), input_size, strict=True)):
-        raise UsageError(f"--input-size: the model requires {h}x{w}, got {input_size[0]}x{input_size[1]}")
-    default = input_size or _inner_size(model) or ((spec.input_size,) * 2 if spec else (DEFAULT_INPUT_SIZE,) * 2)
-    return h or default[0], w or default[1], c
-
-
-def _inner_size(model: keras.Model) -> tuple[int, int] | None:
-    """Return (h, w) of the first model inside that has a fixed input size, or None."""
-    for _, operation in iter_layers(model):
-        shape = getattr(operation, "input_shape", None) if isinstance(operation, keras.Model) else None
-        if isinstance(shape, tuple) and len(shape) == 4 and None not in shape[1:3]:
-            return shape[1], shape[2]
-    return None
-
-
-def _detect_spec(model: keras.Model) -> ModelSpec | None:
-    """Return the spec of a model or of a model inside it, by its Keras name (`mobilenet_0.75_224`), or None."""
-    names = [model.name] + [operation.name for _, operation in iter_layers(model) if isinstance(operation, keras.Model)]
-    for name in names:
-        if spec := find_spec(name) or find_spec(re.sub(r"_\d.*$", "", name)):
-            return spec
-    return None
-
-
 def _infer_labels(model: keras.Model, spec: ModelSpec | None) -> Labels:
     """Return the names stored in the last layer, or those of the spec if the number of classes is equal."""
     if names := getattr(next(iter(reversed(getattr(model, "layers", []))), None), "labels", ()):
+        if problem := name_problem(names):
+            raise ModelError(f"the model's class names: {problem}", "give other names with --labels FILE")
         return Labels(tuple(names))
     outputs = getattr(model, "outputs", None)
     if spec and outputs and outputs[0].shape[-1] == len(spec_labels(spec).names):

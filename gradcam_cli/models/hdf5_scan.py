@@ -1,53 +1,176 @@
-"""Prints the declared size of the arrays in a model file; `safety` runs it as a subprocess.
+"""Scans the HDF5 data of a model file and prints what it found as JSON; `safety` runs it as a subprocess.
 
-On damaged files the HDF5 library can hang or crash, which must not affect the main process.
+On damaged files the HDF5 library can hang or crash, which must not affect the main process. The scan follows no link
+to another file. It imports only what it needs, since it runs while the main process imports TensorFlow.
 """
 
 from __future__ import annotations
 
 import contextlib
+import faulthandler
+import io
+import json
 import os
+import signal
 import sys
+import tempfile
+import time
 import zipfile
-from typing import IO
+from typing import IO, Any, NamedTuple
 
 import h5py
 
 WEIGHTS_NAME = "model.weights.h5"
 MEMORY_MARGIN = 1 << 28
 """Memory limit in bytes, in addition to four times the file size."""
+STEP_SECONDS = 20
+"""CPU seconds for one object or chunk; a sound file needs about 0.0001."""
+SECONDS_PER_OBJECT, SECONDS_PER_BYTE = 0.01, 1e-7
+"""CPU seconds by which each object and each byte that is read extend the limit: 50 times what a sound file needs."""
+
+PLAIN_TYPES = (h5py.h5t.INTEGER, h5py.h5t.FLOAT)
+
+
+class RefusedError(Exception):
+    """Content that is not allowed in a model file."""
+
+
+class TooSlowError(Exception):
+    """The scan takes far more CPU time than a sound file of this size needs."""
+
+
+class FileWindow(io.RawIOBase):
+    """A read-only file that is a part of another file: a member that is stored without compression in an archive."""
+
+    def __init__(self, file: IO[bytes], start: int, size: int) -> None:
+        super().__init__()
+        self._file, self._start, self._size, self._position = file, start, size, 0
+
+    def readable(self) -> bool:
+        """Return True."""
+        return True
+
+    def seekable(self) -> bool:
+        """Return True."""
+        return True
+
+    def tell(self) -> int:
+        """Return the position in the window."""
+        return self._position
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Set the position in the window."""
+        self._position = offset + (0, self._position, self._size)[whence]
+        return self._position
+
+    def readinto(self, buffer: Any) -> int:
+        """Read bytes into a buffer; return their number."""
+        view = memoryview(buffer).cast("B")
+        view = view[: max(self._size - self._position, 0)]
+        self._file.seek(self._start + self._position)
+        count = self._file.readinto(view) if len(view) else 0  # type: ignore[attr-defined]
+        self._position += count
+        return int(count)
+
+
+class Budget:
+    """Limits the CPU time in proportion to the work that is done.
+
+    The system kills the process if a single step exceeds its limit, even inside the HDF5 library.
+    """
+
+    def __init__(self) -> None:
+        self.seconds = time.process_time() + STEP_SECONDS
+
+    def add(self, num_bytes: int = 0) -> None:
+        """Count one object or chunk, and check the time until now.
+
+        Raises:
+            TooSlowError: the limit is exceeded.
+        """
+        self.seconds += SECONDS_PER_OBJECT + num_bytes * SECONDS_PER_BYTE
+        if time.process_time() > self.seconds:
+            raise TooSlowError
+        limit_step()
+
+
+def limit_step() -> None:
+    """Let the system kill this process after `STEP_SECONDS` of CPU time, unless it is called again."""
+    if hasattr(signal, "setitimer"):
+        signal.setitimer(signal.ITIMER_PROF, STEP_SECONDS)
+    else:
+        faulthandler.dump_traceback_later(10 * STEP_SECONDS, exit=True)
 
 
 def declared_bytes(content: str | IO[bytes], max_bytes: int) -> int:
     """Return the declared size of all arrays; read all attributes and chunked arrays to detect damage.
 
     Args:
-        content: path of an HDF5 file, or the open file. Read errors are ignored, since Keras reports them.
+        content: path of an HDF5 file, or the open file.
         max_bytes: the scan stops above this size.
 
     Raises:
+        RefusedError: the file refers to other files, or has arrays of objects.
+        TooSlowError: see `Budget`.
+        OSError, RuntimeError, ValueError, KeyError: the file is damaged.
         MemoryError: reading exceeded the memory limit.
     """
-    total = 0
-
-    def visit(_: str, item: h5py.Group | h5py.Dataset) -> bool | None:
-        nonlocal total
-        for name in item.attrs:
-            item.attrs[name]
-        if isinstance(item, h5py.Dataset):
-            total += item.nbytes
-            if item.chunks and total <= max_bytes:
-                item[()]
-        return True if total > max_bytes else None
-
-    try:
-        with h5py.File(content, "r") as file:
-            visit("/", file)
-            file.visititems(visit)
-    except Exception as error:
-        if isinstance(error, MemoryError) or "alloc" in str(error):
-            raise
+    total, budget, visited = 0, Budget(), set()
+    with h5py.File(content, "r") as file:  # objects below h5py.Group and h5py.Dataset, which take five times as long
+        remaining = [(file.id, b"/")]
+        while remaining and total <= max_bytes:
+            group, name = remaining.pop()
+            item = h5py.h5o.open(group, name)
+            information = h5py.h5o.get_info(item)
+            if (information.fileno, information.addr) in visited:
+                continue
+            visited.add((information.fileno, information.addr))
+            budget.add()
+            if information.num_attrs:
+                _read_attributes(item)
+            if isinstance(item, h5py.h5g.GroupID):
+                remaining.extend((item, member) for member in _members(item))
+            elif isinstance(item, h5py.h5d.DatasetID):
+                total += _check_array(item)
+                if item.get_create_plist().get_layout() == h5py.h5d.CHUNKED and total <= max_bytes:
+                    _read_chunks(h5py.Dataset(item), budget)
     return total
+
+
+def _read_attributes(item: Any) -> None:
+    attributes = h5py.AttributeManager(_Parent(item))
+    for name in attributes:
+        attributes[name]
+
+
+class _Parent(NamedTuple):
+    """What `AttributeManager` requires of an object."""
+
+    id: Any
+
+
+def _members(group: h5py.h5g.GroupID) -> list[bytes]:
+    """Return the names of the objects in a group; soft links are not followed, nor does Keras follow them."""
+    links: list[tuple[bytes, int]] = []
+    group.links.iterate(lambda name, link: links.append((name, link.type)), info=True)
+    if any(kind not in (h5py.h5l.TYPE_HARD, h5py.h5l.TYPE_SOFT) for _, kind in links):
+        raise RefusedError("a link to another file")
+    return [name for name, kind in links if kind == h5py.h5l.TYPE_HARD]
+
+
+def _check_array(array: h5py.h5d.DatasetID) -> int:
+    """Return the declared size in bytes of an array."""
+    creation = array.get_create_plist()
+    if creation.get_external_count() or creation.get_layout() == h5py.h5d.VIRTUAL:
+        raise RefusedError("an array that is stored in another file")
+    if array.get_type().get_class() not in PLAIN_TYPES and array.dtype.hasobject:
+        raise RefusedError("an array of objects instead of numbers")
+    return int(array.get_space().get_simple_extent_npoints() * array.get_type().get_size())
+
+
+def _read_chunks(array: h5py.Dataset, budget: Budget) -> None:
+    for chunk in array.iter_chunks():
+        budget.add(array[chunk].nbytes)
 
 
 def limit_memory(extra_bytes: int) -> None:
@@ -60,21 +183,55 @@ def limit_memory(extra_bytes: int) -> None:
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 
 
-def main(file: str, max_bytes: int) -> None:
-    """Print the declared size in bytes of the arrays in a `.keras` or `.h5` file."""
+@contextlib.contextmanager
+def _weights_of_archive(file: str, max_bytes: int) -> Any:
+    """Open the weights in a `.keras` file.
+
+    HDF5 seeks back and forth. Keras stores the weights uncompressed, so they are read in place; a compressed member
+    would be decompressed from its start for each step back, so it is extracted first.
+    """
+    with open(file, "rb") as raw, zipfile.ZipFile(raw) as archive, tempfile.TemporaryFile() as extracted:
+        member = archive.getinfo(WEIGHTS_NAME)
+        if member.compress_type == zipfile.ZIP_STORED:
+            raw.seek(member.header_offset + 26)
+            header = raw.read(4)
+            start = member.header_offset + 30 + sum(int.from_bytes(header[at : at + 2], "little") for at in (0, 2))
+            yield io.BufferedReader(FileWindow(raw, start, member.file_size), 1 << 14)
+            return
+        with archive.open(member) as weights:
+            while extracted.tell() <= max_bytes and (block := weights.read(1 << 20)):
+                extracted.write(block)
+                limit_step()
+        yield extracted
+
+
+def scan(file: str, max_bytes: int) -> dict[str, Any]:
+    """Return the declared size of the arrays of a model file, and the configuration that an `.h5` file contains."""
+    if file.endswith(".keras"):
+        with _weights_of_archive(file, max_bytes) as weights:
+            return {"bytes": declared_bytes(weights, max_bytes)}
+    result: dict[str, Any] = {"bytes": declared_bytes(file, max_bytes)}
+    with h5py.File(file, "r") as content:
+        config = content.attrs.get("model_config")
+        result["config"] = config.decode("utf-8", "replace") if isinstance(config, bytes) else config
+    return result
+
+
+def main(file: str, max_bytes: int) -> dict[str, Any]:
+    """Return the result of the scan, or why it failed."""
     limit_memory(MEMORY_MARGIN + 4 * os.path.getsize(file))
-    total = 0
-    if zipfile.is_zipfile(file):
-        with (
-            contextlib.suppress(KeyError, RuntimeError, zipfile.BadZipFile),
-            zipfile.ZipFile(file) as archive,
-            archive.open(WEIGHTS_NAME) as weights,
-        ):
-            total = declared_bytes(weights, max_bytes)
-    else:
-        total = declared_bytes(file, max_bytes)
-    print(total)
+    limit_step()
+    try:
+        return scan(file, max_bytes)
+    except RefusedError as error:
+        return {"refused": str(error)}
+    except TooSlowError:
+        return {"slow": True}
+    except Exception as error:  # on damaged files h5py raises many types
+        if isinstance(error, MemoryError) or "alloc" in str(error):
+            return {"memory": True}
+        return {"damaged": " ".join(str(error).split())[:200]}
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]))
+    print(json.dumps(main(sys.argv[1], int(sys.argv[2]))))

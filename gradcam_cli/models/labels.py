@@ -8,11 +8,11 @@ import os
 import re
 from collections.abc import Sequence
 from importlib import resources
-from pathlib import Path
 from typing import NamedTuple
 
 from gradcam_cli.errors import UsageError
 from gradcam_cli.models.catalog import ModelSpec
+from gradcam_cli.storage.regular_files import read_regular
 
 
 class Labels(NamedTuple):
@@ -35,6 +35,8 @@ class Labels(NamedTuple):
         return self.ids[index] if index < len(self.ids) else None
 
 
+MAX_NAME_LENGTH, MAX_NAMES, MAX_LABELS_BYTES = 1_000, 1_000_000, 1 << 27
+"""Limits of class names: characters of a name, number of names, size of a label file."""
 CIFAR10 = Labels(tuple("airplane automobile bird cat deer dog frog horse ship truck".split()))
 
 
@@ -57,12 +59,32 @@ def read_labels(path: str | os.PathLike[str]) -> Labels:
     A Keras class index is a JSON object of `{"0": ["n01440764", "tench"], ...}` or `{"0": "tench"}`.
 
     Raises:
-        UsageError: the file cannot be read or has another format.
+        UsageError: the file cannot be read, has another format, or too many or too long names.
     """
     try:
-        text = Path(path).read_text("utf-8-sig")
+        text = read_regular(path, MAX_LABELS_BYTES, allow_pipe=True).decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"labels {path} cannot be read: {error}") from error
+        reason = getattr(error, "strerror", None) or error
+        raise UsageError(f"labels {path} cannot be read: {reason}") from error
+    labels = _parse_labels(path, text)
+    if problem := name_problem([*labels.names, *labels.ids]):
+        raise UsageError(f"labels {path}: {problem}")
+    return labels
+
+
+def name_problem(names: Sequence[object]) -> str | None:
+    """Return why values are no class names: too many, not text, or too long; otherwise None."""
+    if len(names) > MAX_NAMES:
+        return f"expected at most {MAX_NAMES:,} class names, got {len(names):,}"
+    for index, name in enumerate(names):
+        if not isinstance(name, str):
+            return f"expected class names, got {type(name).__name__} (class {index})"
+        if len(name) > MAX_NAME_LENGTH:
+            return f"expected class names of at most {MAX_NAME_LENGTH:,} characters, got {len(name):,} (class {index})"
+    return None
+
+
+def _parse_labels(path: str | os.PathLike[str], text: str) -> Labels:
     if not text.lstrip().startswith(("[", "{")):
         return Labels(tuple(line.strip() for line in text.splitlines() if line.strip()))
     try:

@@ -1,26 +1,40 @@
-"""Building of catalog models with their weights, and loading of model and weight files."""
+"""Building of catalog models with their weights, and opening of model files."""
 
 from __future__ import annotations
 
 import contextlib
+import json
 import math
-import re
 import tempfile
-import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from textwrap import shorten
 from typing import Any
 
-import h5py
 import keras
 import tensorflow as tf
+from keras.src.legacy.saving import legacy_h5_format
+from keras.src.saving import saving_lib
 from keras.src.utils import file_utils
 
 from gradcam_cli.errors import ModelError, WeightsError
 from gradcam_cli.models.catalog import ModelSpec
+from gradcam_cli.models.config_check import check_config, registered_names
 from gradcam_cli.models.mini import build_mini
-from gradcam_cli.models.safety import check_model_file, max_decompressed_size
+from gradcam_cli.models.opening import limited_results, network_off, patched
+from gradcam_cli.models.safety import (
+    Hdf5Check,
+    hdf5_check,
+    is_archive,
+    is_checked,
+    max_decompressed_size,
+    read_config,
+)
+from gradcam_cli.models.weight_files import first_line, first_mismatch
+from gradcam_cli.network.keras_settings import default_settings
+
+PACKAGE = "gradcam_cli"
+"""The package whose registered classes a model file may contain."""
 
 
 def build_model(spec: ModelSpec, file: Path | None) -> keras.Model:
@@ -36,30 +50,32 @@ def build_model(spec: ModelSpec, file: Path | None) -> keras.Model:
     Raises:
         WeightsError: the file does not fit; the message names the first layer that differs.
     """
-    if spec.built_in:
-        return build_mini(file)
-    build = getattr(keras.applications, spec.keras_function)
-    if file is None:
-        return build(weights=None)
+    with default_settings():
+        if spec.built_in:
+            return build_mini(file)
+        build = getattr(keras.applications, spec.keras_function)
+        if file is None:
+            return build(weights=None)
+        with hdf5_check(file) as check:
+            return _build_with_weights(spec, build, file, check)
+
+
+def _build_with_weights(spec: ModelSpec, build: Callable[..., keras.Model], file: Path, check: Hdf5Check) -> Any:
+    def get_checked_file(*args: Any, **kwargs: Any) -> str:
+        check.finish()
+        return str(file)
+
     try:
-        with _patched_get_file(file), skip_weight_init():
+        with patched(file_utils, "get_file", lambda _: get_checked_file), skip_weight_init():
             return build(weights="imagenet")
+    except ModelError as error:
+        raise WeightsError(error.message, f"expected Keras's file {spec.weights_file}") from error
     except Exception as error:
-        mismatch = _first_mismatch(build(weights=None), file)
+        mismatch = first_mismatch(build(weights=None), file)
         raise WeightsError(
-            f"{file} does not fit {spec.name}: {mismatch or _first_line(error)}",
+            f"{file} does not fit {spec.name}: {mismatch or first_line(error)}",
             f"expected Keras's file {spec.weights_file}",
         ) from error
-
-
-@contextlib.contextmanager
-def _patched_get_file(file: Path) -> Iterator[None]:
-    original = file_utils.get_file
-    file_utils.get_file = lambda *args, **kwargs: str(file)
-    try:
-        yield
-    finally:
-        file_utils.get_file = original
 
 
 @contextlib.contextmanager
@@ -104,55 +120,13 @@ def _uninitialized(shape: tuple[int, ...], dtype: str | None = None) -> tf.Tenso
     return tf.raw_ops.Empty(shape=shape, dtype=dtype or "float32", init=False)
 
 
-def load_weights_into(model: keras.Model, file: Path) -> None:
-    """Load a weight file into a model.
-
-    Raises:
-        WeightsError: the file is missing, damaged, or does not fit.
-    """
-    if not file.is_file():
-        raise WeightsError(f"--weights {file}: file not found")
-    try:
-        check_model_file(file)
-    except ModelError as error:
-        raise WeightsError(error.message) from error
-    try:
-        model.load_weights(file)
-    except Exception as error:
-        mismatch = _first_mismatch(model, file)
-        raise WeightsError(f"{file} does not fit the model: {mismatch or _first_line(error)}") from error
-
-
-def _first_mismatch(model: keras.Model, file: Path) -> str | None:
-    """Describe the first layer whose weight shapes differ from those in a Keras 2 weight file, or return None."""
-    try:
-        with h5py.File(file) as content:
-            groups = content.get("model_weights", content)
-            stored = {name: _shapes(group) for name, group in groups.items()}
-    except Exception:  # on damaged files h5py raises many types
-        return "the file is damaged or not an HDF5 file"
-    stored_names = {name for name, shapes in stored.items() if shapes}
-    for layer in model.layers:
-        expected = sorted(tuple(weight.shape) for weight in layer.weights)
-        if expected and layer.name not in stored_names:
-            return f"layer {layer.name} is missing from the file"
-        if expected != stored.get(layer.name, []):
-            return f"layer {layer.name}: expected weights of {expected}, got {stored[layer.name]}"
-    return None
-
-
-def _shapes(group: h5py.Group) -> list[tuple[int, ...]]:
-    shapes: list[tuple[int, ...]] = []
-    group.visititems(lambda _, item: shapes.append(item.shape) if isinstance(item, h5py.Dataset) else None)
-    return sorted(shapes)
-
-
-def load_model_file(file: Path, allow_unsafe: bool) -> keras.Model:
-    """Load a model from a `.keras` or `.h5` file.
+def load_model_file(file: Path, allow_unsafe: bool, packages: Collection[str] = ()) -> keras.Model:
+    """Load a model from a `.keras` or `.h5` file. All commands open model files here.
 
     Args:
         file: the model file.
-        allow_unsafe: allow the Python code in Lambda layers.
+        allow_unsafe: skip the check of the configuration, and run the code that the file contains.
+        packages: import names of packages, other than this one, whose registered classes the file may contain.
 
     Raises:
         ModelError: the file is missing, damaged, a SavedModel, contains only weights, or is unsafe.
@@ -164,32 +138,74 @@ def load_model_file(file: Path, allow_unsafe: bool) -> keras.Model:
         )
     if not file.is_file():
         raise ModelError(f"model file {file} not found")
-    if file.suffix == ".keras" and not zipfile.is_zipfile(file):
-        raise ModelError(f"{file} is damaged or not a .keras file: not a zip archive")
-    check_model_file(file)
+    if not is_checked(file):
+        raise ModelError(f"cannot open {file}: expected a .keras or .h5 file")
     from gradcam_cli.neuralode.layers import ode_block, odenet, spiral_net  # noqa: F401  # registers the classes
 
-    try:
-        with skip_weight_init(max_decompressed_size(file)):
-            model = keras.saving.load_model(file, compile=False, safe_mode=not allow_unsafe)
-    except Exception as error:
-        text = str(error)
-        if not allow_unsafe and re.search(r"(?i)lambda", text) and re.search(r"(?i)unsafe|safe_mode", text):
-            raise ModelError(
-                f"{file} contains Python code in a Lambda layer, which was not run",
-                "if you trust its source, add --allow-unsafe-model",
-            ) from error
-        if "No model config" in text:
-            raise ModelError(
-                f"{file} contains only weights", "give the model by --model and this file by --weights"
-            ) from error
-        raise ModelError(
-            f"cannot open {file}: {_first_line(error)}",
-            "load a model with custom classes in Python and pass it to gradcam_cli.explain",
-        ) from error
+    with hdf5_check(file) as check:
+        try:
+            model = _open_unsafe(file, check) if allow_unsafe else _open_checked(file, check, {PACKAGE, *packages})
+        except Exception as error:
+            raise _opening_error(file, error) from error
     if not isinstance(model, keras.Model):
         raise ModelError(f"{file}: expected a Keras model, got {type(model).__name__}")
     return model
+
+
+def _open_unsafe(file: Path, check: Hdf5Check) -> Any:
+    if is_archive(file):
+        read_config(file)
+    check.finish()
+    with default_settings():
+        return _load(file, allow_unsafe=True)
+
+
+def _open_checked(file: Path, check: Hdf5Check, packages: set[str]) -> Any:
+    """Open a file whose configuration is checked. Keras creates the model from the checked configuration."""
+    text = read_config(file) if is_archive(file) else check.finish()
+    if text is None:
+        raise ModelError(f"{file} contains only weights", "give the model by --model and this file by --weights")
+    try:
+        config = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ModelError(f"{file} is damaged: its configuration is not valid JSON: {error}") from error
+    check_config(config, registered_names(keras.saving.get_custom_objects(), packages))
+
+    def create_model(create: Callable[..., Any]) -> Callable[..., Any]:
+        def call(_: Any, *args: Any) -> Any:
+            result = create(json.dumps(config), *args)
+            check.finish()  # before the weights are read
+            return result
+
+        return call
+
+    with default_settings(), network_off(), limited_results(), contextlib.ExitStack() as stack:
+        if is_archive(file):
+            stack.enter_context(patched(saving_lib, "_model_from_config", create_model))
+        else:
+            stack.enter_context(patched(legacy_h5_format.json_utils, "decode", create_model))
+        return _load(file, allow_unsafe=False)
+
+
+def _load(file: Path, allow_unsafe: bool) -> Any:
+    with skip_weight_init(max_decompressed_size(file)):
+        return keras.saving.load_model(file, compile=False, safe_mode=not allow_unsafe)
+
+
+def _opening_error(file: Path, error: BaseException) -> ModelError:
+    """Return the error of a check, which Keras may have wrapped into another one, with the name of the file."""
+    own = None
+    cause: BaseException | None = error
+    while cause is not None:
+        own = cause if isinstance(cause, ModelError) else own  # the first one; Keras adds its text to copies of it
+        cause = cause.__cause__ or cause.__context__
+    if own is None:
+        return ModelError(
+            f"cannot open {file}: {first_line(error)}",
+            "load a model with custom classes in Python and pass it to gradcam_cli.explain",
+        )
+    message = own.message if str(file) in own.message else f"cannot open {file}: {own.message}"
+    return ModelError(shorten(message, 500, placeholder=" ..."), own.hint)
 
 
 def model_to_bytes(model: keras.Model) -> bytes:
@@ -197,9 +213,3 @@ def model_to_bytes(model: keras.Model) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         model.save(Path(folder) / "model.keras")
         return (Path(folder) / "model.keras").read_bytes()
-
-
-def _first_line(error: Exception) -> str:
-    innermost = str(error).rpartition("Exception encountered: ")[2]  # Keras prepends a message per nesting level
-    lines = [line.strip() for line in innermost.splitlines() if line.strip()]
-    return shorten(lines[0], 200, placeholder=" ...") if lines else type(error).__name__

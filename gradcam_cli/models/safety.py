@@ -1,17 +1,23 @@
-"""Checks of an untrusted model file before Keras loads it: archive, declared sizes, damage."""
+"""Checks of an untrusted model or weight file before Keras reads it: archive, declared sizes, damage."""
 
 from __future__ import annotations
 
+import contextlib
+import json
+import os
 import re
+import signal
 import subprocess
 import sys
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from gradcam_cli.errors import ModelError
-from gradcam_cli.models import hdf5_scan
 
-CONFIG_NAME = "config.json"
+SCAN_PROGRAM = Path(__file__).with_name("hdf5_scan.py")
+CONFIG_NAME, WEIGHTS_NAME = "config.json", "model.weights.h5"
 MAX_CONFIG_BYTES = 32 << 20
 """Limit of the configuration's size; the largest in `keras.applications` have about 2 MB."""
 MAX_ARCHIVE_MEMBERS = 10_000
@@ -19,20 +25,86 @@ MIN_DECOMPRESSED_BYTES, MAX_EXPANSION = 1 << 28, 100
 """Decompressed size limit: the larger of this number of bytes and this multiple of the file size.
 
 Weights hardly compress, so valid models stay far below."""
-MIN_TIMEOUT, MIN_BYTES_PER_SECOND = 20, 20e6
-"""Timeout of the scan: these seconds plus the file size divided by the speed of a slow disk."""
 
 
-def check_model_file(file: Path) -> None:
-    """Check a `.keras` or `.h5` file before loading it.
+class Hdf5Check:
+    """The check of the HDF5 data of a file in a subprocess, since a damaged file can hang or crash the library.
 
-    Raises:
-        ModelError: the decompressed size is above the limit, the archive has unsafe member paths, or the file
-            is damaged.
+    The subprocess is started at once and needs less time than the import of TensorFlow or the creation of a model.
+    `finish` waits for it, before the data is read in this process.
     """
-    if file.suffix == ".keras":
-        _check_archive(file)
-    _check_hdf5_in_subprocess(file)
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        self._result: dict[str, Any] | None = None
+        command = [sys.executable, "-P", str(SCAN_PROGRAM), str(file.absolute()), str(max_decompressed_size(file))]
+        try:
+            self._process = subprocess.Popen(  # noqa: S603  # no shell
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
+            )
+        except OSError as error:
+            raise ModelError(f"cannot check {file}: cannot start a process: {error}") from error
+
+    def finish(self) -> str | None:
+        """Wait for the result, and return the configuration that an `.h5` file contains, or None.
+
+        Raises:
+            ModelError: the file is damaged, declares too large arrays, or refers to other files.
+        """
+        if self._result is None:
+            self._result = _parse(self._process)
+        result, file = self._result, self.file
+        if "refused" in result:
+            raise ModelError(f"{file}: expected the weights in the file, got {result['refused']}")
+        if "slow" in result:
+            raise ModelError(f"{file}: the check of its HDF5 data took too long for its size; the file may be damaged")
+        if "memory" in result:
+            raise ModelError(f"{file} is damaged: reading its HDF5 data requires more memory than its arrays")
+        if "damaged" in result:
+            raise ModelError(f"{file} is damaged or not an HDF5 file: {result['damaged']}")
+        _check_decompressed_size(file, result["bytes"])
+        config = result.get("config")
+        return config if isinstance(config, str) else None
+
+    def stop(self) -> None:
+        """Stop the subprocess, if it still runs."""
+        if self._result is None:
+            self._process.kill()
+            self._process.communicate()
+
+
+_started: dict[tuple[Any, ...], Hdf5Check] = {}
+
+
+def start_check(file: Path) -> None:
+    """Start the check of a file that will be opened later; errors are raised when it is opened."""
+    with contextlib.suppress(OSError, ModelError):
+        if file.is_file() and is_checked(file):
+            _started.setdefault(_identity(file), Hdf5Check(file))
+
+
+@contextlib.contextmanager
+def hdf5_check(file: Path) -> Iterator[Hdf5Check]:
+    """Start the check of a file, unless `start_check` has done so; stop it when the block ends."""
+    check = _started.pop(_identity(file), None) or Hdf5Check(file)
+    try:
+        yield check
+    finally:
+        check.stop()
+
+
+def is_checked(file: Path) -> bool:
+    """Return whether a file is a `.keras` archive or an HDF5 file, by the suffix that Keras goes by."""
+    return is_archive(file) or file.name.endswith((".h5", ".hdf5"))
+
+
+def is_archive(file: Path) -> bool:
+    """Return whether a file is a `.keras` archive, by its suffix; Keras opens any other file as HDF5."""
+    return file.name.endswith(".keras")
 
 
 def max_decompressed_size(file: Path) -> int:
@@ -40,39 +112,65 @@ def max_decompressed_size(file: Path) -> int:
     return max(MIN_DECOMPRESSED_BYTES, MAX_EXPANSION * file.stat().st_size)
 
 
-def _check_archive(file: Path) -> None:
+@contextlib.contextmanager
+def open_archive(file: Path) -> Iterator[zipfile.ZipFile]:
+    """Open and check a `.keras` archive.
+
+    Raises:
+        ModelError: it is not a zip archive, has unsafe member paths, no weights, or a too large decompressed size.
+    """
     try:
         archive = zipfile.ZipFile(file)
     except (OSError, ValueError, zipfile.BadZipFile, NotImplementedError) as error:
-        raise ModelError(f"{file} is not a .keras file, or is damaged: {error}") from error
+        raise ModelError(f"{file} is damaged or not a .keras file: not a zip archive: {error}") from error
     with archive:
-        members = archive.infolist()
-        if len(members) > MAX_ARCHIVE_MEMBERS:
-            raise ModelError(
-                f"{file}: expected at most {MAX_ARCHIVE_MEMBERS:,} files in the archive, got {len(members):,}"
-            )
-        for member in members:
-            if re.search(r"(^|[/\\])\.\.([/\\]|$)|^[/\\]|^[A-Za-z]:", member.filename):
-                raise ModelError(f"{file}: unsafe path in the archive: {member.filename!r}")
-            if member.filename == CONFIG_NAME and member.file_size > MAX_CONFIG_BYTES:
-                raise ModelError(
-                    f"{file}: expected at most {MAX_CONFIG_BYTES:,} bytes of {CONFIG_NAME}, got {member.file_size:,}"
-                )
-        _check_decompressed_size(file, sum(member.file_size for member in members))
+        _check_members(file, archive.infolist())
+        yield archive
 
 
-def _check_hdf5_in_subprocess(file: Path) -> None:
-    """Scan the HDF5 content in a subprocess, since a damaged file can hang or crash the library."""
-    command = [sys.executable, "-P", hdf5_scan.__file__, str(file.absolute()), str(max_decompressed_size(file))]
+def read_config(file: Path) -> str:
+    """Return the text of the configuration in a `.keras` archive, after a check of the archive.
+
+    Raises:
+        ModelError: see `open_archive`; or the configuration is missing or damaged.
+    """
+    with open_archive(file) as archive:
+        try:
+            return archive.read(CONFIG_NAME).decode("utf-8")
+        except Exception as error:  # zipfile raises many types for damaged members
+            raise ModelError(f"{file} is damaged: cannot read {CONFIG_NAME}: {error}") from error
+
+
+def _check_members(file: Path, members: list[zipfile.ZipInfo]) -> None:
+    if len(members) > MAX_ARCHIVE_MEMBERS:
+        raise ModelError(f"{file}: expected at most {MAX_ARCHIVE_MEMBERS:,} files in the archive, got {len(members):,}")
+    names = {member.filename for member in members}
+    for name in names:
+        if re.search(r"(^|[/\\])\.\.([/\\]|$)|^[/\\]|^[A-Za-z]:", name):
+            raise ModelError(f"{file}: unsafe path in the archive: {name!r}")
+    for name in (CONFIG_NAME, WEIGHTS_NAME):
+        if name not in names:
+            raise ModelError(f"{file} is damaged or not a .keras file: {name} is missing")
+    config_bytes = max(member.file_size for member in members if member.filename == CONFIG_NAME)
+    if config_bytes > MAX_CONFIG_BYTES:
+        raise ModelError(f"{file}: expected at most {MAX_CONFIG_BYTES:,} bytes of {CONFIG_NAME}, got {config_bytes:,}")
+    _check_decompressed_size(file, sum(member.file_size for member in members))
+
+
+def _parse(process: subprocess.Popen[bytes]) -> dict[str, Any]:
+    output, _ = process.communicate()
+    if hasattr(signal, "SIGPROF") and process.returncode == -signal.SIGPROF:
+        return {"slow": True}
     try:
-        timeout = MIN_TIMEOUT + file.stat().st_size / MIN_BYTES_PER_SECOND
-        completed = subprocess.run(command, capture_output=True, timeout=timeout, check=True)  # noqa: S603  # no shell
-        declared_bytes = int(completed.stdout)
-    except OSError:  # subprocesses are not available
-        return
-    except (subprocess.SubprocessError, ValueError) as error:
-        raise ModelError(f"{file} is damaged: the HDF5 library hangs or crashes") from error
-    _check_decompressed_size(file, declared_bytes)
+        result = json.loads(output)
+    except ValueError:
+        return {"damaged": "the HDF5 library crashes"}
+    return result if isinstance(result, dict) else {"damaged": "the HDF5 library crashes"}
+
+
+def _identity(file: Path) -> tuple[Any, ...]:
+    status = file.stat()
+    return str(file.absolute()), status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def _check_decompressed_size(file: Path, declared_bytes: int) -> None:

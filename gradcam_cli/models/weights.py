@@ -2,31 +2,40 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import http.client
 import os
-import time
-import urllib.request
+from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
 
 from gradcam_cli.console import log, progress
 from gradcam_cli.errors import WeightsError
 from gradcam_cli.models.catalog import MINI, ModelSpec
+from gradcam_cli.storage.download import download
 from gradcam_cli.storage.files import atomic_write, file_lock
 
-TIMEOUT = 30
-"""Seconds without data after which a download is aborted."""
-MIN_BYTES_PER_SECOND = 1000
-"""Average speed below which a download is aborted, after the first `TIMEOUT` seconds."""
+WEIGHTS_HOSTS = ("storage.googleapis.com", "github.com", "objects.githubusercontent.com")
+"""Hosts of Keras's weights, to which a server may redirect."""
+HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 DESTINATION_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR)
 """Errors of the cache folder, as opposed to network errors."""
 
 
 def cache_directory() -> Path:
-    """Return Keras's cache folder: `$KERAS_HOME/models` or `~/.keras/models`."""
-    return Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras") / "models"
+    """Return Keras's cache folder: `$KERAS_HOME/models` or `~/.keras/models`.
+
+    Raises:
+        WeightsError: the user has no home directory, and `KERAS_HOME` is not set.
+    """
+    if keras_home := os.environ.get("KERAS_HOME"):
+        return Path(keras_home) / "models"
+    home = os.path.expanduser("~")
+    if home in ("~", os.devnull):
+        raise WeightsError("the user has no home directory", "set KERAS_HOME to a directory for weights")
+    return Path(home) / ".keras" / "models"
 
 
 def find_weights(spec: ModelSpec, weights: str | None = None) -> Path | None:
@@ -74,7 +83,7 @@ def ensure_weights(spec: ModelSpec, weights: str | None = None, *, offline: bool
         with file_lock(target):
             if not target.is_file():  # another process may have downloaded it
                 log.warning("downloading %s, about %d MB, to %s", _weights_url(spec), spec.megabytes, target)
-                _download(_weights_url(spec), target, spec.hash, 2 * spec.megabytes << 20)
+                _download(spec, target)
     except (OSError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or error or type(error).__name__
         destination = f" to {target}" if isinstance(error, OSError) and error.errno in DESTINATION_ERRORS else ""
@@ -90,34 +99,44 @@ def _weights_url(spec: ModelSpec) -> str:
     return f"{mirror.rstrip('/')}/{spec.weights_file}" if mirror else spec.url
 
 
-def _download(url: str, target: Path, expected_hash: str | None, max_bytes: int) -> None:
-    """Download to a temporary file, check its length and hash, then move it to the target.
-
-    Args:
-        url: URL of the file.
-        target: path of the downloaded file.
-        expected_hash: MD5 or SHA-256 in hexadecimal, or None to skip the check.
-        max_bytes: size limit.
+def _download(spec: ModelSpec, target: Path) -> None:
+    """Download weights to a temporary file, check their length and hash, then move the file to the target.
 
     Raises:
-        WeightsError: the download is too large, too slow, incomplete, or has a wrong hash.
-        OSError, http.client.HTTPException: network or disk errors.
+        WeightsError: the file is incomplete, has a wrong hash, or is no HDF5 file.
+        OSError, http.client.HTTPException: network or disk errors; the download is too large, too slow or incomplete.
     """
-    digest = hashlib.new("sha256" if expected_hash and len(expected_hash) == 64 else "md5")
-    # the URL is from the catalog or the configured mirror
-    with atomic_write(target) as file, urllib.request.urlopen(url, timeout=TIMEOUT) as response:  # noqa: S310
-        header = response.headers.get("Content-Length") or ""
-        length, start = int(header) if header.isdecimal() else 0, time.monotonic()
-        with progress(target.name, length or None, in_bytes=True) as advance:
-            while block := response.read1(1 << 20):
-                digest.update(block)
-                file.write(block)
-                advance(len(block))
-                if file.tell() > max_bytes:
-                    raise WeightsError(f"{url}: expected at most {max_bytes:,} bytes, got more")
-                if (elapsed := time.monotonic() - start) > TIMEOUT and file.tell() < MIN_BYTES_PER_SECOND * elapsed:
-                    raise WeightsError(f"{url}: download too slow: {file.tell():,} bytes in {elapsed:.0f} s")
-        if length and file.tell() != length:
-            raise WeightsError(f"{url}: incomplete download: expected {length} bytes, got {file.tell()}")
-        if expected_hash and digest.hexdigest() != expected_hash:
-            raise WeightsError(f"{url}: wrong hash: expected {expected_hash}, got {digest.hexdigest()}")
+    url, expected_hash = _weights_url(spec), spec.hash
+    with atomic_write(target) as file, contextlib.ExitStack() as bars:
+
+        def started(length: int | None) -> Callable[[int], None]:
+            return bars.enter_context(progress(target.name, length, in_bytes=True))
+
+        has_end = download(url, file, 2 * spec.megabytes << 20, hosts=WEIGHTS_HOSTS, started=started)
+        size = file.tell()
+        file.flush()
+        if expected_hash is None:
+            _check_without_hash(spec, Path(file.name), size, has_end=has_end)
+        elif (actual_hash := _file_hash(file.name, "sha256" if len(expected_hash) == 64 else "md5")) != expected_hash:
+            raise WeightsError(f"{url}: wrong hash: expected {expected_hash}, got {actual_hash}")
+
+
+def _file_hash(name: str, algorithm: str) -> str:
+    with open(name, "rb") as file:
+        return hashlib.file_digest(file, algorithm).hexdigest()
+
+
+def _check_without_hash(spec: ModelSpec, file: Path, size: int, *, has_end: bool) -> None:
+    """Check what can be checked of weights for which Keras publishes no hash.
+
+    Raises:
+        WeightsError: the download may be incomplete, or is no HDF5 file.
+    """
+    url, min_bytes = _weights_url(spec), spec.num_params * spec.bytes_per_weight
+    if not has_end or size < min_bytes:
+        end = "" if has_end else ", and the server declared no length"
+        raise WeightsError(f"{url}: incomplete download: expected at least {min_bytes} bytes, got {size}{end}")
+    with open(file, "rb") as opened:
+        if opened.read(len(HDF5_SIGNATURE)) != HDF5_SIGNATURE:
+            raise WeightsError(f"{url}: expected an HDF5 file, got another kind of file")
+    log.warning("Keras publishes no hash of %s, so its content was not checked", spec.weights_file)

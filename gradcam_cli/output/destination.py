@@ -8,6 +8,7 @@ from pathlib import Path
 
 from gradcam_cli.errors import UsageError
 from gradcam_cli.storage.paths import HTTP_PROTOCOLS, as_path, is_url, protocol_of
+from gradcam_cli.storage.targets import STANDARD_OUTPUT, is_special
 
 DEFAULT_OUTPUT_DIR = Path("gradcam_out")
 """Default output directory for the images of input directories."""
@@ -53,6 +54,14 @@ class Destination:
         """Whether the maps of all images are drawn in one grid."""
         return self.file is not None and self.artifact_kinds == (GRID,)
 
+    def root_of(self, path: Path) -> Path | None:
+        """Return the directory of the results that a file belongs to, or None for the file that the user named."""
+        if self.file:
+            return None
+        if self.directory or is_url(path):
+            return self.directory
+        return DEFAULT_OUTPUT_DIR if path.is_relative_to(DEFAULT_OUTPUT_DIR) else Path()
+
 
 def artifact_for_suffix(path: Path) -> str:
     """Return the artifact kind of a file's suffix.
@@ -75,10 +84,15 @@ def _all_suffixes() -> list[str]:
     return sorted({suffix for suffixes in ARTIFACT_SUFFIXES.values() for suffix in suffixes})
 
 
+def _require_one_kind(output: str | None, kinds: Sequence[str]) -> None:
+    if len(kinds) > 1:
+        raise UsageError(f"-o {output}: expected one kind of output, got {', '.join(kinds)}")
+
+
 def parse_destination(
     output: str | None, artifact_kinds: Sequence[str], image_format: str | None = None
 ) -> Destination:
-    """Parse `-o`: `-` is standard output, a name with a known suffix is a file, any other name a directory.
+    """Parse `-o`: `-` is standard output, a device or a name with a known suffix is a file, others are directories.
 
     Args:
         output: path or URL, `-`, or None for the default.
@@ -87,18 +101,23 @@ def parse_destination(
 
     Raises:
         UsageError: the suffix does not match the kind or image format, a file is given for several kinds,
-            the URL is read-only, or it requires a package that is not installed.
+            an existing file has no known suffix, the URL is read-only, or it requires a package that is not installed.
     """
     kinds = tuple(dict.fromkeys(artifact_kinds))
-    if output == "-":
-        if len(kinds) > 1:
-            raise UsageError(f"-o -: expected one kind of output, got {', '.join(kinds)}")
+    if output == "-" or output in STANDARD_OUTPUT:
+        _require_one_kind(output, kinds)
         return Destination(kinds or ("figure",), stdout=True, image_format=image_format or "png")
     if output is not None and protocol_of(output) in HTTP_PROTOCOLS:
         raise UsageError(f"-o {output}: cannot write to a web address", "give a path or a URL such as s3://bucket/maps")
     path = as_path(output) if output is not None else None
     if path is None or path.suffix.lower() not in _all_suffixes() or (not is_url(path) and path.is_dir()):
-        return Destination(kinds or ("figure",), directory=path, image_format=image_format or "png")
+        is_device = path is not None and is_special(path)
+        if is_device:
+            _require_one_kind(output, kinds)
+        elif path is not None and not is_url(path) and path.is_file():
+            raise UsageError(f"-o {output}: expected a directory, or a file ending in {', '.join(_all_suffixes())}")
+        file, directory = (path, None) if is_device else (None, path)
+        return Destination(kinds or ("figure",), directory, file, image_format=image_format or "png")
     kinds = kinds or (artifact_for_suffix(path),)
     if image_format and path.suffix.lower() in IMAGE_SUFFIXES and format_for_suffix(path) != image_format:
         raise UsageError(f"-o {output}: --image-format {image_format} expects another suffix")

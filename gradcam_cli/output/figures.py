@@ -15,6 +15,7 @@ from gradcam_cli.console import escape_control_chars
 from gradcam_cli.errors import UsageError
 from gradcam_cli.images.encode import encode
 from gradcam_cli.images.fit import Box, clip_to_image
+from gradcam_cli.images.memory import bands
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,6 +26,8 @@ PANEL_SIZE = 4.5
 
 CELL_SIZE = 2.5
 """Longer side of a cell of a grid, in inches."""
+MAX_LABEL_LENGTH = 48
+"""Characters of a label of an axis or a legend."""
 
 
 @functools.cache
@@ -56,8 +59,10 @@ def render_heatmap(heatmap: np.ndarray, crop_box: Box, cmap: str = "jet") -> np.
     Returns:
         (H, W, 3) uint8.
     """
-    colored = color_table(cmap)[_color_indices(heatmap)]
-    return _hatch_outside_crop(colored, np.full_like(colored, 128), crop_box)
+    colored = np.empty((*heatmap.shape, 3), np.uint8)
+    for rows in bands(heatmap.shape):
+        colored[rows] = color_table(cmap)[_color_indices(heatmap[rows])]
+    return _hatch_outside_crop(colored, None, crop_box)
 
 
 def overlay(
@@ -76,10 +81,14 @@ def overlay(
         (H, W, 3) uint8.
     """
     weight = round(opacity * 2**16)  # fixed-point with 16 fractional bits, twice as fast as floats
-    blended = image * np.uint32(2**16 - weight)
-    blended += np.take(color_table(cmap) * np.uint32(weight) + np.uint32(2**15), _color_indices(heatmap), axis=0)
-    blended >>= np.uint32(16)
-    return _hatch_outside_crop(blended.astype(np.uint8), image, crop_box)
+    colors = color_table(cmap) * np.uint32(weight) + np.uint32(2**15)
+    result = np.empty(image.shape, np.uint8)
+    for rows in bands(image.shape):
+        blended = image[rows] * np.uint32(2**16 - weight)
+        blended += np.take(colors, _color_indices(heatmap[rows]), axis=0)
+        blended >>= np.uint32(16)
+        result[rows] = blended
+    return _hatch_outside_crop(result, image, crop_box)
 
 
 def _color_indices(heatmap: np.ndarray) -> np.ndarray:
@@ -87,19 +96,20 @@ def _color_indices(heatmap: np.ndarray) -> np.ndarray:
     return (heatmap * 255 + 0.5).astype(np.uint8)
 
 
-def _hatch_outside_crop(pixels: np.ndarray, background: np.ndarray, crop_box: Box) -> np.ndarray:
-    """Replace the pixels outside the crop by the background in gray with diagonal stripes."""
+def _hatch_outside_crop(pixels: np.ndarray, background: np.ndarray | None, crop_box: Box) -> np.ndarray:
+    """Replace the pixels outside the crop by the background, or 128, in gray with diagonal stripes; in place."""
     H, W, _ = pixels.shape
     visible = clip_to_image(crop_box, (H, W))
     if visible == (0, 0, W, H):
         return pixels
     period = max(8, min(H, W) // 30)
-    stripes = (np.add.outer(np.arange(H), np.arange(W)) % period) < period // 4
-    gray = background.mean(axis=2) * 0.5
-    hatched = np.repeat(np.where(stripes, gray + 60, gray)[:, :, None], 3, axis=2).astype(np.uint8)
-    inside = np.s_[visible.y0 : visible.y1, visible.x0 : visible.x1]
-    hatched[inside] = pixels[inside]
-    return hatched
+    for rows in bands(pixels.shape):
+        stripes = (np.add.outer(np.arange(rows.start, rows.stop), np.arange(W)) % period) < period // 4
+        gray = np.full(stripes.shape, 64.0) if background is None else background[rows].mean(axis=2) * 0.5
+        outside = np.ones(stripes.shape, bool)
+        outside[max(visible.y0 - rows.start, 0) : max(visible.y1 - rows.start, 0), visible.x0 : visible.x1] = False
+        pixels[rows][outside] = np.where(stripes, gray + 60, gray).astype(np.uint8)[outside][:, None]
+    return pixels
 
 
 def side_by_side_figure(image: np.ndarray, overlay_pixels: np.ndarray, title: str, dpi: int = 150) -> Figure:
@@ -170,6 +180,13 @@ def grid_figure(rows: Sequence[Sequence[Cell]], dpi: int = 150) -> Figure:
 def _renderable_text(text: str) -> str:
     """Return a text that can be drawn: control characters escaped, invalid UTF-8 bytes replaced by `?`."""
     return escape_control_chars(text).encode("utf-8", "replace").decode("utf-8")
+
+
+def plot_label(text: str) -> str:
+    """Return a label of an axis or a legend: without mathematics, and shortened in the middle."""
+    text = _renderable_text(text)
+    side = MAX_LABEL_LENGTH // 2
+    return (text if len(text) <= MAX_LABEL_LENGTH else f"{text[:side]}...{text[-side:]}").replace("$", r"\$")
 
 
 def thumbnail_for_grid(pixels: np.ndarray, dpi: int = 150) -> np.ndarray:

@@ -22,6 +22,8 @@ from gradcam_cli.output.destination import (
     Destination,
 )
 from gradcam_cli.storage.paths import basename, canonical, is_url
+from gradcam_cli.storage.protected import current_inputs, is_link
+from gradcam_cli.storage.targets import resolve_target
 
 MapKey = tuple[str, str, str]
 """The requested layer, method and class of a map."""
@@ -31,6 +33,9 @@ OUTPUT_MARKER = "_gradcam"
 
 MAX_FILENAME_BYTES = 245
 """Limit of a file name: 255 bytes in most file systems, less a margin for a number."""
+
+MAX_PART_BYTES = 64
+"""Limit of the layer, the method and the class in a file name."""
 
 MAX_GRID_ROWS = 100
 """Maximum number of images in one grid."""
@@ -83,16 +88,22 @@ def plan_outputs(
     if destination.stdout or destination.file:
         yield from _plan_single_file(sources, destination, maps, inputs)
         return
-    used = {_digest(key) for key in _protected_paths(inputs)}
+    protected, used = current_inputs(), {_digest(key) for key in _protected_paths(inputs)}
     names = list(_name_parts(maps, destination.artifact_kinds, destination.image_format))
     max_stem_bytes = MAX_FILENAME_BYTES - max(len(os.fsencode(part)) for _, _, part in names)
+    next_numbers: dict[bytes, int] = {}
     folder_of, key_of = lru_cache(8)(_output_folder), lru_cache(8)(_path_key)  # consecutive sources share a folder
     for source in sources:
+        if any(_has_marker(name) for name in _with_target(source.name)):
+            protected.add(source.name)  # no output of a directory has the name of another source
         folder = folder_of(destination.directory, source.relative_path.parent if source.relative_path else None)
         stem, full_name = (_truncate_bytes(name, max_stem_bytes) for name in (_stem(source), basename(source.name)))
-        for candidate in _unique_stems(stem, full_name):
+        stem_digest = _digest(f"{key_of(str(folder))}/{stem}".casefold())
+        for number, candidate in _unique_stems(stem, full_name, next_numbers.get(stem_digest, 2)):
             digests = [_digest(f"{key_of(str(folder))}/{candidate}{part}".casefold()) for _, _, part in names]
             if used.isdisjoint(digests):
+                if number:
+                    next_numbers[stem_digest] = number + 1
                 break
         used.update(digests)
         yield source, [OutputFile(map_key, kind, folder / f"{candidate}{part}") for map_key, kind, part in names]
@@ -112,10 +123,12 @@ def _plan_single_file(
     option, kind = f"-o {destination.file or '-'}", destination.artifact_kinds[0]
     if len(maps) > 1 and kind != GRID:
         raise UsageError(f"{option}: expected one map, got {len(maps)}", "give a directory instead")
-    if destination.file and _path_key(str(destination.file)) in (_path_key(path) for path in inputs if path != "-"):
-        raise UsageError(f"{option} is an input: it would be overwritten")
     limit = MAX_GRID_ROWS if destination.single_grid else 1
     first = list(itertools.islice(sources, limit + 1))
+    protected = current_inputs()
+    protected.add(*inputs, *(source.name for source in first))
+    if destination.file and resolve_target(destination.file) in protected:
+        raise UsageError(f"{option} is an input: it would be overwritten", "choose another output")
     if len(first) > limit:
         expected = f"at most {limit} inputs, got more" if destination.single_grid else "one input, got several"
         raise UsageError(f"{option}: expected {expected}", "give a directory instead")
@@ -131,12 +144,18 @@ def _protected_paths(inputs: Iterable[str]) -> Iterator[str]:
     """
     key_of = lru_cache(64)(_path_key)
     for path in inputs:
-        path = path.rstrip("/")
-        link = not is_url(path) and os.path.islink(path)
-        for end in [path, os.path.realpath(path)] if link else [path]:
+        for end in filter(_has_marker, _with_target(path.rstrip("/"))):
             folder, _, name = end.rpartition("/")
-            if OUTPUT_MARKER in name.casefold():
-                yield f"{key_of(folder or ('/' if end[0] == '/' else '.'))}/{name}".casefold()
+            yield f"{key_of(folder or ('/' if end[0] == '/' else '.'))}/{name}".casefold()
+
+
+def _with_target(path: str) -> list[str]:
+    """Return a path and, if it is a link, the path of its target."""
+    return [path, os.path.realpath(path)] if not is_url(path) and is_link(path) else [path]
+
+
+def _has_marker(path: str) -> bool:
+    return OUTPUT_MARKER in path.rpartition("/")[2].casefold()
 
 
 def _path_key(name: str) -> str:
@@ -162,10 +181,11 @@ def _truncate_bytes(name: str, max_bytes: int) -> str:
     return name if len(data) <= max_bytes else data[: max(max_bytes, 1)].decode("utf-8", "ignore")
 
 
-def _unique_stems(stem: str, full_name: str) -> Iterator[str]:
-    yield stem
-    yield full_name
-    yield from (f"{stem}_{number}" for number in itertools.count(2))
+def _unique_stems(stem: str, full_name: str, first_number: int) -> Iterator[tuple[int, str]]:
+    """Yield (number or 0, stem); lower numbers than the first are taken, or thousands of equal names take hours."""
+    yield 0, stem
+    yield 0, full_name
+    yield from ((number, f"{stem}_{number}") for number in itertools.count(first_number))
 
 
 def _name_parts(
@@ -184,5 +204,11 @@ def _name_parts(
 
 
 def safe_filename(text: str) -> str:
-    """Return a text as part of a file name; runs of special characters become a hyphen."""
-    return re.sub(r"[^\w.+-]+", "-", text)
+    """Return a text as part of a file name; runs of special characters become a hyphen, long texts are shortened.
+
+    A shortened text ends with a hash of the whole text.
+    """
+    part = re.sub(r"[^\w.+-]+", "-", text)
+    if len(os.fsencode(part)) <= MAX_PART_BYTES:
+        return part
+    return f"{_truncate_bytes(part, MAX_PART_BYTES - 17)}-{_digest(text).hex()}"

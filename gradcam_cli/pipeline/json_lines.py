@@ -10,7 +10,8 @@ from importlib import metadata
 from typing import Any
 
 from gradcam_cli.images.load import Failure, Skipped
-from gradcam_cli.pipeline.config import SETTINGS
+from gradcam_cli.pipeline import fields
+from gradcam_cli.pipeline.config import DEFAULTS, MAP_SETTINGS, SETTINGS
 from gradcam_cli.pipeline.prediction import json_number
 from gradcam_cli.pipeline.results import Explanation
 
@@ -19,21 +20,73 @@ SCHEMA_VERSION = 2
 Record = dict[str, Any]
 """One JSON object: a line of `--json` or of a report's run log."""
 
-KEYS = (
-    *("schema_version", "input", "sha256", "status", "error", "hint", "model", "weights", "preprocess", "layer"),
-    *(
-        "method",
-        "class_index",
-        "class_name",
-        "class_id",
-        "requested_class",
-        "logit",
-        "probability",
-        "value",
-        "predictions",
+
+def setting_field(key: str) -> fields.Check:
+    """Return the kind of a setting's values: a choice, a flag, or a positive integer or null."""
+    setting = SETTINGS[key]
+    if setting.choices:
+        return fields.choice(setting.choices)
+    return fields.flag if DEFAULTS[key] is False else fields.nullable(fields.integer(1))
+
+
+PREDICTION_FIELDS: fields.Fields = {
+    "index": fields.integer(),
+    "name": fields.nullable(fields.name),
+    "logit": fields.nullable(fields.number()),
+    "probability": fields.nullable(fields.number()),
+    "value": fields.nullable(fields.number()),
+}
+PREDICTIONS = fields.list_of(fields.record(PREDICTION_FIELDS, ("index", "name", "probability")))
+SUMMARY_FIELDS: fields.Fields = {
+    "raw_max": fields.nullable(fields.number()),
+    "mean": fields.nullable(fields.number()),
+    "positive_weight_fraction": fields.nullable(fields.number(0, 1)),
+    "peak": fields.nullable(fields.tuple_of(fields.integer(), fields.integer())),
+    "box": fields.nullable(fields.box),
+    "zero_reason": fields.nullable(fields.text()),
+}
+"""The values of `map_summary`."""
+METADATA_FIELDS: fields.Fields = {
+    "input": fields.text(),
+    "sha256": fields.nullable(fields.sha256),
+    "model": fields.text(),
+    "layer": fields.name,
+    "method": fields.name,
+    "class_index": fields.integer(),
+    "class_name": fields.nullable(fields.name),
+    "probability": fields.nullable(fields.number()),
+    "requested_class": fields.text(),
+    **{key: setting_field(key) for key in MAP_SETTINGS},
+}
+"""The values of `Explanation.metadata`."""
+FIELDS: fields.Fields = {
+    "schema_version": fields.integer(1),
+    "input": fields.text(),
+    "sha256": METADATA_FIELDS["sha256"],
+    "status": fields.choice(("ok", "failed", "skipped")),
+    "error": fields.nullable(fields.text()),
+    "hint": fields.nullable(fields.text()),
+    "model": fields.nullable(fields.text()),
+    "weights": fields.nullable(
+        fields.record({"name": fields.nullable(fields.text()), "sha256": METADATA_FIELDS["sha256"]})
     ),
-    *("map", "crop_box", *SETTINGS, "outputs", "timings", "versions"),
-)
+    "preprocess": fields.nullable(fields.name),
+    **{key: fields.nullable(METADATA_FIELDS[key]) for key in ("layer", "method", "class_index", "class_name")},
+    "class_id": fields.nullable(fields.name),
+    "requested_class": fields.nullable(fields.text()),
+    "logit": fields.nullable(fields.number()),
+    "probability": METADATA_FIELDS["probability"],
+    "value": fields.nullable(fields.number()),
+    "predictions": fields.nullable(PREDICTIONS),
+    "map": fields.nullable(fields.record(SUMMARY_FIELDS)),
+    "crop_box": fields.nullable(fields.box),
+    **{key: fields.nullable(setting_field(key)) for key in SETTINGS},
+    "outputs": fields.mapping(fields.text()),
+    "timings": fields.nullable(fields.mapping(fields.number())),
+    "versions": fields.nullable(fields.mapping(fields.name)),
+}
+"""The values of every line of `gradcam INPUT... --json`, by key and in this order; most are null for a failed input."""
+KEYS = tuple(FIELDS)
 """The keys of every line of `gradcam INPUT... --json`, in this order."""
 
 

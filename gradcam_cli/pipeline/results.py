@@ -23,6 +23,7 @@ from gradcam_cli.pipeline.config import RunSettings
 from gradcam_cli.pipeline.prediction import Prediction, json_number
 from gradcam_cli.storage.files import write_output
 from gradcam_cli.storage.paths import as_path, basename
+from gradcam_cli.storage.protected import ProtectedInputs, protected_inputs
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -65,6 +66,8 @@ class Explanation:
         cam_pre_relu: (u, v) float32: `cam` before its ReLU.
         alpha: (k,) float32, the channel weights alpha_k^c, or None for methods without channel weights.
         crop_box: the part of the image that the model input shows.
+        map_box: the part of the image that the cells of the layer cover.
+        input_box: the part of the model input that they cover.
         prediction: the class that is explained.
         predictions: the classes with the largest scores.
         layer: path of the layer.
@@ -84,6 +87,8 @@ class Explanation:
     cam_pre_relu: np.ndarray = field(repr=False)
     alpha: np.ndarray | None = field(repr=False)
     crop_box: Box
+    map_box: Box
+    input_box: Box
     prediction: Prediction
     predictions: tuple[Prediction, ...] = field(repr=False)
     layer: str
@@ -175,17 +180,22 @@ class Explanation:
 
         Raises:
             UsageError: the kind does not exist, or the suffix does not fit the kind.
-            OutputError: the file cannot be written.
+            OutputError: the file cannot be written, or is the explained image.
         """
         target = as_path(path)
         kind = kind or artifact_for_suffix(target)
+        image_format = format_for_suffix(target)
         if kind == GRID:
-            return write_output(target, encode_grid([self], format_for_suffix(target), **render_options))
+            return self._write(target, encode_grid([self], image_format, **render_options))
         if target.suffix.lower() not in ARTIFACT_SUFFIXES.get(kind, ()):
             raise UsageError(
                 f"{target}: expected a name ending in {', '.join(ARTIFACT_SUFFIXES.get(kind, ()))} for {kind}"
             )
-        return write_output(target, self.encode(kind, format_for_suffix(target), **render_options))
+        return self._write(target, self.encode(kind, image_format, **render_options))
+
+    def _write(self, target: Path, data: bytes) -> Path:
+        with protected_inputs(ProtectedInputs(self.source)):
+            return write_output(target, data)
 
 
 def encode_grid(
@@ -200,8 +210,9 @@ def encode_grid(
     rows: dict[str, list[figures.Cell]] = {}
     for explanation in explanations:
         label = explanation.prediction.label
-        row = rows.setdefault(label, [(label, explanation.image)])
-        row.append((f"{explanation.method} · {explanation.layer}", explanation.overlay(cmap, opacity)))
+        row = rows.setdefault(label, [(label, figures.thumbnail_for_grid(explanation.image, dpi))])
+        drawn = figures.thumbnail_for_grid(explanation.overlay(cmap, opacity), dpi)
+        row.append((f"{explanation.method} · {explanation.layer}", drawn))
     return figures.encode_figure(figures.grid_figure(list(rows.values()), dpi), image_format)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from gradcam_cli.console import log
 from gradcam_cli.errors import UsageError
+from gradcam_cli.images.fit import Box, part_of_box
 from gradcam_cli.methods import registry
 from gradcam_cli.models.class_selection import ClassSelector, resolve_classes
 from gradcam_cli.models.classifier import Classifier, load_model
@@ -46,6 +47,21 @@ class PreparedRun:
     def maps(self) -> list[tuple[int, str, int]]:
         """(index of the layer, method, index of the class) of every map of an image."""
         return registry.map_keys(range(len(self.layers)), self.config.methods, range(len(self.classes)))
+
+    def covered_boxes(self, layer: int, method: str, crop_box: Box) -> tuple[Box, Box]:
+        """Return the parts of the image and of the model input that the cells of a map cover.
+
+        Args:
+            layer: index of the layer.
+            method: name of the method.
+            crop_box: the part of the image that the model input shows.
+        """
+        h, w, _ = self.classifier.input_shape
+        grid, whole = self.layer_outputs[layer].grid, Box(0, 0, w, h)
+        if grid is None or not registry.METHODS[method].uses_layer:
+            return crop_box, whole
+        image_part, input_part = (part_of_box(box, grid.rows, grid.columns, (h, w)) for box in (crop_box, whole))
+        return image_part, input_part
 
     @cached_property
     def model(self) -> ModelInfo:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,12 +10,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from gradcam_cli.console import escape_control_chars, log
 from gradcam_cli.errors import GradcamError, InputError
-from gradcam_cli.images.decode import decode
+from gradcam_cli.images.decode import MAX_PIXELS, decode
+from gradcam_cli.pipeline import fields
 from gradcam_cli.pipeline.config import MATCHING_SETTINGS
+from gradcam_cli.pipeline.json_lines import METADATA_FIELDS
+from gradcam_cli.pipeline.recorded_image import read_recorded_image
 from gradcam_cli.storage import remote
-from gradcam_cli.storage.files import open_readable, read_bytes
-from gradcam_cli.storage.paths import as_path, is_url, relative_to
+from gradcam_cli.storage.arrays import ArrayFile, open_arrays
+from gradcam_cli.storage.paths import as_path, is_inside, is_url, relative_to
+from gradcam_cli.storage.regular_files import walk_files
 
 COMPARABLE_KEYS = ("layer", "method", *MATCHING_SETTINGS)
 """Keys that must be equal in two maps that are compared."""
@@ -24,12 +28,16 @@ COMPARABLE_KEYS = ("layer", "method", *MATCHING_SETTINGS)
 REQUIRED_KEYS = {*COMPARABLE_KEYS, "input", "class_index", "class_name"}
 """Keys of the metadata that a comparison reads."""
 
+MAX_METADATA_LENGTH = 1 << 20
+"""Limit of the metadata of a map, in characters."""
+_parse_metadata = fields.record(METADATA_FIELDS, sorted(REQUIRED_KEYS))
+
 
 class SavedMap(NamedTuple):
     """A map in a file of `--save npz`.
 
     Attributes:
-        metadata: input, layer, method, class, probability and settings.
+        metadata: the values of `METADATA_FIELDS`.
         heatmap: (H, W) in 0..1.
         cam: (u, v).
     """
@@ -41,6 +49,8 @@ class SavedMap(NamedTuple):
 
 def find_saved_maps(directory: Path) -> dict[str, Path]:
     """Return the `.npz` files of a results directory, by their relative names.
+
+    Links out of the directory are left out, with a note.
 
     Raises:
         InputError: the directory cannot be read or has no `.npz` files.
@@ -57,11 +67,31 @@ def find_saved_maps(directory: Path) -> dict[str, Path]:
 
 
 def _find_npz_files(directory: Path) -> Iterator[Path]:
+    for path in filter(lambda path: path.endswith(".npz"), _walk(directory)):
+        if is_inside(path, directory):
+            yield as_path(path)
+        else:
+            log.warning("%s: not read, it is outside the directory", escape_control_chars(path))
+
+
+def _walk(directory: Path) -> Iterator[str]:
     if not is_url(directory):
-        yield from directory.rglob("*.npz")
+        yield from walk_files(directory)
         return
     for folder, _, names in remote.walk(str(directory)):
-        yield from (as_path(f"{folder}/{name}") for name in names if name.endswith(".npz"))
+        yield from (f"{folder}/{name}" for name in names)
+
+
+@contextlib.contextmanager
+def _open_map(path: Path) -> Iterator[ArrayFile]:
+    """Open a saved map; errors within the block are raised as InputError with a hint."""
+    try:
+        with open_arrays(path) as arrays:
+            yield arrays
+    except InputError as error:
+        raise InputError(error.message, "expected a file written by --save npz") from error
+    except ValueError as error:
+        raise InputError(f"cannot read {path}: {error}", "expected a file written by --save npz") from error
 
 
 def load_saved_map(path: Path) -> SavedMap:
@@ -70,13 +100,19 @@ def load_saved_map(path: Path) -> SavedMap:
     Raises:
         InputError: the file is damaged or was not written by gradcam.
     """
-    with _open_npz(path) as arrays:
-        saved = SavedMap(_parse_metadata(arrays), arrays["heatmap"], arrays["cam"])
-        if missing := REQUIRED_KEYS - saved.metadata.keys():
-            raise ValueError(f"its metadata has no {', '.join(sorted(missing))}")
-        if not all(array.ndim == 2 and array.size and np.isfinite(array).all() for array in (saved.heatmap, saved.cam)):
-            raise ValueError("its maps are not two-dimensional arrays of finite numbers")
-        return saved
+    with _open_map(path) as arrays:
+        heatmap, cam = _read_map(arrays, "heatmap"), _read_map(arrays, "cam")
+        if heatmap.min() < 0 or heatmap.max() > 1:
+            raise ValueError(f"expected a heatmap in 0..1, got {heatmap.min():g} to {heatmap.max():g}")
+        return SavedMap(_read_metadata(arrays), heatmap, cam)
+
+
+def _read_map(arrays: ArrayFile, name: str) -> np.ndarray:
+    with np.errstate(over="ignore"):
+        array = arrays.read(name, "f", 2, MAX_PIXELS).astype(np.float32)
+    if not array.size or not np.isfinite(array).all():
+        raise ValueError(f"{name}: expected finite numbers")
+    return array
 
 
 def load_saved_metadata(path: Path) -> dict[str, Any]:
@@ -85,35 +121,23 @@ def load_saved_metadata(path: Path) -> dict[str, Any]:
     Raises:
         InputError: the file is damaged or was not written by gradcam.
     """
-    with _open_npz(path) as arrays:
-        return _parse_metadata(arrays)
+    with _open_map(path) as arrays:
+        return _read_metadata(arrays)
 
 
-def _parse_metadata(arrays: Any) -> dict[str, Any]:
-    record = json.loads(str(arrays["metadata"]))
-    if not isinstance(record, dict):
-        raise ValueError(f"its metadata is {type(record).__name__}, not an object")
+def _read_metadata(arrays: ArrayFile) -> dict[str, Any]:
+    text = str(arrays.read("metadata", "U", 0, MAX_METADATA_LENGTH))
+    try:
+        record: dict[str, Any] = _parse_metadata(json.loads(text))
+    except (fields.FieldError, RecursionError) as error:
+        raise ValueError(f"its metadata is invalid: {error}") from error
     return record
 
 
-@contextlib.contextmanager
-def _open_npz(path: Path) -> Iterator[Any]:
-    try:
-        with open_readable(path) as file, np.load(file, allow_pickle=False) as arrays:
-            yield arrays
-    except GradcamError:
-        raise
-    except Exception as error:  # damaged files make zip, zlib and NumPy raise almost any exception
-        reason = str(error) or type(error).__name__
-        raise InputError(f"cannot read {path}: {reason}", "expected a file written by --save npz") from error
-
-
 def load_source_image(saved: SavedMap) -> np.ndarray | None:
-    """Return the image of a map, (H, W, 3) uint8, or None if the file is missing or has changed."""
+    """Return the image of a map, (H, W, 3) uint8, or None if the file is missing, has changed or may not be opened."""
     try:
-        data = read_bytes(as_path(saved.metadata["input"]))
-        image = decode(data)
-    except (OSError, ValueError, GradcamError):
+        image = decode(read_recorded_image(saved.metadata["input"], saved.metadata.get("sha256")))
+    except GradcamError:
         return None
-    unchanged = saved.metadata.get("sha256") in (None, hashlib.sha256(data).hexdigest())
-    return image if unchanged and image.shape[:2] == saved.heatmap.shape else None
+    return image if image.shape[:2] == saved.heatmap.shape else None

@@ -19,6 +19,7 @@ from gradcam_cli.errors import InputError
 from gradcam_cli.images import decode, fit
 from gradcam_cli.images.fit import Box, crop_box_for
 from gradcam_cli.images.load import Failure, LoadedImage, Unexplained
+from gradcam_cli.images.memory import ACTIVE, bytes_to_draw
 from gradcam_cli.methods import cam, maps, registry
 from gradcam_cli.methods.scorer import AttributionInputs
 from gradcam_cli.network.gradients import ForwardBackward
@@ -79,13 +80,17 @@ def to_model_input(run: PreparedRun, image: LoadedImage | Unexplained) -> ModelI
     if isinstance(image, Unexplained):
         return image
     h, w, channels = run.classifier.input_shape
-    crop_box = crop_box_for(image.pixels.shape[:2], (h, w), run.config.fit)
-    if (crop_box.x1 - crop_box.x0) * (crop_box.y1 - crop_box.y0) > max(decode.MAX_PIXELS, image.pixels[..., 0].size):
-        size = f"{image.pixels.shape[1]}x{image.pixels.shape[0]}"
-        return Failure(
-            image.name, f"an image of {size} pixels is too narrow for --fit pad", "use --fit squash or --fit crop"
-        )
-    return ModelInput(image, crop_box, fit.resize_to_input(image.pixels, crop_box, (h, w), channels))
+    H, W = image.shape
+    crop_box = crop_box_for((H, W), (h, w), run.config.fit)
+    if (crop_box.x1 - crop_box.x0) * (crop_box.y1 - crop_box.y0) > max(decode.MAX_PIXELS, H * W):
+        reason = f"an image of {W}x{H} pixels is too narrow for --fit pad"
+        return Failure(image.name, reason, "use --fit squash or --fit crop")
+    try:
+        pixels = fit.resize_to_input(image.pixels, crop_box, (h, w), channels)
+    except InputError as error:  # from another process, without its pixels
+        return Failure(image.name, error.message, error.hint)
+    image.wait()
+    return ModelInput(image, crop_box, pixels)
 
 
 def run_batches(
@@ -177,14 +182,9 @@ def _compute_multi_pass(
     first, computed = results[0][0], {}
     for layer, method, c in run.maps:
         if registry.METHODS[method].kind == "attribution":
-            inputs = AttributionInputs(
-                x,
-                run.baseline_input,
-                first.A[layer][i],
-                first.dA[layer][c, i],
-                int(first.classes[i, c]),
-                run.config.max_channels,
-            )
+            index, max_channels = int(first.classes[i, c]), run.config.max_channels
+            A, dA = first.A[layer][i], first.dA[layer][c, i]
+            inputs = AttributionInputs(x, run.baseline_input, A, dA, index, max_channels)
             computed[layer, method, c] = registry.METHODS[method].function(run.scorers[layer], inputs)
         elif len(results) > 1:
             cams = [(_compute_cam(run, method, result, (i, layer, c)), mirrored) for result, mirrored in results]
@@ -205,36 +205,40 @@ def make_explanations(run: PreparedRun, forward_result: ForwardResult | Unexplai
     """Compute the maps of an image: one explanation per layer, method and class; a failure is passed on."""
     if isinstance(forward_result, Unexplained):
         return forward_result
+    ACTIVE.reserve(bytes_to_draw(forward_result.image.shape, len(run.maps)))
     try:
-        return [_make_explanation(run, forward_result, *key) for key in run.maps]
+        pixels = forward_result.image.pixels
+        return [_make_explanation(run, forward_result, pixels, key) for key in run.maps]
     except InputError as error:
         return Failure(forward_result.image.name, error.message, error.hint)
     except MemoryError:
         return Failure(forward_result.image.name, *OUT_OF_MEMORY)
 
 
-def _make_explanation(run: PreparedRun, forward_result: ForwardResult, layer: int, method: str, c: int) -> Explanation:
+def _make_explanation(
+    run: PreparedRun, forward_result: ForwardResult, pixels: np.ndarray, key: tuple[int, str, int]
+) -> Explanation:
     start = time.perf_counter()
     image, crop_box, result, i, computed, seconds = forward_result
+    layer, method, c = key
     path, requested_layer = list(run.layers.items())[layer]
-    cam_map = computed.get((layer, method, c)) or _compute_cam(run, method, result, (i, layer, c))
+    cam_map = computed.get(key) or _compute_cam(run, method, result, (i, layer, c))
     if not np.isfinite(cam_map.map).all():
         raise InputError("the network's output for this image contains NaN or infinity")
-    box, grid = crop_box, run.layer_outputs[layer].grid
-    if grid and registry.METHODS[method].uses_layer:
-        box = fit.part_of_box(crop_box, grid.rows, grid.columns, run.classifier.input_shape[:2])
-    upsampled = maps.upsample(cam_map.map, (box.y1 - box.y0, box.x1 - box.x0), run.config.interpolation)
-    heatmap = maps.normalize(maps.paste_into_image(upsampled, box, image.pixels.shape[:2]))
+    map_box, input_box = run.covered_boxes(layer, method, crop_box)
+    heatmap = maps.to_image(cam_map.map, map_box, image.shape, run.config.interpolation)
     ranked = np.argsort(-result.y[i], kind="stable")[: run.config.top_k]
     return Explanation(
         source=image.name,
         sha256=image.sha256,
-        image=image.pixels,
+        image=pixels,
         heatmap=heatmap,
         cam=cam_map.map,
         cam_pre_relu=cam_map.pre_relu,
         alpha=cam_map.alpha,
         crop_box=crop_box,
+        map_box=map_box,
+        input_box=input_box,
         prediction=_prediction(run, result, i, int(result.classes[i, c])),
         predictions=tuple(_prediction(run, result, i, int(index)) for index in ranked),
         layer=path if registry.METHODS[method].uses_layer else registry.INPUT_LAYER,

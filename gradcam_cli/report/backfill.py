@@ -5,20 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from gradcam_cli.console import escape_control_chars, log
 from gradcam_cli.errors import InputError
-from gradcam_cli.images.fit import Box
+from gradcam_cli.images.fit import Box, clip_to_image
 from gradcam_cli.output.destination import IMAGE_SUFFIXES
 from gradcam_cli.pipeline.json_lines import Record
 from gradcam_cli.pipeline.saved import load_saved_map, load_source_image
 from gradcam_cli.report.image_store import ReportImages
 from gradcam_cli.storage.files import exists
-from gradcam_cli.storage.paths import as_path, basename, is_url
+from gradcam_cli.storage.paths import as_path, basename, is_inside, is_url
 
 
 def add_missing_images(records: Iterable[Record], report_images: ReportImages) -> Iterator[Record]:
-    """Yield the records; a record without report images gets those that can be found or drawn."""
+    """Yield the records; a record without report images gets those that can be found or drawn.
+
+    Only files in the directory of the report are used, and the image of a record if `read_recorded_image` allows it.
+    """
     for record in records:
-        if record["status"] == "ok" and "outputs" in record and "report" not in record:
+        if record["status"] == "ok" and "outputs" in record and record.get("report") is None:
             yield {**record, "report": _images_for_record(record, report_images)}
         else:
             yield record
@@ -37,12 +41,16 @@ def _images_for_record(record: Record, report_images: ReportImages) -> Record:
 
 
 def _draw_saved_map(record: Record, path: Path, report_images: ReportImages) -> Record:
-    """Draw a map and its source image from an `.npz` file; return no image if the file is damaged."""
+    """Draw a map and its source image from an `.npz` file; a damaged file gives a note and no image."""
     try:
         saved = load_saved_map(path)
-    except (InputError, KeyError):
+    except InputError as error:
+        log.warning("%s; the map is not drawn", escape_control_chars(error.message))
         return {}
     crop_box = Box(*record["crop_box"]) if record.get("crop_box") else Box(0, 0, *saved.heatmap.shape[::-1])
+    visible = clip_to_image(crop_box, saved.heatmap.shape)
+    if not (visible.x0 < visible.x1 and visible.y0 < visible.y1):
+        return {}
     map_id = "|".join(str(record.get(key)) for key in ("layer", "method", "requested_class"))
     source = record["input"]
     images = report_images.draw_image(source, map_id, load_source_image(saved), saved.heatmap, crop_box)
@@ -50,6 +58,8 @@ def _draw_saved_map(record: Record, path: Path, report_images: ReportImages) -> 
 
 
 def _find_file(name: str, directory: Path) -> Path | None:
-    """Return the path of an output file: its recorded path, or its path in the report's directory if that was moved."""
+    """Return the path of an output file in the report's directory, also if the directory was moved; otherwise None."""
     moved = [] if is_url(name) else [directory / name]
-    return next((path for path in (as_path(name), *moved, directory / basename(name)) if exists(path)), None)
+    candidates: tuple[str | Path, ...] = (name, *moved, directory / basename(name))
+    paths = (as_path(path) for path in candidates if is_inside(path, directory))
+    return next(filter(exists, paths), None)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gradcam_cli.errors import InputError, OutputError
 from gradcam_cli.pipeline.json_lines import Record
 from gradcam_cli.report.backfill import add_missing_images
-from gradcam_cli.report.document import build_document, metric_rows, metric_titles, sanity_steps
+from gradcam_cli.report.document import build_document, metric_rows, metric_titles, num_invalid, sanity_steps
 from gradcam_cli.report.image_store import ReportImages
 from gradcam_cli.report.page import render
 from gradcam_cli.report.run_log import REPORT_FOLDER, RUN_LOG_NAME, load_run_log
@@ -25,8 +25,15 @@ GENERATOR_TAG = b'<meta name="generator" content="gradcam'
 HEAD_BYTES = 500
 
 
-def build_report(directory: Path, jsonl_path: Path | None = None) -> Path:
-    """Write `index.html` from the records of a run and its output files, and return its path.
+class Report(NamedTuple):
+    """A written page: its path, and the number of invalid results that it does not contain."""
+
+    path: Path
+    num_invalid: int
+
+
+def build_report(directory: Path, jsonl_path: Path | None = None) -> Report:
+    """Write `index.html` from the records of a run and its output files.
 
     Args:
         directory: directory of the results.
@@ -44,7 +51,8 @@ def build_report(directory: Path, jsonl_path: Path | None = None) -> Path:
         path = jsonl_path or directory / REPORT_FOLDER / RUN_LOG_NAME
         raise InputError(f"{path} contains no results", "a report requires at least one processed input")
     document["plots"] = list(_write_plots(directory, records, document["entries"]))
-    return write_output(directory / PAGE_NAME, render(document).encode())
+    path = write_output(directory / PAGE_NAME, render(document).encode(), directory)
+    return Report(path, num_invalid(records))
 
 
 def check_not_foreign_page(directory: Path) -> None:
@@ -74,7 +82,7 @@ def _write_plots(
     for name, figure in _figures(records, entries):
         pixels = figure_pixels(figure)
         path = f"{REPORT_FOLDER}/{name}_gradcam_plot.png"
-        write_output(directory / path, encode(pixels))
+        write_output(directory / path, encode(pixels), directory)
         yield {"title": name, "src": path, "width": pixels.shape[1], "height": pixels.shape[0]}
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+import itertools
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from typing import Any, TypeVar
 
 from gradcam_cli.evaluation.drift import DRIFTS
 from gradcam_cli.evaluation.metrics.registry import METRICS
@@ -11,12 +12,15 @@ from gradcam_cli.evaluation.metrics.summary import MetricRow, SanityStep
 from gradcam_cli.pipeline.config import SETTINGS
 from gradcam_cli.pipeline.json_lines import Record
 from gradcam_cli.report.entries import build_entries
-from gradcam_cli.report.rerun import escape_for_display
+from gradcam_cli.report.rerun import escape_texts
 from gradcam_cli.report.tables import drift_table, mean_metrics_table, sanity_check_table
 
 SETTING_KEYS = ("model", "weights", "preprocess", "layer", "method", "requested_class", *SETTINGS, "tol")
 """Keys of the records that the table of settings lists."""
 MAX_LISTED_VALUES = 8
+MAX_PLOTTED_GROUPS = 100
+"""Maps (layer and method), and randomized layers, in the tables and plots of a report."""
+T = TypeVar("T")
 ENTRY_STATUSES = ("ok", "failed", "skipped")
 COMMAND_KEYS = {"class_before": "compare", "curves": "evaluate", "depths": "neuralode explain"}
 """Keys of results that only one command writes."""
@@ -38,11 +42,11 @@ def build_document(records: Sequence[Record]) -> dict[str, Any]:
     }
     total = sum(counts.values())
     tables = (mean_metrics_table(metric_rows(records), list(titles)), sanity_check_table(sanity_steps(records)))
-    return {
+    document = {
         "command": run_start.get("command") or _infer_command(records),
-        "command_line": escape_for_display(run_start["command_line"]) if "command_line" in run_start else None,
+        "command_line": run_start.get("command_line"),
         "partial": _incomplete_notice(run_start, run_end, total),
-        "notice": f"The gallery contains the first {len(entries):,} of {total:,} inputs." if truncated else None,
+        "notice": _notice(len(entries), total, truncated.get("maps", 0), num_invalid(records)),
         "start": run_start.get("start"),
         "seconds": run_end.get("seconds"),
         "settings": list(_settings(records)),
@@ -55,28 +59,44 @@ def build_document(records: Sequence[Record]) -> dict[str, Any]:
         "tables": [table for table in (*tables, drift_table(entries)) if table["rows"]],
         "plots": [],
         "metrics": [{"name": name, **metric} for name, metric in titles.items()],
-        "entries": entries,
     }
+    return {**escape_texts(document), "entries": entries}
 
 
 def metric_rows(records: Iterable[Record]) -> list[MetricRow]:
     """Return the rows of an evaluation."""
-    return [
-        MetricRow(
-            record, record["method"], record["baseline"], record["metrics"], record["curves"], record.get("relu", True)
-        )
-        for record in records
-        if record["status"] == "ok" and "curves" in record
-    ]
+    rows: list[MetricRow] = []
+    names: list[str] = []
+    lengths: dict[str, int] = {}
+    for record in records:
+        if record["status"] != "ok" or "curves" not in record:
+            continue
+        names = names or list(record["metrics"])
+        values = {name: record["metrics"].get(name) for name in names}
+        curves = {
+            name: curve
+            for name, curve in record["curves"].items()
+            if len(curve) == lengths.setdefault(name, len(curve))  # curves of another length have no common mean
+        }
+        rows.append(MetricRow(record, record["method"], record["baseline"], values, curves, record.get("relu", True)))
+    return _first_groups(rows, lambda row: (row.metadata["layer"], row.method, row.relu))
 
 
 def sanity_steps(records: Iterable[Record]) -> list[SanityStep]:
     """Return the steps of a sanity check."""
-    return [
+    steps = [
         SanityStep(**{key: record[key] for key in SanityStep._fields})
         for record in records
         if record["status"] == "sanity"
     ]
+    steps = _first_groups(steps, lambda step: (step.layer, step.method))
+    return _first_groups(steps, lambda step: step.last_randomized_layer)
+
+
+def _first_groups(items: Sequence[T], key: Callable[[T], Hashable]) -> list[T]:
+    """Return the items of the first groups, as many as a plot can show."""
+    kept = set(itertools.islice(dict.fromkeys(map(key, items)), MAX_PLOTTED_GROUPS))
+    return [item for item in items if key(item) in kept]
 
 
 def metric_titles(records: Iterable[Record]) -> dict[str, dict[str, Any]]:
@@ -108,11 +128,26 @@ def _infer_command(records: Sequence[Record]) -> str:
 
 def _incomplete_notice(run_start: Record, run_end: Record, num_inputs: int) -> str | None:
     """Return a notice if the run did not complete, otherwise None."""
-    if not run_start or (run_end and not run_end["stop_reason"]):
+    if not run_start or (run_end and not run_end.get("stop_reason")):
         return None
-    reason = escape_for_display(run_end["stop_reason"]) if run_end else "killed or still running"
+    reason = run_end["stop_reason"] if run_end else "killed or still running"
     total = f" of {run_start['inputs']:,}" if run_start.get("inputs") else ""
     return f"The run is incomplete ({reason}): this report contains {num_inputs:,}{total} inputs."
+
+
+def _notice(num_entries: int, num_inputs: int, num_maps: int, invalid: int) -> str | None:
+    """Return which results the page does not contain, or None if it contains all."""
+    parts = [
+        f"The gallery contains the first {num_entries:,} of {num_inputs:,} inputs." if num_entries < num_inputs else "",
+        f"{num_maps:,} further maps are left out." if num_maps else "",
+        f"{invalid:,} invalid results were skipped." if invalid else "",
+    ]
+    return " ".join(filter(None, parts)) or None
+
+
+def num_invalid(records: Iterable[Record]) -> int:
+    """Return the number of results that were skipped because they are invalid."""
+    return sum(record["count"] for record in records if record["status"] == "invalid")
 
 
 def _settings(records: Sequence[Record]) -> Iterable[list[str]]:
@@ -122,7 +157,7 @@ def _settings(records: Sequence[Record]) -> Iterable[list[str]]:
         )
         if values:
             listed = values[:MAX_LISTED_VALUES] + ["..."] * (len(values) > MAX_LISTED_VALUES)
-            yield [key.replace("_", " "), escape_for_display(", ".join(listed))]
+            yield [key.replace("_", " "), ", ".join(listed)]
 
 
 def _format_setting(value: Any) -> str:

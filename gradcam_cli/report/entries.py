@@ -4,37 +4,40 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import zip_longest
 from typing import Any
 from urllib.parse import quote
 
 from gradcam_cli.evaluation.drift import DRIFTS, MapChange
 from gradcam_cli.pipeline.json_lines import Record
-from gradcam_cli.report.rerun import escape_for_display, rerun_command, shell_quote
-from gradcam_cli.report.run_records import RESULT_STATUSES, input_name
+from gradcam_cli.report.record_fields import RESULT_STATUSES
+from gradcam_cli.report.rerun import escape_texts, rerun_command, shell_quote
+from gradcam_cli.report.run_records import input_name
+from gradcam_cli.storage.paths import is_url
 
 Threshold = tuple[str, str, float]
 """A metric, `min` or `max`, and the limit."""
 
 
 def build_entries(records: Iterable[Record], run_start: Record) -> list[dict[str, Any]]:
-    """Return one entry per input, in the order of the records."""
+    """Return one entry per input, in the order of the records; control characters in texts are escaped."""
     inputs: dict[str, list[Record]] = {}
     for record in records:
         if record["status"] in RESULT_STATUSES:
             inputs.setdefault(input_name(record), []).append(record)
-    return [_entry(source, group, run_start) for source, group in inputs.items()]
+    return [escape_texts(_entry(source, group, run_start)) for source, group in inputs.items()]
 
 
 def _entry(source: str, records: Sequence[Record], run_start: Record) -> dict[str, Any]:
     results = [record for record in records if record["status"] == "ok"]
     failure = next((record for record in records if record["status"] in ("failed", "unmatched")), None)
     entry: dict[str, Any] = {
-        "name": escape_for_display(source),
+        "name": source,
         "status": "ok" if results else "failed" if failure else "skipped",
     }
     if failure and not results:
-        entry["error"] = escape_for_display(failure.get("error") or "in one run only")
-        entry["hint"] = escape_for_display(failure["hint"]) if failure.get("hint") else None
+        entry["error"] = failure.get("error") or "in one run only"
+        entry["hint"] = failure.get("hint")
     images: Record = next((record["report"] for record in results if record.get("report")), {})
     maps = [map_ for record in results for map_ in _maps(record, run_start)]
     first = maps[0] if maps else {"class": None, "probability": None}
@@ -70,8 +73,7 @@ def _maps(record: Record, run_start: Record) -> Iterator[dict[str, Any]]:
             drifts = _drifts(record) if run == "after" else {}
             yield _map({**saved, "input": record["input"]}, saved, run_start, drifts, run=run)
     elif record.get("depths"):
-        map_images = report.get("map_images") or [None] * len(record["depths"])
-        for depth, map_image in zip(record["depths"], map_images, strict=True):
+        for depth, map_image in zip_longest(record["depths"], report.get("map_images", [])[: len(record["depths"])]):
             fields = {**report, "map_image": map_image, "map": depth}
             yield _map(record, fields, run_start, {}, t=depth["t"], adjoint_norm=depth["adjoint_norm"])
     elif report or "metrics" not in record:
@@ -85,7 +87,7 @@ def _map(
     return {
         "class": _class_label(record.get("class_index"), record.get("class_name")),
         "probability": record.get("probability"),
-        "layer": escape_for_display(record.get("layer") or ""),
+        "layer": record.get("layer") or "",
         "method": record.get("method") or "",
         "map_image": _url(report.get("map_image")),
         "figure": _url(report.get("figure")),
@@ -94,7 +96,7 @@ def _map(
         "box": summary.get("box"),
         "numbers": list(_numbers(summary)),
         "metrics": metrics,
-        "files": {kind: _url(path) for kind, path in report.get("files", {}).items()},
+        "files": {kind: url for kind, path in report.get("files", {}).items() if (url := _url(path))},
         "command": " ".join(map(shell_quote, rerun_command(record, run_start))),
         **further_fields,
     }
@@ -126,8 +128,11 @@ def _failed_thresholds(record: Record, thresholds: Iterable[Threshold]) -> Itera
 
 
 def _class_label(index: int | None, name: str | None) -> str:
-    return escape_for_display(name) if name else str(index)
+    return name or str(index)
 
 
 def _url(path: str | None) -> str | None:
-    return quote(os.fsencode(path)) if path else None
+    """Return the relative URL of a file in the directory of the report, or None for any other file."""
+    if not path or path.startswith("/") or ".." in path.split("/") or is_url(path):
+        return None
+    return quote(os.fsencode(path))

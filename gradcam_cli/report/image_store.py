@@ -82,7 +82,7 @@ class ReportImages:
     def _save(self, key: str, ending: str, data: bytes) -> str:
         digest = hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:16]
         name = f"{REPORT_FOLDER}/{digest}_gradcam_{ending}"
-        write_output(self.directory / name, data)
+        write_output(self.directory / name, data, self.directory)
         return name
 
     def relative_paths(self, paths: dict[str, str]) -> dict[str, str]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from gradcam_cli.console import escape_control_chars
 from gradcam_cli.methods.registry import INPUT_LAYER
@@ -25,10 +26,11 @@ def rerun_command(record: Record, run_start: Record) -> list[str]:
     run_args = ["--model", _model(record), *_settings(record)] if run_args is None else run_args
     if "depths" in record:
         return ["gradcam", "neuralode", "explain", path, *run_args]
-    layer = record.get("layer")
+    layer, method, index = record.get("layer"), record.get("method"), record.get("class_index")
     map_args = ["--layer", layer] if layer and layer != INPUT_LAYER else []
-    map_args += ["--method", record["method"]] if record.get("method", "gradcam") != "gradcam" else []
-    return ["gradcam", path, *run_args, *map_args, "--class", str(record.get("class_index"))]
+    map_args += ["--method", method] if method and method != "gradcam" else []
+    map_args += [] if index is None else ["--class", str(index)]
+    return ["gradcam", path, *run_args, *map_args]
 
 
 def _settings(record: Record) -> Iterator[str]:
@@ -43,7 +45,7 @@ def _settings(record: Record) -> Iterator[str]:
 def _model(record: Record) -> str:
     """Return the value of `--model`: the name of the model, or of its file."""
     name = str(record.get("model"))
-    return name if find_spec(name) else str(record.get("weights") or name)
+    return name if find_spec(name) else str((record.get("weights") or {}).get("name") or name)
 
 
 def shell_quote(word: str) -> str:
@@ -52,6 +54,15 @@ def shell_quote(word: str) -> str:
         return shlex.quote(word)
     parts = (chr(byte) if 32 <= byte < 127 and byte not in b"\\'" else f"\\x{byte:02x}" for byte in os.fsencode(word))
     return "$'" + "".join(parts) + "'"
+
+
+def escape_texts(value: Any) -> Any:
+    """Return a JSON value with all its texts and keys as `escape_for_display` returns them."""
+    if isinstance(value, str):
+        return escape_for_display(value)
+    if isinstance(value, Mapping):
+        return {escape_for_display(key): escape_texts(item) for key, item in value.items()}
+    return [escape_texts(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def escape_for_display(text: str) -> str:

@@ -16,8 +16,10 @@ from gradcam_cli.errors import InputError
 from gradcam_cli.pipeline.json_lines import Record
 from gradcam_cli.report.run_records import input_name, merge_runs, read_records, truncate_partial_line
 from gradcam_cli.storage import remote
-from gradcam_cli.storage.files import write_bytes
-from gradcam_cli.storage.paths import is_url
+from gradcam_cli.storage.files import open_append, write_bytes
+from gradcam_cli.storage.paths import is_inside, is_url
+from gradcam_cli.storage.protected import require_no_input
+from gradcam_cli.storage.targets import require_inside, require_replaceable
 
 REPORT_FOLDER, RUN_LOG_NAME = "report", "run.jsonl"
 COMPLETED_STATUSES = ("ok", "skipped")
@@ -44,19 +46,19 @@ class RunLog:
         self._pending: list[bytes] = []
 
     def _open(self) -> None:
+        path = self._directory / REPORT_FOLDER / RUN_LOG_NAME
+        if not is_url(path):
+            require_inside(path, self._directory)
         earlier = list(_log_files(self._directory))
         if not self._resume:
-            for path in earlier:
-                _remove(path)
+            for earlier_path in earlier:
+                _remove(earlier_path)
         if is_url(self._directory):
             parts = [path.name for path in earlier if self._resume and _PART.fullmatch(path.name)]
             self._next_part = _part_number(parts[-1]) + 1 if parts else 0
         else:
-            path = self._directory / REPORT_FOLDER / RUN_LOG_NAME
-            path.parent.mkdir(parents=True, exist_ok=True)
-            if self._resume:
-                truncate_partial_line(path)
-            self._file = path.open("ab")
+            self._file = open_append(path, self._directory)
+            truncate_partial_line(self._file)
         self.started = True
 
     def write(self, *lines: bytes) -> None:
@@ -100,12 +102,15 @@ def load_run_log(directory: Path) -> Iterator[Record] | None:
     """Return the records of a directory's run log, or None if there is no log.
 
     Raises:
-        InputError: the log cannot be read.
+        InputError: the log cannot be read, or is a link out of the directory.
     """
     try:
         files = list(_log_files(directory))
     except OSError as error:
         raise InputError(f"{directory / REPORT_FOLDER} cannot be read: {error.strerror or error}") from error
+    for path in files:
+        if not is_inside(path, directory):
+            raise InputError(f"{path} is not read: it is a link out of the directory")
     return (record for path in files for record in read_records(path)) if files else None
 
 
@@ -138,4 +143,9 @@ def _part_number(name: str) -> int:
 
 
 def _remove(path: Path) -> None:
-    remote.remove(str(path)) if is_url(path) else path.unlink()
+    require_no_input(path)
+    if is_url(path):
+        remote.remove(str(path))
+        return
+    require_replaceable(path)
+    path.unlink()

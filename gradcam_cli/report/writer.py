@@ -60,7 +60,7 @@ class ReportWriter:
             self._append({"status": "run_end", **self.end_record, "seconds": seconds, "stop_reason": _reason(error)})
             with self._as_output_error():
                 self._run_log.close()
-            log.info("report: %s", build_report(self.directory))
+            log.info("report: %s", build_report(self.directory).path)
 
     def completed_inputs(self) -> set[str] | None:
         """Return the inputs that this run may skip, or None if it resumes no report.

@@ -57,8 +57,8 @@ def require_protocol(protocol: str) -> None:
     Raises:
         UsageError: a package is not installed, or the protocol is unknown.
     """
-    if protocol == "file":
-        raise UsageError("file:// is not supported", "give the path without file://")
+    if protocol in ("file", "local", "asynclocal"):
+        raise UsageError(f"{protocol}:// is not supported", f"give the path without {protocol}://")
     try:
         import upath  # noqa: F401
         from fsspec import get_filesystem_class
@@ -89,6 +89,14 @@ def canonical(name: str | os.PathLike[str]) -> str:
     return str(name).rstrip("/") if is_url(name) else os.path.realpath(name)
 
 
+def canonical_url(url: str) -> str:
+    """Return a URL in one form: `s3a://` and `s3://` are one store, and an S3 version belongs to the same object."""
+    protocol = protocol_of(url).lower()
+    name = url[len(protocol) :].rstrip("/")
+    store = EXTRAS.get(protocol, protocol)
+    return store + (name.partition("?versionId=")[0] if store == "s3" else name)
+
+
 def join_path(folder: str, name: str) -> str:
     """Return the path or URL of a file in a folder."""
     return f"{folder.rstrip('/')}/{name}" if is_url(folder) else os.path.join(folder, name)
@@ -100,6 +108,21 @@ def relative_to(path: str, directory: Path) -> str:
         return Path(os.path.relpath(path, directory)).as_posix()
     (*file_root, file), (*folder_root, folder) = (_parts(name) for name in (path, str(directory)))
     return posixpath.relpath(file, folder) if file_root == folder_root else path
+
+
+def is_inside(path: str | os.PathLike[str], directory: Path) -> bool:
+    """Return whether a path or URL is below a directory, after its links and `..` are resolved."""
+    if is_url(path) != is_url(directory):
+        return False
+    try:
+        below = relative_to(str(path), directory) if is_url(path) else _resolved_relative(path, directory)
+    except (OSError, ValueError):  # a NUL byte, a loop of links, or another drive
+        return False
+    return below.split("/")[0] not in ("..", ".") and not is_url(below) and not below.startswith("/")
+
+
+def _resolved_relative(path: str | os.PathLike[str], directory: Path) -> str:
+    return Path(os.path.relpath(os.path.realpath(path), os.path.realpath(directory))).as_posix()
 
 
 def _parts(url: str) -> tuple[Any, ...]:

@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
+import io
 import os
+import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from functools import lru_cache
 from textwrap import shorten
 from typing import Any, TypeVar
+from urllib.error import HTTPError, URLError
 
 from gradcam_cli.console import log
 from gradcam_cli.errors import GradcamError
-from gradcam_cli.storage.paths import FILESYSTEM_OPTIONS, protocol_of, require_protocol
+from gradcam_cli.storage.download import DownloadError, download
+from gradcam_cli.storage.paths import FILESYSTEM_OPTIONS, HTTP_PROTOCOLS, protocol_of, require_protocol
 
 T = TypeVar("T")
 RETRY_DELAYS = (0.5, 1.0)
 """Seconds before the second and the third (last) attempt."""
+MAX_BYTES = 1 << 31
+"""Default limit of a file's size."""
+MAX_SECONDS = 600
+"""Limit of the time to download a file from a web server."""
 PERMANENT_ERRORS = (
     *(FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError, FileExistsError),
-    *(GradcamError, ImportError, NotImplementedError, TypeError, ValueError),
+    *(DownloadError, GradcamError, ImportError, NotImplementedError, TypeError, ValueError),
 )
 """Errors that a retry cannot resolve."""
 
@@ -45,13 +52,42 @@ def _is_permanent(error: Exception) -> bool:
     return client_error or isinstance(error, PERMANENT_ERRORS) or "Credentials" in type(error).__name__
 
 
-def read(url: str) -> bytes:
+def read(url: str, max_bytes: int | None = None, hosts: Collection[str] = ()) -> bytes:
     """Return the bytes of a file.
 
+    Args:
+        url: the file.
+        max_bytes: limit of its size, or None for `MAX_BYTES`.
+        hosts: hosts to which a web server may redirect, besides its own.
+
     Raises:
-        OSError: the file cannot be read; `strerror` is one line.
+        OSError: the file cannot be read or is too large; `strerror` is one line.
     """
-    data: bytes = _call(url, lambda system, path: system.cat_file(path))
+    limit = MAX_BYTES if max_bytes is None else max_bytes
+    if protocol_of(url).lower() in HTTP_PROTOCOLS:
+        return _one_line_errors(url, lambda: with_retries(lambda: _download(url, limit, hosts)))
+    data: bytes = _call(url, lambda system, path: _read_object(system, path, url, limit))
+    return data
+
+
+def _download(url: str, max_bytes: int, hosts: Collection[str]) -> bytes:
+    buffer = io.BytesIO()
+    try:
+        download(url, buffer, max_bytes, hosts=hosts, max_seconds=MAX_SECONDS)
+    except HTTPError as error:
+        if error.code in (404, 410):
+            raise FileNotFoundError(url) from error
+        raise
+    except URLError as error:
+        raise error.reason if isinstance(error.reason, Exception) else error from error
+    return buffer.getvalue()
+
+
+def _read_object(system: Any, path: str, url: str, max_bytes: int) -> bytes:
+    size = system.info(path).get("size")
+    if size is not None and size > max_bytes:
+        raise DownloadError(f"expected at most {max_bytes:,} bytes, got {size:,}")
+    data: bytes = system.cat_file(path)
     return data
 
 
@@ -95,11 +131,17 @@ def walk(url: str) -> Iterator[tuple[str, list[str], list[str]]]:
         NotADirectoryError: the URL is a file.
         OSError: a folder cannot be listed; `strerror` is one line.
     """
-    folders, files = _call(url, _list_folder)
-    yield url, folders, files
-    for name in folders:
-        with contextlib.suppress(FileNotFoundError):  # deleted since its name was listed
-            yield from walk(f"{url.rstrip('/')}/{name}")
+    pending = [url]
+    while pending:
+        folder = pending.pop()
+        try:
+            folders, files = _call(folder, _list_folder)
+        except FileNotFoundError:
+            if folder != url:  # deleted since its name was listed
+                continue
+            raise
+        yield folder, folders, files
+        pending += [f"{folder.rstrip('/')}/{name}" for name in reversed(folders)]
 
 
 def list_files(url: str) -> list[str]:
@@ -117,19 +159,34 @@ def _list_folder(system: Any, path: str) -> tuple[list[str], list[str]]:
     folder_path = path.strip("/")
     for entry in system.ls(path, detail=True):
         entry_path = entry["name"].strip("/")
-        if entry_path != folder_path:
+        if entry["type"] == "directory" and entry["name"] == f"{folder_path}/" and "s3" in system.protocol:
+            files += _names_with_empty_part(system, folder_path)
+        elif entry_path != folder_path:
             (folders if entry["type"] == "directory" else files).append(entry_path.rpartition("/")[2])
         elif entry["type"] == "file" and not entry["name"].endswith("/"):  # with "/": the marker object of a folder
             raise NotADirectoryError(path)
     return folders, files
 
 
+def _names_with_empty_part(system: Any, folder: str) -> list[str]:
+    """Return the names below a folder of S3 that begin with `/`, as in the key `folder//name`; hidden ones are skipped.
+
+    A listing of one level cannot enter such a folder, so all of its levels are listed at once.
+    """
+    names = (key[len(folder) + 1 :] for key in system.find(folder, prefix="/"))
+    return [name for name in names if not re.search(r"(^|/)[.]|/$", name)]
+
+
 def _call(url: str, function: Callable[[Any, str], T]) -> T:
     """Call a function with a file system and a path in it; errors become OSError with a one-line `strerror`."""
+    system = _one_line_errors(url, lambda: _file_system(_root(url), os.getpid()))
+    return _one_line_errors(url, lambda: with_retries(lambda: function(system, system._strip_protocol(url))))
+
+
+def _one_line_errors(url: str, function: Callable[[], T]) -> T:
     try:
-        system = _file_system(_root(url), os.getpid())
-        return with_retries(lambda: function(system, system._strip_protocol(url)))
-    except GradcamError:
+        return function()
+    except (GradcamError, DownloadError):
         raise
     except FileNotFoundError as error:
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), url) from error

@@ -112,10 +112,20 @@ def test_invalid_thresholds_and_damaged_maps_are_errors(runs):
         result = runs("compare", "before", "repeated", "--max-drift", threshold)
         assert result.status == 2, threshold
         assert "class-change, rank" in result.stderr
+
+
+def test_damaged_maps_do_not_affect_the_others(runs):
+    """A damaged map gives an error and status 1; if all are damaged, status 3."""
     (runs.here / "before/1_gradcam.npz").write_bytes(b"PK damaged")
-    result = runs("compare", "before", "repeated")
-    assert result.status == 3
-    assert "1_gradcam.npz" in result.stderr
+    result = runs("compare", "before", "repeated", "--json")
+    assert result.status == 1
+    assert "error: cannot read before/1_gradcam.npz" in result.stderr
+    damaged, *compared, summary = map(json.loads, result.lines)
+    assert (damaged["name"], damaged["status"], summary["failed"]) == ("1_gradcam.npz", "failed", 1)
+    assert [line["name"] for line in compared] == [f"{number}_gradcam.npz" for number in (0, 2, 3)]
+    for path in (runs.here / "before").iterdir():
+        path.write_bytes(b"PK damaged")
+    assert runs("compare", "before", "repeated").status == 3
 
 
 def test_grid_draws_maps_of_missing_images_alone(runs, tmp_path):

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from gradcam_cli.errors import WeightsError
-from gradcam_cli.models import weights
 from gradcam_cli.models.catalog import catalog
 from gradcam_cli.models.weights import cache_directory, ensure_weights
+from gradcam_cli.storage import download
 
 CONTENT = bytes(range(256)) * 1000
 WHOLE = b"HTTP/1.1 200 OK\r\nContent-Length: 256000\r\n\r\n" + CONTENT
@@ -106,7 +106,7 @@ def test_malformed_response_leaves_no_file(application, server, answer):
 
 def test_slow_download_is_aborted(application, server, monkeypatch):
     """A few bytes per second reset the read timeout, but the average speed is too low."""
-    monkeypatch.setattr(weights, "TIMEOUT", 0.3)
+    monkeypatch.setattr(download, "TIMEOUT", 0.3)
     server.pieces = (HEAD + b"Content-Length: 256000\r\n\r\n", *(b"x", 0.05) * 100)
     start = time.monotonic()
     with pytest.raises(WeightsError, match="too slow"):
@@ -116,7 +116,7 @@ def test_slow_download_is_aborted(application, server, monkeypatch):
 
 
 def test_stalled_download_times_out(application, server, monkeypatch):
-    monkeypatch.setattr(weights, "TIMEOUT", 0.3)
+    monkeypatch.setattr(download, "TIMEOUT", 0.3)
     server.pieces = (WHOLE[:9000], 2.0)
     with pytest.raises(WeightsError, match="timed out"):
         ensure_weights(application)

@@ -68,7 +68,7 @@ def test_malicious_models_are_rejected(valid, tmp_path):
     for name, words in {
         "lambda.keras": "Lambda",
         "lambda.h5": "Lambda",
-        "custom.keras": "Could not locate class 'Mine'",
+        "custom.keras": "mine.Mine is not a known part of a Keras model",
         "system.keras": "system",
         "unlock.keras": "cannot open",
         "up.keras": "unsafe path",

@@ -7,9 +7,9 @@ import threading
 import pytest
 
 from gradcam_cli.errors import WeightsError
-from gradcam_cli.models import weights
 from gradcam_cli.models.catalog import catalog
 from gradcam_cli.models.weights import cache_directory, ensure_weights, find_weights
+from gradcam_cli.storage import download
 from gradcam_cli.storage.checksum import LazySha256, sha256
 
 CONTENT = b"weights" * 1000
@@ -137,7 +137,7 @@ def test_silent_server_times_out(application, monkeypatch):
     import socket
 
     silent = socket.create_server(("127.0.0.1", 0))
-    monkeypatch.setattr(weights, "TIMEOUT", 0.2)
+    monkeypatch.setattr(download, "TIMEOUT", 0.2)
     monkeypatch.setenv("GRADCAM_WEIGHTS_MIRROR", f"http://127.0.0.1:{silent.getsockname()[1]}")
     with silent, pytest.raises(WeightsError, match="timed out"):
         ensure_weights(application)

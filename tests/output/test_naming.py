@@ -94,7 +94,7 @@ def test_output_replaces_a_link(tmp_path):
     (tmp_path / "cat.jpg").write_bytes(b"photo")
     link = tmp_path / "cat_gradcam.png"
     link.symlink_to("cat.jpg")
-    write_output(link, b"map")
+    write_output(link, b"map", tmp_path)
     assert ((tmp_path / "cat.jpg").read_bytes(), link.read_bytes()) == (b"photo", b"map")
 
 

@@ -71,6 +71,14 @@ def test_map_is_zero_where_the_model_does_not_look():
     assert not result.heatmap[:70].any()
     assert not result.heatmap[135:].any()
     np.testing.assert_allclose(result.heatmap[70:135], 1, rtol=1e-5)
+    assert result.map_box == result.input_box == (0, 70, W, 135)
+
+
+def test_boxes_of_a_crop_of_a_larger_image():
+    """An image of twice the size: the same rows, in pixels of the image and of the model input."""
+    image = np.full((2 * H, 2 * W, 3), 128, np.uint8)
+    result = explain(image, brightness_model(L.Cropping2D(((70, 25), (0, 0)))), "cells", target_class=0)
+    assert (result.map_box, result.input_box) == ((0, 140, 2 * W, 270), (0, 70, W, 135))
 
 
 def test_mirrored_copies_require_a_symmetric_layer():

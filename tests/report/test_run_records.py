@@ -18,22 +18,28 @@ def test_partial_last_line_is_ignored_and_removed(tmp_path):
     path = tmp_path / "run.jsonl"
     path.write_bytes(b'{"status": "run_start"}\n{"status": "ok", "input": "a"}\n{"status": "o')
     assert [record["status"] for record in read_records(path)] == ["run_start", "ok"]
-    truncate_partial_line(path)
+    with open(path, "a+b") as file:
+        truncate_partial_line(file)
     assert path.read_bytes().endswith(b'"a"}\n')
 
 
 def test_partial_line_longer_than_a_block_is_removed(tmp_path):
     path = tmp_path / "run.jsonl"
     path.write_bytes(b'{"status": "run_start"}\n' + b"x" * 200_000)
-    truncate_partial_line(path)
+    with open(path, "a+b") as file:
+        truncate_partial_line(file)
     assert path.read_bytes() == b'{"status": "run_start"}\n'
 
 
 @pytest.mark.parametrize("line", [b"nonsense", b"[1]", b'{"no": "status"}', b"[" * 100_000, b"\xff"])
-def test_invalid_line_is_an_error_with_its_number(tmp_path, line):
+def test_invalid_lines_are_skipped_with_a_note(tmp_path, line, caplog):
+    """The note contains the number of the line; a file with invalid lines only is refused."""
     path = tmp_path / "run.jsonl"
     path.write_bytes(b'{"status": "run_start"}\n' + line + b'\n{"status": "run_end"}\n')
-    with pytest.raises(InputError, match="line 2: "):
+    assert [record["status"] for record in read_records(path)] == ["run_start", "run_end", "invalid"]
+    assert "line 2: " in caplog.text
+    path.write_bytes(line + b"\n")
+    with pytest.raises(InputError, match="line 1: "):
         list(read_records(path))
 
 

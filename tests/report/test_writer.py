@@ -37,7 +37,7 @@ def test_report_of_a_killed_run_can_be_built(tmp_path):
     writer = ReportWriter(tmp_path, START, ReportImages(tmp_path)).__enter__()
     writer.write(OK)
     assert not (tmp_path / "index.html").exists()
-    assert "killed" in document_in(build_report(tmp_path))["partial"]
+    assert "killed" in document_in(build_report(tmp_path).path)["partial"]
 
 
 def test_unwritable_log_is_an_error(tmp_path):

@@ -282,7 +282,8 @@ def test_mutated_run_log_is_read_or_refused(form, examples, tmp_path):
             assert "line " in error.message
         else:
             assert all("status" in record for record in merge_runs(records))
-        truncate_partial_line(path)
+        with open(path, "a+b") as file:
+            truncate_partial_line(file)
         assert path.read_bytes() in (data, data[: data.rfind(b"\n") + 1])
 
     check_property(examples, strategy, check)
@@ -292,7 +293,7 @@ def test_mutated_run_log_is_read_or_refused(form, examples, tmp_path):
 def test_mutated_saved_map_is_read_or_refused(examples, tmp_path):
     """A map or a GradcamError; nothing is unpickled."""
     buffer = io.BytesIO()
-    record = {**dict.fromkeys(REQUIRED_KEYS, 1), "input": "a"}
+    record = {**dict.fromkeys(REQUIRED_KEYS, "a"), "class_index": 1, "score": "logit", "counterfactual": False}
     arrays = {"heatmap": np.eye(3, dtype=np.float32), "cam": np.eye(2, dtype=np.float32)}
     np.savez(buffer, **arrays, metadata=np.array(json.dumps(record)))
     path = tmp_path / "map.npz"

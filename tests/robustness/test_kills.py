@@ -106,7 +106,7 @@ def test_resumed_run_gives_the_report_of_one_run(photo, model_file, tmp_path, ki
     for _ in range(num_kills):
         kill_midway(interrupted, 0.1, num_kills, cwd=out)
         if any(record["status"] == "ok" for record in load_run_log(out) or ()):
-            document = document_in(build_report(out))
+            document = document_in(build_report(out).path)
             assert "killed" in document["partial"]
             images = [map_["map_image"] for entry in document["entries"] for map_ in entry["maps"]]
             assert all((out / image).is_file() for image in images)

@@ -125,7 +125,7 @@ def test_read_errors_give_their_reason(tmp_path, monkeypatch, number):
         raise OSError(number, os.strerror(number))
 
     (tmp_path / "photo.png").touch()
-    monkeypatch.setattr("gradcam_cli.images.source._open_nonblocking", fail)
+    monkeypatch.setattr("gradcam_cli.storage.regular_files._open_nonblocking", fail)
     with pytest.raises(InputError, match=f"cannot be read: {os.strerror(number)}"):
         Source(str(tmp_path / "photo.png")).read()
 

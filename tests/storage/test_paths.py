@@ -63,7 +63,7 @@ def test_unsupported_protocol_is_refused(url, message, hint):
     assert caught.value.hint == hint
 
 
-@pytest.mark.parametrize(("protocol", "extra"), [("s3", "s3"), ("gs", "gs"), ("abfs", "az"), ("https", "http")])
+@pytest.mark.parametrize(("protocol", "extra"), [("s3", "s3"), ("gs", "gs"), ("abfs", "az")])
 def test_hint_names_the_extra_to_install(protocol, extra, monkeypatch):
     def missing(name):
         raise ImportError("Install this")

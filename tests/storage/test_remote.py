@@ -72,6 +72,7 @@ def test_permanent_errors_are_not_retried(error, recorded_delays):
     ],
 )
 def test_read_error_has_one_line(memory_store, monkeypatch, error, reason):
+    fill(memory_store, "b/x.jpg")
     monkeypatch.setattr(type(memory_store), "cat_file", lambda self, path, **how: Store(error, error, error)())
     with pytest.raises(InputError, match=f"cannot be read: {reason}"):
         Source("memory://b/x.jpg").read()

@@ -62,12 +62,12 @@ def test_inputs_at_urls_are_never_overwritten():
 
 
 def lines_of(directory):
-    return [record["n"] for record in load_run_log(as_path(directory)) or ()]
+    return [record["class_index"] for record in load_run_log(as_path(directory)) or ()]
 
 
 def log_lines(lines, *numbers):
     for number in numbers:
-        lines.write(json.dumps({"status": "ok", "input": "a", "n": number}).encode())
+        lines.write(json.dumps({"status": "ok", "input": "a", "class_index": number}).encode())
 
 
 def test_run_log_is_written_in_parts(memory_store, monkeypatch):

@@ -11,6 +11,7 @@ import click
 from gradcam_cli.cli.click_extensions import GroupedCommand, option_group
 from gradcam_cli.cli.model_options import allow_unsafe_option
 from gradcam_cli.cli.neuralode.options import (
+    FILE,
     canvas_option,
     canvas_seed_option,
     data_config,
@@ -47,7 +48,7 @@ Examples:
 @_output(
     "--confusion",
     metavar="FILE",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=FILE,
     help="Write a figure of the confusion matrix, PNG or JPEG.",
 )
 @_output("--no-solver-check", is_flag=True, help="Do not evaluate with other solvers.")
@@ -64,11 +65,13 @@ def evaluate(ctx: click.Context, /, **options: Any) -> None:
     stdout = setup(ctx, options)
     log.info("loading %s", options["model"])
     from gradcam_cli.neuralode.training.evaluate import per_class_rows
+    from gradcam_cli.neuralode.training.files import check_outputs
     from gradcam_cli.neuralode.training.plots import plot_confusion
     from gradcam_cli.neuralode.training.run import evaluate_file
     from gradcam_cli.output.figures import encode_figure
     from gradcam_cli.storage.files import write_output
 
+    check_outputs({"--confusion": options["confusion"]})
     labels, y, predictions, solvers = evaluate_file(
         options["model"],
         data_config(options),

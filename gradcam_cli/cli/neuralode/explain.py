@@ -34,6 +34,7 @@ from gradcam_cli.neuralode.solver.tableaus import SOLVERS
 from gradcam_cli.output.destination import DEFAULT_OUTPUT_DIR, GRID, Destination
 from gradcam_cli.output.naming import plan_outputs
 from gradcam_cli.storage.paths import as_path, is_url
+from gradcam_cli.storage.targets import is_special
 
 if TYPE_CHECKING:
     from gradcam_cli.neuralode.explain.run import DepthResult, DepthTask
@@ -166,7 +167,7 @@ def explain(ctx: click.Context, /, **options: Any) -> int:
     quiet_tensorflow(ctx, verbose=options["verbose"] or options["debug"])
     from gradcam_cli.neuralode.explain.run import prepare
 
-    run = prepare(_depth_config(options))
+    run = prepare(_depth_config(options), _destination(options["output"]).root_of)
     directory, counts = as_path(options["output"] or DEFAULT_OUTPUT_DIR), Counter[str]()
     with (
         open_report(ctx, options, directory, len(tasks), rerun_options=RERUN_DEPTH_OPTIONS) as report,
@@ -220,26 +221,30 @@ def _report_record(result: DepthResult, report: ReportWriter) -> dict[str, Any]:
 
 def _plan_files(inputs: Sequence[str], output: str | None, kinds: Sequence[str]) -> Iterator[DepthTask]:
     """Yield each image with its files: the image's name, `_gradcam_depth` and a suffix."""
-    target = as_path(output) if output else None
-    file = target if target and _is_file_target(target) else None
+    destination = _destination(output)
+    file, directory = destination.file, destination.directory
     if file and (kinds not in ((), (_artifact_kind(file),))):
         raise UsageError(
             f"-o {file}: expected a name for {', '.join(kinds)}", "use a directory to save several kinds of files"
         )
     kinds = (_artifact_kind(file),) if file else tuple(dict.fromkeys(kinds)) or ("figure",)
-    directory = None if file else target
     sources = find_sources(inputs, skip=directory or DEFAULT_OUTPUT_DIR)
-    planned = plan_outputs(sources, Destination((GRID,), directory), [("", "", "")], inputs)
-    for number, (source, outputs) in enumerate(planned):
-        if file and number:
-            raise UsageError(f"-o {file}: expected one input, got several", "use a directory instead")
+    for source, outputs in plan_outputs(sources, destination, [("", "", "")], inputs):
         stem = str(outputs[0].path).removesuffix(f"_gradcam_{GRID}.png")
         yield source, {kind: file or as_path(f"{stem}_gradcam_depth{ARTIFACT_SUFFIXES[kind]}") for kind in kinds}
 
 
+def _destination(output: str | None) -> Destination:
+    """Return the directory or file that `-o` names."""
+    target = as_path(output) if output else None
+    is_file = target is not None and _is_file_target(target)
+    return Destination(("figure",), file=target) if is_file else Destination((GRID,), directory=target)
+
+
 def _is_file_target(path: Path) -> bool:
-    return path.suffix.lower() in ARTIFACT_SUFFIXES.values() and (is_url(path) or not path.is_dir())
+    known = path.suffix.lower() in ARTIFACT_SUFFIXES.values()
+    return is_special(path) or (known and (is_url(path) or not path.is_dir()))
 
 
 def _artifact_kind(path: Path) -> str:
-    return next(kind for kind, suffix in ARTIFACT_SUFFIXES.items() if suffix == path.suffix.lower())
+    return next((kind for kind, suffix in ARTIFACT_SUFFIXES.items() if suffix == path.suffix.lower()), "figure")

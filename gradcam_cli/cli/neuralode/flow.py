@@ -9,7 +9,7 @@ import click
 
 from gradcam_cli.cli.click_extensions import GroupedCommand, PreprocessName
 from gradcam_cli.cli.model_options import allow_unsafe_option
-from gradcam_cli.cli.neuralode.options import option, require_suffix, setup
+from gradcam_cli.cli.neuralode.options import figure_option, option, require_suffix, seed_option, setup
 from gradcam_cli.cli.options import general_options
 from gradcam_cli.cli.tables import write_table
 from gradcam_cli.errors import UsageError
@@ -36,14 +36,7 @@ if TYPE_CHECKING:
     multiple=True,
     help="Start at the input of the ODEBlock for this image, repeatable. [default: five random states]",
 )
-@option(
-    "--seed",
-    type=click.IntRange(0),
-    default=0,
-    show_default=True,
-    metavar="N",
-    help="Random seed of the random states.",
-)
+@seed_option("the random states")
 @option("--preprocess", metavar="NAME", type=PreprocessName(), help="Preprocessing of the images; detected by default.")
 @allow_unsafe_option
 @option(
@@ -54,14 +47,7 @@ if TYPE_CHECKING:
     metavar="N",
     help="Number of layers of the residual network.",
 )
-@option(
-    "-o",
-    "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
-    default="flow.png",
-    show_default=True,
-    help="File of the figure, PNG or JPEG.",
-)
+@figure_option("flow.png")
 @general_options
 @click.pass_context
 def flow(ctx: click.Context, /, **options: Any) -> None:
@@ -78,9 +64,11 @@ def flow(ctx: click.Context, /, **options: Any) -> None:
     from gradcam_cli.neuralode.demos import flow as library
     from gradcam_cli.neuralode.demos.initial_states import toy_states
     from gradcam_cli.neuralode.demos.plots import draw_flow
+    from gradcam_cli.neuralode.training.files import check_outputs
     from gradcam_cli.output.figures import encode_figure
     from gradcam_cli.storage.files import write_output
 
+    check_outputs({"-o": options["output"]})
     block, starts = _load_block(options) if options["model"] else (None, toy_states())
     f, span = (block.f, block.t_span) if block else (library.toy_dynamics, (0.0, float(options["num_layers"])))
     solver_options = (

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from gradcam_cli.cli.click_extensions import GroupedCommand
-from gradcam_cli.cli.neuralode.options import option, setup
+from gradcam_cli.cli.neuralode.options import option, seed_option, setup
 from gradcam_cli.cli.options import general_options
 from gradcam_cli.cli.tables import write_table
 from gradcam_cli.neuralode.solver.tableaus import SOLVERS
@@ -27,14 +27,7 @@ ERRORS = ("rtol", "z0", "theta", "times")
     show_default=True,
     help="Solver of the forward and backward solve.",
 )
-@option(
-    "--seed",
-    type=click.IntRange(0),
-    default=0,
-    show_default=True,
-    metavar="N",
-    help="Random seed of the directions in which derivatives are compared.",
-)
+@seed_option("the directions in which derivatives are compared")
 @general_options
 @click.pass_context
 def gradcheck(ctx: click.Context, /, problem: str, **options: Any) -> None:

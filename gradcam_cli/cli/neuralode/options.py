@@ -3,20 +3,47 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
 import click
 
-from gradcam_cli.cli.click_extensions import ImageSize, combine_options, option_group
+from gradcam_cli.cli.click_extensions import Decorator, ImageSize, combine_options, option_group
 from gradcam_cli.cli.options import quiet_tensorflow, setup_logging
 from gradcam_cli.errors import UsageError
 from gradcam_cli.neuralode.solver.tableaus import SOLVERS
 from gradcam_cli.neuralode.training.config import DataConfig
 
 _data, _network, _solver, _training, _output = map(option_group, ("Data", "Network", "Solver", "Training", "Output"))
+option = option_group("Options")
 _positive = click.FloatRange(0, min_open=True)
+FILE, DIRECTORY = click.Path(dir_okay=False, path_type=Path), click.Path(file_okay=False, path_type=Path)
+"""Types of options that name output files and directories."""
+
+
+def seed_option(purpose: str, group: Callable[..., Decorator] = option) -> Decorator:
+    """Return the option --seed."""
+    return group(
+        "--seed",
+        type=click.IntRange(0),
+        default=0,
+        show_default=True,
+        metavar="N",
+        help=f"Random seed of {purpose}.",
+    )
+
+
+def figure_option(default: str) -> Decorator:
+    """Return the option --output of a command that draws one figure."""
+    return option(
+        "-o", "--output", type=FILE, default=default, show_default=True, help="File of the figure, PNG or JPEG."
+    )
+
+
+def _tolerance_option(name: str, default: float, text: str) -> Decorator:
+    return _solver(name, type=_positive, default=default, show_default=True, metavar="X", help=text)
+
 
 data_option = _data(
     "--data",
@@ -32,22 +59,7 @@ canvas_option = _data(
     metavar="N",
     help="Paste each image at a random position on a black canvas with N times its width and height.",
 )
-canvas_seed_option = _data(
-    "--seed",
-    type=click.IntRange(0),
-    default=0,
-    show_default=True,
-    metavar="N",
-    help="Random seed of the positions on the canvas.",
-)
-seed_option = _training(
-    "--seed",
-    type=click.IntRange(0),
-    default=0,
-    show_default=True,
-    metavar="N",
-    help="Random seed of weights, batches and canvas.",
-)
+canvas_seed_option = seed_option("the positions on the canvas", _data)
 network_options = combine_options(
     _network(
         "--arch",
@@ -94,38 +106,10 @@ solver_options = combine_options(
         show_default=True,
         help="Solver of the forward and backward solve.",
     ),
-    _solver(
-        "--rtol",
-        type=_positive,
-        default=1e-3,
-        show_default=True,
-        metavar="X",
-        help="Relative tolerance of the forward solve.",
-    ),
-    _solver(
-        "--atol",
-        type=_positive,
-        default=1e-3,
-        show_default=True,
-        metavar="X",
-        help="Absolute tolerance of the forward solve.",
-    ),
-    _solver(
-        "--adjoint-rtol",
-        type=_positive,
-        default=1e-2,
-        show_default=True,
-        metavar="X",
-        help="Relative tolerance of the backward solve.",
-    ),
-    _solver(
-        "--adjoint-atol",
-        type=_positive,
-        default=1e-2,
-        show_default=True,
-        metavar="X",
-        help="Absolute tolerance of the backward solve, in units of dL/dz.",
-    ),
+    _tolerance_option("--rtol", 1e-3, "Relative tolerance of the forward solve."),
+    _tolerance_option("--atol", 1e-3, "Absolute tolerance of the forward solve."),
+    _tolerance_option("--adjoint-rtol", 1e-2, "Relative tolerance of the backward solve."),
+    _tolerance_option("--adjoint-atol", 1e-2, "Absolute tolerance of the backward solve, in units of dL/dz."),
     _solver("--step-size", type=_positive, metavar="X", help="Size of fixed steps. [default: adaptive steps]"),
     _solver("--first-step", type=_positive, metavar="X", help="Size of the first step. [default: Hairer's rule]"),
 )
@@ -162,7 +146,7 @@ training_options = combine_options(
         metavar="X",
         help="Weight decay per step, relative to the learning rate.",
     ),
-    seed_option,
+    seed_option("weights, batches and canvas", _training),
     _training(
         "--random-shift",
         type=click.IntRange(0),
@@ -199,33 +183,31 @@ output_options = combine_options(
     _output(
         "-o",
         "--output",
-        type=click.Path(dir_okay=False, path_type=Path),
+        type=FILE,
         required=True,
         metavar="FILE.keras",
         help="File of the trained classifier.",
     ),
     _output(
         "--csv-log",
-        type=click.Path(dir_okay=False, path_type=Path),
+        type=FILE,
         metavar="FILE.csv",
         help="Write the metrics of each epoch to a CSV file.",
     ),
     _output(
         "--tensorboard",
-        type=click.Path(file_okay=False, path_type=Path),
+        type=DIRECTORY,
         metavar="DIR",
         help="Write TensorBoard event files.",
     ),
     _output(
         "--export-samples",
-        type=click.Path(file_okay=False, path_type=Path),
+        type=DIRECTORY,
         metavar="DIR",
         help="Write one test image of each class as PNG.",
     ),
     _output("--resume", is_flag=True, help="Resume from the last checkpoint, if there is one."),
 )
-
-option = option_group("Options")
 
 
 def data_config(options: Mapping[str, Any]) -> DataConfig:

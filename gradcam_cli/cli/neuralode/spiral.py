@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 import time
-from pathlib import Path
 from typing import Any
 
 import click
 
 from gradcam_cli.cli.click_extensions import GroupedCommand
-from gradcam_cli.cli.neuralode.options import option, require_suffix, setup
+from gradcam_cli.cli.neuralode.options import FILE, figure_option, option, require_suffix, seed_option, setup
 from gradcam_cli.cli.options import general_options
 from gradcam_cli.cli.signals import raise_if_interrupted
 from gradcam_cli.cli.tables import write_table
@@ -35,38 +34,24 @@ from gradcam_cli.output.destination import IMAGE_SUFFIXES, format_for_suffix
     show_default=True,
     help="Gradient method.",
 )
-@option(
-    "--seed",
-    type=click.IntRange(0),
-    default=0,
-    show_default=True,
-    metavar="N",
-    help="Random seed of weights and batches.",
-)
+@seed_option("weights and batches")
 @option(
     "--jit-compile/--no-jit-compile",
     default=True,
     show_default=True,
     help="Compile the iterations with XLA.",
 )
-@option(
-    "-o",
-    "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
-    default="spiral.png",
-    show_default=True,
-    help="File of the figure, PNG or JPEG.",
-)
+@figure_option("spiral.png")
 @option(
     "--save-model",
     metavar="FILE.keras",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=FILE,
     help="Save the trained network.",
 )
 @option(
     "--animation",
     metavar="FILE.gif",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=FILE,
     help="Write an animation of the training.",
 )
 @general_options
@@ -82,9 +67,11 @@ def spiral(ctx: click.Context, /, **options: Any) -> None:
     if options["save_model"] and options["save_model"].suffix != ".keras":
         raise UsageError(f"--save-model {options['save_model']}: expected a name ending in .keras")
     stdout = setup(ctx, options)
+    from gradcam_cli.neuralode.training.files import check_outputs, write_model
+
+    check_outputs({"-o": options["output"], "--animation": options["animation"], "--save-model": options["save_model"]})
     import keras
 
-    from gradcam_cli.models.loading import model_to_bytes
     from gradcam_cli.neuralode.demos import spiral as library
     from gradcam_cli.neuralode.demos.plots import fit_figure
     from gradcam_cli.neuralode.layers.spiral_net import SpiralNetwork
@@ -109,7 +96,7 @@ def spiral(ctx: click.Context, /, **options: Any) -> None:
     if frames:
         write_output(options["animation"], encode_animation(frames, seconds=0.12))
     if options["save_model"]:
-        write_output(options["save_model"], model_to_bytes(library.as_model(f)))
+        write_model(library.as_model(f), options["save_model"])
     row = {
         "iterations": last.iteration,
         "loss": f"{last.loss:.4f}",

@@ -23,6 +23,7 @@ from gradcam_cli.cli.neuralode.options import (
     training_options,
 )
 from gradcam_cli.cli.options import general_options
+from gradcam_cli.cli.protection import check_output
 from gradcam_cli.cli.signals import raise_if_interrupted
 from gradcam_cli.cli.tables import write_table
 from gradcam_cli.console import log, progress
@@ -57,17 +58,18 @@ def train(ctx: click.Context, /, **options: Any) -> None:
     The result is a .keras file that contains the class names. `gradcam IMAGE --model FILE.keras` explains it like any
     other model. Training writes a checkpoint after each epoch, next to the result, and deletes it at the end.
     """
-    target, checkpoint = options["output"], options["output"].with_suffix(".checkpoint.npz")
+    target = options["output"]
     if target.suffix != ".keras":
         raise UsageError(f"-o {target}: expected a name ending in .keras")
     stdout = setup(ctx, options)
+    from gradcam_cli.neuralode.training.files import check_training_files, checkpoint_path
+    from gradcam_cli.neuralode.training.run import export_samples, load_dataset, make_trainer
+
+    checkpoint = checkpoint_path(target)
+    check_output("-o: its checkpoint", checkpoint)
+    check_training_files(target, options["csv_log"], options["export_samples"], options["data"])
     if options["resume"] and target.exists() and not checkpoint.exists():
         raise UsageError(f"--resume: the training of {target} is complete", "omit --resume to train from scratch")
-    from gradcam_cli.models.loading import model_to_bytes
-    from gradcam_cli.neuralode.training.evaluate import evaluate
-    from gradcam_cli.neuralode.training.run import export_samples, load_dataset, make_trainer
-    from gradcam_cli.storage.files import write_output
-
     source = data_config(options)
     data = load_dataset(source)
     if options["export_samples"]:
@@ -78,14 +80,23 @@ def train(ctx: click.Context, /, **options: Any) -> None:
         log.info("resumed after epoch %d", len(trainer.history))
     try:
         _run_epochs(trainer, checkpoint, options["csv_log"], options["tensorboard"])
+        accuracy = _write_model(trainer, data, target)
     except BaseException:
-        if checkpoint.exists():
-            log.warning("%s is kept: --resume resumes after epoch %d", checkpoint, len(trainer.history))
+        if trainer.saved_epochs:
+            log.warning("%s is kept: --resume resumes after epoch %d", checkpoint, trainer.saved_epochs)
         raise
-    accuracy = evaluate(trainer.model, data.x_test, data.y_test).accuracy(data.y_test)
-    write_output(target, model_to_bytes(trainer.model))
     checkpoint.unlink(missing_ok=True)
     write_table([_result_row(trainer, accuracy, target)], stdout, as_json=options["as_json"])
+
+
+def _write_model(trainer: Trainer, data: Dataset, target: Path) -> float:
+    """Write the trained classifier; return its accuracy on the test images."""
+    from gradcam_cli.neuralode.training.evaluate import evaluate, require_finite
+    from gradcam_cli.neuralode.training.files import write_model
+
+    accuracy = require_finite(evaluate(trainer.model, data.x_test, data.y_test)).accuracy(data.y_test)
+    write_model(trainer.model, target)
+    return accuracy
 
 
 def _network_config(options: dict[str, Any]) -> NetworkConfig:

@@ -11,6 +11,7 @@ from gradcam_cli.evaluation.annotations.csv_boxes import parse_csv_boxes
 from gradcam_cli.evaluation.annotations.masks import Annotation
 from gradcam_cli.evaluation.annotations.parsing import parse_file
 from gradcam_cli.evaluation.annotations.voc import parse_voc
+from gradcam_cli.storage.regular_files import walk_files
 
 
 def read_annotations(path: Path) -> list[Annotation]:
@@ -32,7 +33,7 @@ def read_annotations(path: Path) -> list[Annotation]:
 def _annotation_files(path: Path) -> list[Path]:
     if not os.path.isdir(path):  # False where Path.is_dir raises
         return [path]
-    files = sorted(file for file in path.rglob("*") if file.suffix.lower() == ".xml" and os.path.isfile(file))
+    files = sorted(Path(file) for file in walk_files(path) if file.lower().endswith(".xml") and os.path.isfile(file))
     if not files:
         raise UsageError(f"annotations {path}: no Pascal VOC files (.xml) found in the directory")
     return files

@@ -12,8 +12,11 @@ from pathlib import Path
 from typing import TypeVar
 
 from gradcam_cli.errors import UsageError
+from gradcam_cli.storage.regular_files import read_regular
 
 T = TypeVar("T")
+MAX_FILE_BYTES = 1 << 31
+"""Limit of a file's size; COCO's largest annotation file has 0.5 GB."""
 
 
 class FormatError(Exception):
@@ -31,11 +34,11 @@ def parse_file(subject: str, path: Path, parse: Callable[[bytes], T]) -> T:
         UsageError: the file cannot be read or is malformed; the message names it.
     """
     try:
-        return parse(path.read_bytes())
+        return parse(read_regular(path, MAX_FILE_BYTES, allow_pipe=True))
     except FormatError as error:
         raise UsageError(f"{subject} {path}: {error}") from error
-    except (OSError, ValueError) as error:
-        raise UsageError(f"{subject} {path}: cannot be read: {error}") from error
+    except OSError as error:
+        raise UsageError(f"{subject} {path}: cannot be read: {error.strerror or error}") from error
 
 
 def parse_json(data: bytes) -> object:

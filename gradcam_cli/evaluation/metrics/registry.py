@@ -33,3 +33,5 @@ METRICS = {
 }
 FAITHFULNESS = tuple(name for name, metric in METRICS.items() if not metric.needs_annotations)
 LOCALIZATION = tuple(name for name, metric in METRICS.items() if metric.needs_annotations)
+SANITY_PLOT = "sanity"
+"""Name of the plot of the sanity check, next to those of the metrics."""

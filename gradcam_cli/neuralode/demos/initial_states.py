@@ -9,9 +9,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from gradcam_cli.errors import UsageError
+from gradcam_cli.errors import InputError, ModelError, UsageError
 from gradcam_cli.images import decode, fit
-from gradcam_cli.images.discover import find_sources
+from gradcam_cli.images.discover import find_sources, no_images_error
+from gradcam_cli.images.source import Source
 from gradcam_cli.models.classifier import load_model
 from gradcam_cli.neuralode.layers.ode_block import ODEBlock
 
@@ -35,17 +36,22 @@ def random_states(block: ODEBlock, count: int, seed: int) -> list[tf.Tensor]:
 
 
 def block_inputs(model: keras.Model, block: ODEBlock, x: np.ndarray) -> list[tf.Tensor]:
-    """Return the inputs (1, ...) of a block, for inputs (n, ...) of the model."""
+    """Return the inputs (1, ...) of a block, for inputs (n, ...) of the model.
+
+    Raises:
+        ModelError: an ODE upstream of the block cannot be solved.
+    """
     recorded: list[tf.Tensor] = []
-    original = block.call
 
     def call(z: tf.Tensor, *args: Any, **kwargs: Any) -> tf.Tensor:
         recorded.append(z)
-        return original(z, *args, **kwargs)
+        return z  # the outputs of the model are not used
 
     block.call = call  # type: ignore[method-assign]
     try:
         model(x, training=False)
+    except RuntimeError as error:  # Keras wraps the SolverError
+        raise ModelError(f"model {model.name}: an ODE upstream of {block.name} cannot be solved") from error
     finally:
         del block.call
     return [tf.cast(z[None], _state_dtype(block)) for z in recorded[0]]
@@ -58,15 +64,27 @@ def load_images(model: keras.Model, paths: Sequence[str], preprocess: str | None
         model: the model.
         paths: files or directories.
         preprocess: name of the preprocessing; None: detected.
+
+    Raises:
+        InputError: there is no image, or one cannot be read.
     """
     classifier = load_model(model, preprocess=preprocess)
     h, w, channels = classifier.input_shape
-    images = [decode.decode(source.read()) for source in find_sources(paths)]
+    images = [_read_image(source) for source in find_sources(paths)]
+    if not images:
+        raise no_images_error(paths)
     resized = [
         fit.resize_to_input(image, fit.crop_box_for(image.shape[:2], (h, w), "squash"), (h, w), channels)
         for image in images
     ]
     return classifier.preprocess(np.stack(resized))
+
+
+def _read_image(source: Source) -> np.ndarray:
+    try:
+        return decode.decode(source.read())
+    except InputError as error:
+        raise InputError(f"{source.name}: {error.message}", error.hint) from error
 
 
 def _state_dtype(block: ODEBlock) -> str:

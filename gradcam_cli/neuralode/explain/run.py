@@ -31,6 +31,7 @@ BATCH_SIZE = 32
 
 DepthTask = tuple[Source, dict[str, Path]]
 """An image, and the files to write, by kind."""
+RootOf = Callable[[Path], Path | None]
 Draw = Callable[[Sequence[Explanation]], list[dict[str, Any]]]
 """Renders the maps of an image for a report; returns what the report stores of each map."""
 
@@ -57,11 +58,13 @@ class DepthRun:
         config: configuration of the run.
         run: the prepared run, with depths as layers.
         depths: the depths, in the order of the block's time.
+        root_of: returns the directory of the results that a file belongs to, or None for a file that the user named.
     """
 
     config: DepthConfig
     run: PreparedRun = field(repr=False)
     depths: list[float]
+    root_of: RootOf = lambda path: None
 
     def explain(self, tasks: Sequence[DepthTask], draw: Draw | None = None) -> Iterator[DepthResult]:
         """Explain the images of all tasks, in order, and write their files.
@@ -92,7 +95,7 @@ class DepthRun:
         """Write the files of an image; an `OutputError` becomes a failure of this image."""
         try:
             for kind, path in files.items():
-                write_output(path, self._encode(kind, explanations, norms))
+                write_output(path, self._encode(kind, explanations, norms), self.root_of(path))
             drawn = draw(explanations) if draw else []
         except OutputError as error:
             return DepthResult(to_json(Failure(explanations[0].source, error.message, error.hint)))
@@ -128,8 +131,8 @@ class DepthRun:
         return encode_figure(depth_figure(first.image, overlays, self.depths, norms, title))
 
 
-def prepare(config: DepthConfig) -> DepthRun:
-    """Load the model and compile the gradients at all depths.
+def prepare(config: DepthConfig, root_of: RootOf = lambda path: None) -> DepthRun:
+    """Load the model and compile the gradients at all depths; `root_of` is that of `DepthRun`.
 
     Raises:
         UsageError: the block, a depth or the class does not exist.
@@ -142,7 +145,7 @@ def prepare(config: DepthConfig) -> DepthRun:
         classes=(config.target_class,), methods=(config.method,), fit=config.fit, batch_size=BATCH_SIZE
     )
     run = prepare_depth_run(classifier, explain_config, depths, block, config.solver, config.tol)
-    return DepthRun(config, run, depths)
+    return DepthRun(config, run, depths, root_of)
 
 
 def _block_name(explanation: Explanation) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 import keras
 
 from gradcam_cli.errors import UsageError
+from gradcam_cli.network.keras_settings import default_settings
 from gradcam_cli.neuralode.layers.ode_block import ODEBlock
 from gradcam_cli.neuralode.layers.ode_func import GroupNorm, ODEFunc
 
@@ -19,6 +20,8 @@ CHANNELS = 64
 RESIDUAL_BLOCKS = 6
 MIN_SPATIAL_SIZE = 6
 """Minimum height and width of the feature maps after the default downsampling."""
+MIN_THIN_SIDE = 2
+"""Minimum height and width of the images of odenet-thin, with its one strided convolution."""
 ACTIVATIONS = ("softplus", "relu", "tanh", "silu")
 """Activations of f offered by the command line."""
 DEFAULT_SOLVER_OPTIONS = {
@@ -66,6 +69,7 @@ def num_downsampling_layers(side: int) -> int:
     return count
 
 
+@default_settings()
 def build_odenet(
     input_shape: tuple[int, int, int],
     labels: Sequence[str],
@@ -96,6 +100,8 @@ def build_odenet(
     image = layers.Input(input_shape, name="image")
     x = layers.Rescaling(1 / 255, name="scale")(image)
     if arch == "odenet-thin":
+        if side < MIN_THIN_SIDE:
+            raise UsageError(f"arch: images of {side} pixels are too small for odenet-thin")
         x = _downsampling_conv(x, "stem_conv")
     else:
         if (side - 2) >> count < 1:

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from gradcam_cli.neuralode.training.datasets import Arrays, Dataset
+from gradcam_cli.neuralode.training.dataset_checks import Arrays
+from gradcam_cli.neuralode.training.datasets import Dataset
 
 
 def train_validation_split(data: Dataset, fraction: float, seed: int) -> tuple[Arrays, Arrays]:

@@ -50,7 +50,7 @@ def evaluate(
         advance: called after each batch with its number of images.
 
     Raises:
-        GradcamError: an ODE cannot be solved.
+        GradcamError: an ODE cannot be solved, or the memory does not suffice.
     """
     predict = tf.function(lambda x: model(x, training=False), autograph=False)
     parts = []
@@ -60,10 +60,23 @@ def evaluate(
             parts.append(predict(batch).numpy())
         except tf.errors.InvalidArgumentError as error:
             raise GradcamError(failure_message(error), "use a larger tolerance") from error
+        except (MemoryError, tf.errors.ResourceExhaustedError) as error:
+            raise GradcamError("out of memory during the evaluation", "use smaller images") from error
         advance(len(batch))
     logits = np.concatenate(parts)
     loss = tf.nn.sparse_softmax_cross_entropy_with_logits(y, logits)
     return Predictions(float(tf.reduce_mean(loss)), logits)
+
+
+def require_finite(predictions: Predictions) -> Predictions:
+    """Return the predictions if all logits are finite.
+
+    Raises:
+        GradcamError: they are not; loss and accuracy would be meaningless.
+    """
+    if not np.isfinite(predictions.logits).all():
+        raise GradcamError("the model returns logits that are not finite", "train it with a lower learning rate")
+    return predictions
 
 
 def per_class_rows(confusion: np.ndarray, labels: Sequence[str]) -> list[dict[str, Any]]:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,7 +15,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from gradcam_cli.errors import ModelError, UsageError
+from gradcam_cli.errors import ModelError, OutputError, UsageError
 from gradcam_cli.images.encode import encode
 from gradcam_cli.models.loading import load_model_file
 from gradcam_cli.neuralode.layers.ode_block import ode_blocks
@@ -19,11 +23,14 @@ from gradcam_cli.neuralode.layers.odenet import LabeledDense, build_odenet
 from gradcam_cli.neuralode.training import solver_check
 from gradcam_cli.neuralode.training.config import DataConfig, NetworkConfig, TrainingConfig
 from gradcam_cli.neuralode.training.datasets import DATASETS, Dataset, load_data, place_on_canvas
-from gradcam_cli.neuralode.training.evaluate import Predictions, evaluate
+from gradcam_cli.neuralode.training.evaluate import Predictions, evaluate, require_finite
 from gradcam_cli.neuralode.training.optimizer import OPTIMIZERS
 from gradcam_cli.neuralode.training.trainer import EpochStats, Trainer
 from gradcam_cli.output.naming import safe_filename
 from gradcam_cli.storage.files import write_output
+
+MAX_SAMPLE_NAME = 60
+"""Maximum number of characters of a class name in a file name."""
 
 
 def load_dataset(config: DataConfig) -> Dataset:
@@ -65,29 +72,66 @@ def make_trainer(
     """
     keras.utils.set_random_seed(config.seed)
     model = build_odenet(data.x_train.shape[1:], data.labels, **network_config.arguments())
-    source = {"data": data_config.name, "images": len(data.x_train), "canvas_scale": data_config.canvas_scale}
+    source = {"data": data_config.name, "data_sha256": _checksum(data), "canvas_scale": data_config.canvas_scale}
     return Trainer(model, data, config, {**asdict(network_config), **source})
 
 
+def _checksum(data: Dataset) -> str:
+    """Return the SHA-256 of training images, classes and class names: a resumed training must have the same."""
+    checksum = hashlib.sha256(repr((data.x_train.shape, data.labels)).encode())
+    for array in (data.x_train, data.y_train):
+        checksum.update(np.ascontiguousarray(array).data)
+    return checksum.hexdigest()
+
+
 def export_samples(data: Dataset, directory: Path) -> None:
-    """Write the first test image of each class as PNG."""
-    for y, label in enumerate(data.labels):
+    """Write the first test image of each class as PNG.
+
+    Classes whose names are equal as file names have their number in the name.
+
+    Raises:
+        OutputError: a file cannot be written.
+    """
+    names = [safe_filename(label)[:MAX_SAMPLE_NAME] for label in data.labels]
+    repeated = {name for name, count in Counter(name.casefold() for name in names).items() if count > 1}
+    for y, name in enumerate(names):
         for i in np.flatnonzero(data.y_test == y)[:1]:
             rgb = np.broadcast_to(data.x_test[i], (*data.x_test.shape[1:3], 3))
-            write_output(directory / (safe_filename(label) + ".png"), encode(np.ascontiguousarray(rgb)))
+            file = f"{y}-{name}.png" if name.casefold() in repeated or not name else f"{name}.png"
+            write_output(directory / file, encode(np.ascontiguousarray(rgb)), directory)
 
 
 def tensorboard_writer(directory: Path) -> Callable[[EpochStats], None]:
-    """Return a function that writes the metrics of an epoch as TensorBoard events, without the package tensorboard."""
+    """Return a function that writes the metrics of an epoch as TensorBoard events, without the package tensorboard.
+
+    Raises:
+        OutputError: a file cannot be written; also raised by the function.
+    """
+    with _tensorboard_errors(directory):
+        return _open_tensorboard(directory)
+
+
+@contextlib.contextmanager
+def _tensorboard_errors(directory: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, tf.errors.OpError) as error:
+        reason = re.sub(
+            r"^\{\{.*?\}\} | \[Op:.*$", "", str(error).strip().splitlines()[0]
+        )  # names of TensorFlow's nodes
+        raise OutputError(f"--tensorboard {directory} cannot be written: {reason}") from error
+
+
+def _open_tensorboard(directory: Path) -> Callable[[EpochStats], None]:
     writer, metadata = tf.summary.create_file_writer(str(directory)), tf.compat.v1.SummaryMetadata(data_class=1)
     metadata.plugin_data.plugin_name = "scalars"
 
     def write(epoch: EpochStats) -> None:
-        with writer.as_default():
+        with _tensorboard_errors(directory), writer.as_default():
             for name, value in epoch._asdict().items():
                 if name != "epoch" and value == value:
                     tf.summary.write(name, tf.constant(value, tf.float32), epoch.epoch, metadata)
-        writer.flush()
+            writer.flush()
 
     return write
 
@@ -122,21 +166,41 @@ def evaluate_file(
     Raises:
         ModelError: the file was not written by `gradcam neuralode train`.
         UsageError: the images or classes of the data set do not match the model.
-        GradcamError: an ODE cannot be solved.
+        GradcamError: an ODE cannot be solved, or a logit is not finite.
     """
     model = load_model_file(path, allow_unsafe)
-    if not isinstance(model.layers[-1], LabeledDense):
-        raise ModelError(f"{path} was not written by `gradcam neuralode train`")
+    labels = _model_labels(model, path)
     data = load_dataset(config)
-    shape, labels = model.input_shape[1:], model.layers[-1].labels
+    shape = model.input_shape[1:]
     if data.x_test.shape[1:] != shape or len(data.labels) > len(labels):
         raise UsageError(
             f"--data {config.name}: the model requires images of shape {shape} and {len(labels)} classes, "
             f"got {data.x_test.shape[1:]} and {len(data.labels)} classes"
         )
+    _check_class_names(data.labels, labels, config.name)
     block = next(iter(ode_blocks(model).values()), None)
     x, y = data.x_test, data.y_test
     if block is None:
-        return ClassifierEvaluation(labels, y, evaluate(model, x, y), [])
+        return ClassifierEvaluation(labels, y, require_finite(evaluate(model, x, y)), [])
     settings = solver_check.SOLVER_VARIANTS if check_solvers else ()
-    return ClassifierEvaluation(labels, y, *solver_check.evaluate_with_solvers(model, block, x, y, settings))
+    predictions, solvers = solver_check.evaluate_with_solvers(model, block, x, y, settings)
+    return ClassifierEvaluation(labels, y, require_finite(predictions), solvers)
+
+
+def _model_labels(model: keras.Model, path: Path) -> tuple[str, ...]:
+    """Return the class names that `gradcam neuralode train` stores in the last layer."""
+    last = model.layers[-1] if model.layers else None
+    labels = last.labels if isinstance(last, LabeledDense) else ()
+    if not labels or model.output_shape != (None, len(labels)) or not all(isinstance(label, str) for label in labels):
+        raise ModelError(f"{path} was not written by `gradcam neuralode train`")
+    return tuple(labels)
+
+
+def _check_class_names(labels: Sequence[str], model_labels: Sequence[str], name: str) -> None:
+    """Require equal class names, unless those of the data or of the model are numbers."""
+    numbers = tuple(map(str, range(len(model_labels))))
+    if numbers[: len(labels)] == tuple(labels) or numbers == tuple(model_labels):
+        return
+    for number, (label, model_label) in enumerate(zip(labels, model_labels, strict=False)):
+        if label != model_label:
+            raise UsageError(f"--data {name}: class {number} is {label} in the data and {model_label} in the model")

@@ -24,11 +24,12 @@ from gradcam_cli.errors import GradcamError, UsageError
 from gradcam_cli.neuralode.layers.ode_block import ode_blocks
 from gradcam_cli.neuralode.solver.status import failure_message
 from gradcam_cli.neuralode.training.batches import iter_batches, train_validation_split
+from gradcam_cli.neuralode.training.checkpoint import load_checkpoint, save_checkpoint
 from gradcam_cli.neuralode.training.config import TrainingConfig
 from gradcam_cli.neuralode.training.datasets import Dataset
 from gradcam_cli.neuralode.training.evaluate import evaluate
 from gradcam_cli.neuralode.training.optimizer import make_optimizer
-from gradcam_cli.storage.files import atomic_write
+from gradcam_cli.storage.files import write_output
 
 
 class DivergedError(GradcamError):
@@ -70,6 +71,10 @@ class Trainer:
         config: configuration of the training.
         description: further settings that must be equal when training is resumed, such as the model's options.
 
+    Attributes:
+        history: metrics of the trained epochs.
+        saved_epochs: number of epochs in the checkpoint.
+
     Raises:
         UsageError: the configuration is invalid.
     """
@@ -84,12 +89,25 @@ class Trainer:
         self.model, self.config = model, config
         self.block = next(iter(ode_blocks(model).values()), None)
         self.training_data, self.validation_data = train_validation_split(data, config.validation_split, config.seed)
+        self._check_images()
         self.steps_per_epoch = len(self.training_data[0]) // min(config.batch_size, len(self.training_data[0]))
         self.optimizer = make_optimizer(config, self.steps_per_epoch)
         self.optimizer.build(model.trainable_variables)
         self.config_json = json.dumps({**(description or {}), **asdict(config)}, sort_keys=True)
         self.history: list[EpochStats] = []
+        self.saved_epochs = 0
         self.step = tf.function(self._step, autograph=False, jit_compile=config.jit_compile)
+
+    def _check_images(self) -> None:
+        config, (training, validation) = self.config, (len(self.training_data[0]), len(self.validation_data[0]))
+        if not training or (config.validation_split and not validation):
+            raise UsageError(
+                f"--validation-split {config.validation_split:g}: expected at least one training and one validation "
+                f"image, got {training} and {validation}"
+            )
+        side = min(self.training_data[0].shape[1:3])
+        if config.random_shift > side:
+            raise UsageError(f"--random-shift {config.random_shift}: expected at most {side}, the size of the images")
 
     def epochs(
         self, checkpoint: Path | None = None, advance: Callable[[int], None] = lambda _: None
@@ -103,6 +121,8 @@ class Trainer:
         Raises:
             DivergedError: the loss or a gradient is not finite, or an ODE cannot be solved. The checkpoint is that of
                 the previous epoch.
+            OutputError: the checkpoint cannot be written; the previous one is unchanged.
+            GradcamError: out of memory.
         """
         while len(self.history) < self.config.epochs and not self._patience_exhausted():
             self.history.append(self._epoch(len(self.history), advance))
@@ -162,6 +182,8 @@ class Trainer:
             loss, accuracy, norm = (float(value) for value in self.step(x, y))
         except tf.errors.InvalidArgumentError as error:
             raise DivergedError(f"{where}: {failure_message(error)}", hint) from error
+        except (MemoryError, tf.errors.ResourceExhaustedError) as error:
+            raise GradcamError(f"{where}: out of memory", "use a smaller --batch-size or smaller images") from error
         if not np.isfinite([loss, norm]).all():
             quantity = "the loss" if not np.isfinite(loss) else "a gradient"
             raise DivergedError(f"{where}: {quantity} is not finite: the training has diverged", hint)
@@ -177,44 +199,31 @@ class Trainer:
         return [*self.model.variables, *self.optimizer.variables]
 
     def _save(self, checkpoint: Path) -> None:
-        arrays: dict[str, Any] = {f"v{i}": np.asarray(variable) for i, variable in enumerate(self._variables())}
-        with atomic_write(checkpoint) as file:
-            np.savez(file, config_json=self.config_json, history=json.dumps(self.history), **arrays)
+        save_checkpoint(checkpoint, self._variables(), self.config_json, self.history)
+        self.saved_epochs = len(self.history)
 
     def resume(self, checkpoint: Path) -> None:
         """Load the weights, the optimizer's state and the metrics of a checkpoint.
 
         Raises:
-            UsageError: the checkpoint cannot be read, or its configuration differs.
+            UsageError: the checkpoint is damaged, or its configuration differs. The training is unchanged.
         """
-        try:
-            with np.load(checkpoint) as file:
-                config_json, history = str(file["config_json"]), json.loads(str(file["history"]))
-                matches = config_json == self.config_json
-                arrays = [file[f"v{i}"] for i in range(len(self._variables()))] if matches else []
-        except (OSError, ValueError, KeyError) as error:
-            raise UsageError(f"cannot read checkpoint {checkpoint}: {error}") from error
-        if not matches:
-            raise UsageError(
-                f"checkpoint {checkpoint} has a different configuration: {_config_diff(config_json, self.config_json)}",
-                "use the options of the first run, or delete the checkpoint",
-            )
-        for variable, array in zip(self._variables(), arrays, strict=True):
+        variables = self._variables()
+        arrays, history = load_checkpoint(checkpoint, variables, self.config_json, len(EpochStats._fields))
+        for variable, array in zip(variables, arrays, strict=True):
             variable.assign(array)
-        self.history = [EpochStats(*epoch) for epoch in history]
+        self.history = [EpochStats(int(number), *metrics) for number, *metrics in history]
+        self.saved_epochs = len(self.history)
 
 
 def write_csv_log(path: Path, history: Sequence[EpochStats]) -> None:
-    """Write the metrics of all epochs as CSV, with a header row."""
+    """Write the metrics of all epochs as CSV, with a header row.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
     rows.writerow(EpochStats._fields)
     rows.writerows(["" if value != value else f"{value:.6g}" for value in epoch] for epoch in history)
-    with atomic_write(path) as file:
-        file.write(text.getvalue().encode())
-
-
-def _config_diff(saved: str, current: str) -> str:
-    old, new = json.loads(saved), json.loads(current)
-    changed = sorted(key for key in {*old, *new} if old.get(key) != new.get(key))
-    return ", ".join(f"{key} {old.get(key)} (now {new.get(key)})" for key in changed)
+    write_output(path, text.getvalue().encode())
