@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from gradcam_cli.errors import ModelError
 from gradcam_cli.network.dependence import tensors_downstream
+from gradcam_cli.network.provenance.rule import WEIGHTED_SUMS
 
 _UNCHANGED = {"Identity", "IdentityN", "Cast", "Reshape", "Squeeze", "ExpandDims", "StopGradient", "CheckNumerics"}
 """Operations that keep all values."""
@@ -16,10 +17,6 @@ _AVERAGES = {"Mean", "Max", "AvgPool", "MaxPool", "Transpose", "ConcatV2"}
 """Operations that average or select values: averages of logits are logits, averages of probabilities are not."""
 _AFFINE = {"Add", "AddV2", "AddN", "BiasAdd", "Sub", "Mul", "RealDiv", "Neg", "Sum", "FusedBatchNormV3"}
 """Operations that scale, shift or add values."""
-_WEIGHTED_SUMS = {
-    *("MatMul", "BatchMatMul", "BatchMatMulV2", "BatchMatMulV3", "Einsum"),
-    *("Conv2D", "DepthwiseConv2dNative", "Conv2DBackpropInput"),
-}
 _ACTIVATIONS = {"Softmax": "softmax", "LogSoftmax": "softmax", "Sigmoid": "sigmoid"}
 
 
@@ -90,7 +87,7 @@ def _is_linear(tensor: tf.Tensor, downstream: set[Any]) -> bool:
         if operation in visited:
             continue
         visited.add(operation)
-        if operation.type in _WEIGHTED_SUMS:
+        if operation.type in WEIGHTED_SUMS:
             found = True
         elif operation.type in _AVERAGES | _AFFINE:
             terms = _varying_terms(operation, downstream)

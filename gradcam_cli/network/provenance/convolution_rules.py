@@ -71,7 +71,7 @@ CONVOLUTION_RULES = rule_table(
         "Conv2D DepthwiseConv2dNative MaxPool AvgPool": _convolution,
         "BatchToSpaceND": _dilated_convolution,
         "Conv2DBackpropInput": _transposed_convolution,
-        "ResizeBilinear ResizeNearestNeighbor ResizeBicubic ResizeArea ScaleAndTranslate": _resizing,
+        "ResizeBilinear ResizeNearestNeighbor ResizeBicubic ResizeArea SpaceToDepth DepthToSpace": _resizing,
         "Pad PadV2 MirrorPad": _padding,
     }
 )

@@ -48,11 +48,17 @@ Outputs = Places | Sequence[Places | None] | None
 Rule = Callable[[Any, Inputs, State], Outputs]
 
 
+WEIGHTED_SUMS = frozenset(
+    "MatMul BatchMatMul BatchMatMulV2 BatchMatMulV3 Einsum Conv2D DepthwiseConv2dNative Conv2DBackpropInput".split()
+)
+"""Operations that apply weights."""
+
+
 def unknown(operation: Any, inputs: Inputs, _: State) -> list[Places]:
     """Keep the axes of an input whose shape differs at most in the channels; otherwise they are unknown. Unproven."""
     known = next((places for places in inputs if places and places.axes is not None), None)
     first = next(places for places in inputs if places is not None)
-    learned = any(places.learned for places in inputs if places)
+    learned = operation.type in WEIGHTED_SUMS or any(places.learned for places in inputs if places)
     results = []
     for tensor in operation.outputs:
         shape, axes = static_shape(tensor), None
