@@ -54,9 +54,10 @@ def spec_labels(spec: ModelSpec) -> Labels:
 
 
 def read_labels(path: str | os.PathLike[str]) -> Labels:
-    """Read class names from a text file (one per line), a JSON list, or a Keras class index.
+    """Read class names from a text file (one per line), a JSON list, a Keras class index, or Keras's `class_indices`.
 
-    A Keras class index is a JSON object of `{"0": ["n01440764", "tench"], ...}` or `{"0": "tench"}`.
+    A Keras class index is a JSON object of `{"0": ["n01440764", "tench"], ...}` or `{"0": "tench"}`; `class_indices` is
+    `{"tench": 0, ...}`.
 
     Raises:
         UsageError: the file cannot be read, has another format, or too many or too long names.
@@ -90,6 +91,8 @@ def _parse_labels(path: str | os.PathLike[str], text: str) -> Labels:
     try:
         entries = json.loads(text)
         if isinstance(entries, dict):
+            if entries and all(type(value) is int for value in entries.values()):
+                entries = _inverted(entries)
             entries = [entries[str(index)] for index in range(len(entries))]
         if all(isinstance(entry, list) for entry in entries):
             ids, names = zip(*entries, strict=True)
@@ -97,8 +100,16 @@ def _parse_labels(path: str | os.PathLike[str], text: str) -> Labels:
         return Labels(_require_strings(entries))
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise UsageError(
-            f"labels {path}: expected one name per line, a JSON list of names, or a Keras class index, got {error!r}"
+            f"labels {path}: expected one name per line, a JSON list of names, a Keras class index or class_indices, "
+            f"got {error!r}"
         ) from error
+
+
+def _inverted(indices: dict[str, int]) -> dict[str, str]:
+    names = {str(index): name for name, index in indices.items()}
+    if len(names) < len(indices):
+        raise ValueError("two names of one index")
+    return names
 
 
 def _require_strings(entries: Sequence[object]) -> tuple[str, ...]:
