@@ -11,7 +11,7 @@ import click
 
 from gradcam_cli.cli.click_extensions import GroupedCommand, ModelNameOrFile, PathOrUrl, Threshold, option_group
 from gradcam_cli.cli.model_options import loading_options
-from gradcam_cli.cli.options import general_options, quiet_tensorflow, setup_logging
+from gradcam_cli.cli.options import before_loading, general_options, setup_logging
 from gradcam_cli.cli.protection import protect_found
 from gradcam_cli.cli.report_options import open_report, report_directory_option, report_option
 from gradcam_cli.cli.signals import raise_if_interrupted
@@ -94,8 +94,7 @@ def compare(ctx: click.Context, /, baseline: Path, new: str, **options: Any) -> 
 
 def _reexplain_baseline(ctx: click.Context, baseline: Path, output_dir: Path, options: dict[str, Any]) -> None:
     """Recompute the maps of the baseline with another model."""
-    log.info("loading %s", options["model"])
-    quiet_tensorflow(ctx, verbose=options["verbose"] or options["debug"])
+    before_loading(ctx, options)
     from gradcam_cli.cli.model_options import load_classifier
     from gradcam_cli.evaluation.reexplain import load_records, reexplain
 

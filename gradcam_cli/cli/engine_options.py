@@ -13,7 +13,7 @@ import click
 
 from gradcam_cli.cli.click_extensions import combine_options, option_group
 from gradcam_cli.cli.native_stderr import filtered_native_stderr
-from gradcam_cli.cli.options import quiet_tensorflow
+from gradcam_cli.cli.options import before_loading
 from gradcam_cli.console import log
 from gradcam_cli.errors import UsageError
 
@@ -73,8 +73,7 @@ def _run_local(
     from gradcam_cli.engines.local import run_local
 
     def before_load() -> None:
-        log.info("loading %s", options["model"])
-        quiet_tensorflow(ctx, verbose=_is_verbose(options))
+        before_loading(ctx, options)
 
     return run_local(tasks, handler, threads=options["threads"], before_load=before_load)
 

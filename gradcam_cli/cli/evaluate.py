@@ -12,10 +12,10 @@ from gradcam_cli.cli.click_extensions import GroupedCommand, PathOrUrl, Threshol
 from gradcam_cli.cli.evaluation_output import EvaluationWriter, exit_status, print_tables
 from gradcam_cli.cli.model_options import explain_config, load_classifier, model_options
 from gradcam_cli.cli.options import (
+    before_loading,
     general_options,
     input_options,
     layer_and_method_options,
-    quiet_tensorflow,
     setting_options,
     setup_logging,
     threads_option,
@@ -23,7 +23,7 @@ from gradcam_cli.cli.options import (
 from gradcam_cli.cli.protection import check_output, protect_found
 from gradcam_cli.cli.report_options import open_report, report_directory_option, report_option
 from gradcam_cli.cli.signals import raise_if_interrupted
-from gradcam_cli.console import log, print_error, progress
+from gradcam_cli.console import print_error, progress
 from gradcam_cli.errors import UsageError
 from gradcam_cli.evaluation.annotations import read_annotations
 from gradcam_cli.evaluation.metrics.faithfulness import CURVE_STEPS, DELETION_BASELINES
@@ -172,8 +172,7 @@ def evaluate(ctx: click.Context, /, **options: Any) -> int:
         check_output("--plots", options["plots"] / f"{name}.png")
     annotations = read_annotations(options["annotations"]) if options["annotations"] else None
     stdout, thresholds = sys.stdout, _thresholds(options)
-    log.info("loading %s", options["model"])
-    quiet_tensorflow(ctx, verbose=options["verbose"] or options["debug"])
+    before_loading(ctx, options)
     from gradcam_cli.evaluation.export import write_files
     from gradcam_cli.evaluation.run import prepare_evaluation
 

@@ -9,7 +9,7 @@ import click
 
 from gradcam_cli.cli.click_extensions import GroupedCommand, ModelNameOrFile
 from gradcam_cli.cli.model_options import allow_unsafe_option, input_size_option
-from gradcam_cli.cli.options import general_options, quiet_tensorflow, setup_logging
+from gradcam_cli.cli.options import before_loading, general_options, setup_logging
 from gradcam_cli.cli.tables import write_table
 from gradcam_cli.console import log
 from gradcam_cli.errors import ModelError
@@ -32,8 +32,7 @@ def layers(ctx: click.Context, /, model: str, **options: Any) -> None:
     """
     setup_logging(ctx, quiet=options["quiet"], verbose=options["verbose"], debug=options["debug"])
     stdout = sys.stdout
-    log.info("loading %s", model)
-    quiet_tensorflow(ctx, verbose=options["verbose"] or options["debug"])
+    before_loading(ctx, options, model)
     from gradcam_cli.models.classifier import load_model
     from gradcam_cli.network.layer_info import layer_info
 

@@ -18,7 +18,7 @@ allow_unsafe_option = _model(
     "--allow-unsafe-model",
     "allow_unsafe",
     is_flag=True,
-    help="Run code that is stored in the model file (Lambda layers).",
+    help="Skip the check of the model's configuration, and run code that it contains.",
 )
 input_size_option = _model(
     "--input-size", type=ImageSize(), help="Input size of a model with a variable input size: 224, or HEIGHTxWIDTH."

@@ -121,6 +121,12 @@ def restored_logging() -> Any:
         log.setLevel(level)
 
 
+def before_loading(ctx: click.Context, options: dict[str, Any], model: str | None = None) -> None:
+    """Announce that a model is loaded, and prepare the import of TensorFlow."""
+    log.info("loading %s", model or options["model"])
+    quiet_tensorflow(ctx, verbose=options["verbose"] or options["debug"])
+
+
 def quiet_tensorflow(ctx: click.Context, *, verbose: bool) -> None:
     """Keep messages of TensorFlow and prints of Keras off standard output; call it before TensorFlow is imported."""
     if not verbose:

@@ -23,7 +23,7 @@ from gradcam_cli.models.keras_names import (
 )
 
 MAX_LAYERS = 10_000
-"""Limit of the number of layers, and of their calls; the largest model in `keras.applications` has 1,244 layers."""
+"""Limit of the number of layers, and of their calls; the largest model in `keras.applications` has 1,041 layers."""
 MAX_CONSTANT_ELEMENTS = 1_000_000
 """Limit of the number of elements of all constant tensors in a configuration."""
 MAX_FIXED_BATCH = 1024

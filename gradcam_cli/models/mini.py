@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,6 +20,9 @@ POOLED = (1, 2)
 
 SIDE = 32
 """Side of the input in pixels."""
+
+MAX_WEIGHT_BYTES = 1 << 26
+"""Limit of the decompressed size of a weight file; float32 weights have 9.5 MB."""
 
 Convolution = Callable[[keras.KerasTensor, int, str], keras.KerasTensor]
 
@@ -67,9 +71,13 @@ def read_weights(model: keras.Model, weights: Path) -> None:
     """Load an npz file of arrays named `layer/kernel` and `layer/bias` into a model.
 
     Raises:
-        WeightsError: an array is missing or has a wrong shape, or the file is not an npz file.
+        WeightsError: an array is missing or has a wrong shape, or the file is not an npz file, or is too large.
     """
     try:
+        with zipfile.ZipFile(weights) as archive:
+            num_bytes = sum(member.file_size for member in archive.infolist())
+        if num_bytes > MAX_WEIGHT_BYTES:
+            raise ValueError(f"expected at most {MAX_WEIGHT_BYTES:,} bytes, got {num_bytes:,}")
         with np.load(weights, allow_pickle=False) as arrays:
             for layer in model.layers:
                 if layer.weights:

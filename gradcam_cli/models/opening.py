@@ -17,7 +17,7 @@ from gradcam_cli.errors import ModelError
 from gradcam_cli.models.config_check import TRUST_HINT
 
 MAX_RESULT_BYTES = 1 << 30
-"""Limit of the result of a layer for one image. VGG19's largest has 13 MB, EfficientNetB7's at 600x600 has 138 MB."""
+"""Limit of the result of a layer for one image. VGG19's largest has 13 MB, EfficientNetB7's at 600x600 has 70 MB."""
 
 
 @contextlib.contextmanager

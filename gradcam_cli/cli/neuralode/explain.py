@@ -20,7 +20,7 @@ from gradcam_cli.cli.model_options import (
     preprocess_option,
     render_options,
 )
-from gradcam_cli.cli.options import general_options, input_options, quiet_tensorflow, setup_logging
+from gradcam_cli.cli.options import before_loading, general_options, input_options, setup_logging
 from gradcam_cli.cli.report_options import RERUN_OPTIONS, open_report, report_option, require_report_directory
 from gradcam_cli.cli.signals import raise_if_interrupted
 from gradcam_cli.console import escape_control_chars, log, print_error, progress
@@ -162,9 +162,8 @@ def explain(ctx: click.Context, /, **options: Any) -> int:
     tasks = list(_plan_files(inputs, options["output"], options["kinds"]))
     if not tasks:
         raise no_images_error(inputs)
-    log.info("loading %s", options["model"])
     stdout = sys.stdout
-    quiet_tensorflow(ctx, verbose=options["verbose"] or options["debug"])
+    before_loading(ctx, options)
     from gradcam_cli.neuralode.explain.run import prepare
 
     run = prepare(_depth_config(options), _destination(options["output"]).root_of)
