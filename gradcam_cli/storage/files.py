@@ -31,7 +31,7 @@ def make_folders(folder: Path) -> None:
         OSError: a folder cannot be created.
     """
     missing = []
-    while folder != folder.parent and not folder.is_dir():
+    while folder != folder.parent and not folder.exists():
         missing.append(folder)
         folder = folder.parent
     for path in reversed(missing):
