@@ -72,7 +72,7 @@ def test_folders_are_created_once(tmp_path):
     make_folders(tmp_path / "a/b")
     make_folders(tmp_path / "a/b")
     (tmp_path / "file").touch()
-    with pytest.raises(FileExistsError):
+    with pytest.raises(NotADirectoryError):
         make_folders(tmp_path / "file/below")
 
 
