@@ -135,7 +135,7 @@ def _log_left_out(directory: str, left_out: Counter[str]) -> None:
     if left_out:
         counts = ", ".join(f"{suffix or 'no suffix'} ({count})" for suffix, count in left_out.most_common(8))
         level = logging.WARNING if left_out.keys() & UNSUPPORTED_SUFFIXES else logging.INFO
-        log.log(level, "%s: %d files left out: %s", escape_control_chars(directory), left_out.total(), counts)
+        log.log(level, "%s: files left out: %s", escape_control_chars(directory), counts)
 
 
 def _is_folder(path: str, folder: str, name: str) -> bool:
