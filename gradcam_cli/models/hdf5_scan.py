@@ -31,6 +31,10 @@ SECONDS_PER_OBJECT, SECONDS_PER_BYTE = 0.01, 1e-7
 PLAIN_TYPES = (h5py.h5t.INTEGER, h5py.h5t.FLOAT)
 
 
+_in_own_process = False
+"""Whether the timer of `limit_step` may end this process."""
+
+
 class RefusedError(Exception):
     """Content that is not allowed in a model file."""
 
@@ -96,7 +100,7 @@ class Budget:
 
 def limit_step() -> None:
     """Let the system kill this process after `STEP_SECONDS` of CPU time, unless it is called again."""
-    if hasattr(signal, "setitimer"):
+    if _in_own_process and hasattr(signal, "setitimer"):
         signal.setitimer(signal.ITIMER_PROF, STEP_SECONDS)
     else:
         faulthandler.dump_traceback_later(10 * STEP_SECONDS, exit=True)
@@ -219,6 +223,8 @@ def scan(file: str, max_bytes: int) -> dict[str, Any]:
 
 def main(file: str, max_bytes: int) -> dict[str, Any]:
     """Return the result of the scan, or why it failed."""
+    global _in_own_process
+    _in_own_process = True
     limit_memory(MEMORY_MARGIN + 4 * os.path.getsize(file))
     limit_step()
     try:

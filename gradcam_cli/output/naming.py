@@ -182,7 +182,7 @@ def _truncate_bytes(name: str, max_bytes: int) -> str:
 
 
 def _unique_stems(stem: str, full_name: str, first_number: int) -> Iterator[tuple[int, str]]:
-    """Yield (number or 0, stem); lower numbers than the first are taken, or thousands of equal names take hours."""
+    """Yield (number or 0, stem), from the first free number: trying all for thousands of equal names takes hours."""
     yield 0, stem
     yield 0, full_name
     yield from ((number, f"{stem}_{number}") for number in itertools.count(first_number))

@@ -158,7 +158,7 @@ class _SecureHandler(urllib.request.HTTPSHandler):
 
 @contextlib.contextmanager
 def _deadline(connection: http.client.HTTPConnection) -> Iterator[None]:
-    """Shut the socket down after `TIMEOUT` seconds; the timeout of a socket starts anew with every byte."""
+    """Shut the socket down after `TIMEOUT` seconds; the timeout of a socket restarts with every byte."""
     expired = threading.Event()
 
     def shut_down() -> None:

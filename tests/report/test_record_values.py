@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from nested_values import nodes, replaced
 from PIL import Image
 
 from gradcam_cli.cli import gradcam
@@ -81,21 +82,6 @@ def kinds_of_lines(lines):
     for number, line in enumerate(lines):
         kinds.setdefault((line["status"], *line), number)
     return list(kinds.values())
-
-
-def nodes(value, path=()):
-    """Yield the paths of all values in a document."""
-    yield path
-    for key, item in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
-        yield from nodes(item, (*path, key))
-
-
-def replaced(value, path, new):
-    if not path:
-        return new
-    copy = value.copy()
-    copy[path[0]] = replaced(value[path[0]], path[1:], new)
-    return copy
 
 
 def dump(value):

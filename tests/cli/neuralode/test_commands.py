@@ -93,7 +93,7 @@ def test_flow_of_images(cli, photo, tmp_path):
     model.add(keras.layers.Dense(2))
     model.save(tmp_path / "model.keras")
     images = [photo("a.png"), photo("b.png", seed=1)]
-    arguments = ["--model", tmp_path / "model.keras", "--preprocess", "0..1"]
+    arguments = ["--model", tmp_path / "model.keras", "--preprocess", "0..1", "--allow-unsafe-model"]
     result = cli("neuralode", "flow", *arguments, "--image", images[0], "--image", images[1], "--json")
     assert result.status == 0, result.stderr
     assert json.loads(result.stdout)["nfe_residual"] == 10
