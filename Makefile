@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 BUILD := .cache/build
 SMOKE := .cache/smoke
 AXE := .cache/node/node_modules/axe-core/axe.min.js
-PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
+PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadscope --no-loadscope-reorder --max-worker-restart 0
 ROBUSTNESS := tests/robustness tests/models/test_malformed_models.py tests/models/test_download_errors.py
 GRADCAM_TEST_DATA ?=
 export GRADCAM_TEST_DATA

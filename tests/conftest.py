@@ -41,9 +41,8 @@ def pytest_addoption(parser):
     parser.addoption("--extended", action="store_true", help="run the tests marked `extended` too")
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config, items):
-    """Deselect extended tests, run long modules first, and keep each module (or all VGG19 tests) in one process."""
+    """Deselect extended tests and run long modules first."""
     extended = [] if config.getoption("--extended") else [item for item in items if item.get_closest_marker("extended")]
     if extended:
         config.hook.pytest_deselected(items=extended)
@@ -53,10 +52,22 @@ def pytest_collection_modifyitems(config, items):
         return LONG.index(item.path.stem) if item.path.stem in LONG else len(LONG)
 
     items.sort(key=lambda item: (rank(item), item.get_closest_marker("slow") is not None))
-    if config.pluginmanager.hasplugin("xdist"):
-        for item in items:
-            group = GROUPS.get(item.path.stem, item.nodeid.partition("::")[0])
-            item.add_marker(pytest.mark.xdist_group(group))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Keep each module, or the modules of one group, in one process.
+
+    The marker `xdist_group` has no effect with pytest 9.2 and xdist 3.8.
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ModuleScheduling(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            module = nodeid.partition("::")[0]
+            return GROUPS.get(Path(module).stem, module)
+
+    return ModuleScheduling(config, log)
 
 
 @pytest.fixture(autouse=True)
