@@ -32,7 +32,7 @@ PLAIN_TYPES = (h5py.h5t.INTEGER, h5py.h5t.FLOAT)
 
 
 _in_own_process = False
-"""Whether the timer of `limit_step` may end this process."""
+"""Whether the timers of `limit_step` may end this process."""
 
 
 class RefusedError(Exception):
@@ -100,7 +100,9 @@ class Budget:
 
 def limit_step() -> None:
     """Let the system kill this process after `STEP_SECONDS` of CPU time, unless it is called again."""
-    if _in_own_process and hasattr(signal, "setitimer"):
+    if not _in_own_process:
+        return
+    if hasattr(signal, "setitimer"):
         signal.setitimer(signal.ITIMER_PROF, STEP_SECONDS)
     else:
         faulthandler.dump_traceback_later(10 * STEP_SECONDS, exit=True)
