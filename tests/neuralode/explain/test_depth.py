@@ -94,11 +94,11 @@ def test_map_at_t1_is_that_of_the_main_program():
 
 @pytest.fixture(scope="session")
 def trained():
-    """An ODE-Net trained on the digits for two epochs, and six test images."""
+    """An ODE-Net trained on the digits for one epoch, and six test images."""
     data = load_data("digits")
     keras.utils.set_random_seed(0)
     model = build_odenet((8, 8, 1), data.labels)
-    list(Trainer(model, data, TrainingConfig(epochs=2, batch_size=16, learning_rate=0.05)).epochs())
+    list(Trainer(model, data, TrainingConfig(epochs=1, batch_size=16, learning_rate=0.05)).epochs())
     return model, data.x_test[:6].astype(np.float32)
 
 

@@ -8,7 +8,10 @@ from gradcam_cli.neuralode.solver.gradcheck import PROBLEMS, gradcheck
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", PROBLEMS)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[] if name in ("linear", "network") else pytest.mark.extended) for name in PROBLEMS],
+)
 def test_errors_fall_with_the_tolerance(name):
     """Both gradient methods at three tolerances; the tightest reaches the error of the finite differences."""
     rows = gradcheck(*PROBLEMS[name]())

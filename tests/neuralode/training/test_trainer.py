@@ -108,7 +108,7 @@ def test_training_fits_the_data():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("arch", ["odenet", "resnet"])
+@pytest.mark.parametrize("arch", ["odenet", pytest.param("resnet", marks=pytest.mark.extended)])
 def test_resumed_training_is_bitwise_equal(tmp_path, arch):
     """Training resumed after an epoch ends with the same weights and metrics as uninterrupted training."""
     reference, interrupted, resumed = (make_trainer(arch, validation_split=0.25, random_flip=True) for _ in range(3))
@@ -175,7 +175,7 @@ def test_csv_log_has_a_row_per_epoch(tmp_path):
     assert [row["nfe_backward"] for row in logged] == ["7.5", "7"]
 
 
-OPTIONS = "--data d.npz --epochs 3 --batch-size 8 --downsampling-layers 0 --seed 3 --random-shift 1".split()
+OPTIONS = "--data d.npz --epochs 2 --batch-size 8 --downsampling-layers 0 --seed 3 --random-shift 1".split()
 
 
 @pytest.mark.slow
@@ -197,7 +197,7 @@ def test_killed_process_is_resumed(tmp_path):
     resume = [*command, "-o", "resumed.keras", "--csv-log", "resumed.csv", "--resume", "--json"]
     result = subprocess.run(resume, cwd=tmp_path, capture_output=True)
     assert result.returncode == 0, result.stderr
-    assert json.loads(result.stdout)["epochs"] == 3
+    assert json.loads(result.stdout)["epochs"] == 2
     models = [keras.saving.load_model(tmp_path / f"{name}.keras") for name in ("reference", "resumed")]
     for a, b in zip(*(model.get_weights() for model in models), strict=True):
         np.testing.assert_array_equal(a, b)
