@@ -11,7 +11,7 @@ from gradcam_cli.cli.click_extensions import GroupedCommand, ModelNameOrFile
 from gradcam_cli.cli.model_options import allow_unsafe_option, input_size_option
 from gradcam_cli.cli.options import before_loading, general_options, setup_logging
 from gradcam_cli.cli.tables import write_table
-from gradcam_cli.console import log
+from gradcam_cli.console import ANNOUNCE, log
 from gradcam_cli.errors import ModelError
 
 
@@ -49,7 +49,8 @@ def layers(ctx: click.Context, /, model: str, **options: Any) -> None:
     except ModelError as error:
         log.warning("%s", error.message)
         chosen = []
-    announce(classifier, describe_choices(classifier, [("auto", layer) for layer in chosen]))
+    announcement = describe_choices(classifier, [("auto", layer) for layer in chosen])
+    announce(classifier, announcement._replace(level=ANNOUNCE))  # no image depends on a guess
     default = chosen[0].path if chosen else None
     listed = [layer_info(output, classifier.check_layer) for output in classifier.layer_outputs]
     rows: list[dict[str, Any]] = [{**layer._asdict(), "default": layer.path == default} for layer in listed]

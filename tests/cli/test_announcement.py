@@ -44,7 +44,7 @@ def test_built_in_model_has_its_own_reasons(cli, photo):
     (line,) = cli(photo(), "--model", "mini").announcements
     assert line == (
         "mini: input 32x32 RGB, preprocessing -1..1 (as in the training of mini), "
-        "10 classes with names from CIFAR-10, layer block5_conv4 8x8x128 (auto)"
+        "10 classes with names from CIFAR-10, layer block5_conv4 8x8x160 (auto)"
     )
 
 
@@ -77,9 +77,8 @@ def test_grayscale_model_of_variable_size_with_one_value(cli, photo):
 
 def test_layers_compare_and_evaluate_print_the_line(small, cli, photo, model_file):
     path = photo()
-    cli("layers", model_file)
-    line = next(line for line in cli("layers", model_file).stderr.splitlines() if line.startswith("note: small: "))
-    assert "layer conv2 10x10x5 (auto)" in line
+    (line,) = cli("layers", model_file).announcements
+    assert line.endswith("3 classes without names, layer conv2 10x10x5 (auto)")
     small(path, "--save", "npz", "-o", "before")
     new = cli("compare", "before", model_file, "--preprocess", "-1..1")
     assert new.announcements == [SMALL.replace(" (auto)", "")]
