@@ -11,7 +11,7 @@ from gradcam_cli.cli.click_extensions import GroupedCommand, ModelNameOrFile
 from gradcam_cli.cli.model_options import allow_unsafe_option, input_size_option
 from gradcam_cli.cli.options import before_loading, general_options, setup_logging
 from gradcam_cli.cli.tables import write_table
-from gradcam_cli.console import log
+from gradcam_cli.console import ANNOUNCE, log
 from gradcam_cli.errors import ModelError
 
 
@@ -35,20 +35,23 @@ def layers(ctx: click.Context, /, model: str, **options: Any) -> None:
     before_loading(ctx, options, model)
     from gradcam_cli.models.classifier import load_model
     from gradcam_cli.network.layer_info import layer_info
+    from gradcam_cli.pipeline.announcement import announce, describe_choices
 
     classifier = load_model(
         model,
         weights="none",
-        preprocess="none",
         input_size=options["input_size"],
         allow_unsafe=options["allow_unsafe"],
         offline=True,
     )
     try:
-        default = classifier.find_layer("auto").path
+        chosen = [classifier.find_layer("auto")]
     except ModelError as error:
         log.warning("%s", error.message)
-        default = None
+        chosen = []
+    announcement = describe_choices(classifier, [("auto", layer) for layer in chosen])
+    announce(classifier, announcement._replace(level=ANNOUNCE))  # no image depends on a guess
+    default = chosen[0].path if chosen else None
     listed = [layer_info(output, classifier.check_layer) for output in classifier.layer_outputs]
     rows: list[dict[str, Any]] = [{**layer._asdict(), "default": layer.path == default} for layer in listed]
     if not options["as_json"]:

@@ -31,9 +31,10 @@ labels_option = _model(
 )
 preprocess_option = _model(
     "--preprocess",
-    metavar="NAME",
+    metavar="NAME|mean=M,M,M",
     type=PreprocessName(),
-    help="Preprocessing: none, 0..1, -1..1, or the name of a Keras application; detected by default.",
+    help="Preprocessing: none, 0..1, -1..1, the name of a Keras application, or an own mean and standard deviation: "
+    "0..1,bgr,mean=0.5,std=0.2 (range, channel order, x-mean, /std). [default: detected]",
 )
 loading_options = combine_options(
     _model(

@@ -74,7 +74,7 @@ class ExplainJob:
         """Read the image of a task, unless its files exist and are to be kept."""
         if self.skip_existing and not task.force and all(exists(output.path) for output in task.outputs):
             return Skipped(task.source.name)
-        return load_image(task.source, self.max_pixels)
+        return load_image(task.source, self.max_pixels, self.config.max_value)
 
     def finish(self, task: ExplainTask, result: list[Explanation] | Unexplained) -> JobResult:
         """Write the files of one input; a file that cannot be written makes the input fail."""

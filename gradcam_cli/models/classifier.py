@@ -12,15 +12,15 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from gradcam_cli.console import log
 from gradcam_cli.errors import ModelError, UsageError
+from gradcam_cli.models.backbone import Backbone, find_backbone
 from gradcam_cli.models.catalog import ModelSpec, catalog, find_spec, is_model_path
 from gradcam_cli.models.input_range import choose_preprocess
-from gradcam_cli.models.input_shape import detect_spec, find_input_shape
+from gradcam_cli.models.input_shape import find_input_shape
 from gradcam_cli.models.labels import Labels, name_problem, read_labels, spec_labels
 from gradcam_cli.models.loading import build_model, load_model_file
 from gradcam_cli.models.opening import check_results
-from gradcam_cli.models.preprocessing import preprocess_pixels, resolve_preprocess
+from gradcam_cli.models.preprocessing import PreprocessChoice, needs_color, preprocess_pixels, resolve_preprocess
 from gradcam_cli.models.task import infer_task, stored_loss
 from gradcam_cli.models.weight_files import load_weights_into
 from gradcam_cli.models.weights import ensure_weights
@@ -43,17 +43,18 @@ class Classifier:
         model: the Keras model.
         name: the catalog name, the stem of the model file, or the name of the Keras model.
         labels: class names; empty if unknown.
-        preprocess_mode: a value returned by `resolve_preprocess`.
+        preprocess_choice: the preprocessing, and why it was chosen.
         input_shape: (h, w, c).
         weights: name of the weight file or model file, or None.
         weights_hash: SHA-256 of this file, or None.
         task: how a single linear output is read, a name in `network.task.TASKS`.
+        announced: what was logged about the model.
     """
 
     model: keras.Model
     name: str
     labels: Labels
-    preprocess_mode: str
+    preprocess_choice: PreprocessChoice
     input_shape: tuple[int, int, int]
     weights: str | None = None
     weights_hash: LazySha256 | None = None
@@ -61,6 +62,12 @@ class Classifier:
     _function_cache: dict[tuple[tuple[str, ...], str, str], GradientFunction] = field(
         default_factory=dict, repr=False, compare=False
     )
+    announced: set[str] = field(default_factory=set, repr=False, compare=False)
+
+    @property
+    def preprocess_mode(self) -> str:
+        """The preprocessing, a value returned by `resolve_preprocess`."""
+        return self.preprocess_choice.mode
 
     @cached_property
     def layer_outputs(self) -> list[LayerOutput]:
@@ -137,7 +144,8 @@ def load_model(
         weights: a weight file; None or `imagenet` searches `GRADCAM_WEIGHTS` and Keras's cache, then
             downloads; `none` initializes a catalog model randomly.
         labels: a file of class names.
-        preprocess: a value in `preprocess_choices()`; None infers it from the model.
+        preprocess: a value in `preprocess_choices()`, or an own mean and standard deviation such as
+            `0..1,mean=0.5,std=0.2`; None infers it from the model.
         input_size: (h, w) of a model with variable input size.
         allow_unsafe: allow the Python code in Lambda layers of a model file.
         offline: do not download.
@@ -149,7 +157,7 @@ def load_model(
         WeightsError: the weights are missing, damaged or do not fit the model.
         UsageError: invalid labels, preprocessing or input size.
     """
-    file_labels = read_labels(labels) if labels is not None else None
+    file_labels = read_labels(labels)._replace(source=Path(labels).name) if labels is not None else None
     if preprocess is not None:
         preprocess = resolve_preprocess(preprocess)
     if task not in TASKS:
@@ -170,17 +178,19 @@ def load_model(
         file = None if weights == UNTRAINED else ensure_weights(spec, weights, offline=offline)
         network, name = build_model(spec, file), spec.name
     require_channels_last(network)
-    catalog_spec, spec = spec, spec or detect_spec(network)
-    shape = find_input_shape(network, input_size, spec)
+    backbone = Backbone(spec, f"as for {spec.name}") if spec else find_backbone(network)
+    shape = find_input_shape(network, input_size, backbone.spec if backbone else None)
     if from_file and not allow_unsafe:
         check_results(network, shape)
-    if preprocess is None:
-        preprocess = catalog_spec.preprocess if catalog_spec else _inferred_preprocess(network, shape, spec)
+    if preprocess is not None:
+        choice = _given_preprocess(preprocess, shape)
+    else:
+        choice = _known_preprocess(spec) if spec else choose_preprocess(network, shape, backbone)
     classifier = Classifier(
         network,
         name,
-        file_labels or _infer_labels(network, spec),
-        preprocess,
+        file_labels or _infer_labels(network, backbone),
+        choice,
         shape,
         file.name if file else None,
         LazySha256(file) if file else None,
@@ -199,22 +209,25 @@ def _raise_unknown_model(name: str) -> ModelSpec:
     )
 
 
-def _infer_labels(model: keras.Model, spec: ModelSpec | None) -> Labels:
-    """Return the names stored in the last layer, or those of the spec if the number of classes is equal."""
+def _given_preprocess(mode: str, shape: tuple[int, int, int]) -> PreprocessChoice:
+    if shape[2] != 3 and needs_color(mode):
+        raise UsageError(f"--preprocess {mode}: requires three channels, the model has {shape[2]}")
+    return PreprocessChoice(mode, "as requested")
+
+
+def _known_preprocess(spec: ModelSpec) -> PreprocessChoice:
+    return PreprocessChoice(spec.preprocess, f"as in the training of {spec.name}")
+
+
+def _infer_labels(model: keras.Model, backbone: Backbone | None) -> Labels:
+    """Return the names stored in the last layer, or those of the backbone if the number of classes is equal."""
     if names := getattr(next(iter(reversed(getattr(model, "layers", []))), None), "labels", ()):
         if problem := name_problem(names):
             raise ModelError(f"the model's class names: {problem}", "give other names with --labels FILE")
-        return Labels(tuple(names))
+        return Labels(tuple(names), source="the model")
     outputs = getattr(model, "outputs", None)
-    if spec and outputs and outputs[0].shape[-1] == len(spec_labels(spec).names):
-        return spec_labels(spec)
+    if backbone and not backbone.guess and outputs:
+        labels = spec_labels(backbone.spec)
+        if outputs[0].shape[-1] == len(labels.names):
+            return labels
     return Labels(())
-
-
-def _inferred_preprocess(model: keras.Model, shape: tuple[int, int, int], spec: ModelSpec | None) -> str:
-    mode, reason = choose_preprocess(model, shape, spec)
-    if reason is None:
-        log.warning("unknown input range of the model: using %s (set it with --preprocess)", mode)
-    else:
-        log.info("preprocessing %s: %s", mode, reason)
-    return mode

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import keras
 
-from gradcam_cli.models.catalog import ModelSpec
+from gradcam_cli.models.backbone import Backbone
+from gradcam_cli.models.preprocessing import PreprocessChoice, needs_color
 from gradcam_cli.network.input_probe import InputProbe, probe_input
 
 MAX_NORMALIZED = 20.0
@@ -15,20 +14,11 @@ IMAGENET_MEANS = (-140.0, 160.0)
 """Range that contains pixels of 0..255 after subtraction of ImageNet's means."""
 
 
-class PreprocessChoice(NamedTuple):
-    """A preprocessing and why it was chosen.
-
-    Attributes:
-        mode: a value that `preprocessing.preprocess_pixels` accepts.
-        reason: why, or None if nothing is known about the model.
-    """
-
-    mode: str
-    reason: str | None
+UNKNOWN = PreprocessChoice("0..1", "the model does not show its input range", guess=True)
 
 
 def choose_preprocess(
-    model: keras.Model, input_shape: tuple[int, int, int], spec: ModelSpec | None
+    model: keras.Model, input_shape: tuple[int, int, int], backbone: Backbone | None
 ) -> PreprocessChoice:
     """Return the preprocessing of a model, from what it does to its input before the first weights.
 
@@ -38,14 +28,14 @@ def choose_preprocess(
     Args:
         model: the model.
         input_shape: (h, w, c).
-        spec: the catalog model that it contains, or None.
+        backbone: the catalog model that it contains, or None.
     """
     probe = probe_input(model, input_shape)
     if probe and not probe.is_identity:
         return _choose_by_range(probe)
-    if spec:
-        return PreprocessChoice(spec.preprocess, f"as for {spec.name}")
-    return PreprocessChoice("0..1", None)
+    if backbone and (input_shape[2] == 3 or not needs_color(backbone.spec.preprocess)):
+        return PreprocessChoice(backbone.spec.preprocess, backbone.reason, backbone.guess)
+    return UNKNOWN
 
 
 def _choose_by_range(probe: InputProbe) -> PreprocessChoice:
@@ -56,7 +46,8 @@ def _choose_by_range(probe: InputProbe) -> PreprocessChoice:
         low, high = probe.range_of(start, 1)
         if _is_normalized(low, high):
             return PreprocessChoice(mode, f"the model itself converts {mode} to {low:.3g}..{high:.3g}")
-    return PreprocessChoice("none", None)
+    low, high = probe.range_of(0, 255)
+    return PreprocessChoice("none", f"the model itself converts 0..255 to {low:.3g}..{high:.3g}", guess=True)
 
 
 def _is_normalized(low: float, high: float) -> bool:

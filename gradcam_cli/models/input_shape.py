@@ -1,13 +1,11 @@
-"""The input shape of a model, and the catalog model that it is or contains."""
+"""The input shape of a model."""
 
 from __future__ import annotations
-
-import re
 
 import keras
 
 from gradcam_cli.errors import ModelError, UsageError
-from gradcam_cli.models.catalog import ModelSpec, find_spec
+from gradcam_cli.models.catalog import ModelSpec
 from gradcam_cli.network.layers import iter_layers
 
 DEFAULT_INPUT_SIZE = 224
@@ -59,13 +57,4 @@ def _inner_size(model: keras.Model) -> tuple[int, int] | None:
         shape = getattr(operation, "input_shape", None) if isinstance(operation, keras.Model) else None
         if isinstance(shape, tuple) and len(shape) == 4 and None not in shape[1:3]:
             return shape[1], shape[2]
-    return None
-
-
-def detect_spec(model: keras.Model) -> ModelSpec | None:
-    """Return the spec of a model or of a model inside it, by its Keras name (`mobilenet_0.75_224`), or None."""
-    names = [model.name] + [operation.name for _, operation in iter_layers(model) if isinstance(operation, keras.Model)]
-    for name in names:
-        if spec := find_spec(name) or find_spec(re.sub(r"_\d.*$", "", name)):
-            return spec
     return None

@@ -21,10 +21,12 @@ class Labels(NamedTuple):
     Attributes:
         names: one name per class, or () if unknown.
         ids: WordNet ids such as `n02123045`, or () without ids.
+        source: where they come from.
     """
 
     names: tuple[str, ...]
     ids: tuple[str, ...] = ()
+    source: str = ""
 
     def name(self, index: int) -> str | None:
         """Return the name of a class, or None if it has none."""
@@ -37,7 +39,7 @@ class Labels(NamedTuple):
 
 MAX_NAME_LENGTH, MAX_NAMES, MAX_LABELS_BYTES = 1_000, 1_000_000, 1 << 27
 """Limits of class names: characters of a name, number of names, size of a label file."""
-CIFAR10 = Labels(tuple("airplane automobile bird cat deer dog frog horse ship truck".split()))
+CIFAR10 = Labels(tuple("airplane automobile bird cat deer dog frog horse ship truck".split()), source="CIFAR-10")
 
 
 @functools.cache
@@ -45,7 +47,7 @@ def imagenet_labels() -> Labels:
     """Return the 1,000 ImageNet classes in the order of `keras.applications`."""
     text = resources.files("gradcam_cli.models").joinpath("data/imagenet_classes.txt").read_text("utf-8")
     pairs = [line.split(" ", 1) for line in text.splitlines()]
-    return Labels(tuple(name for _, name in pairs), tuple(wordnet for wordnet, _ in pairs))
+    return Labels(tuple(name for _, name in pairs), tuple(wordnet for wordnet, _ in pairs), "ImageNet")
 
 
 def spec_labels(spec: ModelSpec) -> Labels:

@@ -54,7 +54,10 @@ def probe_input(model: keras.Model, input_shape: tuple[int, int, int]) -> InputP
         return _first_weighted_input(x)
 
     images = np.broadcast_to(np.array(LEVELS, np.float32)[:, None, None, None], (len(LEVELS), *input_shape))
-    values: np.ndarray = before_weights(tf.constant(images)).numpy()
+    try:
+        values: np.ndarray = before_weights(tf.constant(images)).numpy()
+    except tf.errors.OpError:  # an assertion of the network, which runs whole
+        return None
     if values.ndim != 4 or len(values) != len(LEVELS) or not np.isfinite(values).all():
         return None
     return InputProbe(np.median(values, axis=(1, 2)))  # without the zeros of a padding

@@ -35,6 +35,7 @@ def explain(
     top_k: int = 5,
     precision: str = "float32",
     max_pixels: int = decode.MAX_PIXELS,
+    max_value: int | None = None,
     weights: str | os.PathLike[str] | None = None,
     labels: str | os.PathLike[str] | None = None,
     preprocess: str | None = None,
@@ -59,9 +60,10 @@ def explain(
         top_k: number of predictions to list.
         precision: `float32`, `auto`, `bfloat16` or `float16`, for this call only.
         max_pixels: the largest image to decode.
+        max_value: value of white in 16-bit and float images.
         weights: `imagenet` or a weight file; see `load_model`, as for all that follow.
         labels: file of class names.
-        preprocess: name of the preprocessing.
+        preprocess: name of the preprocessing, or an own mean and standard deviation.
         input_size: (height, width) for models with a variable input size.
         allow_unsafe: whether code in a model file may run.
         offline: whether to never use the network.
@@ -97,8 +99,9 @@ def explain(
         top_k=top_k,
         batch_size=1,
         precision=precision,
+        max_value=max_value,
     )
-    (result,) = explain_images(prepare_run(classifier, config), [_load(image, max_pixels)])
+    (result,) = explain_images(prepare_run(classifier, config), [_load(image, max_pixels, max_value)])
     if isinstance(result, Unexplained):
         raise InputError(f"{result.source}: {result.error}", result.hint)
     return result[-1]
@@ -112,14 +115,16 @@ def _classifier(model: str | os.PathLike[str] | keras.Model | Classifier, **opti
     return model
 
 
-def _load(image: str | os.PathLike[str] | np.ndarray | Image.Image, max_pixels: int) -> LoadedImage | Unexplained:
+def _load(
+    image: str | os.PathLike[str] | np.ndarray | Image.Image, max_pixels: int, max_value: int | None
+) -> LoadedImage | Unexplained:
     if isinstance(image, Image.Image):
         image = np.asarray(image.convert("RGB"))
     if isinstance(image, np.ndarray):
         return _from_array(image)
     if not isinstance(image, (str, os.PathLike)):
         raise InputError(f"expected a path, an array or a Pillow image, got {type(image).__name__}")
-    return load_image(Source(os.fspath(image)), max_pixels)
+    return load_image(Source(os.fspath(image)), max_pixels, max_value)
 
 
 def _from_array(pixels: np.ndarray) -> LoadedImage:

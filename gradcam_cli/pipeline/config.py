@@ -51,6 +51,9 @@ class RunSettings:
         choices=SCORES,
         must_match=True,
     )
+    max_value: int | None = _setting(
+        None, "Value of white in 16-bit and float images. [default: 65535; for float 1 or 255]", "Input"
+    )
     fit: str = _setting(
         "squash", "Squash the image to the model input, crop its center, or pad it with bars.", choices=FIT_MODES
     )

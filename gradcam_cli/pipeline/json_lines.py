@@ -50,6 +50,7 @@ METADATA_FIELDS: fields.Fields = {
     "input": fields.text(),
     "sha256": fields.nullable(fields.sha256),
     "model": fields.text(),
+    "preprocess": fields.nullable(fields.name),
     "layer": fields.name,
     "method": fields.name,
     "class_index": fields.integer(),
@@ -70,7 +71,8 @@ FIELDS: fields.Fields = {
     "weights": fields.nullable(
         fields.record({"name": fields.nullable(fields.text()), "sha256": METADATA_FIELDS["sha256"]})
     ),
-    "preprocess": fields.nullable(fields.name),
+    "preprocess": METADATA_FIELDS["preprocess"],
+    "preprocess_reason": fields.nullable(fields.text()),
     **{key: fields.nullable(METADATA_FIELDS[key]) for key in ("layer", "method", "class_index", "class_name")},
     "class_id": fields.nullable(fields.name),
     "requested_class": fields.nullable(fields.text()),
@@ -118,7 +120,8 @@ def to_json(result: Explanation | Failure | Skipped, outputs: dict[str, str] | N
         sha256=result.sha256,
         model=result.model.name,
         weights={"name": result.model.weights, "sha256": result.model.weights_sha256},
-        preprocess=result.model.preprocess,
+        preprocess=result.model.preprocess.mode,
+        preprocess_reason=result.model.preprocess.reason,
         layer=result.layer,
         method=result.method,
         class_index=prediction.index,

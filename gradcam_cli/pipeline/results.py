@@ -28,6 +28,7 @@ from gradcam_cli.storage.protected import ProtectedInputs, protected_inputs
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from gradcam_cli.models.preprocessing import PreprocessChoice
     from gradcam_cli.storage.checksum import LazySha256
 
 
@@ -39,13 +40,13 @@ class ModelInfo:
         name: as the user named it.
         weights: name of the weights' file, or None.
         weights_hash: SHA-256 of that file, computed on demand, or None.
-        preprocess: name of the preprocessing.
+        preprocess: the preprocessing, and why it was chosen.
     """
 
     name: str
     weights: str | None
     weights_hash: LazySha256 | None
-    preprocess: str
+    preprocess: PreprocessChoice
 
     @property
     def weights_sha256(self) -> str | None:
@@ -116,6 +117,7 @@ class Explanation:
             "input": self.source,
             "sha256": self.sha256,
             "model": self.model.name,
+            "preprocess": self.model.preprocess.mode,
             "layer": self.layer,
             "method": self.method,
             "class_index": prediction.index,

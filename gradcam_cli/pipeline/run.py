@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from gradcam_cli.console import log
+from gradcam_cli.console import Announcement, log
 from gradcam_cli.errors import UsageError
 from gradcam_cli.images.fit import Box, part_of_box
 from gradcam_cli.methods import registry
@@ -19,6 +19,7 @@ from gradcam_cli.network.gradients import GradientFunction
 from gradcam_cli.network.layer_trace import LayerOutput
 from gradcam_cli.network.precision import resolve_precision
 from gradcam_cli.network.scorer import ModelScorer
+from gradcam_cli.pipeline.announcement import announce, describe_choices
 from gradcam_cli.pipeline.config import ExplainConfig, ModelConfig, RunSettings, check_choice, check_settings
 from gradcam_cli.pipeline.results import ModelInfo
 
@@ -67,7 +68,12 @@ class PreparedRun:
     def model(self) -> ModelInfo:
         """The model, as records name it."""
         classifier = self.classifier
-        return ModelInfo(classifier.name, classifier.weights, classifier.weights_hash, classifier.preprocess_mode)
+        return ModelInfo(classifier.name, classifier.weights, classifier.weights_hash, classifier.preprocess_choice)
+
+    @cached_property
+    def announcement(self) -> Announcement:
+        """What was chosen for the model, and why."""
+        return describe_choices(self.classifier, zip(self.layers.values(), self.layer_outputs, strict=True))
 
     @cached_property
     def settings(self) -> RunSettings:
@@ -86,7 +92,7 @@ def load(config: ModelConfig) -> Classifier:
 
 
 def prepare_run(classifier: Classifier, config: ExplainConfig) -> PreparedRun:
-    """Check a configuration against a classifier, before the first image is read.
+    """Check a configuration against a classifier, before the first image is read, and announce what was chosen.
 
     Raises:
         UsageError: the model has no such layer or class, or the machine does not support the precision.
@@ -118,9 +124,11 @@ def prepare_run(classifier: Classifier, config: ExplainConfig) -> PreparedRun:
         ModelScorer(classifier.model, output, config.score, precision, batch_size, classifier.task)
         for output in outputs.values()
     ]
-    return PreparedRun(
+    run = PreparedRun(
         classifier, config, layers, classes, batch_size, precision, network, scorers, list(outputs.values())
     )
+    announce(classifier, run.announcement)
+    return run
 
 
 def _require_symmetric(outputs: Iterable[LayerOutput], width: int) -> None:

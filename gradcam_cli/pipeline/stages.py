@@ -79,8 +79,8 @@ def to_model_input(run: PreparedRun, image: LoadedImage | Unexplained) -> ModelI
     """Fit an image to the model input; an input without an image is passed on."""
     if isinstance(image, Unexplained):
         return image
-    h, w, channels = run.classifier.input_shape
-    H, W = image.shape
+    image.log_note()
+    (h, w, channels), (H, W) = run.classifier.input_shape, image.shape
     crop_box = crop_box_for((H, W), (h, w), run.config.fit)
     if (crop_box.x1 - crop_box.x0) * (crop_box.y1 - crop_box.y0) > max(decode.MAX_PIXELS, H * W):
         reason = f"an image of {W}x{H} pixels is too narrow for --fit pad"

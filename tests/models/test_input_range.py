@@ -66,6 +66,12 @@ def test_explained_probability_is_that_of_the_model(kind):
     assert result.prediction.probability == pytest.approx(own[result.prediction.index], abs=1e-5)
 
 
-def test_unknown_range_is_said(caplog):
-    load_model(classifier())
-    assert "unknown input range" in caplog.text
+def test_unknown_range_is_a_guess():
+    choice = load_model(classifier()).preprocess_choice
+    assert (choice.mode, choice.guess) == ("0..1", True)
+
+
+def test_a_measured_range_is_no_guess_and_names_the_values():
+    """-123.68 and 255 - 103.939 = 151.061 are the ends of Keras's `caffe` mode."""
+    choice = choose_preprocess(classifier(keras.applications.vgg16.preprocess_input), SHAPE, None)
+    assert (choice.reason, choice.guess) == ("the model itself converts 0..255 to -124..151", False)
