@@ -13,7 +13,7 @@ import re
 import sys
 import warnings
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -21,6 +21,16 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("gradcam_cli")
 log.addHandler(logging.NullHandler())
+ANNOUNCE = logging.INFO + 5
+"""Level of messages that are always printed, except with --quiet."""
+
+
+class Announcement(NamedTuple):
+    """A line that a run prints about what it chose, with its level: a warning if the choice is a guess."""
+
+    level: int
+    text: str
+
 
 _bars_enabled = False
 _bar: Progress | None = None
@@ -45,12 +55,12 @@ def configure_logging(*, quiet: bool = False, verbose: bool = False) -> None:
 
     Args:
         quiet: print errors only.
-        verbose: print debug messages too; without it a terminal shows INFO and a file WARNING.
+        verbose: print debug messages too; without it a terminal shows INFO and a file ANNOUNCE.
     """
     global _bars_enabled
     warnings.filterwarnings("ignore", module=r"PIL\.")  # about metadata; errors become InputError
     _bars_enabled = stderr_is_terminal() and not quiet and not verbose
-    level = logging.INFO if stderr_is_terminal() else logging.WARNING
+    level = logging.INFO if stderr_is_terminal() else ANNOUNCE
     log.setLevel(logging.ERROR if quiet else logging.DEBUG if verbose else level)
     for handler in list(log.handlers):
         log.removeHandler(handler)

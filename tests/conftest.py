@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from doc_blocks import TRAINING
+from doc_blocks import ANNOUNCEMENT, TRAINING
 from PIL import Image
 from small_models import small_network
 
@@ -140,10 +140,11 @@ def model_file(tmp_path_factory):
 
 
 class CliResult:
-    """Result of a command: its exit status and its two streams."""
+    """Result of a command: its exit status, its two streams, and its announcements, which are not part of stderr."""
 
     def __init__(self, status, stdout, stderr):
-        self.status, self.stdout, self.stderr = status, stdout, stderr
+        self.status, self.stdout, self.stderr = status, stdout, ANNOUNCEMENT.sub("", stderr)
+        self.announcements = [line.rstrip("\n") for line in ANNOUNCEMENT.findall(stderr)]
 
     @property
     def lines(self):

@@ -17,7 +17,7 @@ from click.shell_completion import CompletionItem
 from gradcam_cli.cli.protection import check_named_outputs, command_protection
 from gradcam_cli.errors import UsageError
 from gradcam_cli.models.catalog import catalog, is_model_path
-from gradcam_cli.models.preprocessing import preprocess_choices
+from gradcam_cli.models.preprocessing import preprocess_choices, resolve_preprocess
 from gradcam_cli.storage.paths import as_path, is_url
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -110,9 +110,14 @@ class ModelNameOrFile(click.ParamType):  # type: ignore[type-arg]  # generic onl
 
 
 class PreprocessName(click.ParamType):  # type: ignore[type-arg]  # generic only in newer versions of click
-    """The name of a preprocessing function."""
+    """The name of a preprocessing, or an own one."""
 
     name = "name"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Check the value."""
+        resolve_preprocess(value)
+        return value
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         """Complete names."""

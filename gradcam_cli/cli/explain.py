@@ -31,7 +31,6 @@ from gradcam_cli.methods.registry import map_keys, require_counterfactual
 from gradcam_cli.models.catalog import find_spec, is_model_path
 from gradcam_cli.models.class_selection import expand_top_n, resolve_classes
 from gradcam_cli.models.labels import spec_labels
-from gradcam_cli.models.preprocessing import resolve_preprocess
 from gradcam_cli.output.destination import (
     ARTIFACT_SUFFIXES,
     DEFAULT_OUTPUT_DIR,
@@ -248,8 +247,6 @@ def validate_without_tensorflow(options: dict[str, Any], destination: Destinatio
         color_table(options["cmap"])
     if options["counterfactual"]:
         require_counterfactual(options["methods"])
-    if options["preprocess"]:
-        resolve_preprocess(options["preprocess"])
     spec = find_spec(options["model"])
     if spec and not options["labels"] and not is_model_path(options["model"]):
         labels = spec_labels(spec)

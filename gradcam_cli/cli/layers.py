@@ -11,38 +11,51 @@ from gradcam_cli.cli.click_extensions import GroupedCommand, ModelNameOrFile
 from gradcam_cli.cli.model_options import allow_unsafe_option, input_size_option
 from gradcam_cli.cli.options import before_loading, general_options, setup_logging
 from gradcam_cli.cli.tables import write_table
+from gradcam_cli.console import ANNOUNCE, log
+from gradcam_cli.errors import ModelError
 
 
-@click.command(cls=GroupedCommand, short_help="List the layers of a model that --layer accepts.")
+@click.command(cls=GroupedCommand, short_help="List the layers of a model, and which of them --layer accepts.")
 @click.argument("model", type=ModelNameOrFile())
 @input_size_option
 @allow_unsafe_option
 @general_options
 @click.pass_context
 def layers(ctx: click.Context, /, model: str, **options: Any) -> None:
-    """List the layers of MODEL that can be explained: those with spatial output.
+    """List the layers of MODEL, and which of them can be explained.
 
     MODEL is mini, the name of a Keras application, or a .keras or .h5 file; no weights are
     downloaded. Layers are listed in call order, with the path that --layer takes, the output
-    shape (u, v, k) and the number of parameters. The layer that --layer auto selects is marked.
+    shape, (u, v, k) or (tokens, k), and the number of parameters. The layer that --layer auto
+    selects is marked. A layer whose cells are not places of the image is excluded: the reason
+    stands in its line.
     """
     setup_logging(ctx, quiet=options["quiet"], verbose=options["verbose"], debug=options["debug"])
     stdout = sys.stdout
     before_loading(ctx, options, model)
     from gradcam_cli.models.classifier import load_model
-    from gradcam_cli.network.layers import default_layer, spatial_layers
+    from gradcam_cli.network.layer_info import layer_info
+    from gradcam_cli.pipeline.announcement import announce, describe_choices
 
     classifier = load_model(
         model,
         weights="none",
-        preprocess="none",
         input_size=options["input_size"],
         allow_unsafe=options["allow_unsafe"],
         offline=True,
     )
-    candidates = spatial_layers(classifier.model, classifier.input_shape)
-    default = default_layer(candidates)
-    rows = [{"path": layer.path, **layer._asdict(), "default": layer.path == default} for layer in candidates]
+    try:
+        chosen = [classifier.find_layer("auto")]
+    except ModelError as error:
+        log.warning("%s", error.message)
+        chosen = []
+    announcement = describe_choices(classifier, [("auto", layer) for layer in chosen])
+    announce(classifier, announcement._replace(level=ANNOUNCE))  # no image depends on a guess
+    default = chosen[0].path if chosen else None
+    listed = [layer_info(output, classifier.check_layer) for output in classifier.layer_outputs]
+    rows: list[dict[str, Any]] = [{**layer._asdict(), "default": layer.path == default} for layer in listed]
     if not options["as_json"]:
-        rows = [{**row, "default": "<- auto" if row["default"] else ""} for row in rows]
+        for row in rows:
+            excluded = row.pop("excluded")
+            row["default"] = "<- auto" if row["default"] else excluded or ""
     write_table(rows, stdout, as_json=options["as_json"])

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gradcam_cli.cli.click_extensions import ImageSize, ModelNameOrFile, PreprocessName, combine_options, option_group
+from gradcam_cli.network.task import TASKS
 from gradcam_cli.pipeline.config import ExplainConfig, ModelConfig, RenderOptions
 
 if TYPE_CHECKING:
@@ -30,9 +31,10 @@ labels_option = _model(
 )
 preprocess_option = _model(
     "--preprocess",
-    metavar="NAME",
+    metavar="NAME|mean=M,M,M",
     type=PreprocessName(),
-    help="Preprocessing: none, 0..1, -1..1, or the name of a Keras application; detected by default.",
+    help="Preprocessing: none, 0..1, -1..1, the name of a Keras application, or an own mean and standard deviation: "
+    "0..1,bgr,mean=0.5,std=0.2 (range, channel order, x-mean, /std). [default: detected]",
 )
 loading_options = combine_options(
     _model(
@@ -46,6 +48,13 @@ loading_options = combine_options(
     preprocess_option,
     input_size_option,
     allow_unsafe_option,
+    _model(
+        "--task",
+        type=click.Choice(TASKS),
+        default="auto",
+        show_default=True,
+        help="How a single linear output is read: as the logit of class 1, or as a value; auto: from the loss.",
+    ),
     _model("--offline", is_flag=True, help="Never use the network."),
 )
 model_options = combine_options(

@@ -62,10 +62,11 @@ layer_and_method_options = combine_options(
 
 def setting_options(*, exclude: Collection[str] = ()) -> Callable[..., Any]:
     """Return the options of the run settings, one for each field of `RunSettings`."""
-    return combine_options(*(_setting_option(name) for name in SETTINGS if name not in exclude))
+    return combine_options(*(setting_option(name) for name in SETTINGS if name not in exclude))
 
 
-def _setting_option(name: str) -> Callable[..., Any]:
+def setting_option(name: str) -> Callable[..., Any]:
+    """Return the option of a field of `RunSettings`."""
     setting, default = SETTINGS[name], DEFAULTS[name]
     option, flag = option_group(setting.group), "--" + name.replace("_", "-")
     if setting.choices:

@@ -74,7 +74,7 @@ class ExplainJob:
         """Read the image of a task, unless its files exist and are to be kept."""
         if self.skip_existing and not task.force and all(exists(output.path) for output in task.outputs):
             return Skipped(task.source.name)
-        return load_image(task.source, self.max_pixels)
+        return load_image(task.source, self.max_pixels, self.config.max_value)
 
     def finish(self, task: ExplainTask, result: list[Explanation] | Unexplained) -> JobResult:
         """Write the files of one input; a file that cannot be written makes the input fail."""
@@ -148,13 +148,13 @@ class ExplainJob:
         if self.as_json:
             return [json_line(record) for record in records]
         parts = (
-            f"{explanation.prediction} ({explanation.prediction.probability:.3f}) -> {', '.join(paths.values())}"
+            f"{explanation.prediction.summary} -> {', '.join(paths.values())}"
             for explanation, paths in zip(result, written, strict=True)
         )
         maps = "; ".join(dict.fromkeys(parts))  # the maps of a class on one grid are listed once
         first = result[0]
         ranked = first.predictions if self.list_predictions else ()
-        predictions = "".join(f" | {prediction} ({prediction.probability:.3f})" for prediction in ranked)
+        predictions = "".join(f" | {prediction.summary}" for prediction in ranked)
         return [escape_control_chars(f"{first.source}: {maps}{predictions}")]
 
     def _unexplained_result(self, result: Unexplained, outputs: Sequence[OutputFile]) -> JobResult:

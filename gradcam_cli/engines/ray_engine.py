@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from gradcam_cli.console import Announcement, log
 from gradcam_cli.engines.job import ExplainTask, JobHandler, JobResult
 from gradcam_cli.engines.ray_cluster import RayConfig, connected, one_line_ray_errors
 from gradcam_cli.errors import GradcamError
@@ -43,14 +44,18 @@ def run_on_ray(tasks: Iterable[ExplainTask], handler: JobHandler, config: RayCon
     """
     tasks = iter(tasks)
     with connected(config) as (actors, resources), one_line_ray_errors():
-        padded_size = 0
+        padded_size, announced = 0, set[str]()
         while chunk := list(itertools.islice(tasks, TASKS_PER_ACTOR * actors)):
             padded_size = padded_size or min(config.batch_size, len(chunk))
             for row in _stream_results(chunk, handler, actors, resources, config.batch_size, padded_size):
                 result = _unpickle(row["item"])
                 if isinstance(result, GradcamError):
                     raise result
-                yield result
+                if not isinstance(result, Announcement):
+                    yield result
+                elif result.text not in announced:
+                    log.log(*result)
+                    announced.add(result.text)
 
 
 def _stream_results(
@@ -95,9 +100,9 @@ def _read(handler: JobHandler, task: ExplainTask) -> tuple[ExplainTask, LoadedIm
 
 
 def _finish(
-    handler: JobHandler, item: tuple[ExplainTask, list[Explanation] | Unexplained] | GradcamError
-) -> JobResult | GradcamError:
-    return item if isinstance(item, GradcamError) else handler.finish(*item)
+    handler: JobHandler, item: tuple[ExplainTask, list[Explanation] | Unexplained] | GradcamError | Announcement
+) -> JobResult | GradcamError | Announcement:
+    return item if isinstance(item, (GradcamError, Announcement)) else handler.finish(*item)
 
 
 class RayExplainActor:
@@ -131,6 +136,9 @@ class RayExplainActor:
         from gradcam_cli.pipeline import stages
 
         tasks, images = zip(*map(_unpickle, batch["item"]), strict=True)
+        notes = [image.note for image in images if isinstance(image, LoadedImage) and image.note]
+        for announcement in (self.run.announcement, *notes):
+            yield {"item": [pickle.dumps(announcement)]}
         model_inputs = (stages.to_model_input(self.run, image) for image in images)
         forward_results = stages.run_batches(self.run, model_inputs, self.padded_size)
         explanations = (stages.make_explanations(self.run, result) for result in forward_results)

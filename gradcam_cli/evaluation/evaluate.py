@@ -17,6 +17,7 @@ from gradcam_cli.evaluation.metrics import faithfulness, localization
 from gradcam_cli.evaluation.metrics.registry import FAITHFULNESS
 from gradcam_cli.evaluation.metrics.summary import MetricRow
 from gradcam_cli.images import fit
+from gradcam_cli.images.fit import Box
 from gradcam_cli.images.load import Failure, LoadedImage, Unexplained
 from gradcam_cli.images.memory import ACTIVE
 from gradcam_cli.methods import maps
@@ -113,7 +114,10 @@ class Evaluator:
     @cached_property
     def _scorer(self) -> ModelScorer:
         path = next(iter(self.run.layers))
-        return ModelScorer(self.run.classifier.model, path, "probability", self.run.precision, self.run.batch_size)
+        run = self.run
+        return ModelScorer(
+            run.classifier.model, path, "probability", run.precision, run.batch_size, run.classifier.task
+        )
 
     def _to_model_input(self, item: EvaluationItem) -> stages.ModelInput | Unexplained:
         model_input = stages.to_model_input(self.run, item.image)
@@ -155,13 +159,15 @@ class Evaluator:
     def _rows(
         self, item: EvaluationItem, explanation: Explanation, report: dict[str, Any] | None
     ) -> Iterator[MetricRow]:
-        row = self._row(item, explanation, explanation.heatmap, self._normalized_map(explanation.cam))
+        input_map = maps.to_image(
+            explanation.cam, explanation.input_box, self._input_shape, self.run.config.interpolation
+        )
+        row = self._row(item, explanation, explanation.heatmap, input_map)
         yield row._replace(report=report)
         if self.config.also_without_relu and METHODS[explanation.method].kind == "cam":
-            box, pre_relu = explanation.crop_box, explanation.cam_pre_relu
-            crop_map = self._min_max_map(pre_relu, (box.y1 - box.y0, box.x1 - box.x0))
-            image_map = maps.paste_into_image(crop_map, box, explanation.image.shape[:2])
-            input_map = self._min_max_map(pre_relu, self._input_shape)
+            pre_relu = explanation.cam_pre_relu
+            image_map = self._min_max_map(pre_relu, explanation.map_box, explanation.image.shape[:2])
+            input_map = self._min_max_map(pre_relu, explanation.input_box, self._input_shape)
             yield self._row(item, explanation, image_map, input_map)._replace(relu=False)
 
     def _row(
@@ -179,14 +185,13 @@ class Evaluator:
         h, w, _ = self.run.classifier.input_shape
         return h, w
 
-    def _normalized_map(self, cam: np.ndarray) -> np.ndarray:
-        return maps.normalize(maps.upsample(cam, self._input_shape, self.run.config.interpolation))
-
-    def _min_max_map(self, pre_relu: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-        """Return an upsampled map without ReLU, scaled to 0..1 by its minimum and maximum."""
-        upsampled = maps.upsample(pre_relu - pre_relu.min(), shape, self.run.config.interpolation)
+    def _min_max_map(self, pre_relu: np.ndarray, box: Box, shape: tuple[int, int]) -> np.ndarray:
+        """Return a map without ReLU, scaled to 0..1 by its minimum and maximum, and pasted into a box."""
+        size = box.y1 - box.y0, box.x1 - box.x0
+        upsampled = maps.upsample(pre_relu - pre_relu.min(), size, self.run.config.interpolation)
         low, high = upsampled.min(), upsampled.max()
-        return (upsampled - low) / (high - low) if high > low else np.zeros_like(upsampled)
+        scaled = (upsampled - low) / (high - low) if high > low else np.zeros_like(upsampled)
+        return maps.paste_into_image(scaled, box, shape)
 
     def _faithfulness(self, explanation: Explanation, L: np.ndarray) -> tuple[dict[str, float], dict[str, list[float]]]:
         """Return the metrics that run the network on changed inputs, and their curves."""

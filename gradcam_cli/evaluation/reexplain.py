@@ -93,7 +93,7 @@ def reexplain(classifier: Classifier, records: Records, output_dir: Path) -> Ite
     for name, record in records.items():
         names.setdefault(record["input"], {})[record["layer"], record["method"], record["requested_class"]] = name
     run = prepare_run(classifier, config_from_records(records))
-    images = (_load_unchanged_image(path, hashes[path]) for path in names)
+    images = (_load_unchanged_image(path, hashes[path], run.config.max_value) for path in names)
     for path, result in zip(names, explain_images(run, images), strict=True):
         if isinstance(result, Unexplained):
             yield result
@@ -102,9 +102,9 @@ def reexplain(classifier: Classifier, records: Records, output_dir: Path) -> Ite
         yield path
 
 
-def _load_unchanged_image(path: str, sha256: str | None) -> LoadedImage | Unexplained:
+def _load_unchanged_image(path: str, sha256: str | None, max_value: int | None) -> LoadedImage | Unexplained:
     try:
-        return LoadedImage(path, decode(read_recorded_image(path, sha256)), sha256)
+        return LoadedImage(path, decode(read_recorded_image(path, sha256), max_value=max_value), sha256)
     except InputError as error:
         return Failure(path, error.message, error.hint)
 

@@ -91,7 +91,7 @@ class EvaluationRun:
         return model_inputs
 
     def _load(self, task: EvaluationTask) -> LoadedImage | Failure:
-        return load_image(task.source, self.config.max_pixels)
+        return load_image(task.source, self.config.max_pixels, self.config.explain.max_value)
 
 
 def prepare_evaluation(

@@ -136,5 +136,5 @@ def _without_pixels(explanation: Explanation) -> Explanation:
 def _similarity(trained: Explanation, randomized: Explanation) -> tuple[float, float]:
     """Return the rank correlation of two maps, and the structural similarity of their heatmaps."""
     shape, interpolation = randomized.heatmap.shape, trained.settings.interpolation
-    heatmap = maps.to_image(trained.cam, trained.crop_box, shape, interpolation)
+    heatmap = maps.to_image(trained.cam, trained.map_box, shape, interpolation)
     return rank_correlation(trained.cam, randomized.cam), ssim(heatmap, randomized.heatmap)

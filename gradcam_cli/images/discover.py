@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import sys
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from gradcam_cli.console import escape_control_chars, log
 from gradcam_cli.errors import InputError, UsageError
-from gradcam_cli.images.source import SUFFIXES, Source
+from gradcam_cli.images.source import SUFFIXES, UNSUPPORTED_SUFFIXES, Source
 from gradcam_cli.storage import remote
 from gradcam_cli.storage.download import hosts_of
 from gradcam_cli.storage.files import read_bytes
@@ -108,6 +111,7 @@ def _walk(directory: str, top: Path, skip: Path | None) -> Iterator[Source]:
     A folder that cannot be listed is yielded as a source; reading it raises the error.
     """
     skipped = canonical(skip) if skip else ""
+    left_out: Counter[str] = Counter()
     unreadable: list[OSError] = []
     for folder, subfolders, files in _walk_folders(directory, unreadable):
         visible = [name for name in _natural_sorted(subfolders) if name[0] != "."]
@@ -115,10 +119,23 @@ def _walk(directory: str, top: Path, skip: Path | None) -> Iterator[Source]:
         below = folder[len(directory) :].strip("/") if is_url(directory) else os.path.relpath(folder, directory)
         for name in _natural_sorted(files):
             stem, suffix = os.path.splitext(name)
-            if name[0] != "." and suffix.lower() in SUFFIXES and not OUTPUT_PATTERN.search(stem):
+            if name[0] == "." or OUTPUT_PATTERN.search(stem):
+                continue
+            if suffix.lower() in SUFFIXES:
                 yield Source(join_path(folder, name), top / below / name.lstrip("/"))
+            else:
+                left_out[suffix.lower()] += 1
+    _log_left_out(directory, left_out)
     for error in unreadable:
         yield Source(error.filename, top / os.path.relpath(error.filename, directory))
+
+
+def _log_left_out(directory: str, left_out: Counter[str]) -> None:
+    """Log how many files of a directory are no images; a warning if some are images of an unsupported format."""
+    if left_out:
+        counts = ", ".join(f"{suffix or 'no suffix'} ({count})" for suffix, count in left_out.most_common(8))
+        level = logging.WARNING if left_out.keys() & UNSUPPORTED_SUFFIXES else logging.INFO
+        log.log(level, "%s: files left out: %s", escape_control_chars(directory), counts)
 
 
 def _is_folder(path: str, folder: str, name: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import logging
 import time
 import weakref
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from gradcam_cli.console import Announcement, log
 from gradcam_cli.errors import InputError
 from gradcam_cli.images import decode
 from gradcam_cli.images.memory import ACTIVE, WAITING
@@ -38,9 +40,10 @@ class LoadedImage:
         sha256: hash of the file, or None for pixels that come from an array.
         seconds: time to read and decode it.
         shape: (H, W).
+        note: a message about its values, or None.
 
     Args:
-        name, sha256, seconds: the attributes.
+        name, sha256, seconds, note: the attributes.
         pixels: (H, W, 3) uint8 RGB.
         decode_again: returns the same pixels, or raises InputError; None if there is no file to read.
     """
@@ -52,8 +55,9 @@ class LoadedImage:
         sha256: str | None = None,
         seconds: float = 0.0,
         decode_again: Callable[[], np.ndarray] | None = None,
+        note: Announcement | None = None,
     ) -> None:
-        self.name, self.sha256, self.seconds = name, sha256, seconds
+        self.name, self.sha256, self.seconds, self.note = name, sha256, seconds, note
         self.shape: tuple[int, int] = (pixels.shape[0], pixels.shape[1])
         self._pixels: np.ndarray | None = pixels
         self._decode_again = decode_again or _no_file
@@ -73,6 +77,11 @@ class LoadedImage:
             InputError: the file has changed or cannot be read any more.
         """
         return self._decode_again() if self._pixels is None else self._pixels
+
+    def log_note(self) -> None:
+        """Log the note, if there is one."""
+        if self.note:
+            log.log(*self.note)
 
     def wait(self) -> None:
         """Drop the pixels if the budget of waiting images is used up and the file can be decoded again."""
@@ -115,32 +124,41 @@ Unexplained = Failure | Skipped
 """An input without a map."""
 
 
-def load_image(source: Source, max_pixels: int = decode.MAX_PIXELS) -> LoadedImage | Failure:
-    """Read and decode one source; an image that cannot be read becomes a `Failure`."""
+def load_image(
+    source: Source, max_pixels: int = decode.MAX_PIXELS, max_value: int | None = None
+) -> LoadedImage | Failure:
+    """Read and decode one source; an image that cannot be read becomes a `Failure`.
+
+    Args:
+        source: the source.
+        max_pixels: as for `decode`.
+        max_value: as for `decode`.
+    """
     start = time.perf_counter()
     try:
-        pixels, sha256 = _read_and_decode(source, max_pixels)
+        decoded, sha256 = _read_and_decode(source, max_pixels, max_value)
     except InputError as error:
         return Failure(source.name, error.message, error.hint)
     except MemoryError:
         return Failure(source.name, "out of memory", "reduce --max-pixels to reject such files")
-    decode_again = partial(_decode_again, source, max_pixels, sha256) if source.name != "-" else None
-    return LoadedImage(source.name, pixels, sha256, time.perf_counter() - start, decode_again)
+    again = partial(_decode_again, source, max_pixels, max_value, sha256) if source.name != "-" else None
+    note = Announcement(logging.WARNING, f"{source.name}: {decoded.note}") if decoded.note else None
+    return LoadedImage(source.name, decoded.pixels, sha256, time.perf_counter() - start, again, note)
 
 
-def _read_and_decode(source: Source, max_pixels: int) -> tuple[np.ndarray, str]:
-    """Return the pixels and the SHA-256 of a source; its memory is reserved before its bytes are read."""
+def _read_and_decode(source: Source, max_pixels: int, max_value: int | None) -> tuple[decode.Decoded, str]:
+    """Return the image and the SHA-256 of a source; its memory is reserved before its bytes are read."""
     with source.open(BYTES_PER_PIXEL * max_pixels + MAX_HEADER_BYTES) as file:
         if file.seek(0, io.SEEK_END) > LARGE_FILE_BYTES:
             ACTIVE.reserve(ACTIVE.limit // 2)
         file.seek(0)
         ACTIVE.reserve(decode.memory_to_decode(file, max_pixels))
         data = file.read()
-    return decode.decode(data, max_pixels), hashlib.sha256(data).hexdigest()
+    return decode.decode_with_note(data, max_pixels, max_value), hashlib.sha256(data).hexdigest()
 
 
-def _decode_again(source: Source, max_pixels: int, sha256: str) -> np.ndarray:
-    pixels, new_sha256 = _read_and_decode(source, max_pixels)
+def _decode_again(source: Source, max_pixels: int, max_value: int | None, sha256: str) -> np.ndarray:
+    decoded, new_sha256 = _read_and_decode(source, max_pixels, max_value)
     if new_sha256 != sha256:
         raise InputError("the file changed while it was explained")
-    return pixels
+    return decoded.pixels

@@ -16,8 +16,15 @@ from gradcam_cli.storage.paths import is_url
 from gradcam_cli.storage.regular_files import FileTooLargeError, SpecialFileError, open_regular
 
 SUFFIXES = frozenset(
-    [".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp"]
+    ".avif .bmp .dib .gif .j2k .jfif .jp2 .jpe .jpeg .jpg .mpo .pbm .pcx .pgm .png .pnm .ppm .qoi .sgi .tga .tif .tiff "
+    ".webp".split()
 )
+"""Suffixes of the files in a directory that are images."""
+UNSUPPORTED_SUFFIXES = frozenset(
+    ".ai .arw .cr2 .cr3 .dcm .dng .emf .eps .exr .hdr .heic .heif .jxl .jxr .nef .nii .orf .pdf .ps .raf .rw2 .svg "
+    ".wdp .wmf".split()
+)
+"""Suffixes of images that cannot be read; a note counts those in a directory."""
 MAX_BYTES = 1 << 31
 """Default limit of a file's size, larger than any supported image."""
 

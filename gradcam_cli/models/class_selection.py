@@ -45,18 +45,24 @@ def _last_rank(request: str, digits: str) -> int:
 def resolve_classes(requests: Sequence[str | int], labels: Labels, class_count: int) -> list[ClassSelector]:
     """Resolve requests: a class index, a name (exact match, then a unique substring), `top` or `topN`.
 
+    `index:10` is the class of index 10, and `name:10` the class named 10.
+
     Args:
         requests: values of `--class`.
         labels: the model's class names.
         class_count: the model's number of classes.
 
     Raises:
-        UsageError: a request matches no class or several; the hint lists near matches.
+        UsageError: a request matches no class or several, or is the index of one class and the name of another; the
+            hint lists near matches.
     """
     resolved: dict[int, ClassSelector] = {}
+    indices = {str(request) for request in requests if isinstance(request, int)}
     for text in expand_top_n(requests):
         rank = re.fullmatch(r"top(\d+)", text)
-        index_or_rank = -int(rank[1]) if rank else _find_class(text, labels, class_count)
+        index_or_rank = (
+            -int(rank[1]) if rank else _find_class(f"index:{text}" if text in indices else text, labels, class_count)
+        )
         if not -class_count <= index_or_rank < class_count or (rank and index_or_rank == 0):
             expected = f"top1 to top{class_count}" if rank else f"an index from 0 to {class_count - 1}"
             raise UsageError(f"class {text}: expected {expected}, got {text}")
@@ -65,10 +71,30 @@ def resolve_classes(requests: Sequence[str | int], labels: Labels, class_count: 
 
 
 def _find_class(text: str, labels: Labels, class_count: int) -> int:
-    if re.fullmatch(r"\d+", text):
-        return int(text.lstrip("0")[:9] or "0")  # nine digits exceed any number of classes
+    prefix, _, value = text.partition(":")
+    number = value if prefix == "index" else text
+    if re.fullmatch(r"[0-9]+", number):
+        index = int(number.lstrip("0")[:9] or "0")  # nine digits exceed any number of classes
+        if number is text:
+            _require_same_class(text, index, labels)
+        return index
     if text in labels.ids:
         return labels.ids.index(text)
+    return _find_name(value if prefix == "name" else text, labels, class_count)
+
+
+def _require_same_class(text: str, index: int, labels: Labels) -> None:
+    """Check that no other class is named like the index."""
+    for other, name in enumerate(labels.names):
+        if name.strip() == text and other != index:
+            raise UsageError(
+                f"class {text}: the class of index {index} is {labels.name(index)!r}, and the class named {text!r} has "
+                f"index {other}",
+                f"give --class index:{index} or --class name:{text}",
+            )
+
+
+def _find_name(text: str, labels: Labels, class_count: int) -> int:
     names = [normalize_name(name) for name in labels.names[:class_count]]
     query = normalize_name(text)
     matches = [index for index, name in enumerate(names) if name == query]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import os
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,23 +12,27 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from gradcam_cli.console import log
 from gradcam_cli.errors import ModelError, UsageError
+from gradcam_cli.models.backbone import Backbone, find_backbone
 from gradcam_cli.models.catalog import ModelSpec, catalog, find_spec, is_model_path
+from gradcam_cli.models.input_range import choose_preprocess
+from gradcam_cli.models.input_shape import find_input_shape
 from gradcam_cli.models.labels import Labels, name_problem, read_labels, spec_labels
 from gradcam_cli.models.loading import build_model, load_model_file
 from gradcam_cli.models.opening import check_results
-from gradcam_cli.models.preprocessing import preprocess_pixels, resolve_preprocess
+from gradcam_cli.models.preprocessing import PreprocessChoice, needs_color, preprocess_pixels, resolve_preprocess
+from gradcam_cli.models.task import infer_task, stored_loss
 from gradcam_cli.models.weight_files import load_weights_into
 from gradcam_cli.models.weights import ensure_weights
 from gradcam_cli.network.gradients import GradientFunction, compile_gradient_function
-from gradcam_cli.network.layers import iter_layers, output_shape, require_channels_last
+from gradcam_cli.network.layer_choice import LayerCheck, default_layer, layer_check
+from gradcam_cli.network.layer_trace import LayerOutput, find_output, output_activation, output_shape, trace_layers
+from gradcam_cli.network.layers import require_channels_last
+from gradcam_cli.network.task import TASKS
 from gradcam_cli.storage.checksum import LazySha256
 
 UNTRAINED = "none"
 """Value of `weights` for random initialization."""
-DEFAULT_INPUT_SIZE = 224
-"""Input side in pixels of models with variable input size."""
 
 
 @dataclass(frozen=True)
@@ -40,26 +43,59 @@ class Classifier:
         model: the Keras model.
         name: the catalog name, the stem of the model file, or the name of the Keras model.
         labels: class names; empty if unknown.
-        preprocess_mode: a value returned by `resolve_preprocess`.
+        preprocess_choice: the preprocessing, and why it was chosen.
         input_shape: (h, w, c).
         weights: name of the weight file or model file, or None.
         weights_hash: SHA-256 of this file, or None.
+        task: how a single linear output is read, a name in `network.task.TASKS`.
+        announced: what was logged about the model.
     """
 
     model: keras.Model
     name: str
     labels: Labels
-    preprocess_mode: str
+    preprocess_choice: PreprocessChoice
     input_shape: tuple[int, int, int]
     weights: str | None = None
     weights_hash: LazySha256 | None = None
+    task: str = "auto"
     _function_cache: dict[tuple[tuple[str, ...], str, str], GradientFunction] = field(
         default_factory=dict, repr=False, compare=False
     )
+    announced: set[str] = field(default_factory=set, repr=False, compare=False)
+
+    @property
+    def preprocess_mode(self) -> str:
+        """The preprocessing, a value returned by `resolve_preprocess`."""
+        return self.preprocess_choice.mode
+
+    @cached_property
+    def layer_outputs(self) -> list[LayerOutput]:
+        """The outputs of all layers and their places in the image, from one traced pass."""
+        return trace_layers(self.model, self.input_shape)
+
+    @cached_property
+    def check_layer(self) -> LayerCheck:
+        """Returns why a layer's output cannot be explained, or None; a layer is measured once."""
+        return layer_check(self.model, self.layer_outputs, self.preprocess, self.input_shape)
+
+    def find_layer(self, requested: str) -> LayerOutput:
+        """Return a layer whose output is a grid over the image: by its path, or the default one for `auto`.
+
+        Raises:
+            UsageError: there is no such layer, or its output is not a grid over the image.
+            ModelError: no layer has such an output, or the class score does not depend on the layer.
+        """
+        if requested == "auto":
+            return default_layer(self.layer_outputs, self.check_layer)
+        output = find_output(self.layer_outputs, self.model, requested)
+        if reason := self.check_layer(output):
+            raise UsageError(f"layer {output.path}: {reason}", "`gradcam layers MODEL` lists the layers that qualify")
+        return output
 
     @cached_property
     def class_count(self) -> int:
-        """Number of classes; a single sigmoid output has two.
+        """Number of classes; a single sigmoid output has two, and a single value one.
 
         Raises:
             ModelError: the model does not have one output of shape (n, classes).
@@ -67,13 +103,22 @@ class Classifier:
         shape = output_shape(self.model, self.input_shape)
         if not isinstance(shape, tuple) or len(shape) != 2 or not isinstance(shape[1], int):
             raise ModelError(f"expected a classifier with one output of shape (n, classes), got {shape}")
-        return max(shape[1], 2)
+        return 2 if shape[1] == 1 and not self.is_regression else shape[1]
 
-    def gradient_function(self, layers: Sequence[str], score: str, precision: str = "float32") -> GradientFunction:
+    @cached_property
+    def is_regression(self) -> bool:
+        """Whether the single output is a value without classes."""
+        return self.task == "regression" or (
+            self.task == "auto" and output_activation(self.model, self.input_shape) == "linear"
+        )
+
+    def gradient_function(
+        self, layers: Sequence[str | LayerOutput], score: str, precision: str = "float32"
+    ) -> GradientFunction:
         """Return the compiled gradient function for these layers, score and precision; functions are cached."""
-        key = (tuple(layers), score, precision)
+        key = (tuple(layer if isinstance(layer, str) else layer.path for layer in layers), score, precision)
         if key not in self._function_cache:
-            self._function_cache[key] = compile_gradient_function(self.model, layers, score, precision)
+            self._function_cache[key] = compile_gradient_function(self.model, layers, score, precision, self.task)
         return self._function_cache[key]
 
     def preprocess(self, pixels: np.ndarray) -> np.ndarray:
@@ -90,6 +135,7 @@ def load_model(
     input_size: tuple[int, int] | None = None,
     allow_unsafe: bool = False,
     offline: bool = False,
+    task: str = "auto",
 ) -> Classifier:
     """Load a classifier by model name or file, or wrap a Keras model.
 
@@ -98,19 +144,26 @@ def load_model(
         weights: a weight file; None or `imagenet` searches `GRADCAM_WEIGHTS` and Keras's cache, then
             downloads; `none` initializes a catalog model randomly.
         labels: a file of class names.
-        preprocess: a value in `preprocess_choices()`; None infers it from the model.
+        preprocess: a value in `preprocess_choices()`, or an own mean and standard deviation such as
+            `0..1,mean=0.5,std=0.2`; None infers it from the model.
         input_size: (h, w) of a model with variable input size.
         allow_unsafe: allow the Python code in Lambda layers of a model file.
         offline: do not download.
+        task: how a single linear output is read: `binary`, as the logit of class 1; `regression`, as a value; `auto`:
+            as a value, unless the model was compiled with a binary loss or is named so.
 
     Raises:
         ModelError: the model is unknown, cannot be opened, or is not an image classifier.
         WeightsError: the weights are missing, damaged or do not fit the model.
         UsageError: invalid labels, preprocessing or input size.
     """
-    file_labels = read_labels(labels) if labels is not None else None
+    file_labels = read_labels(labels)._replace(source=Path(labels).name) if labels is not None else None
     if preprocess is not None:
         preprocess = resolve_preprocess(preprocess)
+    if task not in TASKS:
+        raise UsageError(f"task: expected one of {', '.join(TASKS)}, got {task!r}")
+    if not isinstance(model, (str, os.PathLike, keras.Model)):
+        raise UsageError(f"expected a model name, a file or a Keras model, got {type(model).__name__}")
     spec, from_file = None, not isinstance(model, keras.Model) and is_model_path(os.fspath(model))
     if isinstance(model, keras.Model):
         network, name, file = model, model.name, None
@@ -125,18 +178,23 @@ def load_model(
         file = None if weights == UNTRAINED else ensure_weights(spec, weights, offline=offline)
         network, name = build_model(spec, file), spec.name
     require_channels_last(network)
-    spec = spec or _detect_spec(network)
-    shape = _input_shape(network, input_size, spec)
+    backbone = Backbone(spec, f"as for {spec.name}") if spec else find_backbone(network)
+    shape = find_input_shape(network, input_size, backbone.spec if backbone else None)
     if from_file and not allow_unsafe:
         check_results(network, shape)
+    if preprocess is not None:
+        choice = _given_preprocess(preprocess, shape)
+    else:
+        choice = _known_preprocess(spec) if spec else choose_preprocess(network, shape, backbone)
     classifier = Classifier(
         network,
         name,
-        file_labels or _infer_labels(network, spec),
-        preprocess or _infer_preprocess(network, spec),
+        file_labels or _infer_labels(network, backbone),
+        choice,
         shape,
         file.name if file else None,
         LazySha256(file) if file else None,
+        infer_task(network, stored_loss(file) if file and from_file else None) if task == "auto" else task,
     )
     if file_labels and len(file_labels.names) != classifier.class_count:
         raise UsageError(f"labels {labels}: expected {classifier.class_count} names, got {len(file_labels.names)}")
@@ -151,58 +209,25 @@ def _raise_unknown_model(name: str) -> ModelSpec:
     )
 
 
-def _input_shape(
-    model: keras.Model, input_size: tuple[int, int] | None, spec: ModelSpec | None
-) -> tuple[int, int, int]:
-    shape = getattr(model, "input_shape", None) or (model.get_build_config() or {}).get("input_shape")
-    if shape is None and input_size is None:
-        raise ModelError("the model has no input shape", "give --input-size, or call the model once before saving it")
-    shape = shape or (None, *(input_size or ()), 3)
-    if not isinstance(shape, tuple) or len(shape) != 4:
-        raise ModelError(f"expected a model with one image input (n, h, w, c), got input shape {shape}")
-    _, h, w, c = shape
-    if c not in (1, 3):
-        channels_first = shape[1] in (1, 3)
-        raise ModelError(
-            f"expected 1 or 3 channels in the last dimension, got input shape {shape}",
-            "rebuild the model with data_format='channels_last' and copy the weights" if channels_first else None,
-        )
-    if input_size and any(fixed not in (None, side) for fixed, side in zip((h, w), input_size, strict=True)):
-        raise UsageError(f"--input-size: the model requires {h}x{w}, got {input_size[0]}x{input_size[1]}")
-    default = input_size or ((spec.input_size,) * 2 if spec else (DEFAULT_INPUT_SIZE, DEFAULT_INPUT_SIZE))
-    return h or default[0], w or default[1], c
+def _given_preprocess(mode: str, shape: tuple[int, int, int]) -> PreprocessChoice:
+    if shape[2] != 3 and needs_color(mode):
+        raise UsageError(f"--preprocess {mode}: requires three channels, the model has {shape[2]}")
+    return PreprocessChoice(mode, "as requested")
 
 
-def _detect_spec(model: keras.Model) -> ModelSpec | None:
-    """Return the spec of a model or of a model inside it, by its Keras name (`mobilenet_0.75_224`), or None."""
-    names = [model.name] + [operation.name for _, operation in iter_layers(model) if isinstance(operation, keras.Model)]
-    for name in names:
-        if spec := find_spec(name) or find_spec(re.sub(r"_\d.*$", "", name)):
-            return spec
-    return None
+def _known_preprocess(spec: ModelSpec) -> PreprocessChoice:
+    return PreprocessChoice(spec.preprocess, f"as in the training of {spec.name}")
 
 
-def _infer_labels(model: keras.Model, spec: ModelSpec | None) -> Labels:
-    """Return the names stored in the last layer, or those of the spec if the number of classes is equal."""
+def _infer_labels(model: keras.Model, backbone: Backbone | None) -> Labels:
+    """Return the names stored in the last layer, or those of the backbone if the number of classes is equal."""
     if names := getattr(next(iter(reversed(getattr(model, "layers", []))), None), "labels", ()):
         if problem := name_problem(names):
             raise ModelError(f"the model's class names: {problem}", "give other names with --labels FILE")
-        return Labels(tuple(names))
+        return Labels(tuple(names), source="the model")
     outputs = getattr(model, "outputs", None)
-    if spec and outputs and outputs[0].shape[-1] == len(spec_labels(spec).names):
-        return spec_labels(spec)
+    if backbone and not backbone.guess and outputs:
+        labels = spec_labels(backbone.spec)
+        if outputs[0].shape[-1] == len(labels.names):
+            return labels
     return Labels(())
-
-
-def _infer_preprocess(model: keras.Model, spec: ModelSpec | None) -> str:
-    """Return `none` if the model scales its input, else the mode of the spec, else `0..1`."""
-    for _, operation in iter_layers(model):
-        kind = type(operation).__name__
-        if kind in ("Rescaling", "Normalization", "TrueDivide", "Divide", "Subtract", "Multiply"):
-            return "none"
-        if isinstance(operation, keras.Layer) and operation.weights and not isinstance(operation, keras.Model):
-            break
-    if spec:
-        return spec.preprocess
-    log.warning("unknown input range of the model: using 0..1 (set it with --preprocess)")
-    return "0..1"

@@ -21,10 +21,12 @@ class Labels(NamedTuple):
     Attributes:
         names: one name per class, or () if unknown.
         ids: WordNet ids such as `n02123045`, or () without ids.
+        source: where they come from.
     """
 
     names: tuple[str, ...]
     ids: tuple[str, ...] = ()
+    source: str = ""
 
     def name(self, index: int) -> str | None:
         """Return the name of a class, or None if it has none."""
@@ -37,7 +39,7 @@ class Labels(NamedTuple):
 
 MAX_NAME_LENGTH, MAX_NAMES, MAX_LABELS_BYTES = 1_000, 1_000_000, 1 << 27
 """Limits of class names: characters of a name, number of names, size of a label file."""
-CIFAR10 = Labels(tuple("airplane automobile bird cat deer dog frog horse ship truck".split()))
+CIFAR10 = Labels(tuple("airplane automobile bird cat deer dog frog horse ship truck".split()), source="CIFAR-10")
 
 
 @functools.cache
@@ -45,7 +47,7 @@ def imagenet_labels() -> Labels:
     """Return the 1,000 ImageNet classes in the order of `keras.applications`."""
     text = resources.files("gradcam_cli.models").joinpath("data/imagenet_classes.txt").read_text("utf-8")
     pairs = [line.split(" ", 1) for line in text.splitlines()]
-    return Labels(tuple(name for _, name in pairs), tuple(wordnet for wordnet, _ in pairs))
+    return Labels(tuple(name for _, name in pairs), tuple(wordnet for wordnet, _ in pairs), "ImageNet")
 
 
 def spec_labels(spec: ModelSpec) -> Labels:
@@ -54,9 +56,10 @@ def spec_labels(spec: ModelSpec) -> Labels:
 
 
 def read_labels(path: str | os.PathLike[str]) -> Labels:
-    """Read class names from a text file (one per line), a JSON list, or a Keras class index.
+    """Read class names from a text file (one per line), a JSON list, a Keras class index, or Keras's `class_indices`.
 
-    A Keras class index is a JSON object of `{"0": ["n01440764", "tench"], ...}` or `{"0": "tench"}`.
+    A Keras class index is a JSON object of `{"0": ["n01440764", "tench"], ...}` or `{"0": "tench"}`; `class_indices` is
+    `{"tench": 0, ...}`.
 
     Raises:
         UsageError: the file cannot be read, has another format, or too many or too long names.
@@ -90,6 +93,8 @@ def _parse_labels(path: str | os.PathLike[str], text: str) -> Labels:
     try:
         entries = json.loads(text)
         if isinstance(entries, dict):
+            if entries and all(type(value) is int for value in entries.values()):
+                entries = _inverted(entries)
             entries = [entries[str(index)] for index in range(len(entries))]
         if all(isinstance(entry, list) for entry in entries):
             ids, names = zip(*entries, strict=True)
@@ -97,8 +102,16 @@ def _parse_labels(path: str | os.PathLike[str], text: str) -> Labels:
         return Labels(_require_strings(entries))
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise UsageError(
-            f"labels {path}: expected one name per line, a JSON list of names, or a Keras class index, got {error!r}"
+            f"labels {path}: expected one name per line, a JSON list of names, a Keras class index or class_indices, "
+            f"got {error!r}"
         ) from error
+
+
+def _inverted(indices: dict[str, int]) -> dict[str, str]:
+    names = {str(index): name for name, index in indices.items()}
+    if len(names) < len(indices):
+        raise ValueError("two names of one index")
+    return names
 
 
 def _require_strings(entries: Sequence[object]) -> tuple[str, ...]:

@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from gradcam_cli.errors import UsageError
 from gradcam_cli.models.catalog import catalog, find_spec
+from gradcam_cli.models.own_preprocess import RANGES, is_own_preprocess, parse_own_preprocess, scale_pixels
 
-RANGES = {"none": (0.0, 255.0), "0..1": (0.0, 1.0), "-1..1": (-1.0, 1.0)}
-"""Ranges (low, high) to which 0..255 is scaled."""
 _KERAS_MODES = ("caffe", "tf", "torch")
+
+
+class PreprocessChoice(NamedTuple):
+    """A preprocessing and why it was chosen.
+
+    Attributes:
+        mode: a value that `preprocess_pixels` accepts.
+        reason: why.
+        guess: whether it may be wrong.
+    """
+
+    mode: str
+    reason: str
+    guess: bool = False
 
 
 def preprocess_choices() -> list[str]:
@@ -18,19 +33,31 @@ def preprocess_choices() -> list[str]:
 
 
 def resolve_preprocess(name: str) -> str:
-    """Return the range or Keras mode of a `--preprocess` value; a catalog name stands for its mode.
+    """Return the range, Keras mode or own preprocessing of a `--preprocess` value; a catalog name stands for its mode.
 
     Raises:
-        UsageError: the name is unknown.
+        UsageError: the name is unknown, or an own mean or standard deviation is invalid.
     """
+    if is_own_preprocess(name):
+        return str(parse_own_preprocess(name))
     if name in RANGES or name in _KERAS_MODES:
         return name
     if spec := find_spec(name):
         return spec.preprocess
     raise UsageError(
-        f"--preprocess {name}: expected {', '.join(RANGES)} or a model name, got {name!r}",
+        f"--preprocess {name}: expected {', '.join(RANGES)}, mean=..., bgr or a model name, got {name!r}",
         "`gradcam models` lists the model names",
     )
+
+
+def needs_color(mode: str) -> bool:
+    """Return whether a value of `resolve_preprocess` requires three channels."""
+    return parse_own_preprocess(mode).needs_color if is_own_preprocess(mode) else mode in ("caffe", "torch")
+
+
+def reverses_channels(mode: str) -> bool:
+    """Return whether the model input is BGR."""
+    return parse_own_preprocess(mode).bgr if is_own_preprocess(mode) else mode == "caffe"
 
 
 def preprocess_pixels(pixels: np.ndarray, mode: str) -> np.ndarray:
@@ -41,13 +68,14 @@ def preprocess_pixels(pixels: np.ndarray, mode: str) -> np.ndarray:
         mode: a value returned by `resolve_preprocess`.
 
     Returns:
-        (n, h, w, c) float32, scaled to the range, or the result of
+        (n, h, w, c) float32: scaled to the range, by the own preprocessing, or the result of
         `keras.applications.imagenet_utils.preprocess_input` in this mode.
     """
     x = pixels.astype(np.float32)
     if mode in RANGES:
-        low, high = RANGES[mode]
-        return x * np.float32((high - low) / 255) + np.float32(low)
+        return scale_pixels(x, mode)
+    if is_own_preprocess(mode):
+        return parse_own_preprocess(mode).apply(x)
     import keras
 
     preprocessed: np.ndarray = keras.applications.imagenet_utils.preprocess_input(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -11,28 +10,28 @@ import numpy as np
 import tensorflow as tf
 
 from gradcam_cli.errors import ModelError
-from gradcam_cli.network.layers import find_layer, hooked
-from gradcam_cli.network.logits import (
-    OutputActivation,
-    expand_binary_logit,
-    find_output_activation,
-    probabilities,
-    returning_logits,
-)
+from gradcam_cli.network.grid import Grid
+from gradcam_cli.network.hooks import hooked
+from gradcam_cli.network.layer_trace import LayerOutput
+from gradcam_cli.network.layers import find_layer
+from gradcam_cli.network.logits import find_logits
 from gradcam_cli.network.precision import precision_scope
+from gradcam_cli.network.scores import require_probabilities, scores_of
 
 
 class ForwardBackward(NamedTuple):
     """Results of one forward and backward pass for a batch of n images; all floats are float32.
 
     Attributes:
+        y: (n, classes), the score that is explained.
         logits: (n, classes), or None if the model does not expose them.
-        probabilities: (n, classes).
+        probabilities: (n, classes), NaN if the model's output is not a probability.
         classes: (n, C), the indices of the explained classes.
         A: activations (n, u, v, k) of each layer.
         dA: gradients dy_c/dA, (C, n, u, v, k), of each layer.
     """
 
+    y: np.ndarray
     logits: np.ndarray | None
     probabilities: np.ndarray
     classes: np.ndarray
@@ -40,11 +39,28 @@ class ForwardBackward(NamedTuple):
     dA: list[np.ndarray]
 
 
+def to_arrays(results: Sequence[Any]) -> ForwardBackward:
+    """Convert tensors, in the order of the fields of `ForwardBackward`, to arrays; None stays None."""
+    y, logits, p, classes, A, dA = results
+    return ForwardBackward(
+        y.numpy(),
+        None if logits is None else logits.numpy(),
+        p.numpy(),
+        classes.numpy(),
+        [a.numpy() for a in A],
+        [d.numpy() for d in dA],
+    )
+
+
 GradientFunction = Callable[[np.ndarray, np.ndarray], ForwardBackward]
 
 
 def compile_gradient_function(
-    model: keras.Model, layers: Sequence[str], score: str = "logit", precision: str = "float32"
+    model: keras.Model,
+    layers: Sequence[str | LayerOutput],
+    score: str = "logit",
+    precision: str = "float32",
+    task: str = "auto",
 ) -> GradientFunction:
     """Compile a model to a function of (x, class_selectors) with one forward pass.
 
@@ -53,96 +69,94 @@ def compile_gradient_function(
     each other, at no cost (the graph optimizer removes the addition).
 
     Args:
-        model: unchanged afterwards; its layers are patched only while TensorFlow traces it, once per
+        model: unchanged; its layers are observed only in this thread and while TensorFlow traces it, once per
             shape of x.
-        layers: paths of layers with output (n, u, v, k).
-        score: `logit` (y_c before softmax, as in the paper) or `probability`.
+        layers: outputs from `trace_layers`, or paths of layers with output (n, u, v, k).
+        score: `logit` (y_c before softmax, as in the paper), `probability` or `output`.
         precision: a value returned by `resolve_precision`.
+        task: a name in `task.TASKS`.
 
     Returns:
         A function of x (n, h, w, c) float32, preprocessed, and class_selectors (n, C) int32: a class
         index, or -r for the class of rank r. It returns a `ForwardBackward` and, on its first call,
-        raises ModelError for a layer without spatial output or without effect on the score.
+        raises ModelError for a layer without spatial output or without effect on the score, or if the logit
+        is not accessible.
 
     Raises:
         UsageError: a layer is not found.
-        ModelError: the logit is not accessible.
     """
-    operations = dict(find_layer(model, path) for path in layers)
-    output_activation = require_logits(model, score)
+    chosen = [LayerCall.of(model, layer) for layer in layers]
+    operations = {layer.path: layer.operation for layer in chosen}
 
     @tf.function(autograph=False)  # type: ignore[untyped-decorator]
     def run(x: tf.Tensor, class_selectors: tf.Tensor) -> tuple[Any, ...]:
         activations: dict[str, list[tf.Tensor]] = {path: [] for path in operations}
-        zeros: dict[str, tf.Tensor] = {}
+        zeros: dict[str, list[tf.Tensor]] = {path: [] for path in operations}
 
         def record_activation(path: str, A: tf.Tensor) -> tf.Tensor:
             activations[path].append(A)
-            if not tf.is_tensor(A):
-                return A
-            zeros[path] = tf.zeros_like(A)
-            tape.watch(zeros[path])
-            return A + zeros[path]
+            zeros[path].append(tf.zeros_like(A) if tf.is_tensor(A) else A)
+            tape.watch(zeros[path][-1])
+            return A + zeros[path][-1] if tf.is_tensor(A) else A
 
         with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
-            with hooked(operations, record_activation), _logits_scope(output_activation):
-                output = single_output(model(x, training=False))
-            _check_spatial(activations)
-            logits, p = logits_and_probabilities(output, output_activation)
-            y = logits if score == "logit" else p
+            with hooked(operations, record_activation):
+                output = find_logits(model(x, training=False), x)
+            watched = [layer.select(zeros[layer.path]) for layer in chosen]
+            A = [layer.select(activations[layer.path]) for layer in chosen]
+            _check_spatial(chosen, A)
+            y, logits, p = scores_of(output, score, task)
             classes = resolve_ranks(y, class_selectors)
             y_c = [tf.gather(y, classes[:, c], batch_dims=1) for c in range(class_selectors.shape[1])]
-        dA = [tape.gradient(y, zeros) for y in y_c]
-        _check_connected(dA[0])
-        A = [tf.cast(activations[path][0], tf.float32) for path in operations]
-        return logits, p, classes, A, [tf.cast(tf.stack([d[path] for d in dA]), tf.float32) for path in operations]
+        dA = [tape.gradient(y, watched) for y in y_c]
+        _check_connected(chosen, dA[0])
+        A = [tf.cast(layer.extract(a), tf.float32) for layer, a in zip(chosen, A, strict=True)]
+        gradients = [tf.cast(tf.stack([layer.extract(d[i]) for d in dA]), tf.float32) for i, layer in enumerate(chosen)]
+        return y, logits, p, classes, A, gradients
 
     def gradient_function(x: np.ndarray, class_selectors: np.ndarray) -> ForwardBackward:
         with precision_scope(precision):
-            logits, p, classes, A, dA = run(tf.constant(x, tf.float32), tf.constant(class_selectors, tf.int32))
-        return ForwardBackward(
-            None if logits is None else logits.numpy(),
-            p.numpy(),
-            classes.numpy(),
-            [a.numpy() for a in A],
-            [d.numpy() for d in dA],
-        )
+            results = run(tf.constant(x, tf.float32), tf.constant(class_selectors, tf.int32))
+        result = to_arrays(results)
+        if score == "probability" and result.logits is None:
+            require_probabilities(result.probabilities)
+        return result
 
     return gradient_function
 
 
-def _logits_scope(output_activation: OutputActivation | None) -> contextlib.AbstractContextManager[None]:
-    return returning_logits(output_activation) if output_activation else contextlib.nullcontext()
+class LayerCall(NamedTuple):
+    """One call of a layer, with the arrangement of its output; None for an output (n, u, v, k)."""
 
+    path: str
+    operation: Any
+    call: int | None
+    grid: Grid | None
 
-def require_logits(model: keras.Model, score: str) -> OutputActivation | None:
-    """Return the output activation that `returning_logits` removes, or None to explain the model's output itself.
+    @classmethod
+    def of(cls, model: keras.Model, layer: str | LayerOutput) -> LayerCall:
+        """Return the call that an output from `trace_layers`, or a path, stands for."""
+        if isinstance(layer, LayerOutput):
+            return cls(layer.path, layer.operation, layer.call, layer.grid)
+        return cls(*find_layer(model, layer), None, None)
 
-    Raises:
-        ModelError: the score is `logit`, and the logit is not accessible.
-    """
-    output_activation = find_output_activation(model)
-    if output_activation is None and score == "logit":
-        raise ModelError(
-            "the logit before the output activation is not accessible in this model",
-            "--score probability explains the model's own output instead",
-        )
-    return output_activation
+    def select(self, calls: Sequence[tf.Tensor]) -> tf.Tensor:
+        """Return the value of this call."""
+        if not calls or (self.call is None and len(calls) != 1):
+            raise ModelError(f"layer {self.path}: expected one call per forward pass, got {len(calls)}")
+        return calls[self.call or 0]
 
+    def extract(self, output: tf.Tensor) -> tf.Tensor:
+        """Convert the output to (n, u, v, k)."""
+        return self.grid.extract(output) if self.grid else output
 
-def logits_and_probabilities(
-    output: tf.Tensor, output_activation: OutputActivation | None
-) -> tuple[tf.Tensor | None, tf.Tensor]:
-    """Return the logits (None if not accessible) and probabilities of a model's output, both (n, classes)."""
-    if output_activation is None:
-        return None, tf.concat([1 - output, output], axis=-1) if output.shape[-1] == 1 else output
-    kind = (
-        "sigmoid"
-        if output.shape[-1] == 1 and output_activation.activation == "linear"
-        else output_activation.activation
-    )
-    logits = expand_binary_logit(output, kind)
-    return logits, probabilities(logits, kind)
+    def insert(self, output: tf.Tensor, A: tf.Tensor) -> tf.Tensor:
+        """Return the output with its cells replaced by A, (n, u, v, k)."""
+        return tf.cast(self.grid.insert(output, tf.cast(A, output.dtype)) if self.grid else A, output.dtype)
+
+    def is_call(self, index: int) -> bool:
+        """Return whether this is the layer's call with this index."""
+        return self.call in (None, index)
 
 
 def resolve_ranks(y: tf.Tensor, class_selectors: tf.Tensor) -> tf.Tensor:
@@ -157,31 +171,17 @@ def resolve_ranks(y: tf.Tensor, class_selectors: tf.Tensor) -> tf.Tensor:
     return tf.where(class_selectors < 0, by_rank, class_selectors)
 
 
-def single_output(output: Any) -> tf.Tensor:
-    """Return a model's output in float32.
-
-    Raises:
-        ModelError: the output is not one tensor (n, classes).
-    """
-    if not tf.is_tensor(output) or output.shape.rank != 2:
-        shapes = keras.tree.map_structure(lambda part: tuple(part.shape), output)
-        raise ModelError(f"expected a classifier with one output of shape (n, classes), got {shapes}")
-    return tf.cast(output, tf.float32)
-
-
-def _check_spatial(activations: dict[str, list[tf.Tensor]]) -> None:
-    for path, calls in activations.items():
-        if len(calls) != 1:
-            raise ModelError(f"layer {path}: expected one call per forward pass, got {len(calls)}")
-        if not tf.is_tensor(calls[0]) or calls[0].shape.rank != 4:
-            shape = tuple(calls[0].shape[1:]) if tf.is_tensor(calls[0]) else "several tensors"
+def _check_spatial(layers: Sequence[LayerCall], activations: Sequence[tf.Tensor]) -> None:
+    for layer, A in zip(layers, activations, strict=True):
+        if layer.grid is None and (not tf.is_tensor(A) or A.shape.rank != 4):
+            shape = tuple(A.shape[1:]) if tf.is_tensor(A) else "several tensors"
             raise ModelError(
-                f"layer {path}: expected spatial output (u, v, k), got {shape}",
+                f"layer {layer.path}: expected spatial output (u, v, k), got {shape}",
                 "`gradcam layers MODEL` lists the layers with spatial output",
             )
 
 
-def _check_connected(gradients: dict[str, tf.Tensor | None]) -> None:
-    for path, gradient in gradients.items():
+def _check_connected(layers: Sequence[LayerCall], gradients: Sequence[tf.Tensor | None]) -> None:
+    for layer, gradient in zip(layers, gradients, strict=True):
         if gradient is None:
-            raise ModelError(f"the class score does not depend on layer {path}")
+            raise ModelError(f"the class score does not depend on layer {layer.path}")

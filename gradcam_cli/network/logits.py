@@ -1,107 +1,113 @@
-"""The logits of a classifier, and the output activation that converts them to probabilities."""
+"""The tensor that is the class score: the graph is followed backward from the model's output to its logits."""
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
 
 from gradcam_cli.errors import ModelError
+from gradcam_cli.network.dependence import tensors_downstream
+from gradcam_cli.network.provenance.rule import WEIGHTED_SUMS
 
-SCORES = ("logit", "probability")
+_UNCHANGED = {"Identity", "IdentityN", "Cast", "Reshape", "Squeeze", "ExpandDims", "StopGradient", "CheckNumerics"}
+"""Operations that keep all values."""
+_AVERAGES = {"Mean", "Max", "AvgPool", "MaxPool", "Transpose", "ConcatV2"}
+"""Operations that average or select values: averages of logits are logits, averages of probabilities are not."""
+_AFFINE = {"Add", "AddV2", "AddN", "BiasAdd", "Sub", "Mul", "RealDiv", "Neg", "Sum", "FusedBatchNormV3"}
+"""Operations that scale, shift or add values."""
+_ACTIVATIONS = {"Softmax": "softmax", "LogSoftmax": "softmax", "Sigmoid": "sigmoid"}
 
-_ACTIVATIONS = {"softmax": "softmax", "sigmoid": "sigmoid", "linear": "linear"}
-_OPERATIONS = {"Softmax": "softmax", "Sigmoid": "sigmoid"}
-_SHAPE_ONLY = ("Reshape", "Flatten", "Dropout", "Identity")
 
-
-class OutputActivation(NamedTuple):
-    """The operation that converts logits to probabilities.
+class Output(NamedTuple):
+    """The output of a classifier and how it was computed.
 
     Attributes:
-        layer: a Dense, Activation, Softmax or other operation of the model.
-        activation: `softmax`, `sigmoid`, or `linear` if the model returns logits.
+        values: the model's output, (n, classes) float32.
+        logits: (n, classes) float32, the tensor before the last activation, or None if it is not accessible.
+        activation: `softmax`, `sigmoid`, `linear` if the model returns logits, or None if unknown.
     """
 
-    layer: Any
-    activation: str
+    values: tf.Tensor
+    logits: tf.Tensor | None
+    activation: str | None
 
 
-def find_output_activation(model: keras.Model) -> OutputActivation | None:
-    """Return the output activation of a model, or None if it is not accessible.
+def find_logits(output: Any, x: tf.Tensor) -> Output:
+    """Follow the traced graph backward from a model's output to its logits.
 
-    Layers after it that only reshape the scores are skipped. Not accessible are subclassed models, which
-    have no Keras graph, and activations other than softmax, sigmoid and linear.
-    """
-    outputs = getattr(model, "outputs", None)
-    if not outputs:
-        return None
-    tensor = outputs[0]
-    while True:
-        operation, node, _ = tensor._keras_history
-        if isinstance(operation, keras.Model):
-            return find_output_activation(operation)
-        kind = _activation_name(operation)
-        if kind and not (kind == "linear" and isinstance(operation, keras.layers.Activation)):
-            return OutputActivation(operation, kind)
-        inputs = operation._inbound_nodes[node].input_tensors
-        if type(operation).__name__ == "GlobalAveragePooling2D":
-            return (
-                None
-                if _activation_name(inputs[0]._keras_history[0]) in ("softmax", "sigmoid")
-                else OutputActivation(operation, "linear")
-            )
-        if not (kind == "linear" or type(operation).__name__ in _SHAPE_ONLY) or len(inputs) != 1:
-            return None
-        tensor = inputs[0]
-
-
-def _activation_name(operation: Any) -> str | None:
-    if "activation" in operation.__dict__:
-        return _ACTIVATIONS.get(getattr(operation.activation, "__name__", ""))
-    return _OPERATIONS.get(type(operation).__name__)
-
-
-@contextlib.contextmanager
-def returning_logits(output_activation: OutputActivation) -> Iterator[None]:
-    """Make the model return its logits while the block runs."""
-    attributes = output_activation.layer.__dict__
-    attribute = "activation" if "activation" in attributes else "call"
-    original = attributes.get(attribute)
-    try:
-        if attribute == "activation":
-            attributes["activation"] = keras.activations.linear
-        elif output_activation.activation != "linear":
-            attributes["call"] = lambda inputs, *args, **kwargs: inputs
-        yield
-    finally:
-        if original is None:
-            attributes.pop(attribute, None)
-        else:
-            attributes[attribute] = original
-
-
-def probabilities(logits: tf.Tensor, activation: str) -> tf.Tensor:
-    """Return the probabilities of (n, classes) logits under the model's output activation.
-
-    A linear output is interpreted as the logits of a softmax.
-    """
-    return tf.sigmoid(logits) if activation == "sigmoid" else tf.nn.softmax(logits)
-
-
-def expand_binary_logit(y: tf.Tensor, activation: str) -> tf.Tensor:
-    """Expand the single logit y of a binary sigmoid classifier to the logits (-y, y) of classes 0 and 1.
-
-    Their sigmoids are 1 - p and p. Outputs with more units are returned unchanged.
+    Args:
+        output: what the model returned: a tensor (n, classes), alone or in a list or dict.
+        x: the tensor that the model was called with.
 
     Raises:
-        ModelError: a softmax over a single unit, whose probability is always 1.
+        ModelError: the output is not one tensor (n, classes).
     """
-    if y.shape[-1] != 1:
-        return y
-    if activation == "softmax":
-        raise ModelError("the model has a softmax over a single output: its probability is always 1")
-    return tf.concat([-y, y], axis=-1)
+    tensor = single_output(output)
+    values = tf.cast(tensor, tf.float32)
+    before = _skip_unchanged(tensor)
+    activation = _ACTIVATIONS.get(before.op.type)
+    if activation:
+        logits = before.op.inputs[0]
+        if before.shape[-1] == tensor.shape[-1]:
+            return Output(values, tf.cast(tf.reshape(logits, tf.shape(tensor)), tf.float32), activation)
+    elif _is_linear(before, tensors_downstream(x)):
+        return Output(values, values, "linear")
+    return Output(values, None, None)
+
+
+def single_output(output: Any) -> tf.Tensor:
+    """Return the only tensor of a model's output.
+
+    Raises:
+        ModelError: the output is not one tensor (n, classes).
+    """
+    tensors = keras.tree.flatten(output)
+    if len(tensors) != 1 or not tf.is_tensor(tensors[0]) or tensors[0].shape.rank != 2:
+        shapes = keras.tree.map_structure(lambda part: tuple(part.shape), output)
+        raise ModelError(f"expected a classifier with one output of shape (n, classes), got {shapes}")
+    return tensors[0]
+
+
+def _skip_unchanged(tensor: tf.Tensor) -> tf.Tensor:
+    while tensor.op.type in _UNCHANGED:
+        index = tensor.value_index if tensor.op.type == "IdentityN" else 0
+        tensor = tensor.op.inputs[index]
+    return tensor
+
+
+def _is_linear(tensor: tf.Tensor, downstream: set[Any]) -> bool:
+    """Return whether a tensor is an affine function of weighted sums, without an activation in between."""
+    pending, found = [tensor], False
+    visited: set[Any] = set()
+    while pending:
+        tensor = _skip_unchanged(pending.pop())
+        operation = tensor.op
+        if operation in visited:
+            continue
+        visited.add(operation)
+        if operation.type in WEIGHTED_SUMS:
+            found = True
+        elif operation.type in _AVERAGES | _AFFINE:
+            terms = _varying_terms(operation, downstream)
+            if terms is None:
+                return False
+            pending += terms
+        else:
+            return False
+    return found
+
+
+def _varying_terms(operation: Any, downstream: set[Any]) -> list[tf.Tensor] | None:
+    """Return the inputs of an affine operation that vary with the image; None for a product of two of them.
+
+    A division by any scale and a product with one scale for all classes keep the order of the scores.
+    """
+    varying = [tensor for tensor in operation.inputs if tensor.ref() in downstream]
+    if operation.type == "RealDiv":
+        return varying[:1] if varying[0] is operation.inputs[0] else None
+    if operation.type == "Mul" and len(varying) > 1:
+        varying = [tensor for tensor in varying if tensor.shape.rank and tensor.shape[-1] != 1]
+        return varying if len(varying) == 1 else None
+    return varying

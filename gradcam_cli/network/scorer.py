@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator
+import itertools
+from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
@@ -11,10 +11,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from gradcam_cli.network.gradients import logits_and_probabilities, require_logits, single_output
-from gradcam_cli.network.layers import find_layer, hooked, iter_layers
-from gradcam_cli.network.logits import returning_logits
+from gradcam_cli.network.gradients import LayerCall
+from gradcam_cli.network.hooks import hooked
+from gradcam_cli.network.layer_trace import LayerOutput
+from gradcam_cli.network.logits import find_logits
 from gradcam_cli.network.precision import precision_scope
+from gradcam_cli.network.scores import scores_of
 
 MAX_LAYER_BATCH, MAX_LAYER_BATCH_BYTES = 128, 2**27
 """Limits of a batch of activations downstream of a layer; the computation uses about eight times these bytes."""
@@ -27,17 +29,26 @@ class ModelScorer:
 
     Args:
         model: unchanged by all methods.
-        layer: path of the layer whose activations are perturbed.
-        score: `logit` or `probability`.
+        layer: the layer whose activations are perturbed: an output from `trace_layers`, or the path of a layer with
+            output (n, u, v, k).
+        score: `logit`, `probability` or `output`.
         precision: a value returned by `resolve_precision`.
         batch_size: inputs per batch; `scores_from_layer` uses larger batches for small activations,
             since reading the weights then dominates.
+        task: a name in `task.TASKS`.
     """
 
-    def __init__(self, model: keras.Model, layer: str, score: str, precision: str, batch_size: int) -> None:
-        self.model, self.layer = model, dict([find_layer(model, layer)])
-        self.score, self.precision, self.batch_size = score, precision, batch_size
-        self.output_activation = require_logits(model, score)
+    def __init__(
+        self,
+        model: keras.Model,
+        layer: str | LayerOutput,
+        score: str,
+        precision: str,
+        batch_size: int,
+        task: str = "auto",
+    ) -> None:
+        self.model, self.layer = model, LayerCall.of(model, layer)
+        self.score, self.precision, self.batch_size, self.task = score, precision, batch_size, task
 
     def scores(self, x: np.ndarray) -> np.ndarray:
         """Return y, (n, classes) float32, of inputs (n, h, w, c)."""
@@ -74,9 +85,7 @@ class ModelScorer:
         return np.concatenate(results)
 
     def _y(self, x: tf.Tensor) -> tf.Tensor:
-        with returning_logits(self.output_activation) if self.output_activation else contextlib.nullcontext():
-            logits, p = logits_and_probabilities(single_output(self.model(x, training=False)), self.output_activation)
-        return logits if self.score == "logit" else p
+        return scores_of(find_logits(self.model(x, training=False), x), self.score, self.task).y
 
     def _dy_dx(self, x: tf.Tensor, c: tf.Tensor) -> tf.Tensor:
         with tf.GradientTape(watch_accessed_variables=False) as tape:
@@ -91,7 +100,12 @@ class ModelScorer:
     @cached_property
     def _scores_from_layer(self) -> Any:
         def from_layer(x: tf.Tensor, A: tf.Tensor) -> tf.Tensor:
-            with hooked(self.layer, lambda _, output: tf.cast(A, output.dtype)):
+            calls = itertools.count()
+
+            def replace(_: str, output: tf.Tensor) -> tf.Tensor:
+                return self.layer.insert(output, A) if self.layer.is_call(next(calls)) else output
+
+            with hooked({self.layer.path: self.layer.operation}, replace):
                 return self._y(tf.repeat(x, tf.shape(A)[0], axis=0))
 
         return tf.function(from_layer, autograph=False)
@@ -103,41 +117,23 @@ class ModelScorer:
     @cached_property
     def _guided_gradients(self) -> Any:
         def guided(x: tf.Tensor, c: tf.Tensor) -> tf.Tensor:
-            with guided_relus(self.model):
-                return self._dy_dx(x, c)
+            with x.graph.gradient_override_map({"Relu": GUIDED, "Relu6": GUIDED}):
+                y_c = tf.gather(self._y(x), c, axis=1)
+            return tf.gradients(y_c, x)[0]
 
         return tf.function(guided, autograph=False)
 
 
-@tf.custom_gradient  # type: ignore[untyped-decorator]
-def _guided_identity(y: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
-    """The identity, whose gradient is relu(dy)."""
-    return tf.identity(y), tf.nn.relu
+GUIDED = "GradcamGuidedRelu"
 
 
-@contextlib.contextmanager
-def guided_relus(model: keras.Model) -> Iterator[None]:
-    """Make every ReLU and ReLU6 of a model backpropagate only positive gradients while the block runs."""
-    operations = dict(iter_layers(model))
-    layers = {path: operation for path, operation in operations.items() if type(operation).__name__ in _RELU_LAYERS}
-    activated = [
-        (operation.__dict__, operation.activation)
-        for path, operation in operations.items()
-        if getattr(operation.__dict__.get("activation"), "__name__", "") in _RELUS
-    ]
-    try:
-        for attributes, activation in activated:
-            attributes["activation"] = _with_guided_gradient(activation)
-        with hooked(layers, lambda _, y: _guided_identity(y)):
-            yield
-    finally:
-        for attributes, activation in activated:
-            attributes["activation"] = activation
+@tf.RegisterGradient(GUIDED)  # type: ignore[untyped-decorator]
+def _guided_gradient(operation: Any, dy: tf.Tensor) -> tf.Tensor:
+    """Return the gradient of ReLU or ReLU6 where it and the unit are positive.
 
-
-_RELUS = ("relu", "relu6")
-_RELU_LAYERS = ("ReLU", "Relu", "Relu6")
-
-
-def _with_guided_gradient(activation: Callable[[tf.Tensor], tf.Tensor]) -> Callable[[tf.Tensor], tf.Tensor]:
-    return lambda x: _guided_identity(activation(x))
+    Source:
+        Springenberg et al. 2015, Striving for Simplicity, section 3.4.
+    """
+    y = operation.outputs[0]
+    active = y > 0 if operation.type == "Relu" else (y > 0) & (y < 6)
+    return tf.where(active, tf.nn.relu(dy), tf.zeros_like(dy))

@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 import numpy as np
+from PIL import Image
 
 from gradcam_cli.errors import GradcamError, InputError, UsageError
 from gradcam_cli.images import decode
@@ -20,7 +21,7 @@ from gradcam_cli.pipeline.stages import explain_images
 
 
 def explain(
-    image: str | os.PathLike[str] | np.ndarray,
+    image: str | os.PathLike[str] | np.ndarray | Image.Image,
     model: str | os.PathLike[str] | keras.Model | Classifier = "vgg19",
     layer: str = "auto",
     *,
@@ -34,22 +35,24 @@ def explain(
     top_k: int = 5,
     precision: str = "float32",
     max_pixels: int = decode.MAX_PIXELS,
+    max_value: int | None = None,
     weights: str | os.PathLike[str] | None = None,
     labels: str | os.PathLike[str] | None = None,
     preprocess: str | None = None,
     input_size: tuple[int, int] | None = None,
     allow_unsafe: bool = False,
     offline: bool = False,
+    task: str = "auto",
 ) -> Explanation:
     """Compute one map: which parts of an image contribute to the score of a class.
 
     Args:
-        image: a path, or an array (H, W, 3) or (H, W) of uint8.
+        image: a path, an array (H, W, 3) or (H, W) of uint8, or a Pillow image.
         model: a name, a path, a Keras model, or the result of `load_model`: load a model once to explain many images.
         layer: its path in the model, or `auto`.
         target_class: an index, a name, `top`, or `topN` for the class of rank N.
         method: a name in `METHODS`.
-        score: `logit`, or `probability`.
+        score: `logit`, `probability`, or `output` for the model's output as it is.
         fit: `squash`, `crop` or `pad`.
         interpolation: `nearest`, `linear` or `cubic`.
         counterfactual: negate the gradients.
@@ -57,12 +60,14 @@ def explain(
         top_k: number of predictions to list.
         precision: `float32`, `auto`, `bfloat16` or `float16`, for this call only.
         max_pixels: the largest image to decode.
+        max_value: value of white in 16-bit and float images.
         weights: `imagenet` or a weight file; see `load_model`, as for all that follow.
         labels: file of class names.
-        preprocess: name of the preprocessing.
+        preprocess: name of the preprocessing, or an own mean and standard deviation.
         input_size: (height, width) for models with a variable input size.
         allow_unsafe: whether code in a model file may run.
         offline: whether to never use the network.
+        task: `binary` or `regression`: how a single linear output is read.
 
     Returns:
         The explanation, with `.heatmap` (H, W) in 0..1, `.cam`, `.alpha`, `.prediction`, `.figure()`, `.save(path)`.
@@ -80,6 +85,7 @@ def explain(
         input_size=input_size,
         allow_unsafe=allow_unsafe,
         offline=offline,
+        task="" if task == "auto" else task,
     )
     config = ExplainConfig(
         layers=(layer,),
@@ -93,8 +99,9 @@ def explain(
         top_k=top_k,
         batch_size=1,
         precision=precision,
+        max_value=max_value,
     )
-    (result,) = explain_images(prepare_run(classifier, config), [_load(image, max_pixels)])
+    (result,) = explain_images(prepare_run(classifier, config), [_load(image, max_pixels, max_value)])
     if isinstance(result, Unexplained):
         raise InputError(f"{result.source}: {result.error}", result.hint)
     return result[-1]
@@ -102,14 +109,22 @@ def explain(
 
 def _classifier(model: str | os.PathLike[str] | keras.Model | Classifier, **options: Any) -> Classifier:
     if not isinstance(model, Classifier):
-        return load_model(model, **options)
-    if given := [name for name, value in options.items() if value not in (None, False)]:
+        return load_model(model, **{**options, "task": options["task"] or "auto"})
+    if given := [name for name, value in options.items() if value]:
         raise UsageError(f"{', '.join(given)}: expected a model that is not loaded yet, got a Classifier")
     return model
 
 
-def _load(image: str | os.PathLike[str] | np.ndarray, max_pixels: int) -> LoadedImage | Unexplained:
-    return _from_array(image) if isinstance(image, np.ndarray) else load_image(Source(os.fspath(image)), max_pixels)
+def _load(
+    image: str | os.PathLike[str] | np.ndarray | Image.Image, max_pixels: int, max_value: int | None
+) -> LoadedImage | Unexplained:
+    if isinstance(image, Image.Image):
+        image = np.asarray(image.convert("RGB"))
+    if isinstance(image, np.ndarray):
+        return _from_array(image)
+    if not isinstance(image, (str, os.PathLike)):
+        raise InputError(f"expected a path, an array or a Pillow image, got {type(image).__name__}")
+    return load_image(Source(os.fspath(image)), max_pixels, max_value)
 
 
 def _from_array(pixels: np.ndarray) -> LoadedImage:

@@ -10,11 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from gradcam_cli.errors import UsageError
 from gradcam_cli.images.fit import FIT_MODES
 from gradcam_cli.methods.maps import INTERPOLATIONS
 from gradcam_cli.network.precision import PRECISIONS
 
-SCORES = ("logit", "probability")
+SCORES = ("logit", "probability", "output")
 
 
 @dataclass(frozen=True)
@@ -46,9 +47,12 @@ class RunSettings:
 
     score: str = _setting(
         "logit",
-        "Score to differentiate: y_c before the last activation, or the class probability.",
+        "Score to differentiate: y_c before the last activation, the class probability, or the plain model output.",
         choices=SCORES,
         must_match=True,
+    )
+    max_value: int | None = _setting(
+        None, "Value of white in 16-bit and float images. [default: 65535; for float 1 or 255]", "Input"
     )
     fit: str = _setting(
         "squash", "Squash the image to the model input, crop its center, or pad it with bars.", choices=FIT_MODES
@@ -80,6 +84,28 @@ class RunSettings:
     def map_settings(self) -> dict[str, Any]:
         """Return the values of the settings that affect a map, by name."""
         return {name: getattr(self, name) for name in MAP_SETTINGS}
+
+
+def check_settings(settings: RunSettings) -> None:
+    """Check the values of all settings.
+
+    Raises:
+        UsageError: a value is not one of the choices, or of another type.
+    """
+    for name, setting in SETTINGS.items():
+        value, default = getattr(settings, name), DEFAULTS[name]
+        if setting.choices:
+            check_choice(name, value, setting.choices)
+        elif isinstance(default, bool):
+            check_choice(name, value, (True, False))
+        elif value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+            raise UsageError(f"{name}: expected a positive integer or None, got {value!r}")
+
+
+def check_choice(name: str, value: Any, choices: Sequence[Any]) -> None:
+    """Raise UsageError if a value is not one of the choices."""
+    if not isinstance(value, type(choices[0])) or value not in choices:
+        raise UsageError(f"{name}: expected one of {', '.join(map(str, choices))}, got {value!r}")
 
 
 SETTINGS: dict[str, Setting] = {entry.name: entry.metadata["setting"] for entry in fields(RunSettings)}
@@ -116,6 +142,7 @@ class ModelConfig:
     input_size: tuple[int, int] | None = None
     allow_unsafe: bool = False
     offline: bool = False
+    task: str = "auto"
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,7 @@ PREDICTION_FIELDS: fields.Fields = {
     "name": fields.nullable(fields.name),
     "logit": fields.nullable(fields.number()),
     "probability": fields.nullable(fields.number()),
+    "value": fields.nullable(fields.number()),
 }
 PREDICTIONS = fields.list_of(fields.record(PREDICTION_FIELDS, ("index", "name", "probability")))
 SUMMARY_FIELDS: fields.Fields = {
@@ -49,6 +50,7 @@ METADATA_FIELDS: fields.Fields = {
     "input": fields.text(),
     "sha256": fields.nullable(fields.sha256),
     "model": fields.text(),
+    "preprocess": fields.nullable(fields.name),
     "layer": fields.name,
     "method": fields.name,
     "class_index": fields.integer(),
@@ -69,12 +71,14 @@ FIELDS: fields.Fields = {
     "weights": fields.nullable(
         fields.record({"name": fields.nullable(fields.text()), "sha256": METADATA_FIELDS["sha256"]})
     ),
-    "preprocess": fields.nullable(fields.name),
+    "preprocess": METADATA_FIELDS["preprocess"],
+    "preprocess_reason": fields.nullable(fields.text()),
     **{key: fields.nullable(METADATA_FIELDS[key]) for key in ("layer", "method", "class_index", "class_name")},
     "class_id": fields.nullable(fields.name),
     "requested_class": fields.nullable(fields.text()),
     "logit": fields.nullable(fields.number()),
     "probability": METADATA_FIELDS["probability"],
+    "value": fields.nullable(fields.number()),
     "predictions": fields.nullable(PREDICTIONS),
     "map": fields.nullable(fields.record(SUMMARY_FIELDS)),
     "crop_box": fields.nullable(fields.box),
@@ -116,7 +120,8 @@ def to_json(result: Explanation | Failure | Skipped, outputs: dict[str, str] | N
         sha256=result.sha256,
         model=result.model.name,
         weights={"name": result.model.weights, "sha256": result.model.weights_sha256},
-        preprocess=result.model.preprocess,
+        preprocess=result.model.preprocess.mode,
+        preprocess_reason=result.model.preprocess.reason,
         layer=result.layer,
         method=result.method,
         class_index=prediction.index,
@@ -125,6 +130,7 @@ def to_json(result: Explanation | Failure | Skipped, outputs: dict[str, str] | N
         requested_class=result.request_key[2],
         logit=json_number(prediction.logit),
         probability=json_number(prediction.probability),
+        value=json_number(prediction.value),
         predictions=predictions(result),
         map=map_summary(result),
         crop_box=result.crop_box,
@@ -136,7 +142,13 @@ def to_json(result: Explanation | Failure | Skipped, outputs: dict[str, str] | N
 def predictions(result: Explanation) -> list[dict[str, Any]]:
     """Return the classes with the largest scores, largest first."""
     return [
-        {"index": p.index, "name": p.name, "logit": json_number(p.logit), "probability": json_number(p.probability)}
+        {
+            "index": p.index,
+            "name": p.name,
+            "logit": json_number(p.logit),
+            "probability": json_number(p.probability),
+            "value": json_number(p.value),
+        }
         for p in result.predictions
     ]
 

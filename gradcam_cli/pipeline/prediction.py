@@ -15,7 +15,8 @@ class Prediction:
         name: its name, or None.
         id: its WordNet id, or None.
         logit: its score before the last activation, or None if the model does not expose it.
-        probability: 0..1.
+        probability: 0..1, or NaN if the model's output is not a probability.
+        value: the model's output as it is, if it is what is explained; otherwise None.
     """
 
     index: int
@@ -23,14 +24,20 @@ class Prediction:
     id: str | None
     logit: float | None
     probability: float
+    value: float | None = None
 
     def __str__(self) -> str:
         return f"{self.index} {self.name}" if self.name not in (None, str(self.index)) else str(self.index)
 
     @property
     def label(self) -> str:
-        """Class index, class name and probability, as figures show them."""
-        return f"{self} · p = {self.probability:.3f}"
+        """Class index, class name, and probability or value, as figures show them."""
+        return f"{self} · {f'p = {self.probability:.3f}' if self.value is None else f'y = {self.value:.4g}'}"
+
+    @property
+    def summary(self) -> str:
+        """The same in lines of text: `281 tabby (0.512)`."""
+        return f"{self} ({f'{self.probability:.3f}' if self.value is None else f'{self.value:.4g}'})"
 
 
 def json_number(value: float | None) -> float | None:

@@ -28,6 +28,7 @@ from gradcam_cli.storage.protected import ProtectedInputs, protected_inputs
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from gradcam_cli.models.preprocessing import PreprocessChoice
     from gradcam_cli.storage.checksum import LazySha256
 
 
@@ -39,13 +40,13 @@ class ModelInfo:
         name: as the user named it.
         weights: name of the weights' file, or None.
         weights_hash: SHA-256 of that file, computed on demand, or None.
-        preprocess: name of the preprocessing.
+        preprocess: the preprocessing, and why it was chosen.
     """
 
     name: str
     weights: str | None
     weights_hash: LazySha256 | None
-    preprocess: str
+    preprocess: PreprocessChoice
 
     @property
     def weights_sha256(self) -> str | None:
@@ -66,6 +67,8 @@ class Explanation:
         cam_pre_relu: (u, v) float32: `cam` before its ReLU.
         alpha: (k,) float32, the channel weights alpha_k^c, or None for methods without channel weights.
         crop_box: the part of the image that the model input shows.
+        map_box: the part of the image that the cells of the layer cover.
+        input_box: the part of the model input that they cover.
         prediction: the class that is explained.
         predictions: the classes with the largest scores.
         layer: path of the layer.
@@ -85,6 +88,8 @@ class Explanation:
     cam_pre_relu: np.ndarray = field(repr=False)
     alpha: np.ndarray | None = field(repr=False)
     crop_box: Box
+    map_box: Box
+    input_box: Box
     prediction: Prediction
     predictions: tuple[Prediction, ...] = field(repr=False)
     layer: str
@@ -112,6 +117,7 @@ class Explanation:
             "input": self.source,
             "sha256": self.sha256,
             "model": self.model.name,
+            "preprocess": self.model.preprocess.mode,
             "layer": self.layer,
             "method": self.method,
             "class_index": prediction.index,

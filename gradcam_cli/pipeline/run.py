@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from functools import cached_property
 
 import numpy as np
 
-from gradcam_cli.console import log
+from gradcam_cli.console import Announcement, log
+from gradcam_cli.errors import UsageError
+from gradcam_cli.images.fit import Box, part_of_box
 from gradcam_cli.methods import registry
 from gradcam_cli.models.class_selection import ClassSelector, resolve_classes
 from gradcam_cli.models.classifier import Classifier, load_model
 from gradcam_cli.network.batch_size import default_batch_size
 from gradcam_cli.network.gradients import GradientFunction
-from gradcam_cli.network.layers import default_layer, find_layer, spatial_layers
+from gradcam_cli.network.layer_trace import LayerOutput
 from gradcam_cli.network.precision import resolve_precision
 from gradcam_cli.network.scorer import ModelScorer
-from gradcam_cli.pipeline.config import ExplainConfig, ModelConfig, RunSettings
+from gradcam_cli.pipeline.announcement import announce, describe_choices
+from gradcam_cli.pipeline.config import ExplainConfig, ModelConfig, RunSettings, check_choice, check_settings
 from gradcam_cli.pipeline.results import ModelInfo
 
 
@@ -32,6 +36,7 @@ class PreparedRun:
     precision: str
     gradient_function: GradientFunction
     scorers: list[ModelScorer]  # one per layer
+    layer_outputs: list[LayerOutput]  # one per layer
 
     @cached_property
     def baseline_input(self) -> np.ndarray:
@@ -44,11 +49,31 @@ class PreparedRun:
         """(index of the layer, method, index of the class) of every map of an image."""
         return registry.map_keys(range(len(self.layers)), self.config.methods, range(len(self.classes)))
 
+    def covered_boxes(self, layer: int, method: str, crop_box: Box) -> tuple[Box, Box]:
+        """Return the parts of the image and of the model input that the cells of a map cover.
+
+        Args:
+            layer: index of the layer.
+            method: name of the method.
+            crop_box: the part of the image that the model input shows.
+        """
+        h, w, _ = self.classifier.input_shape
+        grid, whole = self.layer_outputs[layer].grid, Box(0, 0, w, h)
+        if grid is None or not registry.METHODS[method].uses_layer:
+            return crop_box, whole
+        image_part, input_part = (part_of_box(box, grid.rows, grid.columns, (h, w)) for box in (crop_box, whole))
+        return image_part, input_part
+
     @cached_property
     def model(self) -> ModelInfo:
         """The model, as records name it."""
         classifier = self.classifier
-        return ModelInfo(classifier.name, classifier.weights, classifier.weights_hash, classifier.preprocess_mode)
+        return ModelInfo(classifier.name, classifier.weights, classifier.weights_hash, classifier.preprocess_choice)
+
+    @cached_property
+    def announcement(self) -> Announcement:
+        """What was chosen for the model, and why."""
+        return describe_choices(self.classifier, zip(self.layers.values(), self.layer_outputs, strict=True))
 
     @cached_property
     def settings(self) -> RunSettings:
@@ -67,27 +92,47 @@ def load(config: ModelConfig) -> Classifier:
 
 
 def prepare_run(classifier: Classifier, config: ExplainConfig) -> PreparedRun:
-    """Check a configuration against a classifier, before the first image is read.
+    """Check a configuration against a classifier, before the first image is read, and announce what was chosen.
 
     Raises:
         UsageError: the model has no such layer or class, or the machine does not support the precision.
         ModelError: no layer has spatial output, or the model does not expose the logit.
     """
+    check_settings(config)
+    for method in config.methods:
+        check_choice("method", method, tuple(registry.METHODS))
+    for layer in config.layers:
+        if not isinstance(layer, str):
+            raise UsageError(f"layer: expected the path of a layer or 'auto', got {layer!r}")
     if config.counterfactual:
         registry.require_counterfactual(config.methods)
     layers: dict[str, str] = {}
+    outputs: dict[str, LayerOutput] = {}
     for requested in config.layers:
-        path = _default_layer(classifier) if requested == "auto" else find_layer(classifier.model, requested)[0]
-        layers.setdefault(path, requested)
+        output = classifier.find_layer(requested)
+        layers.setdefault(output.path, requested)
+        outputs[output.path] = output
+    if config.aug_smooth:
+        _require_symmetric(outputs.values(), classifier.input_shape[1])
     classes = resolve_classes(config.classes, classifier.labels, classifier.class_count)
     precision = resolve_precision(config.precision)
     batch_size = config.batch_size or default_batch_size(classifier.model, classifier.input_shape)
-    network = classifier.gradient_function(tuple(layers), config.score, precision)
+    network = classifier.gradient_function(tuple(outputs.values()), config.score, precision)
     for method in set(config.methods) & set(registry.names_of_kind("attribution")):
         log.info("%s: %s, for each image and class", method, registry.METHODS[method].cost)
-    scorers = [ModelScorer(classifier.model, path, config.score, precision, batch_size) for path in layers]
-    return PreparedRun(classifier, config, layers, classes, batch_size, precision, network, scorers)
+    scorers = [
+        ModelScorer(classifier.model, output, config.score, precision, batch_size, classifier.task)
+        for output in outputs.values()
+    ]
+    run = PreparedRun(
+        classifier, config, layers, classes, batch_size, precision, network, scorers, list(outputs.values())
+    )
+    announce(classifier, run.announcement)
+    return run
 
 
-def _default_layer(classifier: Classifier) -> str:
-    return default_layer(spatial_layers(classifier.model, classifier.input_shape))
+def _require_symmetric(outputs: Iterable[LayerOutput], width: int) -> None:
+    """Check that mirrored images have mirrored maps: no layer may cover more of one side of the image."""
+    for output in outputs:
+        if output.grid and abs(sum(output.grid.columns) - width) > 1:
+            raise UsageError(f"--aug-smooth: layer {output.path} covers the model input asymmetrically")

@@ -137,7 +137,8 @@ def _read_metadata(arrays: ArrayFile) -> dict[str, Any]:
 def load_source_image(saved: SavedMap) -> np.ndarray | None:
     """Return the image of a map, (H, W, 3) uint8, or None if the file is missing, has changed or may not be opened."""
     try:
-        image = decode(read_recorded_image(saved.metadata["input"], saved.metadata.get("sha256")))
+        data = read_recorded_image(saved.metadata["input"], saved.metadata.get("sha256"))
+        image = decode(data, max_value=saved.metadata.get("max_value"))
     except GradcamError:
         return None
     return image if image.shape[:2] == saved.heatmap.shape else None

@@ -6,6 +6,7 @@ The stages are separate so that they can overlap. `to_model_input` and `make_exp
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
@@ -78,8 +79,8 @@ def to_model_input(run: PreparedRun, image: LoadedImage | Unexplained) -> ModelI
     """Fit an image to the model input; an input without an image is passed on."""
     if isinstance(image, Unexplained):
         return image
-    h, w, channels = run.classifier.input_shape
-    H, W = image.shape
+    image.log_note()
+    (h, w, channels), (H, W) = run.classifier.input_shape, image.shape
     crop_box = crop_box_for((H, W), (h, w), run.config.fit)
     if (crop_box.x1 - crop_box.x0) * (crop_box.y1 - crop_box.y0) > max(decode.MAX_PIXELS, H * W):
         reason = f"an image of {W}x{H} pixels is too narrow for --fit pad"
@@ -224,9 +225,9 @@ def _make_explanation(
     cam_map = computed.get(key) or _compute_cam(run, method, result, (i, layer, c))
     if not np.isfinite(cam_map.map).all():
         raise InputError("the network's output for this image contains NaN or infinity")
-    heatmap = maps.to_image(cam_map.map, crop_box, image.shape, run.config.interpolation)
-    scores = result.probabilities if result.logits is None else result.logits
-    ranked = np.argsort(-scores[i], kind="stable")[: run.config.top_k]
+    map_box, input_box = run.covered_boxes(layer, method, crop_box)
+    heatmap = maps.to_image(cam_map.map, map_box, image.shape, run.config.interpolation)
+    ranked = np.argsort(-result.y[i], kind="stable")[: run.config.top_k]
     return Explanation(
         source=image.name,
         sha256=image.sha256,
@@ -236,6 +237,8 @@ def _make_explanation(
         cam_pre_relu=cam_map.pre_relu,
         alpha=cam_map.alpha,
         crop_box=crop_box,
+        map_box=map_box,
+        input_box=input_box,
         prediction=_prediction(run, result, i, int(result.classes[i, c])),
         predictions=tuple(_prediction(run, result, i, int(index)) for index in ranked),
         layer=path if registry.METHODS[method].uses_layer else registry.INPUT_LAYER,
@@ -252,4 +255,6 @@ def _make_explanation(
 def _prediction(run: PreparedRun, result: ForwardBackward, i: int, index: int) -> Prediction:
     labels = run.classifier.labels
     logit = None if result.logits is None else float(result.logits[i, index])
-    return Prediction(index, labels.name(index), labels.id(index), logit, float(result.probabilities[i, index]))
+    p, y = float(result.probabilities[i, index]), float(result.y[i, index])
+    value = y if math.isnan(p) or run.config.score == "output" else None
+    return Prediction(index, labels.name(index), labels.id(index), logit, p, value)

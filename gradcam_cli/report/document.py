@@ -15,7 +15,10 @@ from gradcam_cli.report.entries import build_entries
 from gradcam_cli.report.rerun import escape_texts
 from gradcam_cli.report.tables import drift_table, mean_metrics_table, sanity_check_table
 
-SETTING_KEYS = ("model", "weights", "preprocess", "layer", "method", "requested_class", *SETTINGS, "tol")
+SETTING_KEYS = (
+    *("model", "weights", "preprocess", "preprocess_reason", "layer", "method", "requested_class"),
+    *(*SETTINGS, "tol"),
+)
 """Keys of the records that the table of settings lists."""
 MAX_LISTED_VALUES = 8
 MAX_PLOTTED_GROUPS = 100

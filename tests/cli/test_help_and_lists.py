@@ -3,8 +3,10 @@
 import json
 import re
 
+import keras
 import pytest
 from command_tree import commands
+from keras import layers as L  # noqa: N812
 
 from gradcam_cli.cli import gradcam
 
@@ -59,6 +61,22 @@ def test_layers_lists_spatial_layers_and_the_default(cli, model_file):
     entries = [json.loads(line) for line in cli("layers", model_file, "--json").lines]
     assert [entry["default"] for entry in entries] == [False, True, False]
     assert entries[2]["layer_type"] == "MaxPooling2D"
+    assert [entry["excluded"] for entry in entries] == [None, None, None]
+
+
+def test_layers_says_why_a_layer_is_excluded(cli, tmp_path):
+    """Heads of an attention are not places; a model without any suitable layer is listed, too."""
+    x = keras.Input((16, 16, 3))
+    tokens = L.Reshape((16, 8))(L.Conv2D(8, 4, 4, name="patches")(x))
+    attention = L.MultiHeadAttention(2, 4, name="attention")(tokens, tokens)
+    keras.Model(x, L.Dense(2)(L.GlobalAveragePooling1D()(attention))).save(tmp_path / "attention.keras")
+    lines = [json.loads(line) for line in cli("layers", tmp_path / "attention.keras", "--json").lines]
+    reasons = {line["path"]: line["excluded"] for line in lines}
+    assert "axes (batch, row x column, other, other)" in reasons["attention/value"]
+    keras.Sequential([keras.Input((8, 8, 3)), L.Rescaling(0.1), L.Flatten(), L.Dense(2)]).save(tmp_path / "flat.keras")
+    done = cli("layers", tmp_path / "flat.keras")
+    assert (done.status, len(done.lines)) == (0, 2)
+    assert "no layer whose output is a grid" in done.stderr
 
 
 def test_models_lists_names_and_cached_weights(cli, tmp_path, monkeypatch):

@@ -12,8 +12,10 @@ import time
 from contextlib import nullcontext
 from functools import partial
 
+import numpy as np
 import psutil
 import pytest
+from PIL import Image
 
 ray = pytest.importorskip("ray", reason="the extra gradcam-cli[ray] is not installed")
 
@@ -89,8 +91,9 @@ def call_when_files_exist(directory, count, function):
 
 
 @pytest.mark.slow
-def test_results_equal_those_of_the_local_engine(explain, explain_on_ray):
-    """The same records except for the timings, the same files, and the same report images."""
+def test_results_equal_those_of_the_local_engine(explain, explain_on_ray, capfd):
+    """The same records except for the timings, the same files, the same report images, and the same messages."""
+    Image.fromarray(np.full((24, 30), 4095, np.uint16)).save(explain.images / "11.png")
     local, expected = explain("local", "--report")
     result, records = explain_on_ray("--report")
     assert local.status == result.status
@@ -104,6 +107,11 @@ def test_results_equal_those_of_the_local_engine(explain, explain_on_ray):
     )
     assert local_images == ray_images
     assert (explain.here / "maps/index.html").is_file()
+    messages = capfd.readouterr().err.splitlines()  # of the Ray engine, which writes to the descriptor
+    assert [line for line in messages if "input 12x12" in line] == local.announcements
+    notes = [[line for line in lines if "--max-value" in line] for lines in (messages, local.stderr.splitlines())]
+    assert notes[0] == notes[1]
+    assert len(notes[0]) == 1
 
 
 @pytest.mark.extended

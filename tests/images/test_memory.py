@@ -119,13 +119,13 @@ def live_bytes(monkeypatch):
         with lock:
             counts.append(counts[-1] + num_bytes)
 
-    def counted(data, max_pixels, original=decode.decode):
-        pixels = original(data, max_pixels)
-        change(pixels.nbytes)
-        weakref.finalize(pixels, change, -pixels.nbytes)
-        return pixels
+    def counted(*arguments, original=decode.decode_with_note):
+        decoded = original(*arguments)
+        change(decoded.pixels.nbytes)
+        weakref.finalize(decoded.pixels, change, -decoded.pixels.nbytes)
+        return decoded
 
-    monkeypatch.setattr(decode, "decode", counted)
+    monkeypatch.setattr(decode, "decode_with_note", counted)
     return counts
 
 

@@ -236,15 +236,13 @@ def test_input_size_is_that_of_the_model_or_the_option():
         load_model(keras.Sequential([L.Conv2D(2, 3), L.Flatten(), L.Dense(2)]))
 
 
-def test_preprocessing_is_inferred(caplog):
-    """`none` for models that scale their input, the mode of known models, else `0..1` with a warning."""
+def test_preprocessing_is_inferred():
+    """`none` for models that scale their input, the mode of known models, else `0..1` as a guess."""
     assert load_model(convolutional(L.Rescaling(1 / 127.5, -1))).preprocess_mode == "none"
     inner = keras.applications.MobileNetV2(weights=None, include_top=False, input_shape=(96, 96, 3))
     outer = keras.Sequential([keras.Input((96, 96, 3)), inner, L.GlobalAveragePooling2D(), L.Dense(4)])
-    assert load_model(outer).preprocess_mode == "tf"
-    assert not caplog.records
-    assert load_model(convolutional()).preprocess_mode == "0..1"
-    assert "--preprocess" in caplog.records[-1].getMessage()
+    assert load_model(outer).preprocess_choice == ("tf", "as for mobilenetv2, whose name it contains", False)
+    assert load_model(convolutional()).preprocess_choice[::2] == ("0..1", True)
     x = keras.Input((20, 20, 3))
     preprocessed = keras.applications.mobilenet_v2.preprocess_input(x)
     scaled = keras.Model(x, L.Dense(2)(L.GlobalAveragePooling2D()(L.Conv2D(2, 3)(preprocessed))))

@@ -76,7 +76,7 @@ def test_label_files_of_all_formats_give_equal_names(tmp_path, content):
     assert read_labels(path).names == ("cat", "dog")
 
 
-@pytest.mark.parametrize("content", ['{"cat": 0}', "[1, 2]", "[", '{"0": ["only"]}', "[" * 100_000, b"\xff\xfe\x00"])
+@pytest.mark.parametrize("content", ["[1, 2]", "[", '{"0": ["only"]}', "[" * 100_000, b"\xff\xfe\x00"])
 def test_malformed_label_file_is_refused(tmp_path, content):
     path = tmp_path / "labels"
     path.write_bytes(content if isinstance(content, bytes) else content.encode())

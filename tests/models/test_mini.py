@@ -15,7 +15,6 @@ from gradcam_cli import load_model
 from gradcam_cli.errors import WeightsError
 from gradcam_cli.models.labels import CIFAR10
 from gradcam_cli.models.mini import build_mini
-from gradcam_cli.network.layers import spatial_layers
 from gradcam_cli.storage.checksum import sha256
 
 ROOT = Path(__file__).parents[2]
@@ -38,7 +37,7 @@ def test_architecture_follows_vgg19(mini):
         assert type(layer) is keras.layers.Conv2D
         assert layer.activation is keras.activations.relu
         assert layer.kernel_size == (3, 3)
-    shapes = {layer.path: layer.shape for layer in spatial_layers(mini.model, mini.input_shape)}
+    shapes = {layer.path: layer.shape for layer in mini.layer_outputs}
     assert min(shapes["block5_conv4"][:2]) >= 8
     kinds = {type(layer).__name__ for layer in mini.model.layers}
     assert kinds == {"InputLayer", "Conv2D", "MaxPooling2D", "GlobalAveragePooling2D", "Dense"}

@@ -1,4 +1,4 @@
-"""Listing and search of layers, the default layer, and output hooks."""
+"""Listing and search of layers, and the default layer."""
 
 import keras
 import pytest
@@ -8,17 +8,36 @@ from small_models import small_network
 from gradcam_cli.errors import ModelError, UsageError
 from gradcam_cli.models.catalog import catalog
 from gradcam_cli.models.classifier import load_model
-from gradcam_cli.network.layers import default_layer, find_layer, hooked, iter_layers, spatial_layers
+from gradcam_cli.network.layer_choice import default_layer, layer_check
+from gradcam_cli.network.layer_info import layer_info
+from gradcam_cli.network.layer_trace import trace_layers
+from gradcam_cli.network.layers import find_layer, iter_layers
 
 FAST_MODELS = """mini vgg16 vgg19 resnet50 resnet50v2 mobilenet mobilenetv2 mobilenetv3small efficientnetb0
 convnexttiny xception""".split()
 
 
+def check(model, outputs, shape):
+    return layer_check(model, outputs, lambda pixels: pixels / 255, shape)
+
+
+def default_path(model, shape):
+    outputs = trace_layers(model, shape)
+    return default_layer(outputs, check(model, outputs, shape)).path
+
+
+def infos(model, shape):
+    outputs = trace_layers(model, shape)
+    return {output.path: layer_info(output, check(model, outputs, shape)) for output in outputs}
+
+
 def computed_default_layer(name):
-    spec = catalog()[name]
     keras.backend.clear_session()  # resets the numbers in layer names
-    model = load_model(name, weights="none").model
-    return default_layer(spatial_layers(model, (spec.input_size, spec.input_size, 3)))
+    classifier = load_model(name, weights="none")
+    output = classifier.find_layer("auto")
+    h, w, _ = classifier.input_shape
+    assert (output.grid.proven, output.grid.rows, output.grid.columns) == (True, (0, h), (0, w))
+    return output.path
 
 
 @pytest.mark.parametrize(
@@ -32,9 +51,9 @@ def test_default_layer_of_every_catalog_model(name):
 def test_vgg19_layers_equal_the_paper():
     """Shapes and parameters of VGG19's convolutions are those of the paper (K1*K2*C*F + F)."""
     model = keras.applications.VGG19(weights=None)
-    layers = {layer.path: layer for layer in spatial_layers(model, (224, 224, 3))}
+    layers = infos(model, (224, 224, 3))
     conv = layers["block5_conv4"]
-    assert conv[1:] == ("Conv2D", (14, 14, 512), (3, 3), (1, 1), "same", 3 * 3 * 512 * 512 + 512)
+    assert conv[1:] == ("Conv2D", (14, 14, 512), (3, 3), (1, 1), "same", 3 * 3 * 512 * 512 + 512, None)
     assert layers["block1_conv1"].num_params == 3 * 3 * 3 * 64 + 64
     assert layers["block5_pool"][1:6] == ("MaxPooling2D", (7, 7, 512), (2, 2), (2, 2), "valid")
     assert next(iter(layers)) == "block1_conv1"
@@ -44,7 +63,7 @@ def test_vgg19_layers_equal_the_paper():
 def test_number_of_parameters_of_a_convolution():
     """Ten 5x5 filters on three channels have 760 parameters and map 200x200 to 196x196."""
     model = keras.Sequential([keras.Input((200, 200, 3)), L.Conv2D(10, 5), L.GlobalAveragePooling2D(), L.Dense(2)])
-    (layer,) = [layer for layer in spatial_layers(model, (200, 200, 3)) if layer.layer_type == "Conv2D"]
+    (layer,) = [layer for layer in infos(model, (200, 200, 3)).values() if layer.layer_type == "Conv2D"]
     assert (layer.num_params, layer.shape) == (760, (196, 196, 10))
 
 
@@ -61,13 +80,13 @@ def test_default_layer_skips_shape_only_layers():
             L.Flatten(),
         ]
     )
-    assert default_layer(spatial_layers(model, (16, 16, 3))) == "conv"
+    assert default_path(model, (16, 16, 3)) == "conv"
 
 
 def test_model_without_spatial_layer_is_refused():
     model = keras.Sequential([keras.Input((8, 8, 3)), L.Flatten(), L.Dense(2)])
-    with pytest.raises(ModelError, match="no layer with spatial output"):
-        default_layer(spatial_layers(model, (8, 8, 3)))
+    with pytest.raises(ModelError, match="no layer whose output is a grid"):
+        default_path(model, (8, 8, 3))
 
 
 def test_find_layer_by_path_and_by_unique_name():
@@ -104,21 +123,3 @@ def test_channels_first_is_rejected():
     with pytest.raises(ModelError, match="c is channels_first") as caught:
         load_model(keras.Model(x, y))
     assert "channels_last" in caught.value.hint
-
-
-def test_hook_is_removed_after_an_error():
-    """`call` is restored after an exception, also if it was an instance attribute."""
-    layer = L.Conv2D(2, 3)
-    original = layer.call
-    layer.call = original
-    hooked_calls = []
-
-    def fail():
-        with hooked({"layer": layer}, lambda path, output: output):
-            hooked_calls.append(layer.call)
-            raise RuntimeError
-
-    with pytest.raises(RuntimeError):
-        fail()
-    assert hooked_calls[0] is not original
-    assert layer.call is original

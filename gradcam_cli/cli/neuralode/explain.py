@@ -20,7 +20,7 @@ from gradcam_cli.cli.model_options import (
     preprocess_option,
     render_options,
 )
-from gradcam_cli.cli.options import before_loading, general_options, input_options, setup_logging
+from gradcam_cli.cli.options import before_loading, general_options, input_options, setting_option, setup_logging
 from gradcam_cli.cli.report_options import RERUN_OPTIONS, open_report, report_option, require_report_directory
 from gradcam_cli.cli.signals import raise_if_interrupted
 from gradcam_cli.console import escape_control_chars, log, print_error, progress
@@ -71,6 +71,7 @@ class FloatList(click.ParamType):  # type: ignore[type-arg]  # generic only in n
 @click.command(cls=GroupedCommand, epilog=EPILOG, short_help="Draw Grad-CAM maps along the depth t of an ODE.")
 @click.argument("inputs", metavar="IMAGE...", nargs=-1, type=click.Path())
 @input_options
+@setting_option("max_value")
 @_explanation("-m", "--model", required=True, metavar="FILE", help="A .keras file with an ODEBlock.")
 @labels_option
 @preprocess_option

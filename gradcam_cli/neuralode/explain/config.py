@@ -26,6 +26,7 @@ class DepthConfig:
         solver: a name in `tableaus.SOLVERS`; None: that of the block.
         tol: relative and absolute tolerance of the forward and backward solve.
         max_pixels: larger images are refused.
+        max_value: value of white in 16-bit and float images, or None.
     """
 
     model: ModelConfig
@@ -39,3 +40,4 @@ class DepthConfig:
     solver: str | None = None
     tol: float = DEFAULT_TOL
     max_pixels: int = MAX_PIXELS
+    max_value: int | None = None

@@ -11,7 +11,6 @@ Source:
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -25,12 +24,11 @@ from gradcam_cli.models.classifier import Classifier
 from gradcam_cli.network.gradients import (
     ForwardBackward,
     GradientFunction,
-    logits_and_probabilities,
-    require_logits,
     resolve_ranks,
-    single_output,
+    to_arrays,
 )
-from gradcam_cli.network.logits import OutputActivation, returning_logits
+from gradcam_cli.network.logits import find_logits
+from gradcam_cli.network.scores import scores_of
 from gradcam_cli.neuralode.explain.config import DEFAULT_TOL
 from gradcam_cli.neuralode.layers.ode_block import ODEBlock
 from gradcam_cli.neuralode.solver.odeint import odeint
@@ -101,7 +99,6 @@ def compile_depth_gradients(
     if block not in model.layers:
         raise ModelError(f"the ODEBlock {block.name} is inside a nested model: expected it among the outer layers")
     upstream, downstream = keras.Model(model.inputs, block.input), keras.Model(block.output, model.outputs)
-    activation = require_logits(model, score)
     start, end = block.t_span
     times = [start, *(t for t in depths if t not in (start, end)), end]
     indices = [times.index(t) for t in depths]
@@ -114,39 +111,28 @@ def compile_depth_gradients(
     @tf.function(autograph=False)  # type: ignore[untyped-decorator]
     def run(x: tf.Tensor, selectors: tf.Tensor) -> tuple[Any, ...]:
         z = solve(block.f, tf.cast(upstream(x, training=False), tf.float32), times)  # (times, n, u, v, k)
-        logits, p, classes, gradients = _gradients_after(downstream, activation, score, z[-1], selectors)
+        *scores, classes, gradients = _gradients_after(downstream, score, z[-1], selectors)
         adjoints = [_solve_adjoint(solve, augmented, z[-1], a1, times) for a1 in gradients]
-        return logits, p, classes, [z[i] for i in indices], [tf.stack([a[i] for a in adjoints]) for i in indices]
+        return *scores, classes, [z[i] for i in indices], [tf.stack([a[i] for a in adjoints]) for i in indices]
 
     def gradient_function(x: np.ndarray, selectors: np.ndarray) -> ForwardBackward:
         try:
-            logits, p, classes, A, dA = run(tf.constant(x, tf.float32), tf.constant(selectors, tf.int32))
+            results = run(tf.constant(x, tf.float32), tf.constant(selectors, tf.int32))
         except tf.errors.InvalidArgumentError as error:
             raise GradcamError(failure_message(error), "use a larger --tol, or a different --solver") from error
-        return ForwardBackward(
-            None if logits is None else logits.numpy(),
-            p.numpy(),
-            classes.numpy(),
-            [z.numpy() for z in A],
-            [a.numpy() for a in dA],
-        )
+        return to_arrays(results)
 
     return gradient_function
 
 
-def _gradients_after(
-    downstream: keras.Model, activation: OutputActivation | None, score: str, z1: tf.Tensor, selectors: tf.Tensor
-) -> tuple[Any, tf.Tensor, tf.Tensor, list[tf.Tensor]]:
-    """Return logits, probabilities, class indices (n, C), and a(t_1) = dy_c/dz(t_1) of each class."""
+def _gradients_after(downstream: keras.Model, score: str, z1: tf.Tensor, selectors: tf.Tensor) -> tuple[Any, ...]:
+    """Return y, logits, probabilities (n, classes), class indices (n, C), and a(t_1) = dy_c/dz(t_1) of each class."""
     with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
         tape.watch(z1)
-        with returning_logits(activation) if activation else contextlib.nullcontext():
-            output = single_output(downstream(z1, training=False))
-        logits, p = logits_and_probabilities(output, activation)
-        y = logits if score == "logit" else p
+        y, logits, p = scores_of(find_logits(downstream(z1, training=False), z1), score)
         classes = resolve_ranks(y, selectors)
         y_c = [tf.gather(y, classes[:, c], batch_dims=1) for c in range(selectors.shape[1])]
-    return logits, p, classes, [tape.gradient(y_of_class, z1) for y_of_class in y_c]
+    return y, logits, p, classes, [tape.gradient(y_of_class, z1) for y_of_class in y_c]
 
 
 def _solve_adjoint(
@@ -177,7 +163,8 @@ def prepare_depth_run(
     gradient_function = compile_depth_gradients(classifier.model, block, depths, config.score, solver, tol)
     path = next(iter(run.layers))
     layers = {f"{path}@{t:g}": f"{t:g}" for t in depths}
-    return replace(run, layers=layers, gradient_function=gradient_function, scorers=[])
+    outputs = run.layer_outputs * len(depths)
+    return replace(run, layers=layers, gradient_function=gradient_function, scorers=[], layer_outputs=outputs)
 
 
 def adjoint_norms(result: ForwardBackward) -> np.ndarray:

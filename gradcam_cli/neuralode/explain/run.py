@@ -73,7 +73,7 @@ class DepthRun:
             tasks: the images and their files.
             draw: renders the maps of an image for a report, or None.
         """
-        images = (load_image(source, self.config.max_pixels) for source, _ in tasks)
+        images = (load_image(source, self.config.max_pixels, self.config.max_value) for source, _ in tasks)
         inputs = (stages.to_model_input(self.run, image) for image in images)
         for (_, files), forward_result in zip(tasks, stages.run_batches(self.run, inputs), strict=True):
             yield self._result(forward_result, files, draw)
@@ -142,7 +142,11 @@ def prepare(config: DepthConfig, root_of: RootOf = lambda path: None) -> DepthRu
     block = find_block(classifier.model, config.block)
     depths = parse_depths(block, config.times, config.num_times)
     explain_config = ExplainConfig(
-        classes=(config.target_class,), methods=(config.method,), fit=config.fit, batch_size=BATCH_SIZE
+        classes=(config.target_class,),
+        methods=(config.method,),
+        fit=config.fit,
+        max_value=config.max_value,
+        batch_size=BATCH_SIZE,
     )
     run = prepare_depth_run(classifier, explain_config, depths, block, config.solver, config.tol)
     return DepthRun(config, run, depths, root_of)

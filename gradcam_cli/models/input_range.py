@@ -1,0 +1,54 @@
+"""Which preprocessing a model needs: measured on the model, or known from its architecture."""
+
+from __future__ import annotations
+
+import keras
+
+from gradcam_cli.models.backbone import Backbone
+from gradcam_cli.models.preprocessing import PreprocessChoice, needs_color
+from gradcam_cli.network.input_probe import InputProbe, probe_input
+
+MAX_NORMALIZED = 20.0
+"""Largest absolute value that weights receive from normalized images; pixels of 0..255 are far above."""
+IMAGENET_MEANS = (-140.0, 160.0)
+"""Range that contains pixels of 0..255 after subtraction of ImageNet's means."""
+
+
+UNKNOWN = PreprocessChoice("0..1", "the model does not show its input range", guess=True)
+
+
+def choose_preprocess(
+    model: keras.Model, input_shape: tuple[int, int, int], backbone: Backbone | None
+) -> PreprocessChoice:
+    """Return the preprocessing of a model, from what it does to its input before the first weights.
+
+    A model that scales its input gets the range for which the first weights receive normalized values. Otherwise the
+    preprocessing of the architecture that it contains is chosen, or 0..1.
+
+    Args:
+        model: the model.
+        input_shape: (h, w, c).
+        backbone: the catalog model that it contains, or None.
+    """
+    probe = probe_input(model, input_shape)
+    if probe and not probe.is_identity:
+        return _choose_by_range(probe)
+    if backbone and (input_shape[2] == 3 or not needs_color(backbone.spec.preprocess)):
+        return PreprocessChoice(backbone.spec.preprocess, backbone.reason, backbone.guess)
+    return UNKNOWN
+
+
+def _choose_by_range(probe: InputProbe) -> PreprocessChoice:
+    low, high = probe.range_of(0, 255)
+    if _is_normalized(low, high) or (IMAGENET_MEANS[0] < low < -80 and high < IMAGENET_MEANS[1]):
+        return PreprocessChoice("none", f"the model itself converts 0..255 to {low:.3g}..{high:.3g}")
+    for mode, start in (("0..1", 0.0), ("-1..1", -1.0)):
+        low, high = probe.range_of(start, 1)
+        if _is_normalized(low, high):
+            return PreprocessChoice(mode, f"the model itself converts {mode} to {low:.3g}..{high:.3g}")
+    low, high = probe.range_of(0, 255)
+    return PreprocessChoice("none", f"the model itself converts 0..255 to {low:.3g}..{high:.3g}", guess=True)
+
+
+def _is_normalized(low: float, high: float) -> bool:
+    return max(abs(low), abs(high)) <= MAX_NORMALIZED

@@ -1,0 +1,74 @@
+"""What a network itself does to its input before the first weights: measured on uniform images."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from gradcam_cli.network.dependence import tensors_downstream
+
+WEIGHTED = {
+    *("Conv2D", "DepthwiseConv2dNative", "Conv2DBackpropInput", "Conv3D", "SpaceToBatchND"),
+    *("MatMul", "BatchMatMul", "BatchMatMulV2", "BatchMatMulV3", "Einsum", "ExtractImagePatches"),
+    *("PartitionedCall", "StatefulPartitionedCall", "Reshape"),
+}
+"""Operations that end the preprocessing inside a network."""
+LEVELS = (0.0, 1.0, 100.0, 255.0)
+
+
+class InputProbe(NamedTuple):
+    """What the first weights receive for uniform images.
+
+    Attributes:
+        received: (levels, c) the values that arrive for images of 0, 1, 100 and 255 in all channels.
+    """
+
+    received: np.ndarray
+
+    @property
+    def is_identity(self) -> bool:
+        """Whether the network leaves its input as it is."""
+        return bool(np.allclose(self.received, np.array(LEVELS)[:, None], rtol=1e-3, atol=1e-3))
+
+    def range_of(self, low: float, high: float) -> tuple[float, float]:
+        """Return the smallest and the largest value that arrive for input of low to high, by linear interpolation."""
+        slope = (self.received[1] - self.received[0]) / (LEVELS[1] - LEVELS[0])
+        ends = np.stack([self.received[0] + slope * low, self.received[0] + slope * high])
+        return float(ends.min()), float(ends.max())
+
+
+def probe_input(model: keras.Model, input_shape: tuple[int, int, int]) -> InputProbe | None:
+    """Measure what the first operation with weights receives, or return None if it receives no image.
+
+    Args:
+        model: the model.
+        input_shape: (h, w, c).
+    """
+
+    @tf.function(autograph=False)  # type: ignore[untyped-decorator]
+    def before_weights(x: tf.Tensor) -> tf.Tensor:
+        model(x, training=False)
+        return _first_weighted_input(x)
+
+    images = np.broadcast_to(np.array(LEVELS, np.float32)[:, None, None, None], (len(LEVELS), *input_shape))
+    try:
+        values: np.ndarray = before_weights(tf.constant(images)).numpy()
+    except tf.errors.OpError:  # an assertion of the network, which runs whole
+        return None
+    if values.ndim != 4 or len(values) != len(LEVELS) or not np.isfinite(values).all():
+        return None
+    return InputProbe(np.median(values, axis=(1, 2)))  # without the zeros of a padding
+
+
+def _first_weighted_input(x: tf.Tensor) -> tf.Tensor:
+    """Return the input of the first operation with weights that depends on the image."""
+    downstream: set[Any] = tensors_downstream(x)
+    for operation in x.graph.get_operations():
+        if operation.type in WEIGHTED:
+            inputs = [tensor for tensor in operation.inputs if tensor.ref() in downstream]
+            if inputs:
+                return inputs[0]
+    return x

@@ -1,0 +1,110 @@
+"""Which layers can be explained, and which one `auto` chooses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Any
+
+import keras
+import numpy as np
+
+from gradcam_cli.errors import ModelError
+from gradcam_cli.network.layer_trace import LayerOutput
+from gradcam_cli.network.locality import cells_affecting_score, measure_locality
+
+# Layers that only subsample, drop or rearrange features.
+_SHAPE_ONLY_LAYERS = ("Pooling", "Dropout", "Reshape", "Permute", "Flatten", "Cropping", "ZeroPadding", "UpSampling")
+MAX_MEASUREMENTS = 2
+"""Layers that `auto` measures before it gives up."""
+NOT_LOCAL = "its cells are not places of the image: their gradients do not lie where the cells lie"
+
+NO_EFFECT = "the class score depends only on its class token, not on its cells"
+
+LayerCheck = Callable[[LayerOutput], str | None]
+"""Returns why a layer cannot be explained, or None."""
+
+
+def layer_check(
+    model: keras.Model,
+    outputs: Sequence[LayerOutput],
+    preprocess: Callable[[np.ndarray], np.ndarray],
+    shape: tuple[int, ...],
+) -> LayerCheck:
+    """Return a check that measures layers whose places are not proven, each once, and the effect of tokens.
+
+    Args:
+        model: a model.
+        outputs: its layers, from `trace_layers`.
+        preprocess: its preprocessing.
+        shape: (h, w, c) of its input.
+    """
+    tokens = [output for output in outputs if output.grid and output.grid.prefix is not None]
+
+    @cache
+    def noise() -> np.ndarray:
+        return preprocess(np.random.default_rng(0).integers(0, 256, (1, *shape), np.uint8))
+
+    @cache
+    def effective_tokens() -> set[str]:
+        return cells_affecting_score(model, tokens, noise())
+
+    @cache
+    def check(output: LayerOutput) -> str | None:
+        if output.grid is None or output.reason:
+            return output.reason
+        if output.grid.prefix is not None and output.path not in effective_tokens():
+            return NO_EFFECT
+        if output.grid.proven:
+            return None
+        locality = measure_locality(model, output, noise())
+        return None if locality and locality.is_local else NOT_LOCAL
+
+    return check
+
+
+def default_layer(outputs: Sequence[LayerOutput], check: LayerCheck) -> LayerOutput:
+    """Return the last layer whose cells are places of the image and that computes features.
+
+    Pooling, dropout and other layers that only subsample or rearrange features are skipped. So are layers on which the
+    score does not depend, and an enclosing layer whose output is smaller than that of its last inner layer.
+
+    Args:
+        outputs: from `trace_layers`.
+        check: from `layer_check`.
+
+    Raises:
+        ModelError: there is no such layer.
+    """
+    candidates = _candidates(outputs)
+    measured = 0
+    for output in candidates[::-1]:
+        reason = check(output)
+        if reason is None:
+            return output
+        measured += reason == NOT_LOCAL
+        if measured == MAX_MEASUREMENTS:
+            break
+    raise ModelError(
+        "the model has no layer whose output is a grid of more than one cell over the image",
+        "`gradcam layers MODEL` lists the layers and why they are excluded",
+    )
+
+
+def _candidates(outputs: Sequence[LayerOutput]) -> list[LayerOutput]:
+    """Return the layers that `auto` considers, in the order of their calls."""
+    result: dict[Any, LayerOutput] = {}
+    for output in outputs:
+        usable = output.grid and output.grid.u * output.grid.v > 1 and output.learned and output.affects_score
+        shape_only = any(word in type(output.operation).__name__ for word in _SHAPE_ONLY_LAYERS)
+        if usable and output.tensor not in result:
+            result[output.tensor] = output._replace(learned=not shape_only)
+    found = [output for output in result.values() if output.learned]
+    return [output for output in found if not _is_smaller_than_inside(output, found)]
+
+
+def _is_smaller_than_inside(output: LayerOutput, candidates: Sequence[LayerOutput]) -> bool:
+    """Return whether a layer ends with fewer cells than the last candidate inside it."""
+    inside = [inner.grid for inner in candidates if inner.path.startswith(output.path + "/")]
+    assert output.grid is not None  # noqa: S101  # candidates have one
+    return bool(inside) and inside[-1] is not None and output.grid.u * output.grid.v < inside[-1].u * inside[-1].v

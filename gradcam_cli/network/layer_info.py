@@ -1,0 +1,56 @@
+"""What `gradcam layers` lists about a layer."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import keras
+
+from gradcam_cli.network.layer_choice import LayerCheck
+from gradcam_cli.network.layer_trace import LayerOutput
+
+
+class LayerInfo(NamedTuple):
+    """A layer with an output of more than one axis besides the batch.
+
+    Attributes:
+        path: the names of the enclosing models and of the layer: `backbone/block5_conv4`.
+        layer_type: name of its class.
+        shape: shape of its output without the batch: (u, v, k), or (tokens, k).
+        kernel_size: (K1, K2), or None for a layer without kernel or pool size.
+        strides: as for Keras; None without kernel.
+        padding: `valid` or `same`; None without kernel.
+        num_params: number of weights; K1*K2*C*F + F for a convolution.
+        excluded: why the layer cannot be explained, or None.
+    """
+
+    path: str
+    layer_type: str
+    shape: tuple[int, ...]
+    kernel_size: tuple[int, ...] | None
+    strides: tuple[int, ...] | None
+    padding: str | None
+    num_params: int
+    excluded: str | None
+
+
+def layer_info(output: LayerOutput, check: LayerCheck) -> LayerInfo:
+    """Return what is listed about a layer.
+
+    Args:
+        output: from `trace_layers`.
+        check: from `locality_check`.
+    """
+    operation = output.operation
+    kernel = getattr(operation, "kernel_size", None) or getattr(operation, "pool_size", None)
+    excluded = output.reason or (None if output.affects_score else "the class score does not depend on it")
+    return LayerInfo(
+        output.path,
+        type(operation).__name__,
+        output.shape,
+        kernel,
+        getattr(operation, "strides", None) if kernel else None,
+        getattr(operation, "padding", None) if kernel else None,
+        operation.count_params() if isinstance(operation, keras.Layer) and operation.built else 0,
+        excluded or check(output),
+    )

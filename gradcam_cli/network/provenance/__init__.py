@@ -1,0 +1,1 @@
+"""Which tensors of a traced network run over the rows and columns of the image, and what they cover."""
