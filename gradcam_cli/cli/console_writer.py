@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, TextIO
 
-from gradcam_cli.console import clear_progress_line, log, print_error
+from gradcam_cli.console import ANNOUNCE, clear_progress_line, log, print_error
 from gradcam_cli.engines.job import JobResult
 from gradcam_cli.output.figures import Cell
 
@@ -29,10 +29,12 @@ class ConsoleWriter:
         self.stdout, self.report_writer = stdout, report_writer
         self.counts: Counter[str] = Counter()
         self.grid_rows: list[Sequence[Cell]] = []
+        self.num_replaced = 0
 
     def write(self, result: JobResult) -> None:
         """Print the result of one input, and count it."""
         self.counts[result.status] += 1
+        self.num_replaced += result.num_replaced
         if self.report_writer:
             self.report_writer.write(*result.report_records)
         if result.data:
@@ -60,7 +62,10 @@ class ConsoleWriter:
         log.warning("interrupted after %s; rerun with --skip-existing to resume", self._count_summary())
 
     def exit_status(self) -> int:
-        """Return 0 if no input failed, 1 if some failed, 3 if all failed."""
+        """Return 0 if no input failed, 1 if some failed, 3 if all failed; log counts."""
+        if self.num_replaced:
+            files = "1 existing file was" if self.num_replaced == 1 else f"{self.num_replaced:,} existing files were"
+            log.log(ANNOUNCE, "%s replaced: made from another image, model or class, or with other settings", files)
         if self.counts.total() > 1:
             log.info(self._count_summary())
         if not self.counts["failed"]:

@@ -126,7 +126,11 @@ Exit status:
     "--image-format", type=click.Choice(list(FORMATS)), help="Format of figures. [default: png, or the suffix of -o]"
 )
 @report_option
-@_output("--skip-existing", is_flag=True, help="Skip inputs whose output files all exist.")
+@_output(
+    "--skip-existing",
+    is_flag=True,
+    help="Skip inputs whose output files exist, made from the same image, model and settings.",
+)
 @_output("--dry-run", is_flag=True, help="List the files that would be written, and exit.")
 @threads_option
 @engine_options
@@ -169,11 +173,13 @@ def run(
     """Explain all planned inputs and return the exit status."""
     from gradcam_cli.cli.console_writer import ConsoleWriter
     from gradcam_cli.engines.explain_job import ExplainJob, iter_tasks
+    from gradcam_cli.pipeline.origin import local_weights_hash
     from gradcam_cli.report.run_records import MAX_REPORT_INPUTS
 
     with open_report(ctx, options, destination.directory or DEFAULT_OUTPUT_DIR, count) as report_writer:
+        model = model_config(options)
         job = ExplainJob(
-            model_config(options),
+            model,
             explain_config(options),
             destination,
             render_options(options),
@@ -181,6 +187,7 @@ def run(
             as_json=options["as_json"],
             list_predictions=options["top_k"] is not None,
             skip_existing=options["skip_existing"],
+            weights_hash=local_weights_hash(model) if options["skip_existing"] else None,
             single_grid=destination.single_grid and count != 1,
             draw_for_report=report_writer.images.report_fields if report_writer else None,
         )
@@ -199,7 +206,7 @@ def run(
                 writer.log_interrupted()
                 raise
     if writer.grid_rows and destination.file:
-        from gradcam_cli.pipeline.results import write_grid
+        from gradcam_cli.pipeline.grids import write_grid
 
         write_grid(destination.file, writer.grid_rows, options["dpi"])
     return writer.exit_status()

@@ -6,11 +6,12 @@ import logging
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gradcam_cli.console import escape_control_chars
+from gradcam_cli.engines.existing_files import RunOrigins, replacement
 from gradcam_cli.engines.job import ExplainTask, JobResult
 from gradcam_cli.errors import OutputError
 from gradcam_cli.images.decode import MAX_PIXELS
@@ -19,9 +20,11 @@ from gradcam_cli.images.source import Source
 from gradcam_cli.output.destination import GRID, Destination, format_for_suffix
 from gradcam_cli.output.naming import OutputFile, paths_by_map
 from gradcam_cli.pipeline.config import ExplainConfig, ModelConfig, RenderOptions
+from gradcam_cli.pipeline.grids import encode_grid, grid_row
 from gradcam_cli.pipeline.json_lines import Record, json_line, to_json
-from gradcam_cli.pipeline.results import Explanation, encode_grid, grid_row
-from gradcam_cli.storage.files import exists, write_output
+from gradcam_cli.pipeline.origin import Origin
+from gradcam_cli.pipeline.results import Explanation
+from gradcam_cli.storage.files import write_output
 from gradcam_cli.storage.protected import ProtectedInputs, current_inputs, protected_inputs
 
 if TYPE_CHECKING:
@@ -43,7 +46,8 @@ class ExplainJob:
         max_pixels: size limit of the images.
         as_json: whether results are JSON lines.
         list_predictions: whether text results list the predictions.
-        skip_existing: whether inputs whose files exist are skipped.
+        skip_existing: whether inputs are skipped whose files exist and have the origin of this run.
+        weights_hash: SHA-256 of the weights that existing files are compared with, or None if it is not known.
         single_grid: whether all inputs share one grid figure.
         draw_for_report: draws the images of the run's report, or None.
         protected: the inputs of the run, which no process of an engine replaces.
@@ -57,6 +61,7 @@ class ExplainJob:
     as_json: bool = False
     list_predictions: bool = False
     skip_existing: bool = False
+    weights_hash: str | None = None
     single_grid: bool = False
     draw_for_report: DrawForReport | None = None
     protected: ProtectedInputs = field(default_factory=current_inputs)
@@ -66,13 +71,13 @@ class ExplainJob:
         from gradcam_cli.pipeline.run import load, prepare_run
 
         classifier = load(self.model)
-        if self._needs_records and classifier.weights_hash:
-            classifier.weights_hash.start()  # every record names it
+        if classifier.weights_hash:
+            classifier.weights_hash.start()  # files and records name it
         return prepare_run(classifier, self.config)
 
     def read(self, task: ExplainTask) -> LoadedImage | Unexplained:
         """Read the image of a task, unless its files exist and are to be kept."""
-        if self.skip_existing and not task.force and all(exists(output.path) for output in task.outputs):
+        if self.skip_existing and not (task.force or self.single_grid) and self.origins.are_current(task):
             return Skipped(task.source.name)
         return load_image(task.source, self.max_pixels, self.config.max_value)
 
@@ -89,6 +94,7 @@ class ExplainJob:
             return JobResult("ok", lines, _log_messages(result), grid_row=grid_row(result, **self.render.values()))
         try:
             with protected_inputs(self.protected):
+                stale = self._stale_files(result, outputs) if self.skip_existing else []
                 written = self._write_files(result, outputs)
                 records = self._records(result, written)
                 reported = self._report_records(result, written, records)
@@ -96,7 +102,14 @@ class ExplainJob:
             return self._unexplained_result(Failure(source.name, error.message, error.hint), outputs)
         except MemoryError:
             return self._unexplained_result(Failure(source.name, "out of memory while drawing"), outputs)
-        return JobResult("ok", self._lines(result, written, records), _log_messages(result), report_records=reported)
+        messages = [*_log_messages(result), *((logging.INFO, message) for message in stale)]
+        lines = self._lines(result, written, records)
+        return JobResult("ok", lines, messages, report_records=reported, num_replaced=len(stale))
+
+    @cached_property
+    def origins(self) -> RunOrigins:
+        """The origins of the files of the run."""
+        return RunOrigins(self.model, self.config, self.render, self.weights_hash)
 
     @property
     def _needs_records(self) -> bool:
@@ -123,8 +136,19 @@ class ExplainJob:
     def _write_files(self, result: list[Explanation], outputs: Sequence[OutputFile]) -> list[dict[str, str]]:
         """Write the files of one input; return for each map its paths by kind."""
         for path in {output.path for output in outputs if output.kind == GRID}:
-            self._write(path, encode_grid(result, self.destination.image_format, **self.render.values()))
+            origin = self._origin(result, outputs, path)
+            options = self.render.values()
+            self._write(path, encode_grid(result, self.destination.image_format, **options, origin=origin))
         return [self._save(explanation, outputs) for explanation in result]
+
+    def _origin(self, result: Sequence[Explanation], outputs: Sequence[OutputFile], path: Path) -> Origin:
+        return self.origins.origin(outputs, path, result[0].sha256, result[0].model.weights_sha256)
+
+    def _stale_files(self, result: Sequence[Explanation], outputs: Sequence[OutputFile]) -> list[str]:
+        """Return a message for each existing file that has another origin than the one that replaces it."""
+        paths = dict.fromkeys(output.path for output in outputs)
+        messages = (replacement(path, self._origin(result, outputs, path)) for path in paths)
+        return [escape_control_chars(message) for message in messages if message]
 
     def _write(self, path: Path, data: bytes) -> None:
         write_output(path, data, self.destination.root_of(path))
@@ -136,8 +160,9 @@ class ExplainJob:
         for output in outputs:
             if output.request_key == explanation.request_key:
                 if output.kind != GRID:
-                    image_format = format_for_suffix(output.path)
-                    self._write(output.path, explanation.encode(output.kind, image_format, **self.render.values()))
+                    image_format, options = format_for_suffix(output.path), self.render.values()
+                    origin = self._origin([explanation], outputs, output.path)
+                    self._write(output.path, explanation.encode(output.kind, image_format, **options, origin=origin))
                 written[output.kind] = str(output.path)
         explanation.timings["write"] = time.perf_counter() - start
         return written

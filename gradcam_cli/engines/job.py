@@ -46,6 +46,7 @@ class JobResult(NamedTuple):
         report_records: records for the report of the run.
         data: bytes for standard output, with `-o -`.
         grid_row: row of the grid figure that all inputs share, if there is one.
+        num_replaced: existing files that had another origin and were replaced.
     """
 
     status: str
@@ -55,6 +56,7 @@ class JobResult(NamedTuple):
     report_records: Sequence[Record] = ()
     data: bytes = b""
     grid_row: Sequence[Cell] = ()
+    num_replaced: int = 0
 
 
 class JobHandler(Protocol):

@@ -23,16 +23,13 @@ from gradcam_cli.models.opening import check_results
 from gradcam_cli.models.preprocessing import PreprocessChoice, needs_color, preprocess_pixels, resolve_preprocess
 from gradcam_cli.models.task import infer_task, stored_loss
 from gradcam_cli.models.weight_files import load_weights_into
-from gradcam_cli.models.weights import ensure_weights
+from gradcam_cli.models.weights import UNTRAINED, ensure_weights
 from gradcam_cli.network.gradients import GradientFunction, compile_gradient_function
 from gradcam_cli.network.layer_choice import LayerCheck, default_layer, layer_check
 from gradcam_cli.network.layer_trace import LayerOutput, find_output, output_activation, output_shape, trace_layers
 from gradcam_cli.network.layers import require_channels_last
 from gradcam_cli.network.task import TASKS
 from gradcam_cli.storage.checksum import LazySha256
-
-UNTRAINED = "none"
-"""Value of `weights` for random initialization."""
 
 
 @dataclass(frozen=True)

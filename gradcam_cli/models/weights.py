@@ -19,6 +19,8 @@ from gradcam_cli.storage.files import atomic_write, file_lock
 
 WEIGHTS_HOSTS = ("storage.googleapis.com", "github.com", "objects.githubusercontent.com")
 """Hosts of Keras's weights, to which a server may redirect."""
+UNTRAINED = "none"
+"""Value of `--weights` for random initialization."""
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 DESTINATION_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR)
 """Errors of the cache folder, as opposed to network errors."""

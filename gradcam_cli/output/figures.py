@@ -201,9 +201,9 @@ def _thumbnail(pixels: np.ndarray, limit: int) -> np.ndarray:
     return np.asarray(image)
 
 
-def encode_figure(figure: Figure, image_format: str = "png") -> bytes:
-    """Encode a figure as `png` or `jpg`; equal figures give equal bytes."""
-    return encode(figure_pixels(figure), image_format)
+def encode_figure(figure: Figure, image_format: str = "png", comment: str = "") -> bytes:
+    """Encode a figure as `png` or `jpg`, with a comment; equal figures and comments give equal bytes."""
+    return encode(figure_pixels(figure), image_format, comment)
 
 
 def figure_pixels(figure: Figure) -> np.ndarray:

@@ -25,6 +25,9 @@ from gradcam_cli.storage.paths import basename, canonical, is_url
 from gradcam_cli.storage.protected import current_inputs, is_link
 from gradcam_cli.storage.targets import resolve_target
 
+DEFAULT_METHOD = "gradcam"
+"""The method that is not in a file name."""
+
 MapKey = tuple[str, str, str]
 """The requested layer, method and class of a map."""
 
@@ -72,8 +75,8 @@ def plan_outputs(
     """Yield each source with the output files of its maps.
 
     Outputs of input files are written to the current directory, those of input directories to a
-    mirrored tree. A name contains layer, method or class only if the run has several of them. No output
-    overwrites an input or another output: a colliding name gets the suffix of its source
+    mirrored tree. A name contains layer or class only if the run has several of them, and the method also if it is not
+    `DEFAULT_METHOD`. No output overwrites an input or another output: a colliding name gets the suffix of its source
     (`cat.png_gradcam.png`), then a number.
 
     Args:
@@ -193,6 +196,7 @@ def _name_parts(
 ) -> Iterator[tuple[MapKey, str, str]]:
     """Yield (map key, artifact kind, end of the file name) of all files of an image."""
     differs = [len({map_key[index] for map_key in maps}) > 1 for index in range(3)]
+    differs[1] |= any(method != DEFAULT_METHOD for _, method, _ in maps)
     for map_key in maps:
         map_parts = [safe_filename(part) for part, needed in zip(map_key, differs, strict=True) if needed]
         for kind in artifact_kinds:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -20,9 +19,11 @@ from gradcam_cli.methods import maps
 from gradcam_cli.output import figures
 from gradcam_cli.output.destination import ARTIFACT_SUFFIXES, GRID, artifact_for_suffix, format_for_suffix
 from gradcam_cli.pipeline.config import RunSettings
+from gradcam_cli.pipeline.grids import encode_grid
+from gradcam_cli.pipeline.origin import ORIGIN_KEY, Origin, picture_comment
 from gradcam_cli.pipeline.prediction import Prediction, json_number
 from gradcam_cli.storage.files import write_output
-from gradcam_cli.storage.paths import as_path, basename
+from gradcam_cli.storage.paths import as_path
 from gradcam_cli.storage.protected import ProtectedInputs, protected_inputs
 
 if TYPE_CHECKING:
@@ -142,9 +143,18 @@ class Explanation:
         return figures.side_by_side_figure(self.image, self.overlay(cmap, opacity), self.title, dpi)
 
     def encode(
-        self, kind: str, image_format: str = "png", *, cmap: str = "jet", opacity: float = 0.5, dpi: int = 150
+        self,
+        kind: str,
+        image_format: str = "png",
+        *,
+        cmap: str = "jet",
+        opacity: float = 0.5,
+        dpi: int = 150,
+        origin: Origin | None = None,
     ) -> bytes:
         """Return the bytes of a file; the same explanation gives the same bytes.
+
+        A picture carries a comment with what it shows and how it was computed, an `.npz` file the same as `metadata`.
 
         Args:
             kind: a key of `output.destination.ARTIFACT_SUFFIXES`.
@@ -152,20 +162,22 @@ class Explanation:
             cmap: name of a matplotlib colormap.
             opacity: opacity of the map over the image, 0..1.
             dpi: resolution of the figure in dots per inch.
+            origin: what the run was asked for, saved with the file.
         """
+        comment = picture_comment([self.metadata()], origin)
         if kind == "figure":
-            return figures.encode_figure(self.figure(cmap, opacity, dpi), image_format)
+            return figures.encode_figure(self.figure(cmap, opacity, dpi), image_format, comment)
         if kind == "overlay":
-            return encode.encode(self.overlay(cmap, opacity), image_format)
+            return encode.encode(self.overlay(cmap, opacity), image_format, comment)
         if kind == "heatmap":
-            return encode.encode(figures.render_heatmap(self.heatmap, self.crop_box, cmap), image_format)
+            return encode.encode(figures.render_heatmap(self.heatmap, self.crop_box, cmap), image_format, comment)
         buffer = io.BytesIO()
         if kind == "npy":
             np.save(buffer, self.heatmap)
         else:
             texts = {"class": str(self.prediction), "layer": self.layer, "score": self.settings.score}
             arrays = {name: np.array(text) for name, text in texts.items()}
-            arrays["metadata"] = np.array(json.dumps(self.metadata()))
+            arrays["metadata"] = np.array(json.dumps(self.metadata() | ({ORIGIN_KEY: origin} if origin else {})))
             if self.alpha is not None:
                 arrays["alpha"] = self.alpha
             np.savez(buffer, allow_pickle=False, heatmap=self.heatmap, cam=self.cam, **arrays)
@@ -198,45 +210,3 @@ class Explanation:
     def _write(self, target: Path, data: bytes) -> Path:
         with protected_inputs(ProtectedInputs(self.source)):
             return write_output(target, data)
-
-
-def encode_grid(
-    explanations: Sequence[Explanation],
-    image_format: str = "png",
-    *,
-    cmap: str = "jet",
-    opacity: float = 0.5,
-    dpi: int = 150,
-) -> bytes:
-    """Return a grid figure with all maps of an image: one row per class, one column per method and layer."""
-    rows: dict[str, list[figures.Cell]] = {}
-    for explanation in explanations:
-        label = explanation.prediction.label
-        row = rows.setdefault(label, [(label, figures.thumbnail_for_grid(explanation.image, dpi))])
-        drawn = figures.thumbnail_for_grid(explanation.overlay(cmap, opacity), dpi)
-        row.append((f"{explanation.method} · {explanation.layer}", drawn))
-    return figures.encode_figure(figures.grid_figure(list(rows.values()), dpi), image_format)
-
-
-def grid_row(
-    explanations: Sequence[Explanation], cmap: str = "jet", opacity: float = 0.5, dpi: int = 150
-) -> list[figures.Cell]:
-    """Return the row of an image in a grid of several images: the image, then its maps, as thumbnails."""
-    first = explanations[0]
-    several_classes = len({explanation.prediction.index for explanation in explanations}) > 1
-    title = f"{basename(first.source)}: {first.prediction.label}"
-    row = [(title, figures.thumbnail_for_grid(first.image, dpi))]
-    for explanation in explanations:
-        label = f"{explanation.method} · {explanation.layer}"
-        label += f" · {explanation.prediction.label}" if several_classes else ""
-        row.append((label, figures.thumbnail_for_grid(explanation.overlay(cmap, opacity), dpi)))
-    return row
-
-
-def write_grid(path: Path, rows: Sequence[Sequence[figures.Cell]], dpi: int = 150) -> Path:
-    """Write one grid figure with a row for each image.
-
-    Raises:
-        OutputError: it cannot be written.
-    """
-    return write_output(path, figures.encode_figure(figures.grid_figure(rows, dpi), format_for_suffix(path)))

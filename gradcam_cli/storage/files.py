@@ -110,6 +110,18 @@ def open_readable(path: Path, max_bytes: int = MAX_BYTES, *, allow_pipe: bool = 
     return open_regular(path, max_bytes, allow_pipe=allow_pipe)
 
 
+def read_head(path: Path, num_bytes: int) -> bytes:
+    """Return the first bytes of a regular file or of a file in an object store.
+
+    Raises:
+        OSError: the file cannot be read, or is not a regular file.
+    """
+    if is_url(path):
+        return remote.read_head(str(path), num_bytes)
+    with open_regular(path) as file:
+        return file.read(num_bytes)
+
+
 def exists(path: Path) -> bool:
     """Return whether a file exists; False if the store cannot be reached."""
     if not is_url(path):

@@ -70,6 +70,16 @@ def read(url: str, max_bytes: int | None = None, hosts: Collection[str] = ()) ->
     return data
 
 
+def read_head(url: str, num_bytes: int) -> bytes:
+    """Return the first bytes of a file in an object store.
+
+    Raises:
+        OSError: the file cannot be read; `strerror` is one line.
+    """
+    data: bytes = _call(url, lambda system, path: system.cat_file(path, start=0, end=num_bytes))
+    return data
+
+
 def _download(url: str, max_bytes: int, hosts: Collection[str]) -> bytes:
     buffer = io.BytesIO()
     try:

@@ -100,17 +100,18 @@ def test_each_class_and_layer_has_its_line_and_file(small, photo):
 
 def test_skip_existing_writes_only_missing_files(small, photo):
     """Existing files are unchanged, and their JSON lines have the status `skipped`."""
-    a, b = photo("a.png"), photo("b.png")
+    a, b = photo("a.png"), photo("b.png", seed=1)
     small(a)
-    Path("a_gradcam.png").write_bytes(b"kept")
+    before = Path("a_gradcam.png").read_bytes()
     done = small(a, b, "--skip-existing", "--json")
     assert [json.loads(line)["status"] for line in done.lines] == ["skipped", "ok"]
     assert json.loads(done.lines[0])["outputs"] == {"figure": "a_gradcam.png"}
-    assert Path("a_gradcam.png").read_bytes() == b"kept"
+    assert Path("a_gradcam.png").read_bytes() == before
     assert small(a, "--skip-existing").status == 0
     small(a, "--class", "top2")
     entries = [json.loads(line) for line in small(a, "--class", "top2", "--skip-existing", "--json").lines]
     assert [entry["outputs"] for entry in entries] == [{"figure": f"a_gradcam_top{rank}.png"} for rank in (1, 2)]
+    assert {entry["status"] for entry in entries} == {"skipped"}
 
 
 def test_dry_run_writes_nothing(small, photo, tmp_path):

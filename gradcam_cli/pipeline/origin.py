@@ -1,0 +1,112 @@
+"""The origin of an output file: the image, the model, and what the run was asked for.
+
+It is saved with pictures and `.npz` files, and `--skip-existing` compares it with that of the run.
+"""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gradcam_cli.errors import GradcamError
+from gradcam_cli.images.encode import MAX_COMMENT_BYTES, read_comment
+from gradcam_cli.models.catalog import find_spec, is_model_path
+from gradcam_cli.models.weights import UNTRAINED, find_weights
+from gradcam_cli.output.naming import MapKey
+from gradcam_cli.pipeline.config import ExplainConfig, ModelConfig, RenderOptions
+from gradcam_cli.storage.arrays import open_arrays
+from gradcam_cli.storage.checksum import sha256
+from gradcam_cli.storage.files import read_head
+
+Origin = dict[str, Any]
+"""Values that JSON can represent, by name; two files with equal origins show equal maps."""
+
+ORIGIN_KEY = "origin"
+HEAD_BYTES = 2 * MAX_COMMENT_BYTES
+"""Bytes that are read of a picture: its headers and its comment."""
+MAX_METADATA_LENGTH = 1 << 20
+"""Limit of the metadata of an `.npz` file, in characters."""
+
+
+def origin_of_run(model: ModelConfig, config: ExplainConfig, render: RenderOptions | None) -> Origin:
+    """Return the part of the origin that all files of a run share.
+
+    Args:
+        model: the model to load.
+        config: the maps to compute.
+        render: how pictures are drawn; None for arrays.
+    """
+    spec = None if is_model_path(model.model) else find_spec(model.model)
+    labels = sha256(model.labels) if model.labels and Path(model.labels).is_file() else model.labels
+    return {
+        "model": spec.name if spec else Path(model.model).stem,
+        "labels": labels,
+        "preprocess": model.preprocess,
+        "input_size": list(model.input_size) if model.input_size else None,
+        "task": model.task,
+        **config.map_settings(),
+        **(render.values() if render else {}),
+    }
+
+
+def origin_of_file(shared: Origin, keys: Sequence[MapKey], image_hash: str | None, weights_hash: str | None) -> Origin:
+    """Return the origin of one file.
+
+    Args:
+        shared: from `origin_of_run`.
+        keys: layer, method and class of each of its maps, as requested.
+        image_hash: SHA-256 of the image's file.
+        weights_hash: SHA-256 of the weights' file; None if it is not known, and then not compared.
+    """
+    maps = [list(key) for key in dict.fromkeys(keys)]
+    weights = {} if weights_hash is None else {"weights_sha256": weights_hash}
+    return {"sha256": image_hash, **weights, "maps": maps, **shared}
+
+
+def local_weights_hash(model: ModelConfig) -> str | None:
+    """Return the SHA-256 of the weights that a run will load, or None if they are random or not on this machine."""
+    if model.weights == UNTRAINED:
+        return None
+    if is_model_path(model.model):
+        path: Path | None = Path(model.model if model.weights == "imagenet" else model.weights)
+    else:
+        spec = find_spec(model.model)
+        path = find_weights(spec, model.weights) if spec else None
+    return sha256(path) if path and path.is_file() else None
+
+
+def picture_comment(metadata: Sequence[Mapping[str, Any]], origin: Origin | None) -> str:
+    """Return the comment of a picture: JSON in ASCII with its maps, without the paths of their images, and its origin.
+
+    Args:
+        metadata: of each map, from `Explanation.metadata`.
+        origin: from `origin_of_file`, or None.
+    """
+    maps = [{key: value for key, value in each.items() if key != "input"} for each in metadata]
+    return json.dumps({"maps": maps, ORIGIN_KEY: origin})
+
+
+def read_origin(path: Path) -> Origin | None:
+    """Return the origin that a file carries, or None. Only headers and metadata are read, no pixels and no maps."""
+    try:
+        text = _npz_metadata(path) if path.suffix == ".npz" else read_comment(read_head(path, HEAD_BYTES))
+        record = json.loads(text) if text else None
+    except (GradcamError, OSError, ValueError, KeyError, RecursionError, zipfile.BadZipFile):
+        return None
+    origin = record.get(ORIGIN_KEY) if isinstance(record, dict) else None
+    return origin if isinstance(origin, dict) else None
+
+
+def _npz_metadata(path: Path) -> str:
+    with open_arrays(path) as arrays:
+        return str(np.asarray(arrays.read("metadata", "U", 0, MAX_METADATA_LENGTH)))
+
+
+def differences(saved: Origin | None, expected: Origin) -> list[str]:
+    """Return the names of the values in which a saved origin differs from the expected one."""
+    return [ORIGIN_KEY] if saved is None else [name for name in expected if saved.get(name) != expected[name]]
