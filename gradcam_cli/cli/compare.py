@@ -13,7 +13,7 @@ from gradcam_cli.cli.click_extensions import GroupedCommand, ModelNameOrFile, Pa
 from gradcam_cli.cli.model_options import loading_options
 from gradcam_cli.cli.options import before_loading, general_options, setup_logging
 from gradcam_cli.cli.protection import protect_found
-from gradcam_cli.cli.report_options import open_report, report_directory_option, report_option
+from gradcam_cli.cli.report_options import open_report, report_directory_option, report_option, rerun_options
 from gradcam_cli.cli.signals import raise_if_interrupted
 from gradcam_cli.cli.tables import write_table
 from gradcam_cli.console import escape_control_chars, log, print_error, progress
@@ -97,12 +97,15 @@ def _reexplain_baseline(ctx: click.Context, baseline: Path, output_dir: Path, op
     before_loading(ctx, options)
     from gradcam_cli.cli.model_options import load_classifier
     from gradcam_cli.evaluation.reexplain import load_records, reexplain
+    from gradcam_cli.report.rerun import settings_as_argv
 
     records = load_records(baseline)
     images = {record["input"] for record in records.values()}
     protect_found(ctx, images)
+    settings = settings_as_argv({**next(iter(records.values())), "preprocess": None})
+    rerun_args = ["--model", str(options["model"]), *rerun_options(ctx), *settings]
     with progress("explaining", len(images)) as advance:
-        for result in reexplain(load_classifier(options), records, output_dir):
+        for result in reexplain(load_classifier(options), records, output_dir, rerun_args):
             if not isinstance(result, str):
                 print_error(f"{result.source}: {result.error}", result.hint)
             advance(1)
@@ -182,4 +185,5 @@ def _draw_for_report(change: MapChange, run: str, directory: Path, images: Repor
     files = images.draw_image(change.input, map_id, load_source_image(saved), saved.heatmap, box)
     map_image = images.draw_map(change.input, map_id, saved.heatmap, box)
     numbers = {"peak": peak(saved.heatmap), "box": bounding_box(saved.heatmap)}
-    return {**files, run: {**saved.metadata, "map_image": map_image, "map": numbers}}
+    thumbnail = {"thumbnail": files["thumbnail"]} if "thumbnail" in files else {}
+    return {**files, run: {**saved.metadata, "map_image": map_image, "map": numbers, **thumbnail}}

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from gradcam_cli.cli.click_extensions import GroupedCommand, option_group
+from gradcam_cli.cli.early_checks import validate_without_tensorflow
 from gradcam_cli.cli.engine_options import engine_options, run_engine
 from gradcam_cli.cli.model_options import explain_config, model_config, model_options, render_options
 from gradcam_cli.cli.options import (
@@ -21,21 +22,18 @@ from gradcam_cli.cli.options import (
     setup_logging,
     threads_option,
 )
-from gradcam_cli.cli.report_options import open_report, report_option, require_report_directory
+from gradcam_cli.cli.report_options import open_report, report_option, require_report_directory, rerun_options
 from gradcam_cli.cli.signals import raise_if_interrupted
 from gradcam_cli.console import escape_control_chars, progress
 from gradcam_cli.errors import UsageError
 from gradcam_cli.images.discover import expand_inputs, find_sources, no_images_error
 from gradcam_cli.images.source import Source
-from gradcam_cli.methods.registry import map_keys, require_counterfactual
-from gradcam_cli.models.catalog import find_spec, is_model_path
-from gradcam_cli.models.class_selection import expand_top_n, resolve_classes
-from gradcam_cli.models.labels import spec_labels
+from gradcam_cli.methods.registry import map_keys
+from gradcam_cli.models.class_selection import expand_top_n
 from gradcam_cli.output.destination import (
     ARTIFACT_SUFFIXES,
     DEFAULT_OUTPUT_DIR,
     FORMATS,
-    IMAGE_SUFFIXES,
     Destination,
     parse_destination,
 )
@@ -187,6 +185,7 @@ def run(
             as_json=options["as_json"],
             list_predictions=options["top_k"] is not None,
             skip_existing=options["skip_existing"],
+            rerun_args=rerun_options(ctx),
             weights_hash=local_weights_hash(model) if options["skip_existing"] else None,
             single_grid=destination.single_grid and count != 1,
             draw_for_report=report_writer.images.report_fields if report_writer else None,
@@ -240,21 +239,3 @@ def dry_run(planned: Iterable[tuple[Source, list[OutputFile]]], *, as_json: bool
             listed = ", ".join(str(output.path) for output in outputs)
             sys.stdout.write(escape_control_chars(f"{source.name} -> {listed}") + "\n")
     return 0
-
-
-def validate_without_tensorflow(options: dict[str, Any], destination: Destination) -> None:
-    """Raise the usage errors that can be found before TensorFlow is imported.
-
-    Raises:
-        UsageError: an option has a value that cannot be used.
-    """
-    if any(ARTIFACT_SUFFIXES[kind] is IMAGE_SUFFIXES for kind in destination.artifact_kinds):
-        from gradcam_cli.output.figures import color_table
-
-        color_table(options["cmap"])
-    if options["counterfactual"]:
-        require_counterfactual(options["methods"])
-    spec = find_spec(options["model"])
-    if spec and not options["labels"] and not is_model_path(options["model"]):
-        labels = spec_labels(spec)
-        resolve_classes(options["classes"], labels, len(labels.names))

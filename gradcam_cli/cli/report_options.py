@@ -22,7 +22,7 @@ report_option = option_group("Output")(
 )
 
 RERUN_OPTIONS = (
-    *("model", "weights", "labels", "preprocess", "input_size", "allow_unsafe", "max_pixels"),
+    *("model", "weights", "labels", "preprocess", "input_size", "task", "allow_unsafe", "max_pixels"),
     *MAP_SETTINGS,
     *RENDER_OPTIONS,
 )
@@ -83,9 +83,15 @@ def open_report(
         "rerun_args": list(options_as_argv(ctx, rerun_options)),
         "inputs": inputs,
         "thresholds": list(thresholds),
+        "cmap": options.get("cmap"),
     }
     images = ReportImages(directory, options.get("cmap", "jet"), options.get("opacity", 0.5))
     return ReportWriter(directory, start_record, images, resume=bool(options.get("skip_existing")))
+
+
+def rerun_options(ctx: click.Context) -> tuple[str, ...]:
+    """Return the options of the command line that recompute a map of the run."""
+    return tuple(options_as_argv(ctx, RERUN_OPTIONS))
 
 
 def _command_name(ctx: click.Context) -> str:

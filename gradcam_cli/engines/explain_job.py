@@ -48,6 +48,7 @@ class ExplainJob:
         list_predictions: whether text results list the predictions.
         skip_existing: whether inputs are skipped whose files exist and have the origin of this run.
         weights_hash: SHA-256 of the weights that existing files are compared with, or None if it is not known.
+        rerun_args: the options of the command that recompute a map.
         single_grid: whether all inputs share one grid figure.
         draw_for_report: draws the images of the run's report, or None.
         protected: the inputs of the run, which no process of an engine replaces.
@@ -62,6 +63,7 @@ class ExplainJob:
     list_predictions: bool = False
     skip_existing: bool = False
     weights_hash: str | None = None
+    rerun_args: tuple[str, ...] | None = None
     single_grid: bool = False
     draw_for_report: DrawForReport | None = None
     protected: ProtectedInputs = field(default_factory=current_inputs)
@@ -123,7 +125,8 @@ class ExplainJob:
     def _records(self, result: Sequence[Explanation], written: Sequence[dict[str, str]]) -> list[Record]:
         if not self._needs_records:
             return []
-        return [to_json(explanation, paths) for explanation, paths in zip(result, written, strict=True)]
+        pairs = zip(result, written, strict=True)
+        return [to_json(explanation, paths, self.rerun_args) for explanation, paths in pairs]
 
     def _report_records(
         self, result: list[Explanation], written: Sequence[dict[str, str]], records: Sequence[Record]
@@ -162,7 +165,10 @@ class ExplainJob:
                 if output.kind != GRID:
                     image_format, options = format_for_suffix(output.path), self.render.values()
                     origin = self._origin([explanation], outputs, output.path)
-                    self._write(output.path, explanation.encode(output.kind, image_format, **options, origin=origin))
+                    data = explanation.encode(
+                        output.kind, image_format, **options, origin=origin, rerun_args=self.rerun_args
+                    )
+                    self._write(output.path, data)
                 written[output.kind] = str(output.path)
         explanation.timings["write"] = time.perf_counter() - start
         return written

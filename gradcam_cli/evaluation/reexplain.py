@@ -76,13 +76,16 @@ def _unique(records: Records, key: str) -> list[str]:
     return list(dict.fromkeys(record[key] for record in records.values()))
 
 
-def reexplain(classifier: Classifier, records: Records, output_dir: Path) -> Iterator[Unexplained | str]:
+def reexplain(
+    classifier: Classifier, records: Records, output_dir: Path, rerun_args: Sequence[str] | None = None
+) -> Iterator[Unexplained | str]:
     """Recompute maps and write them under their previous names; yield each input, or why it has no map.
 
     Args:
         classifier: the new model.
         records: metadata of the earlier run's maps, by file name.
         output_dir: directory of the new maps.
+        rerun_args: the options of the command that recompute the new maps, saved with them.
 
     Raises:
         UsageError: the model has no such layer or class, or the records come from several runs.
@@ -98,7 +101,7 @@ def reexplain(classifier: Classifier, records: Records, output_dir: Path) -> Ite
         if isinstance(result, Unexplained):
             yield result
             continue
-        _save_maps(result, names[path], output_dir)
+        _save_maps(result, names[path], output_dir, rerun_args)
         yield path
 
 
@@ -109,8 +112,13 @@ def _load_unchanged_image(path: str, sha256: str | None, max_value: int | None) 
         return Failure(path, error.message, error.hint)
 
 
-def _save_maps(explanations: Sequence[Explanation], names: dict[tuple[str, str, str], str], output_dir: Path) -> None:
+def _save_maps(
+    explanations: Sequence[Explanation],
+    names: dict[tuple[str, str, str], str],
+    output_dir: Path,
+    rerun_args: Sequence[str] | None,
+) -> None:
     for explanation in explanations:
         key = explanation.layer, explanation.method, explanation.request_key[2]
         if name := names.get(key):
-            explanation.save(output_dir / name, "npz")
+            explanation.save(output_dir / name, "npz", rerun_args=rerun_args)

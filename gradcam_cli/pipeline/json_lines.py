@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import metadata
 from typing import Any
@@ -58,8 +58,9 @@ METADATA_FIELDS: fields.Fields = {
     "probability": fields.nullable(fields.number()),
     "requested_class": fields.text(),
     **{key: setting_field(key) for key in MAP_SETTINGS},
+    "rerun_args": fields.nullable(fields.list_of(fields.text())),
 }
-"""The values of `Explanation.metadata`."""
+"""The values of `Explanation.metadata`, and the options of the command that recompute the map."""
 FIELDS: fields.Fields = {
     "schema_version": fields.integer(1),
     "input": fields.text(),
@@ -83,6 +84,7 @@ FIELDS: fields.Fields = {
     "map": fields.nullable(fields.record(SUMMARY_FIELDS)),
     "crop_box": fields.nullable(fields.box),
     **{key: fields.nullable(setting_field(key)) for key in SETTINGS},
+    "rerun_args": METADATA_FIELDS["rerun_args"],
     "outputs": fields.mapping(fields.text()),
     "timings": fields.nullable(fields.mapping(fields.number())),
     "versions": fields.nullable(fields.mapping(fields.name)),
@@ -101,12 +103,17 @@ def json_line(record: Mapping[str, Any]) -> str:
     return json.dumps({"schema_version": SCHEMA_VERSION, **record, "versions": versions()}, allow_nan=False)
 
 
-def to_json(result: Explanation | Failure | Skipped, outputs: dict[str, str] | None = None) -> Record:
+def to_json(
+    result: Explanation | Failure | Skipped,
+    outputs: dict[str, str] | None = None,
+    rerun_args: Sequence[str] | None = None,
+) -> Record:
     """Return the JSON object of a result: always the same keys, null where there is no value, no NaN.
 
     Args:
         result: an explanation, or the reason why there is none.
         outputs: paths of the files written, by kind.
+        rerun_args: the options of the command that recompute its maps.
     """
     record: Record = dict.fromkeys(KEYS)
     record.update(schema_version=SCHEMA_VERSION, input=result.source, outputs=outputs or {}, versions=versions())
@@ -134,6 +141,7 @@ def to_json(result: Explanation | Failure | Skipped, outputs: dict[str, str] | N
         predictions=predictions(result),
         map=map_summary(result),
         crop_box=result.crop_box,
+        rerun_args=None if rerun_args is None else list(rerun_args),
         timings={stage: round(seconds, 4) for stage, seconds in result.timings.items()},
     )
     return record

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -151,6 +152,7 @@ class Explanation:
         opacity: float = 0.5,
         dpi: int = 150,
         origin: Origin | None = None,
+        rerun_args: Sequence[str] | None = None,
     ) -> bytes:
         """Return the bytes of a file; the same explanation gives the same bytes.
 
@@ -163,6 +165,7 @@ class Explanation:
             opacity: opacity of the map over the image, 0..1.
             dpi: resolution of the figure in dots per inch.
             origin: what the run was asked for, saved with the file.
+            rerun_args: the options of the command that recompute the map, saved in an `.npz` file.
         """
         comment = picture_comment([self.metadata()], origin)
         if kind == "figure":
@@ -177,7 +180,9 @@ class Explanation:
         else:
             texts = {"class": str(self.prediction), "layer": self.layer, "score": self.settings.score}
             arrays = {name: np.array(text) for name, text in texts.items()}
-            arrays["metadata"] = np.array(json.dumps(self.metadata() | ({ORIGIN_KEY: origin} if origin else {})))
+            further = {ORIGIN_KEY: origin, "rerun_args": rerun_args and list(rerun_args)}
+            metadata = self.metadata() | {key: value for key, value in further.items() if value is not None}
+            arrays["metadata"] = np.array(json.dumps(metadata))
             if self.alpha is not None:
                 arrays["alpha"] = self.alpha
             np.savez(buffer, allow_pickle=False, heatmap=self.heatmap, cam=self.cam, **arrays)

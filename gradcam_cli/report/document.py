@@ -6,9 +6,11 @@ import itertools
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Any, TypeVar
 
+from gradcam_cli.errors import UsageError
 from gradcam_cli.evaluation.drift import DRIFTS
 from gradcam_cli.evaluation.metrics.registry import METRICS
 from gradcam_cli.evaluation.metrics.summary import MetricRow, SanityStep
+from gradcam_cli.output.figures import color_table
 from gradcam_cli.pipeline.config import SETTINGS
 from gradcam_cli.pipeline.json_lines import Record
 from gradcam_cli.report.entries import build_entries
@@ -25,6 +27,9 @@ MAX_PLOTTED_GROUPS = 100
 """Maps (layer and method), and randomized layers, in the tables and plots of a report."""
 T = TypeVar("T")
 ENTRY_STATUSES = ("ok", "failed", "skipped")
+VERBS = {"compare": "compared", "evaluate": "evaluated"}
+"""What a command did to its inputs; all others explain them."""
+NUM_COLOR_STOPS = 48
 COMMAND_KEYS = {"class_before": "compare", "curves": "evaluate", "depths": "neuralode explain"}
 """Keys of results that only one command writes."""
 
@@ -45,12 +50,16 @@ def build_document(records: Sequence[Record]) -> dict[str, Any]:
     }
     total = sum(counts.values())
     tables = (mean_metrics_table(metric_rows(records), list(titles)), sanity_check_table(sanity_steps(records)))
+    command = run_start.get("command") or _infer_command(records)
     document = {
-        "command": run_start.get("command") or _infer_command(records),
+        "command": command,
         "command_line": run_start.get("command_line"),
         "partial": _incomplete_notice(run_start, run_end, total),
         "notice": _notice(len(entries), total, truncated.get("maps", 0), num_invalid(records)),
         "start": run_start.get("start"),
+        "verb": VERBS.get(command, "explained"),
+        "model": _models(records),
+        "colors": _color_stops(run_start.get("cmap") or "jet"),
         "seconds": run_end.get("seconds"),
         "settings": list(_settings(records)),
         "versions": list((run_start.get("versions") or _first_value(records, "versions") or {}).items()),
@@ -114,6 +123,28 @@ def metric_titles(records: Iterable[Record]) -> dict[str, dict[str, Any]]:
         if record["status"] == "ok" and "class_before" in record:
             return {name: {"title": drift.title, "higher_is_better": False} for name, drift in DRIFTS.items()}
     return {}
+
+
+def _models(records: Iterable[Record]) -> str | None:
+    """Return the names of the models of the results, or None."""
+    runs = (run for record in records for run in (record, *_runs_of_comparison(record)))
+    names = dict.fromkeys(name for run in runs if isinstance(name := run.get("model"), str))
+    listed = [*itertools.islice(names, MAX_LISTED_VALUES), *(["..."] if len(names) > MAX_LISTED_VALUES else [])]
+    return " and ".join(listed) or None
+
+
+def _runs_of_comparison(record: Record) -> Iterable[Record]:
+    report = record.get("report") or {}
+    return [report[run] for run in ("before", "after") if run in report]
+
+
+def _color_stops(cmap: str) -> list[str]:
+    """Return colors of a colormap from low to high, as CSS writes them; none for an unknown colormap."""
+    try:
+        colors = color_table(cmap)
+    except UsageError:
+        return []
+    return ["#" + bytes(colors[round(255 * i / (NUM_COLOR_STOPS - 1))]).hex() for i in range(NUM_COLOR_STOPS)]
 
 
 def _first_with_status(records: Iterable[Record], status: str) -> Record:

@@ -15,6 +15,8 @@ from gradcam_cli.report.rerun import escape_texts, rerun_command, shell_quote
 from gradcam_cli.report.run_records import input_name
 from gradcam_cli.storage.paths import is_url
 
+SHOWN_RUN = "after"
+"""The run of a comparison whose map, class and probability an entry's card shows."""
 Threshold = tuple[str, str, float]
 """A metric, `min` or `max`, and the limit."""
 
@@ -40,16 +42,17 @@ def _entry(source: str, records: Sequence[Record], run_start: Record) -> dict[st
         entry["hint"] = failure.get("hint")
     images: Record = next((record["report"] for record in results if record.get("report")), {})
     maps = [map_ for record in results for map_ in _maps(record, run_start)]
-    first = maps[0] if maps else {"class": None, "probability": None}
+    shown = next((map_ for map_ in maps if map_.get("run") == SHOWN_RUN), maps[0] if maps else {})
+    thumbnail = images.get(SHOWN_RUN, images).get("thumbnail") or images.get("thumbnail") or images.get("figure")
     thresholds = run_start.get("thresholds", [])
     return {
         **entry,
-        "thumbnail": _url(images.get("thumbnail") or images.get("figure")),
+        "thumbnail": _url(thumbnail),
         "image": _url(images.get("image")),
         "size": images.get("size"),
         "predictions": _predictions(results),
-        "class": first["class"],
-        "probability": first["probability"],
+        "class": shown.get("class"),
+        "probability": shown.get("probability"),
         "failed_thresholds": sorted({name for record in results for name in _failed_thresholds(record, thresholds)}),
         "metrics": next((map_["metrics"] for map_ in maps if map_["metrics"]), {}),
         "maps": maps,

@@ -40,7 +40,7 @@ _SUMMARY = record(SUMMARY_FIELDS)
 _SIZE = nullable(tuple_of(integer(1), integer(1)))
 _PATH = nullable(text())
 _IMAGES: Fields = {"size": _SIZE, "image": _PATH, "thumbnail": _PATH, "figure": _PATH, "map_image": _PATH}
-_MAP_OF_RUN = record({**METADATA_FIELDS, "map_image": _PATH, "map": _SUMMARY})
+_MAP_OF_RUN = record({**METADATA_FIELDS, "map_image": _PATH, "thumbnail": _PATH, "map": _SUMMARY})
 _REPORT = nullable(
     record(
         {
@@ -100,6 +100,7 @@ SHAPES = {
             "command_line": text(),
             "rerun_args": list_of(text()),
             "inputs": nullable(integer()),
+            "cmap": nullable(name),
             "thresholds": list_of(tuple_of(choice({**METRICS, **DRIFTS}), choice(("min", "max")), number())),
             "start": text(100),
         }

@@ -17,13 +17,14 @@ from gradcam_cli.pipeline.json_lines import Record
 def rerun_command(record: Record, run_start: Record) -> list[str]:
     """Return the arguments of the command that recomputes a map.
 
-    They consist of the options of the run, and of layer, method and class of the map. Without the options of the run,
-    the settings in the record are used.
+    They consist of the options of the run that computed it, and of layer, method and class of the map. The options are
+    those of the report's run, or those in the record; without both, the settings in the record are used.
     """
     path = record["input"]
     path = f"./{path}" if path.startswith("-") and path != "-" else path
     run_args = run_start.get("rerun_args") if run_start.get("command") != "compare" else None
-    run_args = ["--model", _model(record), *_settings(record)] if run_args is None else run_args
+    run_args = record.get("rerun_args") if run_args is None else run_args
+    run_args = ["--model", _model(record), *settings_as_argv(record)] if run_args is None else run_args
     if "depths" in record:
         return ["gradcam", "neuralode", "explain", path, *run_args]
     layer, method, index = record.get("layer"), record.get("method"), record.get("class_index")
@@ -33,8 +34,10 @@ def rerun_command(record: Record, run_start: Record) -> list[str]:
     return ["gradcam", path, *run_args, *map_args]
 
 
-def _settings(record: Record) -> Iterator[str]:
-    """Yield the options of the settings that differ from their defaults."""
+def settings_as_argv(record: Record) -> Iterator[str]:
+    """Yield the options of the preprocessing, and of the settings that differ from their defaults."""
+    if record.get("preprocess"):
+        yield from ("--preprocess", record["preprocess"])
     for name in MAP_SETTINGS:
         value = record.get(name, DEFAULTS[name])
         if value not in (None, DEFAULTS[name]):

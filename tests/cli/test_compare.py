@@ -76,7 +76,6 @@ def test_rank_is_spearmans_correlation_of_the_maps(runs):
     ("options", "key"),
     [
         (["--layer", "conv1"], "layer"),
-        (["--method", "layercam"], "method"),
         (["--score", "probability"], "score"),
         (["--counterfactual"], "counterfactual"),
     ],
@@ -95,6 +94,14 @@ def test_unmatched_maps_give_status_1(runs):
     assert "2_gradcam.npz: in one run only" in result.stderr
     unmatched, *_, summary = map(json.loads, result.lines)
     assert (unmatched["name"], unmatched["status"], summary["unmatched"]) == ("2_gradcam.npz", "unmatched", 1)
+
+
+def test_maps_of_different_methods_have_different_names(runs):
+    """They are not compared, and the message says that the runs share no map."""
+    runs.explain("other", runs.model_file, "--method", "layercam")
+    result = runs("compare", "before", "other")
+    assert result.status == 3
+    assert "no result in common" in result.stderr
 
 
 def test_nothing_to_compare_gives_status_3(runs):

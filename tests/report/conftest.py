@@ -8,7 +8,7 @@ import shutil
 import numpy as np
 import pytest
 from PIL import Image
-from report_documents import make_document, make_entry, make_failure, with_maps
+from report_documents import make_document, make_entry, make_failure, make_map, with_maps
 
 from gradcam_cli.report import page as report_page
 
@@ -65,22 +65,29 @@ def images(tmp_path):
     return {"image": "report/image.png", "thumbnail": "report/thumbnail.png", "size": [40, 30]}
 
 
+def explained(name, class_name, probability, **fields):
+    """An entry with one map, of the class of the entry."""
+    shown = {"class": class_name, "probability": probability}
+    return make_entry(name, **fields, **shown) | {"maps": [make_map(**shown)]}
+
+
 @pytest.fixture
 def gallery_document(images):
     """Nine inputs with several classes, probabilities, metrics and statuses."""
     classes = ["tabby", "tiger cat", "dog"]
     entries = [
-        make_entry(
+        explained(
             f"photos/{name}{number}.png",
+            classes[number % 3],
+            round(0.1 * number, 1),
             **images,
-            probability=round(0.1 * number, 1),
             metrics={"deletion": None if number == 3 else 1 / number},
         )
-        | {"class": classes[number % 3]}
         for number, name in enumerate(["img", "img", "x", "x", "y", "y", "z"], start=1)
     ]
     entries[4]["name"] = "photos/img10.png"
-    entries[1] = with_maps(entries[1], {}, {"zero_reason": "every weight is negative"})
+    second = {"class": entries[1]["class"], "probability": entries[1]["probability"]}
+    entries[1] = with_maps(entries[1], second, {**second, "zero_reason": "every weight is negative"})
     entries[2]["failed_thresholds"] = ["deletion"]
     entries += [make_failure("bad.jpg", "cannot be read", "check the file"), make_entry("old.jpg", status="skipped")]
     entries[-1].update({"probability": None, "class": None, "maps": [], "predictions": []})

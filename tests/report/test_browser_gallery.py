@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from report_documents import make_document, make_entry
+from report_documents import make_document, make_entry, with_maps
 
 pytestmark = pytest.mark.extended
 expect = pytest.importorskip("playwright.sync_api", reason="playwright is not installed").expect
@@ -136,3 +136,42 @@ def test_previous_and_next_follow_the_filter(open_report, gallery_document):
     page.locator("#next").click()
     expect(page.locator("#name")).to_have_text("photos/img10.png")
     expect(page.locator("#next")).to_be_disabled()
+
+
+def test_filters_and_search_know_all_maps_of_an_input(open_report, images):
+    """The second class of an input is found; class and probability must be those of one map."""
+    maps = {"class": "tabby", "probability": 0.9}, {"class": "dog", "probability": 0.05}
+    page = open_report(make_document([with_maps(make_entry("one.png", **images), *maps), make_entry("two.png")]))
+    card = page.locator(CARDS).first
+    expect(card.locator(".class")).to_have_text(["cat80.0\u00a0%", "tabby90.0\u00a0%", "dog5.0\u00a0%"])
+    page.locator("#q").fill("dog")
+    expect(page.locator(CARDS)).to_have_count(1)
+    page.locator("#q").fill("")
+    page.locator("#class").fill("dog")
+    expect(page.locator(CARDS)).to_have_count(1)
+    page.locator("#min").fill("50")
+    expect(page.locator(CARDS)).to_have_count(0)
+    page.locator("#class").fill("tabby")
+    expect(page.locator(CARDS)).to_have_count(1)
+
+
+def test_card_of_a_comparison_has_the_classes_before_and_after(open_report, images):
+    runs = {"run": "before", "class": "cat", "probability": 0.4}, {"run": "after", "class": "dog", "probability": 0.6}
+    entry = with_maps(make_entry(**images), *runs) | {"class": "dog", "probability": 0.6}
+    page = open_report(make_document([entry], command="compare", verb="compared"))
+    expect(page.locator(f"{CARDS} .class")).to_have_text(["cat40.0\u00a0%", "→ dog60.0\u00a0%"])
+
+
+def test_all_cards_are_printed_from_the_first_page_on(open_report, images, tmp_path):
+    """Forty cards fill several pages; the first begins with cards, and every image is loaded."""
+    page = open_report(make_document([make_entry(f"{number}.png", **images) for number in range(40)]))
+    expect(page.locator(CARDS)).to_have_count(40)
+    page.wait_for_load_state("load")
+    assert page.evaluate("[...document.images].every((image) => image.complete && image.naturalWidth > 0)")
+    page.emulate_media(media="print")
+    page.set_viewport_size({"width": 720, "height": 1040})
+    first = page.locator(CARDS).first.bounding_box()
+    assert first["y"] < 200
+    document = page.pdf(format="A4")
+    assert document.startswith(b"%PDF")
+    assert document.count(b"/Type /Page\n") in (2, 3, 4)

@@ -148,3 +148,44 @@ def test_sanity_check_table_marks_insensitive_methods():
     steps = [{**step, "method": method, "rank": rank, "ssim": 0.5} for method, rank in (("a", 0.1), ("b", 0.9))]
     (table,) = build_document([*steps, OK])["tables"]
     assert [(row[0], row[2], row[-1]) for row in table["rows"]] == [("a", "0.100", "yes"), ("b", "0.900", "no")]
+
+
+def comparison_of(before, after):
+    runs = {
+        run: {"input": "a.jpg", "layer": "conv", "method": "gradcam", "model": "net", **values}
+        for run, values in (("before", before), ("after", after))
+    }
+    change = MapChange(
+        "a_gradcam.npz",
+        "a.jpg",
+        Prediction(3, "cat", None, None, 0.9),
+        Prediction(5, "dog", None, None, 0.6),
+        0.5,
+        0.5,
+        0.5,
+        0.1,
+    )
+    report = {"image": "report/i.jpg", "thumbnail": "report/after.jpg", **runs}
+    return {**change.to_json(), "report": report}
+
+
+def test_entry_of_a_comparison_shows_the_map_after_with_its_class():
+    """Each map has the class and the probability of its run."""
+    before = {"class_index": 3, "class_name": "cat", "probability": 0.9, "thumbnail": "report/before.jpg"}
+    after = {"class_index": 5, "class_name": "dog", "probability": 0.6, "thumbnail": "report/after.jpg"}
+    (entry,) = build_entries([comparison_of(before, after)], {"command": "compare"})
+    assert (entry["class"], entry["probability"], entry["thumbnail"]) == ("dog", 0.6, "report/after.jpg")
+    shown = [(map_["run"], map_["class"], map_["probability"]) for map_ in entry["maps"]]
+    assert shown == [("before", "cat", 0.9), ("after", "dog", 0.6)]
+
+
+def test_commands_of_a_comparison_are_those_of_its_two_runs():
+    """They have the model files and labels of their own run, not the options of `compare`."""
+    before = {"class_index": 3, "rerun_args": ["--model", "old/net.keras", "--labels", "my names.txt"]}
+    after = {"class_index": 5, "rerun_args": ["--model", "new/net.keras", "--fit", "pad"]}
+    start = {"command": "compare", "rerun_args": ["--offline"]}
+    (entry,) = build_entries([comparison_of(before, after)], start)
+    assert [map_["command"] for map_ in entry["maps"]] == [
+        "gradcam a.jpg --model old/net.keras --labels 'my names.txt' --layer conv --class 3",
+        "gradcam a.jpg --model new/net.keras --fit pad --layer conv --class 5",
+    ]

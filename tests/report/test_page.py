@@ -106,7 +106,13 @@ def test_summary_needs_no_script():
         "Means",
     ):
         assert part in words
-    assert "1 explained · 0 failed · 0 skipped" in words
+    assert "1 explained · 2026-11-21" in words
+
+
+def test_header_names_the_model_and_counts_only_what_there_is():
+    document = make_document([make_entry()], verb="compared", model="mini", counts={"ok": 1, "failed": 2, "skipped": 0})
+    words = parse(document).words
+    assert "1 compared · 2 failed · mini Gallery" in words
 
 
 def test_summary_lists_threshold_results():

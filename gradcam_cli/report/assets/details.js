@@ -82,7 +82,7 @@ function drawCommands(maps) {
 }
 
 function makeCommand(command) {
-  const code = makeText("pre", command);
+  const code = make("pre", { dir: "auto" }, ...wrappableCommand(command));
   const button = make("button", { type: "button" }, "Copy");
   button.addEventListener("click", async () => {
     const copied = await copyText(command, code);

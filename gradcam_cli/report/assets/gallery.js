@@ -2,6 +2,7 @@
 
 const pageSize = 48;
 const maxListedClasses = 100; // classes that the class filter suggests
+const maxCardClasses = 3;
 const naturalOrder = new Intl.Collator("en", { numeric: true });
 const statusFilters = {
   all: () => true,
@@ -20,7 +21,7 @@ function prepareGallery() {
   for (const entry of report.entries) {
     entry.maps ??= [];
     entry.failed_thresholds ??= [];
-    if (entry.class) classCounts.set(entry.class, (classCounts.get(entry.class) ?? 0) + 1);
+    for (const name of classesOf(entry)) classCounts.set(name, (classCounts.get(name) ?? 0) + 1);
   }
   const frequent = [...classCounts].sort((first, second) => second[1] - first[1]).slice(0, maxListedClasses);
   const options = frequent.map(([name]) => make("option", { value: name }));
@@ -68,12 +69,17 @@ function makeFilter() {
   const text = state.q.trim().toLowerCase();
   const className = state.class.trim().toLowerCase();
   const hasClass = classCounts.has(state.class)
-    ? (entry) => entry.class === state.class
-    : (entry) => !className || (entry.class ?? "").toLowerCase().includes(className);
+    ? (map) => map.class === state.class
+    : (map) => (map.class ?? "").toLowerCase().includes(className);
   const hasProbability = makeRangeFilter(state.min, state.max);
-  return (entry) => statusFilters[state.status](entry) && entry.name.toLowerCase().includes(text) && hasClass(entry)
-    && hasProbability(entry.probability);
+  const anyMap = !className && state.min === "" && state.max === "";
+  const hasText = (entry) => [entry.name, ...classesOf(entry)].some((name) => name.toLowerCase().includes(text));
+  return (entry) => statusFilters[state.status](entry) && hasText(entry)
+    && (anyMap || entry.maps.some((map) => hasClass(map) && hasProbability(map.probability)));
 }
+
+/** Return the classes of an entry's maps, each once. */
+const classesOf = (entry) => [...new Set(entry.maps.map((map) => map.class).filter(Boolean))];
 
 function makeRangeFilter(minPercent, maxPercent) {
   if (minPercent === "" && maxPercent === "") return () => true;
@@ -133,14 +139,32 @@ function countText(matching, first, onPage) {
 function makeCard(index) {
   const entry = report.entries[index];
   const thumbnail = entry.thumbnail
-    ? make("img", { src: entry.thumbnail, alt: "", loading: "lazy", decoding: "async", width: 200, height: 200 })
+    ? make("img", { src: entry.thumbnail, alt: "", decoding: "async", width: 200, height: 200 })
     : make("span", { class: "thumbnail", "aria-hidden": "true" }, entry.status === "failed" ? "✗" : "–");
   const card = make("a", { href: link({ entry: String(index + 1), map: "1" }), "data-status": cardStatus(entry) },
     thumbnail,
     make("bdi", { class: "name", title: entry.name }, ...wrappableName(entry.name)),
-    entry.class ? make("bdi", { class: "class" }, entry.class) : null,
+    ...cardClasses(entry).map(makeCardClass),
     make("span", { class: "status" }, statusText(entry)));
   return make("li", {}, card);
+}
+
+/** Return the classes of a card with their probabilities: that of its thumbnail first, or those before and after. */
+function cardClasses(entry) {
+  const before = entry.maps.find((map) => map.run === "before");
+  const shown = { class: entry.class, probability: entry.probability };
+  if (before && before.class !== entry.class) return [before, { ...shown, class: `→ ${entry.class}` }];
+  if (before || !entry.class) return entry.class ? [shown] : [];
+  const others = new Map(entry.maps.map((map) => [map.class, map]));
+  others.delete(entry.class);
+  const all = [shown, ...others.values()].filter((map) => map.class);
+  if (all.length <= maxCardClasses) return all;
+  return [...all.slice(0, maxCardClasses - 1), { class: `+ ${all.length - maxCardClasses + 1} more` }];
+}
+
+function makeCardClass(map) {
+  const percent = typeof map.probability === "number" ? formatPercent(map.probability).replaceAll(" ", "\u00a0") : "";
+  return make("span", { class: "class" }, make("bdi", { title: map.class }, map.class), make("span", {}, percent));
 }
 
 function cardStatus(entry) {
@@ -151,12 +175,10 @@ function cardStatus(entry) {
 
 function statusText(entry) {
   const parts = [];
-  if (typeof entry.probability === "number") parts.push(formatPercent(entry.probability));
   if (sortMetric() !== null) parts.push(`${sortMetric()} ${formatNumber(sortValue(entry))}`);
   if (entry.status === "failed") parts.push("✗ failed");
   if (entry.status === "skipped") parts.push("↷ skipped");
   if (entry.failed_thresholds.length) parts.push(`⚠ fails ${entry.failed_thresholds.join(", ")}`);
   if (statusFilters.zero(entry)) parts.push("○ zero map");
-  if (cardStatus(entry) === "ok") parts.push("✓ explained");
   return parts.map((part) => part.replaceAll(" ", "\u00a0")).join(" · "); // lines wrap between the parts
 }

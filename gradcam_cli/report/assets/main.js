@@ -62,6 +62,9 @@ function onKey(event) {
   }
 }
 
+for (const command of document.querySelectorAll("#summary pre")) {
+  command.replaceChildren(...wrappableCommand(command.textContent));
+}
 prepareGallery();
 prepareDetail();
 addEventListener("hashchange", followLink);

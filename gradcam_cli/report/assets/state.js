@@ -85,6 +85,10 @@ function wrappableName(name) {
   return end ? [name.slice(0, end), make("wbr"), name.slice(end)] : [name];
 }
 
+/** Return the nodes of a command that wraps only between its words, not at hyphens. */
+const wrappableCommand = (command) => command.split(" ")
+  .flatMap((word) => [" ", make("span", { class: "word" }, word)]).slice(1);
+
 function formatPercent(probability) {
   if (typeof probability !== "number") return "–";
   return probability > 0 && probability < 0.0005 ? "< 0.1 %" : `${(100 * probability).toFixed(1)} %`;

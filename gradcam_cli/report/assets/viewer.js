@@ -23,6 +23,8 @@ function drawViewer(entry, maps) {
     viewer.dataset.figures = viewer.childElementCount;
   }
   viewer.style.setProperty("--opacity", opacity() / 100);
+  const scale = byId("scale");
+  if (scale) scale.hidden = !maps.some((map) => map.map_image);
 }
 
 function makeImageFigure(entry) {

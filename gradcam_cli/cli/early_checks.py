@@ -1,0 +1,29 @@
+"""Checks of the options of `gradcam INPUT...` that need no TensorFlow."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gradcam_cli.methods.registry import require_counterfactual
+from gradcam_cli.models.catalog import find_spec, is_model_path
+from gradcam_cli.models.class_selection import resolve_classes
+from gradcam_cli.models.labels import spec_labels
+from gradcam_cli.output.destination import ARTIFACT_SUFFIXES, IMAGE_SUFFIXES, Destination
+
+
+def validate_without_tensorflow(options: dict[str, Any], destination: Destination) -> None:
+    """Raise the usage errors that can be found before TensorFlow is imported.
+
+    Raises:
+        UsageError: an option has a value that cannot be used.
+    """
+    if any(ARTIFACT_SUFFIXES[kind] is IMAGE_SUFFIXES for kind in destination.artifact_kinds):
+        from gradcam_cli.output.figures import color_table
+
+        color_table(options["cmap"])
+    if options["counterfactual"]:
+        require_counterfactual(options["methods"])
+    spec = find_spec(options["model"])
+    if spec and not options["labels"] and not is_model_path(options["model"]):
+        labels = spec_labels(spec)
+        resolve_classes(options["classes"], labels, len(labels.names))
