@@ -50,7 +50,7 @@ data_option = _data(
     required=True,
     metavar="NAME|FILE|DIR",
     help="digits (built in), mnist, fashion_mnist, cifar10, an .npz file (x_train, y_train, x_test, y_test), or a "
-    "directory with one folder per class.",
+    "directory with one subdirectory per class.",
 )
 size_option = _data("--input-size", type=ImageSize(), help="Resize the images of a directory: 64, or HEIGHTxWIDTH.")
 canvas_option = _data(

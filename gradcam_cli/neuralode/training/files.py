@@ -98,5 +98,5 @@ def _check_writable(path: Path) -> None:
     except OSError as error:
         raise OutputError(f"{path} cannot be written: {error.strerror or error}") from error
     if path.is_dir() or not os.access(path.parent, os.W_OK):
-        reason = "it is a directory" if path.is_dir() else "no permission to write into its folder"
+        reason = "it is a directory" if path.is_dir() else "no permission to write into its directory"
         raise OutputError(f"{path} cannot be written: {reason}")

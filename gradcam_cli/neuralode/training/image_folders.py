@@ -32,9 +32,9 @@ def read_folders(path: Path, size: tuple[int, int] | None) -> tuple[Arrays, Arra
     split = (path / "train").is_dir() and (path / "test").is_dir()
     labels = _class_names(path / "train" if split else path)
     if split and _class_names(path / "test") != labels:
-        raise UsageError(f"--data {path}: expected the same folders in train and test")
+        raise UsageError(f"--data {path}: expected the same directories in train and test")
     if len(labels) < 2:
-        raise UsageError(f"--data {path}: expected one folder per class, at least two, got {len(labels)}")
+        raise UsageError(f"--data {path}: expected one directory per class, at least two, got {len(labels)}")
     train = _read_images(path / "train" if split else path, labels, size)
     if split:
         return train, _read_images(path / "test", labels, size), labels
@@ -44,7 +44,7 @@ def read_folders(path: Path, size: tuple[int, int] | None) -> tuple[Arrays, Arra
     if not is_test.any():
         raise UsageError(
             f"--data {path}: expected at least {TEST_FRACTION_DENOMINATOR} images in a class, got fewer",
-            "every fifth image of a class is a test image; or use the folders train and test",
+            "every fifth image of a class is a test image; or use the directories train and test",
         )
     return (train[0][~is_test], train[1][~is_test]), (train[0][is_test], train[1][is_test]), labels
 

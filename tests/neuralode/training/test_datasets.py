@@ -113,7 +113,7 @@ def test_train_and_test_folders_need_equal_sizes_and_classes(tmp_path):
     data = load_data(str(tmp_path), (3, 4))
     assert data.x_train.shape == data.x_test.shape == (2, 3, 4, 1)
     (tmp_path / "test/c").mkdir()
-    with pytest.raises(UsageError, match="same folders"):
+    with pytest.raises(UsageError, match="same directories"):
         load_data(str(tmp_path))
 
 
