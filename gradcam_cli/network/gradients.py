@@ -14,9 +14,9 @@ from gradcam_cli.network.grid import Grid
 from gradcam_cli.network.hooks import hooked
 from gradcam_cli.network.layer_trace import LayerOutput
 from gradcam_cli.network.layers import find_layer
-from gradcam_cli.network.logits import find_logits
 from gradcam_cli.network.precision import precision_scope
-from gradcam_cli.network.scores import require_probabilities, scores_of
+from gradcam_cli.network.scores import require_probabilities
+from gradcam_cli.network.targets import CLASS, Target, target_scores
 
 
 class ForwardBackward(NamedTuple):
@@ -61,6 +61,7 @@ def compile_gradient_function(
     score: str = "logit",
     precision: str = "float32",
     task: str = "auto",
+    target: Target = CLASS,
 ) -> GradientFunction:
     """Compile a model to a function of (x, class_selectors) with one forward pass.
 
@@ -75,6 +76,7 @@ def compile_gradient_function(
         score: `logit` (y_c before softmax, as in the paper), `probability` or `output`.
         precision: a value returned by `resolve_precision`.
         task: a name in `task.TASKS`.
+        target: what is explained; its units take the place of the classes.
 
     Returns:
         A function of x (n, h, w, c) float32, preprocessed, and class_selectors (n, C) int32: a class
@@ -101,12 +103,12 @@ def compile_gradient_function(
 
         with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
             with hooked(operations, record_activation):
-                output = find_logits(model(x, training=False), x)
+                output = model(x, training=False)
             watched = [layer.select(zeros[layer.path]) for layer in chosen]
             A = [layer.select(activations[layer.path]) for layer in chosen]
             _check_spatial(chosen, A)
-            y, logits, p = scores_of(output, score, task)
-            classes = resolve_ranks(y, class_selectors)
+            (y, logits, p), ranked_by = target_scores(output, x, score, task, target)
+            classes = resolve_ranks(ranked_by, class_selectors)
             y_c = [tf.gather(y, classes[:, c], batch_dims=1) for c in range(class_selectors.shape[1])]
         dA = [tape.gradient(y, watched) for y in y_c]
         _check_connected(chosen, dA[0])

@@ -44,7 +44,11 @@ def find_logits(output: Any, x: tf.Tensor) -> Output:
     Raises:
         ModelError: the output is not one tensor (n, classes).
     """
-    tensor = single_output(output)
+    return find_tensor_logits(single_output(output), x)
+
+
+def find_tensor_logits(tensor: tf.Tensor, x: tf.Tensor) -> Output:
+    """Follow the traced graph backward from a tensor (n, ..., classes) to its logits, of the same shape."""
     values = tf.cast(tensor, tf.float32)
     before = _skip_unchanged(tensor)
     activation = _ACTIVATIONS.get(before.op.type)

@@ -1,0 +1,93 @@
+"""Scores and gradients of the targets against tapes that are written out here."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import layers as L  # noqa: N812
+
+from gradcam_cli.errors import ModelError
+from gradcam_cli.network.gradients import compile_gradient_function
+from gradcam_cli.network.scorer import ModelScorer
+from gradcam_cli.network.targets import Target
+
+X = np.random.default_rng(3).uniform(-1, 1, (2, 8, 8, 3)).astype(np.float32)
+U, V = np.float32([1, -2, 0.5]), np.float32([0.3, 1, 1])
+
+
+@pytest.fixture(scope="module")
+def parts():
+    """A model with four outputs, and its features and heads."""
+    keras.utils.set_random_seed(5)
+    inputs = keras.Input((8, 8, 3))
+    A = L.Conv2D(4, 3, padding="same", activation="relu", name="features")(inputs)
+    pixels = L.Conv2D(3, 1, name="pixel_logits")(A)
+    outputs = {
+        "mask": L.Softmax()(pixels),
+        "anchors": L.Activation("sigmoid")(L.Reshape((64, 3))(pixels)),
+        "embedding": L.Dense(3, name="embedding_dense")(L.GlobalAveragePooling2D()(A)),
+    }
+    return keras.Model(inputs, outputs)
+
+
+def cosine(f, g):
+    return tf.reduce_sum(f * g, -1) / (tf.norm(f, axis=-1) * np.linalg.norm(g))
+
+
+def reference(model, target, c):
+    """The score y_c and its gradient, from a tape over the layers."""
+    layer = model.get_layer
+    A = tf.constant(layer("features")(X))
+    with tf.GradientTape() as tape:
+        tape.watch(A)
+        z = layer("pixel_logits")(A)
+        if target.kind == "segment":
+            region = target.region
+            won = tf.cast(tf.argmax(z, -1) == c, tf.float32)
+            area = {"object": won, "all": tf.ones_like(won)}.get(region) if isinstance(region, str) else None
+            y = z[:, region[0], region[1], c] if area is None else tf.reduce_sum(z[..., c] * area, (1, 2))
+        elif target.kind == "detection":
+            y = tf.reduce_max(z[..., c], (1, 2))
+        else:
+            f = layer("embedding_dense")(tf.reduce_mean(A, (1, 2)))
+            y = cosine(f, U) - (0 if target.contrast is None else cosine(f, V))
+    return y.numpy(), tape.gradient(y, A).numpy()
+
+
+TARGETS = [
+    (Target("segment", "object", "mask"), 0),
+    (Target("segment", "all", "mask"), 1),
+    (Target("segment", (2, 5), "mask"), 2),
+    (Target("detection", head="anchors"), 1),
+    (Target("similarity", head="embedding", reference=U), 0),
+    (Target("similarity", head="embedding", reference=U, contrast=V), 0),
+]
+
+
+@pytest.mark.parametrize(("target", "c"), TARGETS)
+def test_score_and_gradient_equal_those_of_a_tape(parts, target, c):
+    y, dA = reference(parts, target, c)
+    result = compile_gradient_function(parts, ["features"], target=target)(X, np.full((2, 1), c, np.int32))
+    np.testing.assert_allclose(result.y[:, c], y, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(result.dA[0][0], dA, rtol=1e-5, atol=1e-6)
+    scores = ModelScorer(parts, "features", "logit", "float32", 2, target=target).scores(X)
+    np.testing.assert_allclose(scores[:, c], y, rtol=1e-5, atol=1e-5)
+
+
+def test_top_segment_has_the_largest_area(parts):
+    target = Target("segment", "all", "mask")
+    result = compile_gradient_function(parts, ["features"], target=target)(X, np.full((2, 1), -1, np.int32))
+    won = np.argmax(parts(X)["mask"].numpy(), -1).reshape(2, -1)
+    assert result.classes[:, 0].tolist() == [np.bincount(row, minlength=3).argmax() for row in won]
+
+
+def test_unknown_output_is_refused(parts):
+    with pytest.raises(ModelError, match="output 'boxes' not found"):
+        compile_gradient_function(parts, ["features"], target=Target(head="boxes"))(X, np.zeros((2, 1), np.int32))
+
+
+def test_output_of_another_rank_is_refused(parts):
+    with pytest.raises(ModelError, match="expected one output with"):
+        compile_gradient_function(parts, ["features"], target=Target("segment", head="embedding"))(
+            X, np.zeros((2, 1), np.int32)
+        )
