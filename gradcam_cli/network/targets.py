@@ -63,6 +63,8 @@ def target_scores(output: Any, x: tf.Tensor, score: str, task: str = "auto", tar
         scores = scores_of(find_logits(output, x), score, task)
         return TargetScores(scores, scores.y)
     if target.kind == "similarity":
+        if score == "probability":
+            raise ModelError("a similarity is not a probability", "leave out --score probability")
         return _similarity(_one_tensor(output, 2, "an embedding (n, d)"), target)
     rank, expected = (
         (4, "class scores (n, h, w, classes)") if target.kind == "segment" else (3, "(n, anchors, classes)")

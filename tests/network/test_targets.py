@@ -91,3 +91,9 @@ def test_output_of_another_rank_is_refused(parts):
         compile_gradient_function(parts, ["features"], target=Target("segment", head="embedding"))(
             X, np.zeros((2, 1), np.int32)
         )
+
+
+def test_probability_of_a_similarity_is_refused(parts):
+    target = Target("similarity", head="embedding", reference=U)
+    with pytest.raises(ModelError, match="a similarity is not a probability"):
+        compile_gradient_function(parts, ["features"], "probability", target=target)(X, np.zeros((2, 1), np.int32))
