@@ -23,7 +23,7 @@ from gradcam_cli.evaluation.thresholds import MetricThreshold, check_drifts
 from gradcam_cli.images.fit import Box
 from gradcam_cli.methods.maps import bounding_box, peak
 from gradcam_cli.models.catalog import find_spec, is_model_path
-from gradcam_cli.pipeline.json_lines import json_line
+from gradcam_cli.pipeline.json_lines import Record, json_line
 from gradcam_cli.pipeline.saved import load_saved_map, load_source_image
 from gradcam_cli.storage.paths import as_path, is_url
 
@@ -171,15 +171,17 @@ def _write_report(comparison: Comparison, report_writer: ReportWriter) -> None:
     for change in comparison.changes:
         report: dict[str, Any] = {}
         for run, directory in (("before", comparison.before), ("after", comparison.after)):
-            report |= _draw_for_report(change, run, directory, report_writer.images)
+            drawn, report[run] = _draw_for_report(change, run, directory, report_writer.images)
+            report |= drawn
         report_writer.write({**change.to_json(), "report": report})
 
 
-def _draw_for_report(change: MapChange, run: str, directory: Path, images: ReportImages) -> dict[str, Any]:
-    """Draw a map of one run; return the file names of the image, and the data of the map."""
+def _draw_for_report(change: MapChange, run: str, directory: Path, images: ReportImages) -> tuple[Record, Record]:
+    """Draw a map of one run; return what the report stores of the image, and of the map."""
     saved = load_saved_map(directory / change.name)
     box, map_id = Box(0, 0, *saved.heatmap.shape[::-1]), f"{run}|{change.name}"
-    files = images.draw_image(change.input, map_id, load_source_image(saved), saved.heatmap, box)
-    map_image = images.draw_map(change.input, map_id, saved.heatmap, box)
+    image = load_source_image(saved)
+    files = images.draw_map(change.input, map_id, image, saved.heatmap, box)
     numbers = {"peak": peak(saved.heatmap), "box": bounding_box(saved.heatmap)}
-    return {**files, run: {**saved.metadata, "map_image": map_image, "map": numbers}}
+    drawn = images.draw_image(change.input, image, saved.heatmap.shape)
+    return drawn, {**saved.metadata, **files, "map": numbers}

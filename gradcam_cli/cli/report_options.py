@@ -12,7 +12,7 @@ import click
 
 from gradcam_cli.cli.click_extensions import PathOrUrl, option_group
 from gradcam_cli.errors import UsageError
-from gradcam_cli.pipeline.config import MAP_SETTINGS, RENDER_OPTIONS
+from gradcam_cli.pipeline.config import MAP_SETTINGS, MODEL_OPTIONS, RENDER_OPTIONS
 
 if TYPE_CHECKING:
     from gradcam_cli.report.writer import ReportWriter
@@ -22,7 +22,8 @@ report_option = option_group("Output")(
 )
 
 RERUN_OPTIONS = (
-    *("model", "weights", "labels", "preprocess", "input_size", "allow_unsafe", "max_pixels"),
+    *MODEL_OPTIONS,
+    "max_pixels",
     *MAP_SETTINGS,
     *RENDER_OPTIONS,
 )

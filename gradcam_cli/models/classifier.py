@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -48,6 +49,7 @@ class Classifier:
         weights: name of the weight file or model file, or None.
         weights_hash: SHA-256 of this file, or None.
         task: how a single linear output is read, a name in `network.task.TASKS`.
+        load_options: the arguments with which `load_model` loads it again; empty for a Keras model.
     """
 
     model: keras.Model
@@ -58,6 +60,7 @@ class Classifier:
     weights: str | None = None
     weights_hash: LazySha256 | None = None
     task: str = "auto"
+    load_options: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
     _function_cache: dict[tuple[tuple[str, ...], str, str], GradientFunction] = field(
         default_factory=dict, repr=False, compare=False
     )
@@ -149,6 +152,15 @@ def load_model(
         WeightsError: the weights are missing, damaged or do not fit the model.
         UsageError: invalid labels, preprocessing or input size.
     """
+    load_options = _load_options(
+        model,
+        weights=weights,
+        labels=labels,
+        preprocess=preprocess,
+        input_size=input_size and list(input_size),
+        allow_unsafe=allow_unsafe,
+        task=task,
+    )
     file_labels = read_labels(labels) if labels is not None else None
     if preprocess is not None:
         preprocess = resolve_preprocess(preprocess)
@@ -185,10 +197,20 @@ def load_model(
         file.name if file else None,
         LazySha256(file) if file else None,
         infer_task(network, stored_loss(file) if file and from_file else None) if task == "auto" else task,
+        load_options,
     )
     if file_labels and len(file_labels.names) != classifier.class_count:
         raise UsageError(f"labels {labels}: expected {classifier.class_count} names, got {len(file_labels.names)}")
     return classifier
+
+
+def _load_options(model: str | os.PathLike[str] | keras.Model, **options: Any) -> dict[str, Any]:
+    """Return the arguments of `load_model` that differ from their defaults; a Keras model has none."""
+    if not isinstance(model, (str, os.PathLike)):
+        return {}
+    given = {name: value for name, value in options.items() if value not in (None, False, "auto", "imagenet")}
+    options = {"model": model, **given}
+    return {name: os.fspath(value) if isinstance(value, os.PathLike) else value for name, value in options.items()}
 
 
 def _raise_unknown_model(name: str) -> ModelSpec:

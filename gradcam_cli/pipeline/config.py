@@ -130,16 +130,22 @@ class ExplainConfig(RunSettings):
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """A model and how to load it: the arguments of `load_model`."""
+    """A model and how to load it: the arguments of `load_model`. Those with an `option` are recorded with each map."""
 
-    model: str
-    weights: str = "imagenet"
-    labels: str | None = None
-    preprocess: str | None = None
-    input_size: tuple[int, int] | None = None
-    allow_unsafe: bool = False
+    model: str = field(metadata={"option": "--model"})
+    weights: str = field(default="imagenet", metadata={"option": "--weights"})
+    labels: str | None = field(default=None, metadata={"option": "--labels"})
+    preprocess: str | None = field(default=None, metadata={"option": "--preprocess"})
+    input_size: tuple[int, int] | None = field(default=None, metadata={"option": "--input-size"})
+    allow_unsafe: bool = field(default=False, metadata={"option": "--allow-unsafe-model"})
     offline: bool = False
-    task: str = "auto"
+    task: str = field(default="auto", metadata={"option": "--task"})
+
+
+MODEL_OPTIONS: dict[str, str] = {
+    entry.name: entry.metadata["option"] for entry in fields(ModelConfig) if "option" in entry.metadata
+}
+"""The options that change how a model is loaded, by the name of their field."""
 
 
 @dataclass(frozen=True)

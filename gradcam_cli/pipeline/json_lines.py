@@ -10,6 +10,7 @@ from importlib import metadata
 from typing import Any
 
 from gradcam_cli.images.load import Failure, Skipped
+from gradcam_cli.network.task import TASKS
 from gradcam_cli.pipeline import fields
 from gradcam_cli.pipeline.config import DEFAULTS, MAP_SETTINGS, SETTINGS
 from gradcam_cli.pipeline.prediction import json_number
@@ -46,10 +47,18 @@ SUMMARY_FIELDS: fields.Fields = {
     "zero_reason": fields.nullable(fields.text()),
 }
 """The values of `map_summary`."""
+MODEL_OPTION_FIELDS: fields.Fields = {
+    **dict.fromkeys(("model", "weights", "labels", "preprocess"), fields.text()),
+    "input_size": fields.tuple_of(fields.integer(1), fields.integer(1)),
+    "allow_unsafe": fields.flag,
+    "task": fields.choice(TASKS),
+}
+"""The options that load the model again: those that differ from their defaults."""
 METADATA_FIELDS: fields.Fields = {
     "input": fields.text(),
     "sha256": fields.nullable(fields.sha256),
     "model": fields.text(),
+    "model_options": fields.record(MODEL_OPTION_FIELDS),
     "layer": fields.name,
     "method": fields.name,
     "class_index": fields.integer(),
@@ -67,6 +76,7 @@ FIELDS: fields.Fields = {
     "error": fields.nullable(fields.text()),
     "hint": fields.nullable(fields.text()),
     "model": fields.nullable(fields.text()),
+    "model_options": fields.nullable(METADATA_FIELDS["model_options"]),
     "weights": fields.nullable(
         fields.record({"name": fields.nullable(fields.text()), "sha256": METADATA_FIELDS["sha256"]})
     ),
@@ -117,6 +127,7 @@ def to_json(result: Explanation | Failure | Skipped, outputs: dict[str, str] | N
         status="ok",
         sha256=result.sha256,
         model=result.model.name,
+        model_options=result.model.load_options,
         weights={"name": result.model.weights, "sha256": result.model.weights_sha256},
         preprocess=result.model.preprocess,
         layer=result.layer,

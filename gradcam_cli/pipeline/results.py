@@ -40,12 +40,14 @@ class ModelInfo:
         weights: name of the weights' file, or None.
         weights_hash: SHA-256 of that file, computed on demand, or None.
         preprocess: name of the preprocessing.
+        load_options: the arguments with which `load_model` loads it again; empty for a Keras model.
     """
 
     name: str
     weights: str | None
     weights_hash: LazySha256 | None
     preprocess: str
+    load_options: dict[str, Any] = field(default_factory=dict)
 
     @property
     def weights_sha256(self) -> str | None:
@@ -116,6 +118,7 @@ class Explanation:
             "input": self.source,
             "sha256": self.sha256,
             "model": self.model.name,
+            "model_options": self.model.load_options,
             "layer": self.layer,
             "method": self.method,
             "class_index": prediction.index,

@@ -67,7 +67,13 @@ class PreparedRun:
     def model(self) -> ModelInfo:
         """The model, as records name it."""
         classifier = self.classifier
-        return ModelInfo(classifier.name, classifier.weights, classifier.weights_hash, classifier.preprocess_mode)
+        return ModelInfo(
+            classifier.name,
+            classifier.weights,
+            classifier.weights_hash,
+            classifier.preprocess_mode,
+            classifier.load_options,
+        )
 
     @cached_property
     def settings(self) -> RunSettings:

@@ -53,8 +53,11 @@ def _draw_saved_map(record: Record, path: Path, report_images: ReportImages) -> 
         return {}
     map_id = "|".join(str(record.get(key)) for key in ("layer", "method", "requested_class"))
     source = record["input"]
-    images = report_images.draw_image(source, map_id, load_source_image(saved), saved.heatmap, crop_box)
-    return {**images, "map_image": report_images.draw_map(source, map_id, saved.heatmap, crop_box)}
+    image = load_source_image(saved)
+    return {
+        **report_images.draw_image(source, image, saved.heatmap.shape),
+        **report_images.draw_map(source, map_id, image, saved.heatmap, crop_box),
+    }
 
 
 def _find_file(name: str, directory: Path) -> Path | None:

@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Any, TypeVar
 
+import numpy as np
+
+from gradcam_cli.errors import UsageError
 from gradcam_cli.evaluation.drift import DRIFTS
 from gradcam_cli.evaluation.metrics.registry import METRICS
 from gradcam_cli.evaluation.metrics.summary import MetricRow, SanityStep
-from gradcam_cli.pipeline.config import SETTINGS
+from gradcam_cli.output.figures import color_table
 from gradcam_cli.pipeline.json_lines import Record
 from gradcam_cli.report.entries import build_entries
 from gradcam_cli.report.rerun import escape_texts
+from gradcam_cli.report.settings import model_name, settings_table
 from gradcam_cli.report.tables import drift_table, mean_metrics_table, sanity_check_table
 
-SETTING_KEYS = ("model", "weights", "preprocess", "layer", "method", "requested_class", *SETTINGS, "tol")
-"""Keys of the records that the table of settings lists."""
-MAX_LISTED_VALUES = 8
 MAX_PLOTTED_GROUPS = 100
 """Maps (layer and method), and randomized layers, in the tables and plots of a report."""
 T = TypeVar("T")
 ENTRY_STATUSES = ("ok", "failed", "skipped")
+COMPLETED_WORDS = {"compare": "compared", "evaluate": "evaluated"}
+"""What a command has done with an input that did not fail, where this is not `explained`."""
+NUM_COLORS = 33
+"""Colors of a color scale; a browser interpolates between them."""
 COMMAND_KEYS = {"class_before": "compare", "curves": "evaluate", "depths": "neuralode explain"}
 """Keys of results that only one command writes."""
 
@@ -41,15 +47,19 @@ def build_document(records: Sequence[Record]) -> dict[str, Any]:
         for status in ENTRY_STATUSES
     }
     total = sum(counts.values())
+    settings = list(settings_table(records))
+    command = run_start.get("command") or _infer_command(records)
     tables = (mean_metrics_table(metric_rows(records), list(titles)), sanity_check_table(sanity_steps(records)))
     document = {
-        "command": run_start.get("command") or _infer_command(records),
+        "command": command,
+        "completed_word": COMPLETED_WORDS.get(command, "explained"),
+        "model": model_name(settings),
         "command_line": run_start.get("command_line"),
         "partial": _incomplete_notice(run_start, run_end, total),
         "notice": _notice(len(entries), total, truncated.get("maps", 0), num_invalid(records)),
         "start": run_start.get("start"),
         "seconds": run_end.get("seconds"),
-        "settings": list(_settings(records)),
+        "settings": settings,
         "versions": list((run_start.get("versions") or _first_value(records, "versions") or {}).items()),
         "counts": counts,
         "threshold_results": [
@@ -59,8 +69,19 @@ def build_document(records: Sequence[Record]) -> dict[str, Any]:
         "tables": [table for table in (*tables, drift_table(entries)) if table["rows"]],
         "plots": [],
         "metrics": [{"name": name, **metric} for name, metric in titles.items()],
+        "color_scales": _color_scales(entries),
     }
     return {**escape_texts(document), "entries": entries}
+
+
+def _color_scales(entries: Iterable[dict[str, Any]]) -> dict[str, list[str]]:
+    """Return the colors of each colormap of the maps, from the value 0 to 1; an unknown name has none."""
+    scales = {}
+    for name in {map_["cmap"] for entry in entries for map_ in entry["maps"]} - {None}:
+        with contextlib.suppress(UsageError):
+            table = color_table(name)[np.linspace(0, 255, NUM_COLORS).round().astype(int)]
+            scales[name] = ["#" + bytes(color).hex() for color in table]
+    return dict(sorted(scales.items()))
 
 
 def metric_rows(records: Iterable[Record]) -> list[MetricRow]:
@@ -148,19 +169,3 @@ def _notice(num_entries: int, num_inputs: int, num_maps: int, invalid: int) -> s
 def num_invalid(records: Iterable[Record]) -> int:
     """Return the number of results that were skipped because they are invalid."""
     return sum(record["count"] for record in records if record["status"] == "invalid")
-
-
-def _settings(records: Sequence[Record]) -> Iterable[list[str]]:
-    for key in SETTING_KEYS:
-        values = sorted(
-            {_format_setting(record[key]) for record in records if record.get(key) not in (None, False, "")}
-        )
-        if values:
-            listed = values[:MAX_LISTED_VALUES] + ["..."] * (len(values) > MAX_LISTED_VALUES)
-            yield [key.replace("_", " "), ", ".join(listed)]
-
-
-def _format_setting(value: Any) -> str:
-    if isinstance(value, dict):  # the weights
-        return f"{value.get('name')} (SHA-256 {(value.get('sha256') or 'unknown')[:12]})"
-    return "yes" if value is True else str(value)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import zip_longest
 from typing import Any
 from urllib.parse import quote
 
 from gradcam_cli.evaluation.drift import DRIFTS, MapChange
 from gradcam_cli.pipeline.json_lines import Record
 from gradcam_cli.report.record_fields import RESULT_STATUSES
-from gradcam_cli.report.rerun import escape_texts, rerun_command, shell_quote
+from gradcam_cli.report.rerun import escape_texts, rerun_command
 from gradcam_cli.report.run_records import input_name
 from gradcam_cli.storage.paths import is_url
 
@@ -40,18 +39,13 @@ def _entry(source: str, records: Sequence[Record], run_start: Record) -> dict[st
         entry["hint"] = failure.get("hint")
     images: Record = next((record["report"] for record in results if record.get("report")), {})
     maps = [map_ for record in results for map_ in _maps(record, run_start)]
-    first = maps[0] if maps else {"class": None, "probability": None}
     thresholds = run_start.get("thresholds", [])
     return {
         **entry,
-        "thumbnail": _url(images.get("thumbnail") or images.get("figure")),
         "image": _url(images.get("image")),
         "size": images.get("size"),
         "predictions": _predictions(results),
-        "class": first["class"],
-        "probability": first["probability"],
         "failed_thresholds": sorted({name for record in results for name in _failed_thresholds(record, thresholds)}),
-        "metrics": next((map_["metrics"] for map_ in maps if map_["metrics"]), {}),
         "maps": maps,
     }
 
@@ -69,15 +63,24 @@ def _maps(record: Record, run_start: Record) -> Iterator[dict[str, Any]]:
     report: Record = record.get("report") or {}
     if "class_before" in record:
         for run in ("before", "after"):
-            saved = report.get(run, {})
+            saved = {**_explained_class(record[f"class_{run}"]), **report.get(run, {}), "input": record["input"]}
             drifts = _drifts(record) if run == "after" else {}
-            yield _map({**saved, "input": record["input"]}, saved, run_start, drifts, run=run)
+            yield _map(saved, {"cmap": report.get("cmap"), **saved}, run_start, drifts, run=run)
     elif record.get("depths"):
-        for depth, map_image in zip_longest(record["depths"], report.get("map_images", [])[: len(record["depths"])]):
-            fields = {**report, "map_image": map_image, "map": depth}
+        for number, depth in enumerate(record["depths"]):
+            paths = {kind: _item(report.get(f"{kind}s", []), number) for kind in ("map_image", "thumbnail")}
+            fields = {**report, **paths, "map": depth}
             yield _map(record, fields, run_start, {}, t=depth["t"], adjoint_norm=depth["adjoint_norm"])
     elif report or "metrics" not in record:
         yield _map(record, report, run_start, record.get("metrics", {}))
+
+
+def _item(paths: Sequence[str | None], number: int) -> str | None:
+    return paths[number] if number < len(paths) else None
+
+
+def _explained_class(prediction: Record) -> Record:
+    return {"class_index": prediction["index"], "class_name": prediction["name"]}
 
 
 def _map(
@@ -89,15 +92,17 @@ def _map(
         "probability": record.get("probability"),
         "layer": record.get("layer") or "",
         "method": record.get("method") or "",
+        "thumbnail": _url(report.get("thumbnail") or report.get("figure")),
         "map_image": _url(report.get("map_image")),
         "figure": _url(report.get("figure")),
+        "cmap": report.get("cmap"),
         "zero_reason": summary.get("zero_reason"),
         "peak": summary.get("peak"),
         "box": summary.get("box"),
         "numbers": list(_numbers(summary)),
         "metrics": metrics,
         "files": {kind: url for kind, path in report.get("files", {}).items() if (url := _url(path))},
-        "command": " ".join(map(shell_quote, rerun_command(record, run_start))),
+        "command": rerun_command(record, run_start),
         **further_fields,
     }
 

@@ -33,13 +33,14 @@ class ReportImages:
     opacity: float = 0.5
 
     def draw(self, explanations: Sequence[Explanation]) -> list[Record]:
-        """Write an image and its maps; return for each map the paths relative to the report."""
+        """Write an image and its maps; return what the report stores of each map."""
         first = explanations[0]
-        images = self.draw_image(first.source, _map_id(first), first.image, first.heatmap, first.crop_box)
-        return [{**images, "map_image": self._draw_explanation(explanation)} for explanation in explanations]
+        image = self.draw_image(first.source, first.image, first.heatmap.shape)
+        return [{**image, **self._draw_explanation(explanation)} for explanation in explanations]
 
-    def _draw_explanation(self, explanation: Explanation) -> str:
-        return self.draw_map(explanation.source, _map_id(explanation), explanation.heatmap, explanation.crop_box)
+    def _draw_explanation(self, explanation: Explanation) -> Record:
+        e = explanation
+        return self.draw_map(e.source, _map_id(e), e.image, e.heatmap, e.crop_box)
 
     def report_fields(self, explanations: Sequence[Explanation], written: Sequence[dict[str, str]]) -> list[Record]:
         """Draw the maps of an image; return, for each map, what the report adds to its record.
@@ -53,10 +54,24 @@ class ReportImages:
             for images, paths in zip(self.draw(explanations), written, strict=True)
         ]
 
-    def draw_image(
+    def draw_image(self, source: str, image: np.ndarray | None, shape: tuple[int, ...]) -> Record:
+        """Write an image; return its path, its size and the name of the colormap.
+
+        Args:
+            source: name of the image.
+            image: (H, W, 3) uint8, or None if the image no longer exists.
+            shape: (H, W).
+        """
+        fields: Record = {"size": [shape[1], shape[0]], "cmap": self.cmap}
+        if image is None:
+            return fields
+        path = self._save(source, f"image.{source_image_format(image)}", encode_source_image(image))
+        return {**fields, "image": path}
+
+    def draw_map(
         self, source: str, map_id: str, image: np.ndarray | None, heatmap: np.ndarray, crop_box: Box
     ) -> Record:
-        """Write an image, and a thumbnail of the image under its map.
+        """Write a map for display over its image, and a thumbnail of the image under the map; return their paths.
 
         Args:
             source: name of the image.
@@ -65,19 +80,12 @@ class ReportImages:
             heatmap: (H, W) in 0..1.
             crop_box: the part of the image that the model input contains.
         """
-        height, width = heatmap.shape
+        key = f"{source}\0{map_id}"
+        paths = {"map_image": self._save(key, "map.png", encode_map(heatmap, crop_box, self.cmap))}
         if image is None:
-            return {"size": [width, height]}
+            return paths
         thumbnail = encode_thumbnail(image, heatmap, crop_box, self.cmap, self.opacity)
-        return {
-            "size": [width, height],
-            "image": self._save(source, f"image.{source_image_format(image)}", encode_source_image(image)),
-            "thumbnail": self._save(f"{source}\0{map_id}", "thumbnail.jpg", thumbnail),
-        }
-
-    def draw_map(self, source: str, map_id: str, heatmap: np.ndarray, crop_box: Box) -> str:
-        """Write a map for display over its image and return its path; the arguments are those of `draw_image`."""
-        return self._save(f"{source}\0{map_id}", "map.png", encode_map(heatmap, crop_box, self.cmap))
+        return {**paths, "thumbnail": self._save(key, "thumbnail.jpg", thumbnail)}
 
     def _save(self, key: str, ending: str, data: bytes) -> str:
         digest = hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:16]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,8 @@ def render(document: dict[str, Any]) -> str:
         failures=_failures(document["entries"]),
         failures_shown=_MAX_LISTED_FAILURES,
         duration=_duration(document["seconds"]),
+        counts=_counts(document),
+        headline=_headline(document),
         version=version("gradcam-cli"),
         policy=_content_security_policy(style, script),
         style=Markup(style),  # noqa: S704  # a file of this package
@@ -82,6 +85,27 @@ def _hash(text: str) -> str:
 def _failures(entries: list[dict[str, Any]]) -> list[tuple[int, dict[str, Any]]]:
     """Return the failed entries with their numbers in links, which start at 1."""
     return [(number, entry) for number, entry in enumerate(entries, start=1) if entry["status"] == "failed"]
+
+
+def _counts(document: dict[str, Any]) -> list[tuple[str, int]]:
+    """Return the number of inputs by status; a status other than success only if an input has it."""
+    counts = document["counts"]
+    others = [(status, counts[status]) for status in ("failed", "skipped") if counts[status]]
+    return [(document["completed_word"], counts["ok"]), *others]
+
+
+def _headline(document: dict[str, Any]) -> list[str]:
+    """Return the parts of the line below the title: model, start of the run, number of inputs by status."""
+    counts = [f"{count:,} {label}" for label, count in _counts(document)]
+    return [*filter(None, (document["model"], _start_time(document["start"]))), *counts]
+
+
+def _start_time(start: str | None) -> str | None:
+    """Format a time as `2026-11-21 10:00 UTC`."""
+    try:
+        return f"{datetime.fromisoformat(start or '').astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+    except (ValueError, OverflowError):
+        return start
 
 
 def _duration(seconds: float | None) -> str:

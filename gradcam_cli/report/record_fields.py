@@ -39,13 +39,15 @@ class Shape(NamedTuple):
 _SUMMARY = record(SUMMARY_FIELDS)
 _SIZE = nullable(tuple_of(integer(1), integer(1)))
 _PATH = nullable(text())
-_IMAGES: Fields = {"size": _SIZE, "image": _PATH, "thumbnail": _PATH, "figure": _PATH, "map_image": _PATH}
-_MAP_OF_RUN = record({**METADATA_FIELDS, "map_image": _PATH, "map": _SUMMARY})
+_MAP_IMAGES: Fields = {"thumbnail": _PATH, "map_image": _PATH}
+_IMAGES: Fields = {"size": _SIZE, "image": _PATH, "figure": _PATH, "cmap": name, **_MAP_IMAGES}
+_MAP_OF_RUN = record({**METADATA_FIELDS, **_MAP_IMAGES, "map": _SUMMARY})
 _REPORT = nullable(
     record(
         {
             **_IMAGES,
             "map_images": list_of(_PATH),
+            "thumbnails": list_of(_PATH),
             "files": mapping(text()),
             "map": _SUMMARY,
             "predictions": PREDICTIONS,
@@ -60,7 +62,7 @@ _MEASURE = number(-1e6, 1e6)
 _METRICS = choice(METRICS)
 _DEPTH = record({"t": number(), "adjoint_norm": number(), **SUMMARY_FIELDS}, ("t", "adjoint_norm"))
 
-EXPLANATION = Shape({**FIELDS, "tol": number(), "report": _REPORT}, ("input",))
+EXPLANATION = Shape({**FIELDS, "tol": number(), "solver": nullable(name), "report": _REPORT}, ("input",))
 DEPTHS = Shape({**EXPLANATION.fields, "depths": list_of(_DEPTH)}, ("input", "depths"))
 EVALUATION = Shape(
     {

@@ -9,43 +9,69 @@ from typing import Any
 
 from gradcam_cli.console import escape_control_chars
 from gradcam_cli.methods.registry import INPUT_LAYER
-from gradcam_cli.models.catalog import find_spec
-from gradcam_cli.pipeline.config import DEFAULTS, MAP_SETTINGS
+from gradcam_cli.pipeline.config import DEFAULTS, MAP_SETTINGS, MODEL_OPTIONS
 from gradcam_cli.pipeline.json_lines import Record
 
 
-def rerun_command(record: Record, run_start: Record) -> list[str]:
-    """Return the arguments of the command that recomputes a map.
+def rerun_command(record: Record, run_start: Record) -> str | None:
+    """Return the command that recomputes a map, or None if its image or its model was not read from a file.
 
-    They consist of the options of the run, and of layer, method and class of the map. Without the options of the run,
-    the settings in the record are used.
+    It consists of the options of the run, and of layer, method and class of the map. Without the options of the run,
+    such as in a comparison, those of the record are used.
     """
-    path = record["input"]
-    path = f"./{path}" if path.startswith("-") and path != "-" else path
     run_args = run_start.get("rerun_args") if run_start.get("command") != "compare" else None
-    run_args = ["--model", _model(record), *_settings(record)] if run_args is None else run_args
-    if "depths" in record:
-        return ["gradcam", "neuralode", "explain", path, *run_args]
-    layer, method, index = record.get("layer"), record.get("method"), record.get("class_index")
-    map_args = ["--layer", layer] if layer and layer != INPUT_LAYER else []
-    map_args += ["--method", method] if method and method != "gradcam" else []
-    map_args += [] if index is None else ["--class", str(index)]
-    return ["gradcam", path, *run_args, *map_args]
+    run_args = list(_recorded_args(record)) if run_args is None else run_args
+    if not run_args or not _is_file(record):
+        return None
+    command = ["gradcam", "neuralode", "explain"] if "depths" in record else ["gradcam"]
+    return " ".join(map(shell_quote, [*command, _input_argument(record["input"]), *run_args, *_map_args(record)]))
 
 
-def _settings(record: Record) -> Iterator[str]:
-    """Yield the options of the settings that differ from their defaults."""
+def _is_file(record: Record) -> bool:
+    return record["input"] != "-" and (record["input"] != "array" or record.get("sha256") is not None)
+
+
+def _input_argument(path: str) -> str:
+    """Return a path that is no option and no name of a command."""
+    return f"./{path}" if path.startswith("-") or not set("./") & set(path) else path
+
+
+def _recorded_args(record: Record) -> Iterator[str]:
+    """Yield the options of the model, and of the settings that differ from their defaults; none if no file has it."""
+    model_options = record.get("model_options") or {}
+    if "model" not in model_options:
+        return
+    yield from model_args(model_options)
     for name in MAP_SETTINGS:
         value = record.get(name, DEFAULTS[name])
-        if value not in (None, DEFAULTS[name]):
-            yield f"--{name.replace('_', '-')}"
-            yield from () if value is True else (str(value),)
+        yield from _option_args(f"--{name.replace('_', '-')}", None if value == DEFAULTS[name] else value)
+    if "depths" in record:
+        yield from ("--times", ",".join(str(depth["t"]) for depth in record["depths"]))
+        for name in ("solver", "tol"):
+            yield from _option_args(f"--{name}", record.get(name))
 
 
-def _model(record: Record) -> str:
-    """Return the value of `--model`: the name of the model, or of its file."""
-    name = str(record.get("model"))
-    return name if find_spec(name) else str((record.get("weights") or {}).get("name") or name)
+def model_args(model_options: Record) -> Iterator[str]:
+    """Yield the command-line options that load a model, from the `model_options` of a record."""
+    for name, option in MODEL_OPTIONS.items():
+        yield from _option_args(option, model_options.get(name))
+
+
+def _option_args(option: str, value: Any) -> tuple[str, ...]:
+    if value in (None, False):
+        return ()
+    if value is True:
+        return (option,)
+    return option, "x".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
+
+def _map_args(record: Record) -> Iterator[str]:
+    layer, method, index = record.get("layer"), record.get("method"), record.get("class_index")
+    if layer and layer != INPUT_LAYER:
+        yield from ("--block" if "depths" in record else "--layer", layer)
+    if method and method != "gradcam":
+        yield from ("--method", method)
+    yield from () if index is None else ("--class", str(index))
 
 
 def shell_quote(word: str) -> str:

@@ -213,9 +213,9 @@ def _report_record(result: DepthResult, report: ReportWriter) -> dict[str, Any]:
     """Return the record of an image with the names of its images in the report."""
     if not result.explanations:
         return result.record
-    map_images = [drawn["map_image"] for drawn in result.drawn]
+    lists = {f"{kind}s": [drawn.get(kind) for drawn in result.drawn] for kind in ("map_image", "thumbnail")}
     files = report.images.relative_paths(result.record["outputs"])
-    return {**result.record, "report": {**result.drawn[0], "map_images": map_images, "files": files}}
+    return {**result.record, "report": {**result.drawn[0], **lists, "files": files}}
 
 
 def _plan_files(inputs: Sequence[str], output: str | None, kinds: Sequence[str]) -> Iterator[DepthTask]:

@@ -114,6 +114,7 @@ class DepthRun:
             "map": None,
             "depths": depths,
             "tol": self.config.tol,
+            "solver": self.config.solver,
         }
 
     def _encode(self, kind: str, explanations: list[Explanation], norms: np.ndarray) -> bytes:

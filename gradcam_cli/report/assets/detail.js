@@ -7,7 +7,7 @@ function prepareDetail() {
   for (const [key, id] of Object.entries(selects)) {
     byId(id).addEventListener("change", () => selectMap({ [key]: byId(id).value }));
   }
-  for (const mode of ["overlay", "side"]) byId(mode).addEventListener("change", () => go({ mode, opacity: "" }));
+  for (const mode of ["overlay", "side", "all"]) byId(mode).addEventListener("change", () => go({ mode, opacity: "" }));
   byId("opacity").addEventListener("input", () => go({ opacity: byId("opacity").value }, "opacity"));
   byId("depth").addEventListener("input", () => {
     const map = mapsByDepth(currentMap())[Number(byId("depth").value)];
@@ -86,11 +86,14 @@ function mapsByDepth(map) {
 /** Return the maps in the viewer: the current map, or the maps before and after. */
 function viewerMaps() {
   const map = currentMap();
-  if (!map) return [];
-  if (!map.run) return [map];
-  const runs = ["before", "after"];
-  const maps = runs.map((run) => closestMap({ ...labeled(map), run }, ["run"]));
-  return maps.every((pairedMap, index) => pairedMap.run === runs[index]) ? maps : [map];
+  return map ? comparedMaps(currentEntry(), map) : [];
+}
+
+/** Return the maps before and after, which follow each other in an entry; any other map alone. */
+function comparedMaps(entry, map) {
+  const index = entry.maps.indexOf(map);
+  const [before, after] = map.run === "after" ? [entry.maps[index - 1], map] : [map, entry.maps[index + 1]];
+  return before?.run === "before" && after?.run === "after" ? [before, after] : [map];
 }
 
 function drawDetail() {
@@ -144,7 +147,8 @@ function drawControls(maps) {
   const hasMapImage = maps.some((candidate) => candidate.map_image);
   byId("modes").hidden = !hasMapImage || !currentEntry().image;
   byId("opacity-label").hidden = !hasMapImage;
-  byId(sideBySide() ? "side" : "overlay").checked = true;
+  byId("all").parentElement.hidden = currentEntry().maps.length === maps.length;
+  byId(Object.hasOwn(modes, state.mode) ? state.mode : "overlay").checked = true;
   byId("opacity").value = opacity();
   byId("opacity-value").textContent = `${opacity()} %`;
   drawDepth(map);

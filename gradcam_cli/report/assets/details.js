@@ -75,14 +75,19 @@ function drawFiles(maps) {
 }
 
 function drawCommands(maps) {
-  const commands = [...new Set(maps.map((map) => map.command).filter(Boolean))];
-  byId("rerun").hidden = !commands.length;
-  byId("rerun").querySelector("div").replaceChildren(...commands.map(makeCommand));
+  const labels = new Map(); // the runs of each command
+  for (const { command, run } of maps.filter((map) => map.command)) {
+    labels.set(command, [...(labels.get(command) ?? []), run].filter(Boolean));
+  }
+  byId("rerun").hidden = !labels.size;
+  byId("rerun").querySelector("div").replaceChildren(...[...labels].flatMap(([command, runs]) => [
+    ...(labels.size > 1 ? [make("h4", {}, runs.join(", "))] : []), makeCommand(command),
+  ]));
   byId("copied").textContent = "";
 }
 
 function makeCommand(command) {
-  const code = makeText("pre", command);
+  const code = make("pre", { dir: "auto" }, ...unbrokenWords(command));
   const button = make("button", { type: "button" }, "Copy");
   button.addEventListener("click", async () => {
     const copied = await copyText(command, code);

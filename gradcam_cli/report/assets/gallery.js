@@ -1,11 +1,12 @@
 // The gallery: filters, sorting, and the cards of one page at a time, so that large reports stay responsive.
 
 const pageSize = 48;
+const maxPrinted = 480; // cards on paper, where all pages follow each other
 const maxListedClasses = 100; // classes that the class filter suggests
 const naturalOrder = new Intl.Collator("en", { numeric: true });
 const statusFilters = {
   all: () => true,
-  explained: (entry) => entry.status === "ok",
+  completed: (entry) => entry.status === "ok",
   failed: (entry) => entry.status === "failed",
   skipped: (entry) => entry.status === "skipped",
   zero: (entry) => entry.maps.some((map) => map.zero_reason),
@@ -13,6 +14,7 @@ const statusFilters = {
 };
 const filterFields = ["q", "class", "min", "max", "status", "sort", "order"];
 const classCounts = new Map();
+let printing = false;
 let matchingIndices = []; // indices of the entries that pass the filters, in display order
 let matchingKey = null; // the filter values that `matchingIndices` belongs to
 
@@ -20,7 +22,7 @@ function prepareGallery() {
   for (const entry of report.entries) {
     entry.maps ??= [];
     entry.failed_thresholds ??= [];
-    if (entry.class) classCounts.set(entry.class, (classCounts.get(entry.class) ?? 0) + 1);
+    for (const name of classNames(entry)) classCounts.set(name, (classCounts.get(name) ?? 0) + 1);
   }
   const frequent = [...classCounts].sort((first, second) => second[1] - first[1]).slice(0, maxListedClasses);
   const options = frequent.map(([name]) => make("option", { value: name }));
@@ -40,6 +42,14 @@ function prepareGallery() {
   byId("page").addEventListener("change", () => showPage(Math.trunc(Number(byId("page").value))));
 }
 
+/** Return the classes that an entry's maps explain, each with its probability. */
+const explainedClasses = (entry) => entry.maps.map((map) => [map.class, map.probability]);
+
+/** Return the explained and the predicted classes of an entry, each with its probability. */
+const allClasses = (entry) => [...explainedClasses(entry), ...(entry.predictions ?? [])];
+
+const classNames = (entry) => new Set(allClasses(entry).map(([name]) => name));
+
 function resetFilters() {
   go(Object.fromEntries([...filterFields, "page"].map((key) => [key, defaults[key]])));
 }
@@ -50,7 +60,7 @@ function showPage(page) {
 }
 
 const pageCount = () => Math.max(1, Math.ceil(matches().length / pageSize));
-const currentPage = () => Math.min(Math.max(Math.trunc(Number(state.page)) || 1, 1), pageCount());
+const currentPage = () => printing ? 1 : Math.min(Math.max(Math.trunc(Number(state.page)) || 1, 1), pageCount());
 const pageOf = (index) => String(Math.floor(Math.max(matches().indexOf(index), 0) / pageSize) + 1);
 
 /** Return the indices of the entries that pass the filters, in the selected order. */
@@ -66,20 +76,42 @@ function matches() {
 
 function makeFilter() {
   const text = state.q.trim().toLowerCase();
-  const className = state.class.trim().toLowerCase();
-  const hasClass = classCounts.has(state.class)
-    ? (entry) => entry.class === state.class
-    : (entry) => !className || (entry.class ?? "").toLowerCase().includes(className);
-  const hasProbability = makeRangeFilter(state.min, state.max);
-  return (entry) => statusFilters[state.status](entry) && entry.name.toLowerCase().includes(text) && hasClass(entry)
-    && hasProbability(entry.probability);
+  const hasClass = makeClassFilter();
+  return (entry) => statusFilters[state.status](entry) && hasText(entry, text) && hasClass(entry);
 }
 
-function makeRangeFilter(minPercent, maxPercent) {
-  if (minPercent === "" && maxPercent === "") return () => true;
-  const min = minPercent === "" ? -Infinity : Number(minPercent) / 100;
-  const max = maxPercent === "" ? Infinity : Number(maxPercent) / 100;
-  return (probability) => typeof probability === "number" && probability >= min && probability <= max;
+/** Return whether the name, or a class, layer or method of an entry contains a text in lower case. */
+function hasText(entry, text) {
+  const words = (map) => [map.layer, map.method];
+  return [entry.name, ...classNames(entry), ...entry.maps.flatMap(words)].some((word) => (word ?? "").toLowerCase().includes(text));
+}
+
+/** Filter by class and probability: of the same class, which is explained or, if its name is given, predicted. */
+function makeClassFilter() {
+  if (!filtersClasses()) return () => true;
+  return (entry) => (state.class.trim() ? allClasses : explainedClasses)(entry).some(matchesClass);
+}
+
+const filtersClasses = () => [state.class.trim(), state.min, state.max].some((value) => value !== "");
+
+/** Return whether a class has the name and the probability of the filters. */
+function matchesClass([name, probability]) {
+  const given = state.class.trim().toLowerCase();
+  const hasName = classCounts.has(state.class) ? name === state.class : (name ?? "").toLowerCase().includes(given);
+  return hasName && inRange(probability);
+}
+
+function inRange(probability) {
+  if (state.min === "" && state.max === "") return true;
+  const min = state.min === "" ? -Infinity : Number(state.min) / 100;
+  const max = state.max === "" ? Infinity : Number(state.max) / 100;
+  return typeof probability === "number" && probability >= min && probability <= max;
+}
+
+/** Return the map on the card of an entry: the first one with the class of the filters. */
+function cardMap(entry) {
+  const matching = filtersClasses() ? entry.maps.find((map) => matchesClass([map.class, map.probability])) : null;
+  return matching ?? entry.maps[0];
 }
 
 /** Sort indices by the selected value; entries without a value come last in both directions. */
@@ -103,7 +135,9 @@ const sortMetric = () => (state.sort.startsWith("metric:") ? state.sort.slice("m
 
 function sortValue(entry) {
   const metric = sortMetric();
-  return metric === null ? entry.probability : entry.metrics?.[metric];
+  if (metric === null) return cardMap(entry)?.probability;
+  const maps = [cardMap(entry), ...entry.maps].filter((map) => map && metric in (map.metrics ?? {}));
+  return maps[0]?.metrics[metric];
 }
 
 function drawGallery() {
@@ -112,8 +146,10 @@ function drawGallery() {
   }
   const indices = matches();
   const first = (currentPage() - 1) * pageSize;
-  const onPage = indices.slice(first, first + pageSize);
+  const onPage = indices.slice(first, first + (printing ? maxPrinted : pageSize));
   byId("cards").replaceChildren(...onPage.map(makeCard));
+  byId("cards").classList.toggle("pairs", report.command === "compare");
+  byId("gallery-scale").replaceChildren(...makeScale(report.entries.find((entry) => entry.maps.length)?.maps[0]));
   byId("empty").hidden = indices.length > 0;
   byId("count").textContent = countText(indices.length, first, onPage.length);
   byId("pager").hidden = pageCount() === 1;
@@ -132,15 +168,35 @@ function countText(matching, first, onPage) {
 
 function makeCard(index) {
   const entry = report.entries[index];
-  const thumbnail = entry.thumbnail
-    ? make("img", { src: entry.thumbnail, alt: "", loading: "lazy", decoding: "async", width: 200, height: 200 })
-    : make("span", { class: "thumbnail", "aria-hidden": "true" }, entry.status === "failed" ? "✗" : "–");
-  const card = make("a", { href: link({ entry: String(index + 1), map: "1" }), "data-status": cardStatus(entry) },
-    thumbnail,
+  const maps = entry.maps.length ? comparedMaps(entry, cardMap(entry)) : [];
+  const number = entry.maps.indexOf(maps[0]) + 1 || 1;
+  const card = make("a", { href: link({ entry: String(index + 1), map: String(number) }), "data-status": cardStatus(entry) },
+    make("span", { class: "thumbnails" }, ...makeThumbnails(entry, maps)),
     make("bdi", { class: "name", title: entry.name }, ...wrappableName(entry.name)),
-    entry.class ? make("bdi", { class: "class" }, entry.class) : null,
-    make("span", { class: "status" }, statusText(entry)));
+    ...maps.map((map) => makeClassLine(map.run, map.class, map.probability)),
+    ...predictedMatches(entry).map(([name, probability]) => makeClassLine("predicted", name, probability)));
+  const status = statusText(entry, entry.maps.length - maps.length);
+  if (status) card.append(make("span", { class: "status" }, status));
   return make("li", {}, card);
+}
+
+function makeThumbnails(entry, maps) {
+  const symbol = () => make("span", { class: "thumbnail", "aria-hidden": "true" }, entry.status === "failed" ? "✗" : "–");
+  const image = (map) => map.thumbnail ? make("img", { src: map.thumbnail, alt: "", width: 200, height: 200 }) : symbol();
+  return maps.length ? maps.map(image) : [symbol()];
+}
+
+/** Make a line with a class and its probability; the class is shortened if it is long. */
+function makeClassLine(prefix, name, probability) {
+  return make("span", { class: "class" }, prefix ? make("span", { class: "prefix" }, `${prefix} `) : null,
+    make("bdi", { title: name ?? "" }, name ?? ""),
+    typeof probability === "number" ? make("span", { class: "probability" }, ` ${formatPercent(probability)}`) : null);
+}
+
+/** Return the predicted class that matches the filters, if no map of the entry explains one. */
+function predictedMatches(entry) {
+  if (!state.class.trim() || explainedClasses(entry).some(matchesClass)) return [];
+  return (entry.predictions ?? []).filter(matchesClass).slice(0, 1);
 }
 
 function cardStatus(entry) {
@@ -149,14 +205,13 @@ function cardStatus(entry) {
   return statusFilters.zero(entry) ? "zero" : "ok";
 }
 
-function statusText(entry) {
+function statusText(entry, furtherMaps) {
   const parts = [];
-  if (typeof entry.probability === "number") parts.push(formatPercent(entry.probability));
   if (sortMetric() !== null) parts.push(`${sortMetric()} ${formatNumber(sortValue(entry))}`);
   if (entry.status === "failed") parts.push("✗ failed");
   if (entry.status === "skipped") parts.push("↷ skipped");
   if (entry.failed_thresholds.length) parts.push(`⚠ fails ${entry.failed_thresholds.join(", ")}`);
   if (statusFilters.zero(entry)) parts.push("○ zero map");
-  if (cardStatus(entry) === "ok") parts.push("✓ explained");
+  if (furtherMaps > 0) parts.push(`+ ${furtherMaps} ${furtherMaps === 1 ? "map" : "maps"}`);
   return parts.map((part) => part.replaceAll(" ", "\u00a0")).join(" · "); // lines wrap between the parts
 }

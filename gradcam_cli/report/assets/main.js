@@ -62,8 +62,18 @@ function onKey(event) {
   }
 }
 
+/** Before printing, show all cards and load all images; afterwards, show the page again. */
+function setPrinting(start) {
+  printing = start;
+  draw();
+  for (const image of start ? document.images : []) image.loading = "eager";
+}
+
 prepareGallery();
 prepareDetail();
+for (const pre of document.querySelectorAll("#summary pre")) pre.replaceChildren(...unbrokenWords(pre.textContent));
+addEventListener("beforeprint", () => setPrinting(true));
+addEventListener("afterprint", () => setPrinting(false));
 addEventListener("hashchange", followLink);
 addEventListener("keydown", onKey);
 addEventListener("click", writeEdits, true);

@@ -85,6 +85,11 @@ function wrappableName(name) {
   return end ? [name.slice(0, end), make("wbr"), name.slice(end)] : [name];
 }
 
+/** Return the nodes of a command whose lines break between words, and within a word only if it is longer than a line. */
+function unbrokenWords(text) {
+  return text.split(/( +)/).filter(Boolean).map((part) => (part.trim() ? make("span", { class: "word" }, part) : part));
+}
+
 function formatPercent(probability) {
   if (typeof probability !== "number") return "–";
   return probability > 0 && probability < 0.0005 ? "< 0.1 %" : `${(100 * probability).toFixed(1)} %`;

@@ -1,5 +1,6 @@
 // The image viewer: the image, its maps over it, and marks for peak and box.
 
+const modes = { overlay: "Overlay", side: "Side by side", all: "All maps" };
 const sideBySide = () => state.mode === "side";
 
 /** Return the opacity of the maps in percent; the default depends on the mode. */
@@ -9,18 +10,22 @@ function opacity() {
   return sideBySide() ? "100" : "60";
 }
 
-function drawViewer(entry, maps) {
+/** Show the current maps, or all maps of the entry. */
+function drawViewer(entry, currentMaps) {
   const viewer = byId("viewer");
+  const maps = state.mode === "all" ? entry.maps : currentMaps;
   const indices = maps.map((map) => entry.maps.indexOf(map));
   const content = JSON.stringify([state.entry, indices, state.mode, state.peak, state.box]);
   if (viewer.dataset.content !== content) {
     const hasMapImage = maps.some((map) => map.map_image);
     const onlyFigure = maps.some((map) => map.figure && !map.map_image);
     const figures = maps.map((map) => makeMapFigure(entry, map)).filter((figure) => figure !== null);
+    viewer.classList.toggle("all", state.mode === "all");
     const separate = entry.image && (!hasMapImage || sideBySide()) && !onlyFigure ? [makeImageFigure(entry)] : [];
     viewer.replaceChildren(...separate, ...figures);
     viewer.dataset.content = content;
     viewer.dataset.figures = viewer.childElementCount;
+    byId("scale").replaceChildren(...(hasMapImage ? makeScale(maps[0]) : []));
   }
   viewer.style.setProperty("--opacity", opacity() / 100);
 }
@@ -32,7 +37,7 @@ function makeImageFigure(entry) {
 
 function makeMapFigure(entry, map) {
   const text = caption(map);
-  const figcaption = makeText("figcaption", text);
+  const figcaption = state.mode === "all" ? makeMapLink(entry, map, text) : makeText("figcaption", text);
   if (!map.map_image) {
     if (!map.figure) return null;
     return make("figure", { class: "saved" }, makeImage(map.figure, `Figure: ${text}`, "saved-figure"), figcaption);
@@ -42,14 +47,20 @@ function makeMapFigure(entry, map) {
   return make("figure", {}, frame, figcaption);
 }
 
-/** Return run, class, method, layer and depth of a map as one line. */
+function makeMapLink(entry, map, text) {
+  const target = link({ map: String(entry.maps.indexOf(map) + 1), mode: "overlay" });
+  return make("figcaption", {}, makeText("a", text, { href: target }));
+}
+
+/** Return run, class, probability, method, layer and depth of a map as one line. */
 function caption(map) {
+  const probability = typeof map.probability === "number" ? ` ${formatPercent(map.probability)}` : "";
   const depth = typeof map.t === "number" ? `t = ${formatNumber(map.t)}` : null;
-  return [map.run, map.class, map.method, map.layer, depth].filter(Boolean).join(" · ");
+  return [map.run, `${map.class}${probability}`, map.method, map.layer, depth].filter(Boolean).join(" · ");
 }
 
 function makeImage(source, alt, kind) {
-  return make("img", { src: source, alt, class: kind, decoding: "async" });
+  return make("img", { src: source, alt, class: kind });
 }
 
 /** Make a frame with the aspect ratio of the input image; its images overlap. */
@@ -83,4 +94,13 @@ function makeMark(kind, left, top, width = null, height = null) {
     if (fraction !== null) mark.style[property] = `${100 * fraction}%`;
   }
   return mark;
+}
+
+/** Return the nodes of a color scale: the colors of a map from its lowest to its highest value. */
+function makeScale(map) {
+  const colors = report.color_scales?.[map?.cmap];
+  if (!colors) return [];
+  const bar = make("span", { class: "scale-bar", role: "img", "aria-label": `Colors of the map, colormap ${map.cmap}` });
+  bar.style.background = `linear-gradient(to right, ${colors.join(", ")})`;
+  return [make("span", {}, "low (0)"), bar, make("span", {}, "high (1: the map’s maximum)")];
 }
