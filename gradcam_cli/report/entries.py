@@ -113,7 +113,7 @@ def _numbers(summary: Record) -> Iterator[list[str]]:
     if summary.get("mean") is not None:
         yield ["mean of the map", f"{summary['mean']:.3f}"]
     if summary.get("positive_weight_fraction") is not None:
-        yield ["positive channel weights", f"{summary['positive_weight_fraction']:.0%}"]
+        yield ["positive channel weights", f"{summary['positive_weight_fraction']:.0%}".replace("%", " %")]
 
 
 def _drifts(record: Record) -> dict[str, float]:

@@ -50,7 +50,8 @@ def _format_runs(texts: dict[str, str]) -> str:
 
 
 def _list_values(key: str, records: Iterable[Record]) -> str:
-    values = sorted({_format_value(record[key]) for record in records if record.get(key)})
+    given = (record[key] for record in records if record.get(key) and record[key] != {"model": record.get("model")})
+    values = sorted(set(map(_format_value, given)))
     return ", ".join(values[:MAX_LISTED_VALUES] + ["..."] * (len(values) > MAX_LISTED_VALUES))
 
 

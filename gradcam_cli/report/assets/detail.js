@@ -44,7 +44,7 @@ function step(by, held = false) {
 
 /** Show the map that has the selected values and is otherwise closest to the current map. */
 function selectMap(values) {
-  const map = closestMap({ ...labeled(currentMap()), ...values }, Object.keys(values));
+  const map = closestMap({ ...labeled(viewerMaps()[0]), ...values }, Object.keys(values));
   go({ map: String(currentEntry().maps.indexOf(map) + 1) });
 }
 
@@ -141,8 +141,8 @@ function drawControls(maps) {
   byId("controls").hidden = !map;
   if (!map) return;
   for (const [key, id] of Object.entries(selects)) {
-    const values = [...new Set(currentEntry().maps.map((candidate) => labeled(candidate)[key]))];
-    fillSelect(byId(id), values, labeled(currentMap())[key]);
+    const candidates = currentEntry().maps.filter((candidate) => candidate.run === map.run);
+    fillSelect(byId(id), [...new Set(candidates.map((candidate) => labeled(candidate)[key]))], labeled(map)[key]);
   }
   const hasMapImage = maps.some((candidate) => candidate.map_image);
   byId("modes").hidden = !hasMapImage || !currentEntry().image;

@@ -80,6 +80,7 @@ function drawCommands(maps) {
     labels.set(command, [...(labels.get(command) ?? []), run].filter(Boolean));
   }
   byId("rerun").hidden = !labels.size;
+  byId("rerun-title").textContent = labels.size > 1 ? "Recompute these maps" : "Recompute this map";
   byId("rerun").querySelector("div").replaceChildren(...[...labels].flatMap(([command, runs]) => [
     ...(labels.size > 1 ? [make("h4", {}, runs.join(", "))] : []), makeCommand(command),
   ]));

@@ -10,6 +10,7 @@ const statusFilters = {
   failed: (entry) => entry.status === "failed",
   skipped: (entry) => entry.status === "skipped",
   zero: (entry) => entry.maps.some((map) => map.zero_reason),
+  changed: (entry) => entry.maps.some((map) => map.metrics?.["class-change"] > 0),
   threshold: (entry) => entry.failed_thresholds.length > 0,
 };
 const filterFields = ["q", "class", "min", "max", "status", "sort", "order"];
@@ -114,6 +115,9 @@ function cardMap(entry) {
   return matching ?? entry.maps[0];
 }
 
+/** Return the maps on the card of an entry: in a comparison, those before and after. */
+const cardMaps = (entry) => (entry.maps.length ? comparedMaps(entry, cardMap(entry)) : []);
+
 /** Sort indices by the selected value; entries without a value come last in both directions. */
 function sortIndices(indices) {
   const sign = state.order === "descending" ? -1 : 1;
@@ -148,6 +152,7 @@ function drawGallery() {
   const first = (currentPage() - 1) * pageSize;
   const onPage = indices.slice(first, first + (printing ? maxPrinted : pageSize));
   byId("cards").replaceChildren(...onPage.map(makeCard));
+  preloadThumbnails();
   byId("cards").classList.toggle("pairs", report.command === "compare");
   byId("gallery-scale").replaceChildren(...makeScale(report.entries.find((entry) => entry.maps.length)?.maps[0]));
   byId("empty").hidden = indices.length > 0;
@@ -160,6 +165,19 @@ function drawGallery() {
   byId("next-page").disabled = currentPage() === pageCount();
 }
 
+let preloaded = []; // images that are loaded before the page is printed, since a browser does not wait for them then
+
+/** When the browser is idle, load the thumbnails of the cards that are printed. */
+function preloadThumbnails() {
+  if (pageCount() === 1 || printing) return;
+  const load = () => {
+    preloaded = matches().slice(0, maxPrinted).flatMap((index) => cardMaps(report.entries[index]))
+      .filter((map) => map.thumbnail).map((map) => Object.assign(new Image(), { src: map.thumbnail }));
+  };
+  if (window.requestIdleCallback) requestIdleCallback(load);
+  else setTimeout(load, 200);
+}
+
 function countText(matching, first, onPage) {
   const total = report.entries.length;
   const text = matching < total ? `${matching} of ${total} inputs` : `${total} ${total === 1 ? "input" : "inputs"}`;
@@ -168,13 +186,13 @@ function countText(matching, first, onPage) {
 
 function makeCard(index) {
   const entry = report.entries[index];
-  const maps = entry.maps.length ? comparedMaps(entry, cardMap(entry)) : [];
+  const maps = cardMaps(entry);
   const number = entry.maps.indexOf(maps[0]) + 1 || 1;
   const card = make("a", { href: link({ entry: String(index + 1), map: String(number) }), "data-status": cardStatus(entry) },
     make("span", { class: "thumbnails" }, ...makeThumbnails(entry, maps)),
     make("bdi", { class: "name", title: entry.name }, ...wrappableName(entry.name)),
     ...maps.map((map) => makeClassLine(map.run, map.class, map.probability)),
-    ...predictedMatches(entry).map(([name, probability]) => makeClassLine("predicted", name, probability)));
+    ...predictedMatch(entry).map(([name, probability]) => makeClassLine("predicted", name, probability)));
   const status = statusText(entry, entry.maps.length - maps.length);
   if (status) card.append(make("span", { class: "status" }, status));
   return make("li", {}, card);
@@ -194,7 +212,7 @@ function makeClassLine(prefix, name, probability) {
 }
 
 /** Return the predicted class that matches the filters, if no map of the entry explains one. */
-function predictedMatches(entry) {
+function predictedMatch(entry) {
   if (!state.class.trim() || explainedClasses(entry).some(matchesClass)) return [];
   return (entry.predictions ?? []).filter(matchesClass).slice(0, 1);
 }
@@ -202,7 +220,8 @@ function predictedMatches(entry) {
 function cardStatus(entry) {
   if (entry.status !== "ok") return entry.status;
   if (entry.failed_thresholds.length) return "threshold";
-  return statusFilters.zero(entry) ? "zero" : "ok";
+  if (statusFilters.zero(entry)) return "zero";
+  return statusFilters.changed(entry) ? "changed" : "ok";
 }
 
 function statusText(entry, furtherMaps) {
@@ -212,6 +231,7 @@ function statusText(entry, furtherMaps) {
   if (entry.status === "skipped") parts.push("↷ skipped");
   if (entry.failed_thresholds.length) parts.push(`⚠ fails ${entry.failed_thresholds.join(", ")}`);
   if (statusFilters.zero(entry)) parts.push("○ zero map");
+  if (statusFilters.changed(entry)) parts.push("≠ class changed");
   if (furtherMaps > 0) parts.push(`+ ${furtherMaps} ${furtherMaps === 1 ? "map" : "maps"}`);
   return parts.map((part) => part.replaceAll(" ", "\u00a0")).join(" · "); // lines wrap between the parts
 }

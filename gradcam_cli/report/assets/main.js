@@ -8,6 +8,7 @@ function draw() {
   document.body.dataset.view = view;
   for (const id of ["gallery", "detail", "summary"]) byId(id).hidden = id !== view;
   if (view === "detail") drawDetail();
+  if (view === "summary") loadPlots();
   if (view === "gallery") drawGallery();
   else byId("cards").replaceChildren(); // limits the number of nodes
   drawNavigation(view);
@@ -18,6 +19,11 @@ function draw() {
 function currentView() {
   if (currentEntry()) return "detail";
   return state.view === "summary" ? "summary" : "gallery";
+}
+
+/** Load the plots, also those that are not visible yet: a browser does not wait for them when it prints. */
+function loadPlots() {
+  for (const image of byId("summary").querySelectorAll("img")) image.loading = "eager";
 }
 
 function drawNavigation(view) {
@@ -62,11 +68,10 @@ function onKey(event) {
   }
 }
 
-/** Before printing, show all cards and load all images; afterwards, show the page again. */
+/** Before printing, show the cards of all pages; afterwards, show one page again. */
 function setPrinting(start) {
   printing = start;
   draw();
-  for (const image of start ? document.images : []) image.loading = "eager";
 }
 
 prepareGallery();

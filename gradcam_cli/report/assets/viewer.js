@@ -102,5 +102,5 @@ function makeScale(map) {
   if (!colors) return [];
   const bar = make("span", { class: "scale-bar", role: "img", "aria-label": `Colors of the map, colormap ${map.cmap}` });
   bar.style.background = `linear-gradient(to right, ${colors.join(", ")})`;
-  return [make("span", {}, "low (0)"), bar, make("span", {}, "high (1: the map’s maximum)")];
+  return [make("span", {}, "low"), bar, make("span", {}, "high (the map’s maximum)")];
 }
