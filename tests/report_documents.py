@@ -18,40 +18,36 @@ INJECTIONS = [
 
 def make_map(**changes):
     summary = {"zero_reason": None, "peak": None, "box": None, "numbers": [], "metrics": {}, "files": {}}
-    images = {"map_image": None, "figure": None}
+    images = {"thumbnail": None, "map_image": None, "figure": None, "cmap": None}
     map_ = {"class": "cat", "probability": 0.8, "layer": "conv", "method": "gradcam", **images, **summary}
     return {**map_, "command": "gradcam a.png", **changes}
 
 
-def make_entry(name="a.png", **changes):
-    images = {"thumbnail": None, "image": None, "size": [8, 6]}
-    results = {
-        "predictions": [["cat", 0.8]],
-        "class": "cat",
-        "probability": 0.8,
-        "failed_thresholds": [],
-        "metrics": {},
-    }
-    maps = [make_map(command=f"gradcam {name}")]
-    return {"name": name, "status": "ok", **images, **results, "maps": maps, **changes}
+def make_entry(name="a.png", thumbnail=None, map_fields=None, **changes):
+    """Return an entry with one map, which has the thumbnail and the other fields."""
+    maps = [make_map(**{"command": f"gradcam {name}", "thumbnail": thumbnail, **(map_fields or {})})]
+    results = {"image": None, "size": [8, 6], "predictions": [["cat", 0.8]], "failed_thresholds": [], "maps": maps}
+    return {"name": name, "status": "ok", **results, **changes}
 
 
 def with_maps(entry, *changes):
     """Return an entry with one map for each dict of changes."""
-    fields = {"map_image": "report/map.png", "peak": [9, 14], "box": [10, 6, 30, 24]}
+    thumbnail = entry["maps"][0]["thumbnail"]
+    fields = {"thumbnail": thumbnail, "map_image": "report/map.png", "peak": [9, 14], "box": [10, 6, 30, 24]}
     return {**entry, "maps": [make_map(**{**fields, **change}) for change in changes]}
 
 
 def make_failure(name, error="cannot be read", hint=None):
-    images = {"thumbnail": None, "image": None, "size": None}
-    results = {"predictions": [], "class": None, "probability": None, "maps": []}
-    return make_entry(name, status="failed", error=error, hint=hint, **images, **results)
+    results = {"image": None, "size": None, "predictions": [], "maps": []}
+    return make_entry(name, status="failed", error=error, hint=hint, **results)
 
 
 def make_document(entries=(), **changes):
     document = {
         "command": "explain",
+        "completed_word": "explained",
         "command_line": None,
+        "model": None,
         "partial": None,
         "notice": None,
         "start": None,
@@ -63,6 +59,7 @@ def make_document(entries=(), **changes):
         "tables": [],
         "plots": [],
         "metrics": [],
+        "color_scales": {},
         "entries": list(entries),
     }
     return {**document, **changes}
@@ -70,12 +67,13 @@ def make_document(entries=(), **changes):
 
 def document_with_text(text):
     """Return a document that contains a text in every field that may contain one."""
-    results = {"class": text, "predictions": [[text, 0.5]], "failed_thresholds": [text], "metrics": {text: 1.0}}
-    fields = {"class": text, "layer": text, "method": text, "zero_reason": text, "command": text}
+    results = {"predictions": [[text, 0.5]], "failed_thresholds": [text]}
+    fields = {"class": text, "layer": text, "method": text, "zero_reason": text, "command": text, "cmap": text}
     map_ = make_map(**fields, numbers=[[text, text]], metrics={text: 1.0}, files={text: "a.png"})
     return make_document(
         [make_entry(text, **results, maps=[map_]), make_failure(text, error=text, hint=text)],
         command_line=text,
+        model=text,
         partial=text,
         settings=[[text, text]],
         versions=[[text, text]],

@@ -8,7 +8,7 @@ import shutil
 import numpy as np
 import pytest
 from PIL import Image
-from report_documents import make_document, make_entry, make_failure, with_maps
+from report_documents import make_document, make_entry, make_failure, make_map, with_maps
 
 from gradcam_cli.report import page as report_page
 
@@ -73,17 +73,20 @@ def gallery_document(images):
         make_entry(
             f"photos/{name}{number}.png",
             **images,
-            probability=round(0.1 * number, 1),
-            metrics={"deletion": None if number == 3 else 1 / number},
+            predictions=[],
+            map_fields={
+                "class": classes[number % 3],
+                "probability": round(0.1 * number, 1),
+                "metrics": {"deletion": None if number == 3 else 1 / number},
+            },
         )
-        | {"class": classes[number % 3]}
         for number, name in enumerate(["img", "img", "x", "x", "y", "y", "z"], start=1)
     ]
     entries[4]["name"] = "photos/img10.png"
-    entries[1] = with_maps(entries[1], {}, {"zero_reason": "every weight is negative"})
+    entries[1]["maps"].append(make_map(**{"class": "wolf", "probability": 0.05, "zero_reason": "every weight is negative"}))
     entries[2]["failed_thresholds"] = ["deletion"]
     entries += [make_failure("bad.jpg", "cannot be read", "check the file"), make_entry("old.jpg", status="skipped")]
-    entries[-1].update({"probability": None, "class": None, "maps": [], "predictions": []})
+    entries[-1].update({"maps": [], "predictions": []})
     metrics = [{"name": "deletion", "title": "area under the deletion curve", "higher_is_better": False}]
     return make_document(entries, metrics=metrics, counts={"ok": 7, "failed": 1, "skipped": 1})
 

@@ -51,7 +51,7 @@ def test_untrusted_texts_are_shown_as_text(open_report, images):
     entries = []
     for text in texts:
         fields = {"class": text, "layer": text, "method": text, "command": text, "zero_reason": text}
-        entry = make_entry(text, **images, predictions=[[text, 0.5]], failed_thresholds=[text]) | {"class": text}
+        entry = make_entry(text, **images, predictions=[[text, 0.5]], failed_thresholds=[text])
         entries.append(with_maps(entry, {**fields, "numbers": [[text, text]]}, {"class": "other"}))
         entries.append(make_failure(text, error=text, hint=text))
     page = open_report(make_document(entries, command_line=texts[0]))
@@ -74,8 +74,9 @@ def test_five_thousand_inputs_are_fast(open_report, images, tmp_path):
     layers = [{"layer": f"conv{k}"} for k in range(3)]
     entries = []
     for n in range(5000):
-        fields = {**images, "thumbnail": f"report/{n % 200}.png", "class": f"class {n % 300}"}
-        explained = with_maps(make_entry(f"photos/{n}.jpg", **fields), *layers)
+        fields = {**images, "thumbnail": f"report/{n % 200}.png"}
+        maps = [{**layer, "class": f"class {n % 300}"} for layer in layers]
+        explained = with_maps(make_entry(f"photos/{n}.jpg", **fields), *maps)
         entries.append(explained if n % 50 else make_failure(f"photos/{n}.jpg"))
     document = make_document(entries, settings=[["model", "mini"]] * 12)
     page = open_report(make_document())

@@ -34,9 +34,25 @@ def test_rerun_command_has_the_options_of_the_run():
 
 
 def test_rerun_command_without_run_options_uses_the_record():
-    """Settings with default values are left out."""
-    record = {**OK, "model": "mini", "fit": "pad", "score": "logit", "interpolation": "linear", "aug_smooth": True}
-    assert command_of(record, {}) == "gradcam a.jpg --model mini --fit pad --aug-smooth --layer conv --class 3"
+    """The paths are those that the user gave; settings with default values are left out."""
+    settings = {"fit": "pad", "score": "logit", "interpolation": "linear", "aug_smooth": True}
+    options = {"model": "../my nets/a.keras", "labels": "names.txt", "input_size": [32, 48], "allow_unsafe": True}
+    expected = "gradcam a.jpg --model '../my nets/a.keras' --labels names.txt --input-size 32x48 --allow-unsafe-model "
+    expected += "--fit pad --aug-smooth --layer conv --class 3"
+    assert command_of({**OK, **settings, "model": "a", "model_options": options}, {}) == expected
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"model_options": {}}, {"model_options": {"model": "m"}, "input": "-"}, {"model_options": {}, "input": "array"}],
+)
+def test_map_without_files_has_no_command(changes):
+    """Of a Keras model, of an array, or of standard input."""
+    assert command_of({**OK, **changes}, {}) is None
+
+
+def test_file_with_the_name_of_a_command_is_given_as_a_path():
+    assert command_of({**OK, "input": "layers"}).startswith("gradcam ./layers --model")
 
 
 @pytest.mark.parametrize(
@@ -105,16 +121,31 @@ def test_comparison_has_both_maps_and_their_drift():
     dog, cat = Prediction(1, "dog", None, None, 0.5), Prediction(3, "cat", None, None, 0.5)
     change = MapChange("a_gradcam.npz", "a.jpg", dog, cat, 0.25, 0.5, 0.75, 0.125)
     maps = {
-        run: {**OK, "class_name": name, "map_image": f"{run}.png"}
-        for run, name in (("before", "dog"), ("after", "cat"))
+        run: {
+            **OK,
+            **{"class_index": index, "class_name": name, "probability": p, "layer": f"conv{index}", "fit": fit},
+            **{"model": model, "model_options": {"model": f"nets/{model}.keras", "labels": f"{model}.txt"}},
+            **{"map_image": f"{run}.png", "thumbnail": f"{run}.jpg"},
+        }
+        for run, model, index, name, p, fit in (
+            ("before", "old", 1, "dog", 0.25, "squash"),
+            ("after", "new", 3, "cat", 0.75, "pad"),
+        )
     }
     start = {**START, "command": "compare", "thresholds": [["rank", "max", 0.5]]}
     unmatched = {"status": "unmatched", "name": "b_gradcam.npz"}
     document = build_document([start, {**change.to_json(), "report": maps}, unmatched, END])
     compared, single = document["entries"]
     before, after = compared["maps"]
-    assert (before["run"], before["class"], after["run"], after["class"]) == ("before", "dog", "after", "cat")
-    assert after["metrics"] == compared["metrics"]
+    keys = ("run", "class", "probability", "layer", "thumbnail", "map_image")
+    assert [before[key] for key in keys] == ["before", "dog", 0.25, "conv1", "before.jpg", "before.png"]
+    assert [after[key] for key in keys] == ["after", "cat", 0.75, "conv3", "after.jpg", "after.png"]
+    command = "gradcam a.jpg --model nets/new.keras --labels new.txt --fit pad --layer conv3 --class 3"
+    assert (after["command"], before["metrics"]) == (command, {})
+    assert before["command"] == "gradcam a.jpg --model nets/old.keras --labels old.txt --layer conv1 --class 1"
+    assert (document["completed_word"], document["model"]) == ("compared", "old → new")
+    assert ["fit", "squash → pad"] in document["settings"]
+    assert ["method", "gradcam"] in document["settings"]
     assert list(after["metrics"].values()) == [1, 0.75, 0.5, 0.25, 0.125]
     assert compared["failed_thresholds"] == ["rank"]
     assert single["status"] == "failed"
@@ -122,15 +153,39 @@ def test_comparison_has_both_maps_and_their_drift():
     assert rows["rank"] == ["0.750", "0.750", "a.jpg"]
 
 
+def test_comparison_without_images_has_the_class_of_each_run():
+    """The JSON lines of `gradcam compare` have no images."""
+    dog, cat = Prediction(1, "dog", None, None, 0.5), Prediction(3, None, None, None, 0.5)
+    (entry,) = build_entries([MapChange("a_gradcam.npz", "a.jpg", dog, cat, 0.25, 0.5, 0.75, 0.125).to_json()], {})
+    assert [(map_["run"], map_["class"]) for map_ in entry["maps"]] == [("before", "dog"), ("after", "3")]
+
+
+def test_color_scale_has_the_colors_of_the_maps():
+    """gray is (v, v, v) for the value v / 255; an unknown name has no scale."""
+    records = [
+        {**OK, "input": str(number), "report": {"map_image": "a.png", "cmap": cmap}}
+        for number, cmap in enumerate(("gray", "no such map"))
+    ]
+    document = build_document([START, *records, END])
+    assert document["color_scales"].keys() == {"gray"}
+    colors = document["color_scales"]["gray"]
+    assert (colors[0], colors[16], colors[-1], len(colors)) == ("#000000", "#808080", "#ffffff", 33)
+    assert [entry["maps"][0]["cmap"] for entry in document["entries"]] == ["gray", "no such map"]
+
+
 def test_each_depth_is_a_map():
     depths = [{"t": t, "adjoint_norm": 2 * t, "peak": [1, 2], "raw_max": 1.0} for t in (0.0, 0.5)]
-    images = {"map_images": ["x.png", "y.png"], "image": "p.png"}
+    images = {"map_images": ["x.png", "y.png"], "thumbnails": ["x.jpg", "y.jpg"], "image": "p.png"}
     (entry,) = build_entries(
         [{**OK, "depths": depths, "map": None, "report": images}], {"rerun_args": ["--model", "m"]}
     )
-    maps = [(map_["t"], map_["adjoint_norm"], map_["map_image"]) for map_ in entry["maps"]]
-    assert maps == [(0, 0, "x.png"), (0.5, 1, "y.png")]
-    assert entry["maps"][0]["command"] == "gradcam neuralode explain a.jpg --model m"
+    maps = [(map_["t"], map_["adjoint_norm"], map_["map_image"], map_["thumbnail"]) for map_ in entry["maps"]]
+    assert maps == [(0, 0, "x.png", "x.jpg"), (0.5, 1, "y.png", "y.jpg")]
+    command = "gradcam neuralode explain a.jpg --model m"
+    assert entry["maps"][0]["command"] == f"{command} --block conv --class 3"
+    record = {**OK, "depths": depths, "model_options": {"model": "m"}, "solver": "rk4", "tol": 0.001}
+    (entry,) = build_entries([record], {})
+    assert entry["maps"][1]["command"] == f"{command} --times 0.0,0.5 --solver rk4 --tol 0.001 --block conv --class 3"
 
 
 @pytest.mark.parametrize(

@@ -55,8 +55,8 @@ def test_thumbnail_blends_image_and_map():
 def test_maps_of_an_image_have_separate_files(tmp_path):
     images, heatmap, box = ReportImages(tmp_path), np.ones((9, 9), np.float32), Box(0, 0, 9, 9)
     image = np.zeros((9, 9, 3), np.uint8)
-    first, second = (images.draw_image("a", map_id, image, heatmap, box) for map_id in ("x", "y"))
-    assert first["image"] == second["image"]
+    assert images.draw_image("a", image, (9, 9)).keys() == {"size", "cmap", "image"}
+    first, second = (images.draw_map("a", map_id, image, heatmap, box) for map_id in ("x", "y"))
     assert first["thumbnail"] != second["thumbnail"]
-    assert images.draw_map("a", "x", heatmap, box) != images.draw_map("a", "y", heatmap, box)
+    assert first["map_image"] != second["map_image"]
     assert len(list((tmp_path / "report").iterdir())) == 5

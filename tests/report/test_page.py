@@ -106,7 +106,17 @@ def test_summary_needs_no_script():
         "Means",
     ):
         assert part in words
-    assert "1 explained · 0 failed · 0 skipped" in words
+
+
+def test_header_has_the_model_the_start_and_the_counts():
+    """Counts of failed and skipped inputs only if they are not zero; the word for the others depends on the command."""
+    document = make_document(
+        [make_entry()], model="mini", start="2026-11-21T10:00:59+00:00", counts={"ok": 1200, "failed": 0, "skipped": 0}
+    )
+    assert "mini · 2026-11-21 10:00 UTC · 1,200 explained" in parse(document).words
+    assert "failed" not in parse(document).words.partition("Gallery")[0]
+    document |= {"completed_word": "compared", "counts": {"ok": 2, "failed": 1, "skipped": 3}, "start": "no time"}
+    assert "mini · no time · 2 compared · 1 failed · 3 skipped" in parse(document).words
 
 
 def test_summary_lists_threshold_results():
@@ -142,4 +152,4 @@ def test_duration_has_readable_units(seconds, text):
 def test_not_a_number_is_refused():
     """Browsers cannot parse JSON with NaN."""
     with pytest.raises(ValueError, match="not JSON compliant"):
-        page.render(make_document([make_entry(probability=float("nan"))]))
+        page.render(make_document([make_entry(map_fields={"probability": float("nan")})]))

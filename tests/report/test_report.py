@@ -2,6 +2,7 @@
 
 import json
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -43,24 +44,55 @@ def test_explain_writes_a_report(explain):
     assert (second["name"], damaged["status"]) == ("../in/b <b>&.png", "failed")
     assert damaged["error"]
     assert first["size"] == [60, 40]
-    assert (explain.out / first["thumbnail"]).is_file()
-    assert second["predictions"][0][1] == pytest.approx(second["probability"])
+    assert second["predictions"][0][1] == pytest.approx(second["maps"][0]["probability"])
     expected = {(name, method) for name, _ in first["predictions"][:2] for method in ("gradcam", "layercam")}
     assert {(map_["class"], map_["method"]) for map_ in first["maps"]} == expected
+    assert len({map_["thumbnail"] for map_ in first["maps"]}) == 4
+    assert list(document["color_scales"]) == ["gray"]
     for map_ in first["maps"]:
+        assert map_["cmap"] == "gray"
+        assert (explain.out / map_["thumbnail"]).is_file()
         assert (explain.out / map_["map_image"]).is_file()
         assert (explain.out / map_["files"]["npz"]).is_file()
 
 
 def test_rerun_command_recomputes_the_map(explain):
-    """Up to rounding, which depends on the batch size."""
-    explain("--save", "npz", "--interpolation", "nearest")
-    (map_,) = document_in(explain.page)["entries"][1]["maps"]
-    program, *arguments = shlex.split(map_["command"])
+    """Of each of its classes and methods; the batch size is that of a single image."""
+    (explain.cli.here / "my labels.txt").write_text("ant\nbee\ncat\n")
+    options = ["--labels", "my labels.txt", "--interpolation", "nearest", "--class", "top2"]
+    explain("--save", "npz", *options, "--method", "gradcam", "--method", "layercam", "--batch-size", "1")
+    maps = document_in(explain.page)["entries"][1]["maps"]
+    assert len(maps) == 4
+    for map_ in maps:
+        assert "'my labels.txt'" in map_["command"]
+        assert_recomputes(explain.cli, map_["command"], explain.out / unquote(map_["files"]["npz"]))
+
+
+def assert_recomputes(cli, command, path):
+    """Run a command in a shell-like way, and compare its map with a saved one."""
+    program, *arguments = shlex.split(command)
     assert program == "gradcam"
-    assert explain.cli(*arguments, "-o", "rerun.npz").status == 0
-    with np.load(explain.out / unquote(map_["files"]["npz"])) as first, np.load("rerun.npz") as second:
-        np.testing.assert_allclose(first["heatmap"], second["heatmap"], atol=1e-5)
+    assert cli(*arguments, "-o", "rerun.npz").status == 0
+    with np.load(path) as first, np.load("rerun.npz") as second:
+        assert str(first["class"]) == str(second["class"])
+        np.testing.assert_array_equal(first["heatmap"], second["heatmap"])
+
+
+def test_rerun_commands_of_a_comparison_recompute_both_maps(cli, photo, model_file):
+    """Each run had its own labels and fit; the paths of model, labels and image contain spaces."""
+    photo("my images/a b.png")
+    (cli.here / "my nets").mkdir()
+    shutil.copy(model_file, cli.here / "my nets/net.keras")
+    for name, fit in (("before", "squash"), ("after", "pad")):
+        (cli.here / f"{name} names.json").write_text(json.dumps([f"{name} {number}" for number in range(3)]))
+        model = ("--model", "my nets/net.keras", "--labels", f"{name} names.json", "--preprocess", "-1..1")
+        assert cli("../my images", *model, "--fit", fit, "--save", "npz", "-o", name).status == 0
+    assert cli("compare", "before", "after", "--report", "-o", "pages").status == 0
+    (entry,) = document_in(cli.here / "pages/index.html")["entries"]
+    assert [map_["run"] for map_ in entry["maps"]] == ["before", "after"]
+    for map_ in entry["maps"]:
+        assert map_["class"].startswith(map_["run"])
+        assert_recomputes(cli, map_["command"], cli.here / map_["run"] / "a b_gradcam.npz")
 
 
 def test_resumed_run_keeps_the_maps_of_skipped_inputs(explain):
@@ -112,7 +144,7 @@ def test_report_command_draws_missing_images(cli, photo, model_file, options):
     (entry,) = document_in(cli.here / "maps/index.html")["entries"]
     (map_,) = entry["maps"]
     assert (cli.here / "maps" / map_["map_image"]).is_file()
-    assert (cli.here / "maps" / entry["thumbnail"]).is_file()
+    assert (cli.here / "maps" / map_["thumbnail"]).is_file()
     assert map_["files"]["npz"] == "a_gradcam.npz"
 
 
@@ -178,6 +210,8 @@ def test_compare_writes_a_report(cli, photo, model_file):
     (entry,) = document["entries"]
     before, after = entry["maps"]
     assert before["map_image"] != after["map_image"]
+    assert before["thumbnail"] != after["thumbnail"]
+    assert before["probability"] == after["probability"] > 0
     assert after["metrics"]["rank"] == pytest.approx(0)
     assert document["threshold_results"] == [{"threshold": "--max-drift rank=0.1", "failure": None}]
     assert document["command_line"] == "gradcam compare before after --max-drift rank=0.1 --report --output pages"

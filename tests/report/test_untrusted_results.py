@@ -142,7 +142,7 @@ def test_links_of_the_page_stay_in_its_directory(path):
     images = {"image": path, "thumbnail": path, "map_image": path, "figure": path, "files": {"npz": path}}
     (entry,) = build_entries([{"status": "ok", "input": "a", "report": images}], {})
     (map_,) = entry["maps"]
-    assert [entry["image"], entry["thumbnail"], map_["map_image"], map_["figure"]] == [None] * 4
+    assert [entry["image"], map_["thumbnail"], map_["map_image"], map_["figure"]] == [None] * 4
     assert map_["files"] == {}
 
 
