@@ -18,7 +18,7 @@ from gradcam_cli.network.provenance.rule import State
 from gradcam_cli.network.provenance.trace import trace_places
 
 TRACED_BATCH = 2
-"""Batch size of the trace: more than one, so that the axis of the batch is told from an axis of size 1."""
+"""Batch size of the trace: more than one, so that the axis of the batch differs from an axis of size 1."""
 
 
 class LayerOutput(NamedTuple):

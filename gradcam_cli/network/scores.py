@@ -1,4 +1,4 @@
-"""The score that is explained, and the logits and probabilities beside it, from a model's output."""
+"""The score that is explained, with the logits and the probabilities, from a model's output."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The origin of an output file: the image, the model, and what the run was asked for.
+"""The origin of an output file: the image, the model, and the options of the run.
 
 It is saved with pictures and `.npz` files, and `--skip-existing` compares it with that of the run.
 """

@@ -164,7 +164,7 @@ class Explanation:
             cmap: name of a matplotlib colormap.
             opacity: opacity of the map over the image, 0..1.
             dpi: resolution of the figure in dots per inch.
-            origin: what the run was asked for, saved with the file.
+            origin: the image, the model and the options of the run, saved with the file.
             rerun_args: the options of the command that recompute the map, saved in an `.npz` file.
         """
         comment = picture_comment([self.metadata()], origin)

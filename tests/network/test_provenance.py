@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from keras import layers as L  # noqa: N812
+from model_kinds import Ops
 
 from gradcam_cli.network.layer_trace import trace_layers
 
@@ -25,17 +26,6 @@ def grid(*layers, shape=(H, W, 3)):
 
 def conv(**options):
     return L.Conv2D(4, 3, **{"padding": "same", **options})
-
-
-class Ops(L.Layer):
-    """A layer that calls a function of TensorFlow, which Keras does not see."""
-
-    def __init__(self, function):
-        super().__init__()
-        self.function = function
-
-    def call(self, x):
-        return self.function(x)
 
 
 PROVEN = {

@@ -5,23 +5,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from keras import layers as L  # noqa: N812
+from model_kinds import Ops
 
 from gradcam_cli import explain, load_model
 from gradcam_cli.errors import UsageError
 
 H, W = 160, 320
 SQUARE = 20
-
-
-class Ops(L.Layer):
-    """A layer that calls a function of TensorFlow."""
-
-    def __init__(self, function):
-        super().__init__()
-        self.function = function
-
-    def call(self, x):
-        return self.function(x)
 
 
 def brightness_model(*before):
