@@ -21,6 +21,7 @@ from typing import IO, Any, NamedTuple
 import h5py
 
 WEIGHTS_NAME = "model.weights.h5"
+ZIP_SIGNATURE = b"PK\x03\x04"
 MEMORY_MARGIN = 1 << 28
 """Memory limit in bytes, in addition to four times the file size."""
 STEP_SECONDS = 20
@@ -213,7 +214,9 @@ def _weights_of_archive(file: str, max_bytes: int) -> Any:
 
 def scan(file: str, max_bytes: int) -> dict[str, Any]:
     """Return the declared size of the arrays of a model file, and the configuration that an `.h5` file contains."""
-    if file.endswith(".keras"):
+    with open(file, "rb") as opened:
+        archive = opened.read(len(ZIP_SIGNATURE)) == ZIP_SIGNATURE
+    if archive:
         with _weights_of_archive(file, max_bytes) as weights:
             return {"bytes": declared_bytes(weights, max_bytes)}
     result: dict[str, Any] = {"bytes": declared_bytes(file, max_bytes)}

@@ -20,6 +20,7 @@ from keras.src.utils import file_utils
 from gradcam_cli.errors import ModelError, WeightsError
 from gradcam_cli.models.catalog import ModelSpec
 from gradcam_cli.models.config_check import check_config, registered_names
+from gradcam_cli.models.keras2.translate import is_keras2, translate
 from gradcam_cli.models.mini import build_mini
 from gradcam_cli.models.opening import limited_results, network_off, patched
 from gradcam_cli.models.safety import (
@@ -33,6 +34,16 @@ from gradcam_cli.models.safety import (
 from gradcam_cli.models.weight_files import first_line, first_mismatch
 from gradcam_cli.network.keras_settings import default_settings
 
+_SAVE = "save the Keras model that it was made from with model.save('model.keras')"
+_CONVERT = "rebuild the network in Keras with its weights, and save it with model.save('model.keras')"
+OTHER_FORMATS = {
+    ".tflite": f"a TensorFlow Lite file has no gradients; {_SAVE}",
+    ".pb": f"a SavedModel or frozen graph has no Keras layers; {_SAVE}",
+    ".onnx": f"an ONNX file has no Keras layers; {_CONVERT}",
+    **dict.fromkeys((".pt", ".pth", ".safetensors"), f"a PyTorch file has no Keras layers; {_CONVERT}"),
+    ".json": "a configuration has no weights; save the model with model.save('model.keras')",
+}
+"""Hints for files of other formats, by suffix."""
 PACKAGE = "gradcam_cli"
 """The package whose registered classes a model file may contain."""
 
@@ -139,7 +150,7 @@ def load_model_file(file: Path, allow_unsafe: bool, packages: Collection[str] = 
     if not file.is_file():
         raise ModelError(f"model file {file} not found")
     if not is_checked(file):
-        raise ModelError(f"cannot open {file}: expected a .keras or .h5 file")
+        raise ModelError(f"cannot open {file}: expected a .keras or .h5 file", OTHER_FORMATS.get(file.suffix.lower()))
     from gradcam_cli.neuralode.layers import ode_block, odenet, spiral_net  # noqa: F401  # registers the classes
 
     with hdf5_check(file) as check:
@@ -169,6 +180,8 @@ def _open_checked(file: Path, check: Hdf5Check, packages: set[str]) -> Any:
         config = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise ModelError(f"{file} is damaged: its configuration is not valid JSON: {error}") from error
+    if is_keras2(config):
+        config = translate(config)
     check_config(config, registered_names(keras.saving.get_custom_objects(), packages))
 
     def create_model(create: Callable[..., Any]) -> Callable[..., Any]:
@@ -188,8 +201,21 @@ def _open_checked(file: Path, check: Hdf5Check, packages: set[str]) -> Any:
 
 
 def _load(file: Path, allow_unsafe: bool) -> Any:
-    with skip_weight_init(max_decompressed_size(file)):
-        return keras.saving.load_model(file, compile=False, safe_mode=not allow_unsafe)
+    with skip_weight_init(max_decompressed_size(file)), _with_suffix(file) as path:
+        return keras.saving.load_model(path, compile=False, safe_mode=not allow_unsafe)
+
+
+@contextlib.contextmanager
+def _with_suffix(file: Path) -> Iterator[Path]:
+    """Yield a path of a file whose suffix is that of its content, by which Keras goes: a link if need be."""
+    suffixes = (".keras",) if is_archive(file) else (".h5", ".hdf5")
+    if file.name.endswith(suffixes):
+        yield file
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        link = Path(folder) / f"model{suffixes[0]}"
+        link.symlink_to(file.absolute())
+        yield link
 
 
 def _opening_error(file: Path, error: BaseException) -> ModelError:

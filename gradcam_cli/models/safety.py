@@ -18,6 +18,7 @@ from gradcam_cli.errors import ModelError
 
 SCAN_PROGRAM = Path(__file__).with_name("hdf5_scan.py")
 CONFIG_NAME, WEIGHTS_NAME = "config.json", "model.weights.h5"
+ZIP_SIGNATURE, HDF5_SIGNATURE = b"PK\x03\x04", b"\x89HDF\r\n\x1a\n"
 MAX_CONFIG_BYTES = 32 << 20
 """Limit of the configuration's size; the largest in `keras.applications` have about 2 MB."""
 MAX_ARCHIVE_MEMBERS = 10_000
@@ -98,13 +99,20 @@ def hdf5_check(file: Path) -> Iterator[Hdf5Check]:
 
 
 def is_checked(file: Path) -> bool:
-    """Return whether a file is a `.keras` archive or an HDF5 file, by the suffix that Keras goes by."""
-    return is_archive(file) or file.name.endswith((".h5", ".hdf5"))
+    """Return whether a file has the suffix of a `.keras` archive or an HDF5 file, in any case."""
+    return file.name.lower().endswith((".keras", ".h5", ".hdf5"))
 
 
 def is_archive(file: Path) -> bool:
-    """Return whether a file is a `.keras` archive, by its suffix; Keras opens any other file as HDF5."""
-    return file.name.endswith(".keras")
+    """Return whether a file is a `.keras` archive, by its first bytes; TensorFlow 2.12 wrote HDF5 to such names.
+
+    A file that begins as neither is judged by its suffix.
+    """
+    with file.open("rb") as opened:
+        head = opened.read(len(HDF5_SIGNATURE))
+    if head.startswith(ZIP_SIGNATURE) or head == HDF5_SIGNATURE:
+        return head.startswith(ZIP_SIGNATURE)
+    return file.name.lower().endswith(".keras")
 
 
 def max_decompressed_size(file: Path) -> int:

@@ -1,0 +1,149 @@
+"""Translation of a configuration that Keras 2 wrote to one that Keras 3 reads.
+
+It maps JSON values to JSON values and creates no object. The result is checked like any other configuration.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from gradcam_cli.errors import ModelError
+from gradcam_cli.models.keras2.graph import translate_graph
+from gradcam_cli.models.keras2.operations import OPERATION_LAYERS
+
+Config = dict[str, Any]
+LEGACY_HINT = "open it with the TensorFlow that wrote it, and save its architecture with Keras 3"
+
+_MODULES = {
+    "Functional": "keras.src.models.functional",
+    "Model": "keras.src.models.functional",
+    "Sequential": "keras",
+}
+"""Modules of Keras 3 of the models that Keras 2 wrote with modules of its own."""
+_NEUTRAL: dict[str, tuple[Any, ...]] = {
+    "sparse": (False,),
+    "ragged": (False,),
+    "batch_input_shape": (),
+    "time_major": (False,),
+    "fused": (True, False, None),
+    "renorm": (False,),
+    "renorm_clipping": (None,),
+    "renorm_momentum": (0.99,),
+    "virtual_batch_size": (None,),
+    "implementation": (0, 1, 2),
+}
+"""Arguments that Keras 3 does not have, with the values that change nothing; an empty tuple stands for any."""
+_ONE_GROUP = {"DepthwiseConv2D", "DepthwiseConv1D", "SeparableConv2D", "SeparableConv1D", "Conv2DTranspose"}
+_DEPTHWISE = {"DepthwiseConv2D", "DepthwiseConv1D"}
+_RENAMED = {("LeakyReLU", "alpha"): "negative_slope", ("InputLayer", "batch_input_shape"): "batch_shape"}
+
+
+def is_keras2(config: Any) -> bool:
+    """Return whether Keras 2 wrote a configuration: Keras 3 has no `batch_input_shape`."""
+    return any("batch_input_shape" in part or part.get("class_name") in OPERATION_LAYERS for part in _objects(config))
+
+
+def translate(config: Config) -> Config:
+    """Translate a configuration in place, and return it.
+
+    Raises:
+        ModelError: it contains what Keras 3 cannot express.
+    """
+    for part in list(_objects(config)):
+        if isinstance(part.get("class_name"), str):
+            _translate_object(part)
+    return config
+
+
+def _objects(config: Any) -> Iterator[Config]:
+    """Yield all JSON objects, the outer ones first."""
+    remaining = [config]
+    while remaining:
+        part = remaining.pop()
+        if isinstance(part, dict):
+            yield part
+            remaining.extend(part.values())
+        elif isinstance(part, list):
+            remaining.extend(part)
+
+
+def _translate_object(item: Config) -> None:
+    name, config = item["class_name"], item.get("config")
+    if name in _MODULES:
+        item["module"] = _MODULES[name]
+        item["class_name"] = "Functional" if name == "Model" and _is_functional(config) else name
+        if name == "Sequential":
+            _translate_sequential(item)
+        elif isinstance(config, dict):
+            translate_graph(config)
+    elif name == "SyncBatchNormalization":
+        item["class_name"] = name = "BatchNormalization"
+    if isinstance(config, dict) and ("name" in config or name == "InputLayer"):
+        _translate_layer(name, config)
+        item.pop("build_config", None)
+    elif isinstance(config, dict) and "initializer" not in name.lower():
+        config.pop("dtype", None)  # of an initializer of TensorFlow 1
+
+
+def _is_functional(config: Any) -> bool:
+    return isinstance(config, dict) and "input_layers" in config
+
+
+def _translate_sequential(item: Config) -> None:
+    """Give a model whose first layer has the shape of its input an input layer."""
+    config = item.get("config")
+    if isinstance(config, list):  # Keras before 2.2.3
+        config = item["config"] = {"name": "sequential", "layers": config}
+    layers = config.get("layers") if isinstance(config, dict) else None
+    first = layers[0] if isinstance(layers, list) and layers else None
+    if not isinstance(first, dict) or first.get("class_name") == "InputLayer":
+        return
+    own = first.get("config")
+    shape = own.get("batch_input_shape") if isinstance(own, dict) else None
+    if shape and isinstance(layers, list):
+        name = f"{own.get('name', 'layer')}_input"  # type: ignore[union-attr]  # a dict: it has a shape
+        layers.insert(0, {"class_name": "InputLayer", "config": {"batch_shape": shape, "name": name}})
+
+
+def _translate_layer(name: str, config: Config) -> None:
+    for old, new in ((old, new) for (kind, old), new in _RENAMED.items() if kind == name and old in config):
+        config[new] = config.pop(old)
+    for key in _NEUTRAL.keys() & config.keys():
+        _drop(name, config, key, _NEUTRAL[key])
+    if name in _ONE_GROUP:
+        _drop(name, config, "groups", (1,))
+    if name in _DEPTHWISE:
+        for key in ("filters", "kernel_initializer", "kernel_regularizer", "kernel_constraint"):
+            config.pop(key, None)
+    if name.startswith("Separable"):
+        for key in ("kernel_initializer", "kernel_regularizer", "kernel_constraint"):
+            config.pop(key, None)
+    if name == "BatchNormalization" and isinstance(config.get("axis"), list):
+        config["axis"] = _single(name, config["axis"])
+    if name == "MultiHeadAttention":
+        for key in ("query_shape", "key_shape", "value_shape"):
+            config.pop(key, None)
+    if isinstance(config.get("dtype"), dict):
+        config["dtype"] = _dtype(name, config["dtype"])
+
+
+def _single(name: str, axis: list[Any]) -> Any:
+    if len(axis) != 1:
+        raise ModelError(f"{name}: Keras 3 has no normalization over the axes {axis}", LEGACY_HINT)
+    return axis[0]
+
+
+def _drop(name: str, config: Config, key: str, neutral: tuple[Any, ...]) -> None:
+    value = config.pop(key, None)
+    if neutral and value is not None and value not in neutral:
+        raise ModelError(f"{name}: Keras 3 has no {key}={value!r}", LEGACY_HINT)
+
+
+def _dtype(name: str, policy: Config) -> Any:
+    """Return the name of a policy: `{"class_name": "Policy", "config": {"name": "mixed_float16"}}`."""
+    config = policy.get("config")
+    own = config.get("name") if isinstance(config, dict) else None
+    if policy.get("class_name") in ("Policy", "PolicyV1") and isinstance(own, str):
+        return own
+    raise ModelError(f"{name}: unknown dtype policy {policy.get('class_name')!r}", LEGACY_HINT)
