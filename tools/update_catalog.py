@@ -28,7 +28,8 @@ from gradcam_cli.models.backbone import fingerprint, structure_digests
 from gradcam_cli.models.catalog import catalog
 from gradcam_cli.models.classifier import load_model
 from gradcam_cli.models.input_shape import DEFAULT_INPUT_SIZE
-from gradcam_cli.models.loading import build_model, load_model_file, skip_weight_init
+from gradcam_cli.models.loading import build_model, skip_weight_init
+from gradcam_cli.models.model_files import load_model_file
 from gradcam_cli.models.weights import ensure_weights
 
 DATA = Path(__file__).parent.parent / "gradcam_cli/models/data"

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from gradcam_cli.cli.click_extensions import GroupedCommand, ModelNameOrFile
-from gradcam_cli.cli.model_options import allow_unsafe_option, input_size_option
+from gradcam_cli.cli.model_options import input_size_option, trust_options
 from gradcam_cli.cli.options import before_loading, general_options, setup_logging
 from gradcam_cli.cli.tables import write_table
 from gradcam_cli.console import ANNOUNCE, log
@@ -18,7 +18,7 @@ from gradcam_cli.errors import ModelError
 @click.command(cls=GroupedCommand, short_help="List the layers of a model, and which of them --layer accepts.")
 @click.argument("model", type=ModelNameOrFile())
 @input_size_option
-@allow_unsafe_option
+@trust_options
 @general_options
 @click.pass_context
 def layers(ctx: click.Context, /, model: str, **options: Any) -> None:
@@ -42,6 +42,7 @@ def layers(ctx: click.Context, /, model: str, **options: Any) -> None:
         weights="none",
         input_size=options["input_size"],
         allow_unsafe=options["allow_unsafe"],
+        packages=options["packages"],
         offline=True,
     )
     try:

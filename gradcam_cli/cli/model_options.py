@@ -14,11 +14,21 @@ if TYPE_CHECKING:
     from gradcam_cli.models.classifier import Classifier
 
 _model = option_group("Model")
-allow_unsafe_option = _model(
-    "--allow-unsafe-model",
-    "allow_unsafe",
-    is_flag=True,
-    help="Skip the check of the model's configuration, and run code that it contains.",
+trust_options = combine_options(
+    _model(
+        "--import",
+        "packages",
+        metavar="PACKAGE",
+        multiple=True,
+        help="Import this installed package, and allow the classes that it registers with Keras in the model file; "
+        "repeatable.",
+    ),
+    _model(
+        "--allow-unsafe-model",
+        "allow_unsafe",
+        is_flag=True,
+        help="Skip the check of the model's configuration, and run code that it contains.",
+    ),
 )
 input_size_option = _model(
     "--input-size", type=ImageSize(), help="Input size of a model with a variable input size: 224, or HEIGHTxWIDTH."
@@ -47,7 +57,7 @@ loading_options = combine_options(
     labels_option,
     preprocess_option,
     input_size_option,
-    allow_unsafe_option,
+    trust_options,
     _model(
         "--task",
         type=click.Choice(TASKS),

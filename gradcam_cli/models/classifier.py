@@ -18,7 +18,8 @@ from gradcam_cli.models.catalog import ModelSpec, catalog, find_spec, is_model_p
 from gradcam_cli.models.input_range import choose_preprocess
 from gradcam_cli.models.input_shape import find_input_shape
 from gradcam_cli.models.labels import Labels, name_problem, read_labels, spec_labels
-from gradcam_cli.models.loading import build_model, load_model_file
+from gradcam_cli.models.loading import build_model
+from gradcam_cli.models.model_files import load_model_file
 from gradcam_cli.models.opening import check_results
 from gradcam_cli.models.preprocessing import PreprocessChoice, needs_color, preprocess_pixels, resolve_preprocess
 from gradcam_cli.models.task import infer_task, stored_loss
@@ -100,14 +101,14 @@ class Classifier:
         shape = output_shape(self.model, self.input_shape)
         if not isinstance(shape, tuple) or len(shape) != 2 or not isinstance(shape[1], int):
             raise ModelError(f"expected a classifier with one output of shape (n, classes), got {shape}")
-        return 2 if shape[1] == 1 and not self.is_regression else shape[1]
+        if shape[1] != 1 or self.task == "regression":
+            return shape[1]
+        return 1 if self.task == "auto" and output_activation(self.model, self.input_shape) == "linear" else 2
 
-    @cached_property
+    @property
     def is_regression(self) -> bool:
-        """Whether the single output is a value without classes."""
-        return self.task == "regression" or (
-            self.task == "auto" and output_activation(self.model, self.input_shape) == "linear"
-        )
+        """Whether the output is a single value without classes."""
+        return self.class_count == 1
 
     def gradient_function(
         self, layers: Sequence[str | LayerOutput], score: str, precision: str = "float32"
@@ -131,6 +132,7 @@ def load_model(
     preprocess: str | None = None,
     input_size: tuple[int, int] | None = None,
     allow_unsafe: bool = False,
+    packages: Sequence[str] = (),
     offline: bool = False,
     task: str = "auto",
 ) -> Classifier:
@@ -145,6 +147,7 @@ def load_model(
             `0..1,mean=0.5,std=0.2`; None infers it from the model.
         input_size: (h, w) of a model with variable input size.
         allow_unsafe: allow the Python code in Lambda layers of a model file.
+        packages: import names of packages whose registered classes a model file may contain.
         offline: do not download.
         task: how a single linear output is read: `binary`, as the logit of class 1; `regression`, as a value; `auto`:
             as a value, unless the model was compiled with a binary loss or is named so.
@@ -166,7 +169,7 @@ def load_model(
         network, name, file = model, model.name, None
     elif from_file:
         file = Path(model)
-        network, name = load_model_file(file, allow_unsafe), file.stem
+        network, name = load_model_file(file, allow_unsafe, packages), file.stem
         if weights not in (None, "imagenet", UNTRAINED):
             file = Path(weights)
             load_weights_into(network, file)

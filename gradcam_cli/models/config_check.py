@@ -31,8 +31,8 @@ MAX_FIXED_BATCH = 1024
 
 TRUST_HINT = "if you trust its source, add --allow-unsafe-model"
 CUSTOM_HINT = (
-    "load a model with custom classes in Python and pass it to gradcam_cli.explain; "
-    "--allow-unsafe-model skips this check, for files from a source that you trust"
+    "name the installed package that registers its classes with --import PACKAGE, or load the model in Python and pass "
+    "it to gradcam_cli.explain; --allow-unsafe-model skips this check, for files from a source that you trust"
 )
 
 _DTYPES = frozenset(
@@ -56,7 +56,7 @@ class RegisteredNames(NamedTuple):
 
 
 def registered_names(registry: Mapping[str, Any], packages: Iterable[str]) -> RegisteredNames:
-    """Divide the registered names by the package that defines the class.
+    """Divide the registered names by the package that defines the class or function.
 
     Args:
         registry: `keras.saving.get_custom_objects()`.
@@ -134,7 +134,7 @@ class _Check:
         path, custom = _path(module, name), names & self.registered.other
         _require(not custom, f"{path} is a custom class or function", CUSTOM_HINT)
         if self._is_registered(value):
-            return frozenset([LAYER])
+            return frozenset([ACTIVATION if function else LAYER])
         kinds = keras_names.classify("keras.activations" if function and module == "builtins" else module, name)
         if not kinds or (function != (ACTIVATION in kinds)):
             reason = keras_names.refusal(module, name)
@@ -143,8 +143,13 @@ class _Check:
         return kinds
 
     def _is_registered(self, value: dict[str, Any]) -> bool:
-        """Whether Keras resolves an object to an allowed custom class, in files of Keras 2 by the class name alone."""
+        """Whether Keras resolves an object to an allowed custom class, in files of Keras 2 by the class name alone.
+
+        A function is resolved by its configuration, which is its registered name.
+        """
         name, registered = value["class_name"], value.get("registered_name")
+        if name == "function":
+            return value.get("config") in self.registered.allowed
         if value.get("module") is None:
             return name in self.registered.allowed and registered in (None, name)
         return registered in self.registered.allowed and registered.rpartition(">")[2] == name

@@ -213,7 +213,7 @@ def _weights_of_archive(file: str, max_bytes: int) -> Any:
 
 
 def scan(file: str, max_bytes: int) -> dict[str, Any]:
-    """Return the declared size of the arrays of a model file, and the configuration that an `.h5` file contains."""
+    """Return the declared size of the arrays of a model file; of an `.h5` file, its configuration and Keras version."""
     with open(file, "rb") as opened:
         archive = opened.read(len(ZIP_SIGNATURE)) == ZIP_SIGNATURE
     if archive:
@@ -221,8 +221,10 @@ def scan(file: str, max_bytes: int) -> dict[str, Any]:
             return {"bytes": declared_bytes(weights, max_bytes)}
     result: dict[str, Any] = {"bytes": declared_bytes(file, max_bytes)}
     with h5py.File(file, "r") as content:
-        config = content.attrs.get("model_config")
-        result["config"] = config.decode("utf-8", "replace") if isinstance(config, bytes) else config
+        for key, name in (("config", "model_config"), ("keras_version", "keras_version")):
+            text = content.attrs.get(name)
+            text = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
+            result[key] = str(text) if isinstance(text, str) else None
     return result
 
 

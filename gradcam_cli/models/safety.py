@@ -17,7 +17,7 @@ from typing import Any
 from gradcam_cli.errors import ModelError
 
 SCAN_PROGRAM = Path(__file__).with_name("hdf5_scan.py")
-CONFIG_NAME, WEIGHTS_NAME = "config.json", "model.weights.h5"
+CONFIG_NAME, WEIGHTS_NAME, METADATA_NAME = "config.json", "model.weights.h5", "metadata.json"
 ZIP_SIGNATURE, HDF5_SIGNATURE = b"PK\x03\x04", b"\x89HDF\r\n\x1a\n"
 MAX_CONFIG_BYTES = 32 << 20
 """Limit of the configuration's size; the largest in `keras.applications` have about 2 MB."""
@@ -33,10 +33,15 @@ class Hdf5Check:
 
     The subprocess is started at once and needs less time than the import of TensorFlow or the creation of a model.
     `finish` waits for it, before the data is read in this process.
+
+    Attributes:
+        file: the file.
+        keras_version: the version of Keras that wrote an `.h5` file, after `finish`; "" if it is not known.
     """
 
     def __init__(self, file: Path) -> None:
         self.file = file
+        self.keras_version = ""
         self._result: dict[str, Any] | None = None
         command = [sys.executable, "-P", str(SCAN_PROGRAM), str(file.absolute()), str(max_decompressed_size(file))]
         try:
@@ -68,7 +73,7 @@ class Hdf5Check:
         if "damaged" in result:
             raise ModelError(f"{file} is damaged or not an HDF5 file: {result['damaged']}")
         _check_decompressed_size(file, result["bytes"])
-        config = result.get("config")
+        config, self.keras_version = result.get("config"), str(result.get("keras_version") or "")
         return config if isinstance(config, str) else None
 
     def stop(self) -> None:
@@ -136,17 +141,22 @@ def open_archive(file: Path) -> Iterator[zipfile.ZipFile]:
         yield archive
 
 
-def read_config(file: Path) -> str:
-    """Return the text of the configuration in a `.keras` archive, after a check of the archive.
+def read_archive(file: Path) -> tuple[str, str]:
+    """Return the text of the configuration in a `.keras` archive, and the version of Keras, after a check of it.
 
     Raises:
         ModelError: see `open_archive`; or the configuration is missing or damaged.
     """
     with open_archive(file) as archive:
         try:
-            return archive.read(CONFIG_NAME).decode("utf-8")
+            text = archive.read(CONFIG_NAME).decode("utf-8")
         except Exception as error:  # zipfile raises many types for damaged members
             raise ModelError(f"{file} is damaged: cannot read {CONFIG_NAME}: {error}") from error
+        try:
+            version = json.loads(archive.read(METADATA_NAME))["keras_version"]
+        except Exception:  # it is not needed
+            version = ""
+    return text, str(version)
 
 
 def _check_members(file: Path, members: list[zipfile.ZipInfo]) -> None:
@@ -159,9 +169,11 @@ def _check_members(file: Path, members: list[zipfile.ZipInfo]) -> None:
     for name in (CONFIG_NAME, WEIGHTS_NAME):
         if name not in names:
             raise ModelError(f"{file} is damaged or not a .keras file: {name} is missing")
-    config_bytes = max(member.file_size for member in members if member.filename == CONFIG_NAME)
-    if config_bytes > MAX_CONFIG_BYTES:
-        raise ModelError(f"{file}: expected at most {MAX_CONFIG_BYTES:,} bytes of {CONFIG_NAME}, got {config_bytes:,}")
+    for member in members:
+        if member.filename in (CONFIG_NAME, METADATA_NAME) and member.file_size > MAX_CONFIG_BYTES:
+            raise ModelError(
+                f"{file}: expected at most {MAX_CONFIG_BYTES:,} bytes of {member.filename}, got {member.file_size:,}"
+            )
     _check_decompressed_size(file, sum(member.file_size for member in members))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -41,6 +42,7 @@ def explain(
     preprocess: str | None = None,
     input_size: tuple[int, int] | None = None,
     allow_unsafe: bool = False,
+    packages: Sequence[str] = (),
     offline: bool = False,
     task: str = "auto",
 ) -> Explanation:
@@ -66,6 +68,7 @@ def explain(
         preprocess: name of the preprocessing, or an own mean and standard deviation.
         input_size: (height, width) for models with a variable input size.
         allow_unsafe: whether code in a model file may run.
+        packages: packages whose registered classes a model file may contain.
         offline: whether to never use the network.
         task: `binary` or `regression`: how a single linear output is read.
 
@@ -84,6 +87,7 @@ def explain(
         preprocess=preprocess,
         input_size=input_size,
         allow_unsafe=allow_unsafe,
+        packages=packages,
         offline=offline,
         task="" if task == "auto" else task,
     )

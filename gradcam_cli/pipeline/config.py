@@ -141,6 +141,7 @@ class ModelConfig:
     preprocess: str | None = None
     input_size: tuple[int, int] | None = None
     allow_unsafe: bool = False
+    packages: Sequence[str] = ()
     offline: bool = False
     task: str = "auto"
 

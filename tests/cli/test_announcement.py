@@ -97,3 +97,11 @@ def test_python_api_logs_the_line_once(photo, caplog):
         explain(photo(), classifier)
         explain(photo(), classifier)
     assert [record.getMessage() for record in caplog.records].count(SMALL) == 1
+
+
+def test_several_linear_outputs_are_classes(cli, photo):
+    inputs = keras.Input((12, 12, 3))
+    y = L.GlobalAveragePooling2D()(L.Conv2D(4, 3, name="conv")(inputs))
+    keras.Model(inputs, L.Dense(3)(y)).save(cli.here / "logits.keras")
+    (line,) = cli(photo(), "--model", "logits.keras").announcements
+    assert "3 classes without names" in line

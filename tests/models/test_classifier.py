@@ -13,7 +13,7 @@ from small_models import small_network
 from gradcam_cli.errors import ModelError, UsageError, WeightsError
 from gradcam_cli.models.catalog import catalog, find_spec, is_model_path
 from gradcam_cli.models.classifier import load_model
-from gradcam_cli.models.loading import load_model_file
+from gradcam_cli.models.model_files import load_model_file
 
 
 @pytest.fixture(scope="module")

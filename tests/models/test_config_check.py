@@ -17,7 +17,7 @@ from gradcam_cli.cli import gradcam
 from gradcam_cli.errors import ModelError
 from gradcam_cli.models.classifier import load_model
 from gradcam_cli.models.config_check import RegisteredNames, check_config, registered_names
-from gradcam_cli.models.loading import load_model_file
+from gradcam_cli.models.model_files import load_model_file
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from gradcam_cli.cli import gradcam
 from gradcam_cli.errors import ModelError, WeightsError
 from gradcam_cli.models import hdf5_scan, safety
 from gradcam_cli.models.classifier import load_model
-from gradcam_cli.models.loading import load_model_file
+from gradcam_cli.models.model_files import load_model_file
 
 LIMIT = 1 << 40
 

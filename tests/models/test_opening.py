@@ -13,7 +13,7 @@ from small_models import small_network
 
 from gradcam_cli.errors import ModelError
 from gradcam_cli.models.classifier import load_model
-from gradcam_cli.models.loading import load_model_file
+from gradcam_cli.models.model_files import load_model_file
 from gradcam_cli.models.opening import limited_results, network_off
 from gradcam_cli.network.keras_settings import default_settings
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 
 from gradcam_cli.cli.click_extensions import GroupedCommand, option_group
-from gradcam_cli.cli.model_options import allow_unsafe_option
+from gradcam_cli.cli.model_options import trust_options
 from gradcam_cli.cli.neuralode.options import (
     FILE,
     canvas_option,
@@ -44,7 +44,7 @@ Examples:
 @size_option
 @canvas_option
 @canvas_seed_option
-@allow_unsafe_option
+@trust_options
 @_output(
     "--confusion",
     metavar="FILE",
@@ -76,6 +76,7 @@ def evaluate(ctx: click.Context, /, **options: Any) -> None:
         options["model"],
         data_config(options),
         allow_unsafe=options["allow_unsafe"],
+        packages=options["packages"],
         check_solvers=not options["no_solver_check"],
     )
     confusion = predictions.confusion(y)

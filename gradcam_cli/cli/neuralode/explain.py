@@ -14,11 +14,11 @@ import click
 
 from gradcam_cli.cli.click_extensions import GroupedCommand, option_group
 from gradcam_cli.cli.model_options import (
-    allow_unsafe_option,
     labels_option,
     model_config,
     preprocess_option,
     render_options,
+    trust_options,
 )
 from gradcam_cli.cli.options import before_loading, general_options, input_options, setting_option, setup_logging
 from gradcam_cli.cli.report_options import RERUN_OPTIONS, open_report, report_option, require_report_directory
@@ -75,7 +75,7 @@ class FloatList(click.ParamType):  # type: ignore[type-arg]  # generic only in n
 @_explanation("-m", "--model", required=True, metavar="FILE", help="A .keras file with an ODEBlock.")
 @labels_option
 @preprocess_option
-@allow_unsafe_option
+@trust_options
 @_explanation(
     "--times", type=FloatList(), metavar="T,T,...", help="Depths t of the maps. [default: five, evenly spaced]"
 )

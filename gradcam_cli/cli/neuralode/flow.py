@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gradcam_cli.cli.click_extensions import GroupedCommand, PreprocessName
-from gradcam_cli.cli.model_options import allow_unsafe_option
+from gradcam_cli.cli.model_options import trust_options
 from gradcam_cli.cli.neuralode.options import figure_option, option, require_suffix, seed_option, setup
 from gradcam_cli.cli.options import general_options
 from gradcam_cli.cli.tables import write_table
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 )
 @seed_option("the random states")
 @option("--preprocess", metavar="NAME", type=PreprocessName(), help="Preprocessing of the images; detected by default.")
-@allow_unsafe_option
+@trust_options
 @option(
     "--num-layers",
     type=click.IntRange(1, 50),
@@ -92,11 +92,11 @@ def flow(ctx: click.Context, /, **options: Any) -> None:
 
 def _load_block(options: dict[str, Any]) -> tuple[ODEBlock, list[tf.Tensor]]:
     """Return the ODEBlock of the model, and the initial states."""
-    from gradcam_cli.models.loading import load_model_file
+    from gradcam_cli.models.model_files import load_model_file
     from gradcam_cli.neuralode.demos.initial_states import block_inputs, load_images, random_states
     from gradcam_cli.neuralode.layers.ode_block import find_block
 
-    model = load_model_file(options["model"], options["allow_unsafe"])
+    model = load_model_file(options["model"], options["allow_unsafe"], options["packages"])
     block = find_block(model, options["block"])
     if not options["images"]:
         return block, random_states(block, 5, options["seed"])

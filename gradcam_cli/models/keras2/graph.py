@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
+from gradcam_cli.errors import ModelError
 from gradcam_cli.models.keras2.nodes import is_reference, translate_node
 from gradcam_cli.models.keras2.operations import OPERATION_LAYERS, translate_operation
 
@@ -19,26 +21,59 @@ def translate_graph(config: dict[str, Any]) -> None:
     sequential = {layer.get("name") for layer in layers if layer.get("class_name") == "Sequential"}
     models = sequential | {layer.get("name") for layer in layers if layer.get("class_name") in ("Functional", "Model")}
     for layer in layers:
+        if isinstance(layer.get("name"), str):
+            layer["name"] = layer["name"].replace("/", "_")
         nodes = layer.get("inbound_nodes")
         if isinstance(nodes, list):
-            _shift_calls(nodes, models)
+            _refuse_training(layer)
+            _adapt_references(nodes, models)
             if layer.get("class_name") in OPERATION_LAYERS:
                 translate_operation(layer)
             else:
                 layer["inbound_nodes"] = [translate_node(node) if isinstance(node, list) else node for node in nodes]
     for key in ("input_layers", "output_layers"):
-        _shift_calls(config.get(key), sequential)  # Keras 3 shifts those of functional models itself
+        _adapt_references(config.get(key), sequential)  # Keras 3 shifts those of functional models itself
         config[key] = _without_list(config.get(key))
 
 
-def _shift_calls(value: Any, names: set[Any]) -> None:
-    """Count the calls of models from 0 in all references: in Keras 2, call 0 was that of the model itself."""
+def _refuse_training(layer: dict[str, Any]) -> None:
+    """Raise ModelError if a layer is called with `training=True`, which Keras 3 ignores when a model predicts.
+
+    The layers that only add noise in training are evaluated without it.
+    """
+    name = str(layer.get("class_name"))
+    training = any(reference[3].get("training") is True for reference in _references(layer["inbound_nodes"]))
+    if training and not name.startswith("Random") and not name.endswith(("Dropout", "Noise")):
+        raise ModelError(
+            f"{name} {layer.get('name')} is called with training=True, which Keras 3 cannot express",
+            "save a model that calls it with training=False",
+        )
+
+
+def _references(nodes: Any) -> Iterator[list[Any]]:
+    """Yield the references in the calls of a layer that have keyword arguments."""
+    remaining = [nodes]
+    while remaining:
+        part = remaining.pop()
+        if is_reference(part):
+            if len(part) == 4 and isinstance(part[3], dict):
+                yield part
+        elif isinstance(part, list):
+            remaining.extend(part)
+
+
+def _adapt_references(value: Any, names: set[Any]) -> None:
+    """Adapt all references: Keras 3 has no `/` in names, and counts the calls of models from 0.
+
+    In Keras 2, call 0 of a model was the model itself.
+    """
     remaining = [value]
     while remaining:
         part = remaining.pop()
         if is_reference(part):
             if part[0] in names and part[1] > 0:
                 part[1] -= 1
+            part[0] = part[0].replace("/", "_")
             remaining.extend(part[3:])
         elif isinstance(part, list):
             remaining.extend(part)

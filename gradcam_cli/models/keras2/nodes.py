@@ -7,6 +7,8 @@ from typing import Any
 
 from gradcam_cli.errors import ModelError
 
+CONSTANT = "_CONSTANT_VALUE"
+"""In the place of a layer's name: the first argument of an operation is a constant, as in `1 - x`."""
 UNKNOWN_HINT = "open the file with the TensorFlow that wrote it, and replace the operation by a layer"
 
 
@@ -40,6 +42,8 @@ def first_and_others(node: Any) -> tuple[Any, dict[str, Any]]:
     part: Any = node
     while isinstance(part, list) and len(part) == 1:
         part = part[0]
+    if isinstance(part, list) and len(part) == 4 and part[0] == CONSTANT and isinstance(part[3], dict):
+        return argument(part[2]), dict(part[3])
     if is_reference(part):
         arguments = part[3] if len(part) == 4 else {}
         if isinstance(arguments, dict):
@@ -62,6 +66,7 @@ def is_reference(value: Any) -> bool:
         isinstance(value, list)
         and len(value) in (3, 4)
         and isinstance(value[0], str)
+        and value[0] != CONSTANT
         and all(isinstance(index, int) for index in value[1:3])
     )
 

@@ -7,65 +7,16 @@ Keras 2 stored `tf.math.add(x, y)` in a functional model as a layer `TFOpLambda`
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from gradcam_cli.errors import ModelError
 from gradcam_cli.models.keras2.nodes import UNKNOWN_HINT, argument, call, first_and_others, tensor
+from gradcam_cli.models.keras2.operation_table import NUMPY, OPERATIONS, Operation
 
 OPERATION_LAYERS = frozenset({"TFOpLambda", "SlicingOpLambda"})
 """Class names of operations in files of Keras 2."""
-_NUMPY, _NN = "keras.src.ops.numpy", "keras.src.ops.nn"
-
-
-class Operation(NamedTuple):
-    """An operation of Keras 3.
-
-    Attributes:
-        module: its module.
-        name: its class.
-        inputs: names of the arguments of TensorFlow that are tensors or constants, in the order of Keras's.
-        settings: Keras's argument of the operation for each other argument of TensorFlow, with its default value;
-            a name that begins with `=` is an argument that must have the default value.
-    """
-
-    module: str
-    name: str
-    inputs: tuple[str, ...] = ()
-    settings: dict[str, tuple[str, Any]] = {}  # noqa: RUF012  # read only
-
-
-_REDUCTION: dict[str, tuple[str, Any]] = {"axis": ("axis", None), "keepdims": ("keepdims", False)}
-_BINARY = {"math.add": "Add", "math.subtract": "Subtract", "math.multiply": "Multiply", "math.truediv": "TrueDivide"}
-_OPERATORS = {"add": "Add", "sub": "Subtract", "mul": "Multiply", "truediv": "TrueDivide", "pow": "Power"}
-_UNARY = {"math.abs": "Abs", "math.sqrt": "Sqrt", "math.square": "Square", "math.exp": "Exp", "math.log": "Log"}
-_REDUCTIONS = {"math.reduce_mean": "Mean", "math.reduce_sum": "Sum", "math.reduce_max": "Max", "math.reduce_min": "Min"}
-_ACTIVATIONS = {"nn.relu": "Relu", "nn.relu6": "Relu6", "math.sigmoid": "Sigmoid", "nn.sigmoid": "Sigmoid"}
-_ACTIVATIONS |= {"nn.silu": "Silu", "nn.swish": "Silu", "nn.elu": "Elu", "nn.selu": "Selu", "math.softplus": "Softplus"}
-
-OPERATIONS: dict[str, Operation] = {
-    **{name: Operation(_NUMPY, kind, ("y",)) for name, kind in _BINARY.items()},
-    **{f"__operators__.{name}": Operation(_NUMPY, kind, ("y",)) for name, kind in _OPERATORS.items()},
-    "math.maximum": Operation(_NUMPY, "Maximum", ("y",)),
-    "math.minimum": Operation(_NUMPY, "Minimum", ("y",)),
-    "math.pow": Operation(_NUMPY, "Power", ("y",)),
-    "math.negative": Operation(_NUMPY, "Negative"),
-    "math.tanh": Operation(_NUMPY, "Tanh"),
-    "nn.tanh": Operation(_NUMPY, "Tanh"),
-    **{name: Operation(_NUMPY, kind) for name, kind in _UNARY.items()},
-    **{name: Operation(_NN, kind) for name, kind in _ACTIVATIONS.items()},
-    **{name: Operation(_NUMPY, kind, (), _REDUCTION) for name, kind in _REDUCTIONS.items()},
-    "nn.softmax": Operation(_NN, "Softmax", (), {"axis": ("axis", -1)}),
-    "nn.bias_add": Operation(_NUMPY, "Add", ("bias",), {"data_format": ("=data_format", None)}),
-    "reshape": Operation(_NUMPY, "Reshape", (), {"shape": ("newshape", None)}),
-    "transpose": Operation(_NUMPY, "Transpose", (), {"perm": ("axes", None), "conjugate": ("=conjugate", False)}),
-    "expand_dims": Operation(_NUMPY, "ExpandDims", (), {"axis": ("axis", -1)}),
-    "squeeze": Operation(_NUMPY, "Squeeze", (), {"axis": ("axis", None)}),
-    "clip_by_value": Operation(
-        _NUMPY, "Clip", (), {"clip_value_min": ("x_min", None), "clip_value_max": ("x_max", None)}
-    ),
-    "cast": Operation("keras.src.ops.core", "Cast", (), {"dtype": ("dtype", None)}),
-}
-"""The operation of Keras 3 for each function of TensorFlow."""
+_JOINED = {"concat": "Concatenate", "stack": "Stack"}
+Settings = dict[str, Any]
 
 
 def translate_operation(layer: dict[str, Any]) -> None:
@@ -77,32 +28,31 @@ def translate_operation(layer: dict[str, Any]) -> None:
     config = layer.get("config")
     function = config.get("function") if isinstance(config, dict) else None
     nodes = layer.get("inbound_nodes")
-    if not isinstance(function, str) or not isinstance(nodes, list) or not nodes:
+    if not isinstance(config, dict) or not isinstance(function, str) or not isinstance(nodes, list) or not nodes:
         raise ModelError("an operation of Keras 2 has no function or no input")
+    module, settings = NUMPY, Settings()
     if function == "__operators__.getitem":
-        translated = [call(_slice_node(node)) for node in nodes]
-        module, name = _NUMPY, "GetItem"
-        settings: dict[str, Any] = {}
-    elif function in ("concat", "stack"):
-        module, name = _NUMPY, {"concat": "Concatenate", "stack": "Stack"}[function]
+        name, translated = "GetItem", [call(_slice_node(node)) for node in nodes]
+    elif function in _JOINED:
+        name = _JOINED[function]
         settings, translated = _joined(function, nodes)
+    elif function in OPERATIONS:
+        module, name = OPERATIONS[function][:2]
+        settings, translated = _known(function, OPERATIONS[function], nodes)
     else:
-        module, name, settings, translated = _known(function, nodes)
+        raise ModelError(f"the operation tf.{function} of Keras 2 has no counterpart here", UNKNOWN_HINT)
     layer.update(
         module=module,
         class_name=name,
-        registered_name=name,
-        config={"name": layer.get("name") or config.get("name"), **settings},  # type: ignore[union-attr]
+        registered_name=None if module == "keras.layers" else name,
+        config={"name": layer.get("name") or config.get("name"), **settings},
         inbound_nodes=translated,
     )
 
 
-def _known(function: str, nodes: Sequence[Any]) -> tuple[str, str, dict[str, Any], list[dict[str, Any]]]:
-    operation = OPERATIONS.get(function)
-    if operation is None:
-        raise ModelError(f"the operation tf.{function} of Keras 2 has no counterpart here", UNKNOWN_HINT)
-    settings: list[dict[str, Any]] = []
-    calls = []
+def _known(function: str, operation: Operation, nodes: Sequence[Any]) -> tuple[Settings, list[dict[str, Any]]]:
+    """Return the settings and the calls of an operation of the table."""
+    settings, calls = [], []
     for node in nodes:
         first, arguments = first_and_others(node)
         inputs = [first, *(argument(arguments.pop(name)) for name in operation.inputs if name in arguments)]
@@ -112,16 +62,19 @@ def _known(function: str, nodes: Sequence[Any]) -> tuple[str, str, dict[str, Any
         calls.append(call(inputs))
     if any(found != settings[0] for found in settings):
         raise ModelError(f"the operation tf.{function} of Keras 2 is called with several settings", UNKNOWN_HINT)
-    return operation.module, operation.name, settings[0], calls
+    return settings[0], calls
 
 
-def _settings(function: str, operation: Operation, arguments: dict[str, Any]) -> dict[str, Any]:
-    found = {}
-    for name, (target, default) in operation.settings.items():
-        value = arguments.pop(name, default)
-        if not target.startswith("="):
-            found[target] = value
-        elif value not in (default, "N...C", "NHWC"):
+def _settings(function: str, operation: Operation, arguments: dict[str, Any]) -> Settings:
+    found = Settings(operation.fixed)
+    for name, setting in operation.settings.items():
+        value = arguments.pop(name, setting.default)
+        try:
+            found[setting.name] = setting.convert(value)
+        except (TypeError, ValueError, KeyError):
+            raise ModelError(f"tf.{function}: {name}={value!r} has no counterpart in Keras 3", UNKNOWN_HINT) from None
+    for name, neutral in operation.neutral.items():
+        if (value := arguments.pop(name, None)) not in (None, *neutral):
             raise ModelError(f"tf.{function}: {name}={value!r} has no counterpart in Keras 3", UNKNOWN_HINT)
     unknown = sorted(name for name, value in arguments.items() if name != "name" and value is not None)
     if unknown:
@@ -129,7 +82,7 @@ def _settings(function: str, operation: Operation, arguments: dict[str, Any]) ->
     return found
 
 
-def _joined(function: str, nodes: Sequence[Any]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+def _joined(function: str, nodes: Sequence[Any]) -> tuple[Settings, list[dict[str, Any]]]:
     """Return the axis and the calls of an operation on a list of tensors."""
     axes, calls = set(), []
     for node in nodes:
@@ -146,8 +99,7 @@ def _joined(function: str, nodes: Sequence[Any]) -> tuple[dict[str, Any], list[d
 def _slice_node(node: Any) -> list[Any]:
     first, arguments = first_and_others(node)
     spec = arguments.get("slice_spec")
-    parts = [_slice_part(part) for part in (spec if isinstance(spec, list) else [spec])]
-    return [first, {"class_name": "__tuple__", "items": parts}]
+    return [first, [_slice_part(part) for part in (spec if isinstance(spec, list) else [spec])]]
 
 
 def _slice_part(part: Any) -> Any:

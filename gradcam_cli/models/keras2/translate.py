@@ -9,8 +9,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from gradcam_cli.errors import ModelError
+from gradcam_cli.models.keras2.activations import HARD_SIGMOID
 from gradcam_cli.models.keras2.graph import translate_graph
 from gradcam_cli.models.keras2.operations import OPERATION_LAYERS
+from gradcam_cli.models.keras_names import ALLOWED
 
 Config = dict[str, Any]
 LEGACY_HINT = "open it with the TensorFlow that wrote it, and save its architecture with Keras 3"
@@ -21,6 +23,8 @@ _MODULES = {
     "Sequential": "keras",
 }
 """Modules of Keras 3 of the models that Keras 2 wrote with modules of its own."""
+_MOVED = dict.fromkeys(("RandomHeight", "RandomWidth", "ThresholdedReLU"), "keras._legacy.layers")
+"""Modules of layers that Keras 3 keeps for old files."""
 _NEUTRAL: dict[str, tuple[Any, ...]] = {
     "sparse": (False,),
     "ragged": (False,),
@@ -34,14 +38,17 @@ _NEUTRAL: dict[str, tuple[Any, ...]] = {
     "implementation": (0, 1, 2),
 }
 """Arguments that Keras 3 does not have, with the values that change nothing; an empty tuple stands for any."""
-_ONE_GROUP = {"DepthwiseConv2D", "DepthwiseConv1D", "SeparableConv2D", "SeparableConv1D", "Conv2DTranspose"}
+_ONE_GROUP = {"DepthwiseConv2D", "DepthwiseConv1D", "SeparableConv2D", "SeparableConv1D"}
+_ONE_GROUP |= {"Conv1DTranspose", "Conv2DTranspose"}
 _DEPTHWISE = {"DepthwiseConv2D", "DepthwiseConv1D"}
 _RENAMED = {("LeakyReLU", "alpha"): "negative_slope", ("InputLayer", "batch_input_shape"): "batch_shape"}
 
 
-def is_keras2(config: Any) -> bool:
-    """Return whether Keras 2 wrote a configuration: Keras 3 has no `batch_input_shape`."""
-    return any("batch_input_shape" in part or part.get("class_name") in OPERATION_LAYERS for part in _objects(config))
+def is_keras2(config: Any, version: str = "") -> bool:
+    """Return whether Keras 2 wrote a configuration: by its version, or because Keras 3 has no `batch_input_shape`."""
+    return version.startswith(("1.", "2.")) or any(
+        "batch_input_shape" in part or part.get("class_name") in OPERATION_LAYERS for part in _objects(config)
+    )
 
 
 def translate(config: Config) -> Config:
@@ -79,7 +86,12 @@ def _translate_object(item: Config) -> None:
             translate_graph(config)
     elif name == "SyncBatchNormalization":
         item["class_name"] = name = "BatchNormalization"
+    elif name == "RandomCrop":
+        item["class_name"] = name = "Resizing"
     if isinstance(config, dict) and ("name" in config or name == "InputLayer"):
+        operation = str(item.get("module")).startswith("keras.src.ops.")  # translated before
+        if not operation and (name in _MOVED or f"keras.layers.{name}" in ALLOWED):
+            item["module"] = _MOVED.get(name, "keras.layers")
         _translate_layer(name, config)
         item.pop("build_config", None)
     elif isinstance(config, dict) and "initializer" not in name.lower():
@@ -107,6 +119,8 @@ def _translate_sequential(item: Config) -> None:
 
 
 def _translate_layer(name: str, config: Config) -> None:
+    if isinstance(config.get("name"), str):
+        config["name"] = config["name"].replace("/", "_")
     for old, new in ((old, new) for (kind, old), new in _RENAMED.items() if kind == name and old in config):
         config[new] = config.pop(old)
     for key in _NEUTRAL.keys() & config.keys():
@@ -121,6 +135,20 @@ def _translate_layer(name: str, config: Config) -> None:
             config.pop(key, None)
     if name == "BatchNormalization" and isinstance(config.get("axis"), list):
         config["axis"] = _single(name, config["axis"])
+    if name.startswith("SpatialDropout"):
+        config.pop("trainable", None)
+        config.pop("noise_shape", None)
+    if name == "Resizing" and "seed" in config:  # RandomCrop, whose center is resized if the model does not train
+        del config["seed"]
+        config["crop_to_aspect_ratio"] = True
+    for key, value in config.items():
+        if key.endswith("activation") and value == "hard_sigmoid":
+            config[key] = {
+                "module": "gradcam_cli",
+                "class_name": "function",
+                "config": HARD_SIGMOID,
+                "registered_name": HARD_SIGMOID,
+            }
     if name == "MultiHeadAttention":
         for key in ("query_shape", "key_shape", "value_shape"):
             config.pop(key, None)

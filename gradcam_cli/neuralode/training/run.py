@@ -17,7 +17,7 @@ import tensorflow as tf
 
 from gradcam_cli.errors import ModelError, OutputError, UsageError
 from gradcam_cli.images.encode import encode
-from gradcam_cli.models.loading import load_model_file
+from gradcam_cli.models.model_files import load_model_file
 from gradcam_cli.neuralode.layers.ode_block import ode_blocks
 from gradcam_cli.neuralode.layers.odenet import LabeledDense, build_odenet
 from gradcam_cli.neuralode.training import solver_check
@@ -153,7 +153,12 @@ class ClassifierEvaluation(NamedTuple):
 
 
 def evaluate_file(
-    path: Path, config: DataConfig, *, allow_unsafe: bool = False, check_solvers: bool = True
+    path: Path,
+    config: DataConfig,
+    *,
+    allow_unsafe: bool = False,
+    packages: Sequence[str] = (),
+    check_solvers: bool = True,
 ) -> ClassifierEvaluation:
     """Evaluate a saved classifier on the test images of a data set.
 
@@ -161,6 +166,7 @@ def evaluate_file(
         path: the .keras file.
         config: the data set.
         allow_unsafe: whether code in the model file may run.
+        packages: packages whose registered classes the file may contain.
         check_solvers: whether the classifier is also evaluated with other solvers.
 
     Raises:
@@ -168,7 +174,7 @@ def evaluate_file(
         UsageError: the images or classes of the data set do not match the model.
         GradcamError: an ODE cannot be solved, or a logit is not finite.
     """
-    model = load_model_file(path, allow_unsafe)
+    model = load_model_file(path, allow_unsafe, packages)
     labels = _model_labels(model, path)
     data = load_dataset(config)
     shape = model.input_shape[1:]

@@ -73,7 +73,7 @@ def test_flow_of_a_saved_spiral(cli):
     code = """
 import pathlib, sys
 import numpy as np
-from gradcam_cli.models.loading import load_model_file
+from gradcam_cli.models.model_files import load_model_file
 model = load_model_file(pathlib.Path(sys.argv[1]), allow_unsafe=False)
 print(model.layers[0].t_span, model(np.ones((3, 2), "float32")).shape)
 """

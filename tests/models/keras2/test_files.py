@@ -7,7 +7,6 @@ import pytest
 from small_models import small_network
 
 from gradcam_cli import explain, load_model
-from gradcam_cli.errors import ModelError
 
 FILES = [
     f"tf{version}_{kind}.{suffix}"
@@ -41,21 +40,3 @@ def test_content_decides_not_the_suffix(tmp_path, saved, given):
     x = np.random.default_rng(0).normal(size=(2, 12, 12, 3)).astype(np.float32)
     opened = load_model(tmp_path / given, preprocess="none").model
     np.testing.assert_allclose(opened.predict(x, verbose=0), model.predict(x, verbose=0), rtol=1e-5)
-
-
-@pytest.mark.parametrize(
-    ("name", "word"),
-    [
-        ("m.tflite", "TensorFlow Lite"),
-        ("m.onnx", "ONNX"),
-        ("m.pt", "PyTorch"),
-        ("m.PTH", "PyTorch"),
-        ("m.safetensors", "PyTorch"),
-        ("m.pb", "frozen graph"),
-    ],
-)
-def test_other_formats_have_a_hint_of_their_own(tmp_path, name, word):
-    (tmp_path / name).write_bytes(b"x" * 100)
-    with pytest.raises(ModelError, match=r"expected a \.keras or \.h5 file") as caught:
-        load_model(tmp_path / name)
-    assert word in caught.value.hint

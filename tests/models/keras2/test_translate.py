@@ -10,7 +10,7 @@ from keras import layers as L  # noqa: N812
 
 from gradcam_cli.errors import ModelError
 from gradcam_cli.models.keras2.translate import is_keras2, translate
-from gradcam_cli.models.loading import load_model_file
+from gradcam_cli.models.model_files import load_model_file
 
 SHAPE = (6, 5, 4)
 X = np.random.default_rng(0).normal(size=(3, *SHAPE)).astype(np.float32)
@@ -165,6 +165,11 @@ OPERATIONS = {
         ),
         X[:, 1:5:2, 2],
     ),
+    "constant first": (operation("math.subtract", {"y": ["image", 0, 0]}, ("_CONSTANT_VALUE", -1, 1)), 1 - X),
+    "unit vectors": (
+        operation("nn.l2_normalize", {"axis": -1, "epsilon": 4.0}),
+        X / np.sqrt(np.maximum((X**2).sum(-1, keepdims=True), 4.0)),
+    ),
     "concatenate": (
         layer("TFOpLambda", {"function": "concat"}, [[["image", 0, 0, {"axis": -1}], ["image", 0, 0, {"axis": -1}]]]),
         np.concatenate([X, X], -1),
@@ -208,6 +213,18 @@ def test_first_layer_with_the_input_shape_is_given_an_input(tmp_path):
 
 
 REFUSED = {
+    "called in training": (
+        layer("BatchNormalization", NORMALIZATION, [[["image", 0, 0, {"training": True}]]]),
+        "training=True",
+    ),
+    "resizing that keeps the aspect ratio": (
+        operation("image.resize", {"size": [3, 3], "preserve_aspect_ratio": True}),
+        "preserve_aspect_ratio=True",
+    ),
+    "pooling of another layout": (
+        operation("nn.max_pool2d", {"ksize": 2, "strides": 2, "padding": "SAME", "data_format": "NCHW"}),
+        "data_format='NCHW'",
+    ),
     "unknown operation": (operation("linalg.svd", {}), "tf.linalg.svd"),
     "operation that reads files": (operation("io.read_file", {}), "tf.io.read_file"),
     "operation with a further argument": (operation("nn.softmax", {"axis": -1, "beta": 2}), "beta"),
