@@ -159,7 +159,9 @@ class _Check:
             return
         dtype = config.get("dtype") if isinstance(config, dict) else None
         _require(dtype in _DTYPES, f"expected a constant tensor of numbers, got dtype {dtype!r}")
-        for number in _leaves(config.get("value")):
+        for number in parts(config.get("value")):
+            if isinstance(number, list):
+                continue
             _require(isinstance(number, (int, float)), "expected a constant tensor of numbers")
             self.elements += 1
             _require(
@@ -174,7 +176,8 @@ class _Check:
         _require(self.calls <= MAX_LAYERS, f"expected at most {MAX_LAYERS:,} calls of layers, got more")
         for node in nodes:
             if isinstance(node, dict):
-                called = any(part.get("class_name") == "__keras_tensor__" for part in _dictionaries(node))
+                objects = (part for part in parts(node) if isinstance(part, dict))
+                called = any(part.get("class_name") == "__keras_tensor__" for part in objects)
             else:
                 called = bool(node)
             _require(called, f"layer {layer.get('name')!r} is called without the output of a layer")
@@ -227,25 +230,13 @@ def _check_arguments(name: str, config: dict[str, Any], *, legacy: bool) -> None
             raise ModelError(f"{name}: the value {value!r} names a function of Keras", TRUST_HINT)
 
 
-def _dictionaries(value: Any) -> Iterator[dict[str, Any]]:
+def parts(value: Any) -> Iterator[Any]:
+    """Yield a JSON value and all values inside it, the outer ones first."""
     remaining = [value]
     while remaining:
         part = remaining.pop()
-        if isinstance(part, dict):
-            yield part
-            remaining.extend(part.values())
-        elif isinstance(part, list):
-            remaining.extend(part)
-
-
-def _leaves(value: Any) -> Iterator[Any]:
-    remaining = [value]
-    while remaining:
-        part = remaining.pop()
-        if isinstance(part, list):
-            remaining.extend(part)
-        else:
-            yield part
+        yield part
+        remaining.extend(part.values() if isinstance(part, dict) else part if isinstance(part, list) else ())
 
 
 def _path(module: str | None, name: str) -> str:

@@ -7,7 +7,7 @@ formed it otherwise for models inside a model, and equal shapes would be exchang
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -39,9 +39,28 @@ def load_weights(group: h5py.Group, model: keras.Model, *_: Any, **__: Any) -> N
     own = [weight for weight in model.weights if not any(weight is w for layer in model.layers for w in layer.weights)]
     if own:
         _assign(model, own, _stored(group["top_level_model_weights"]) if "top_level_model_weights" in group else [])
+    _finalize(model)
+
+
+def by_name_if_possible(load: Callable[..., None]) -> Callable[..., None]:
+    """Return a function that loads by name if the layers have the names of the file, and by `load` otherwise."""
+
+    def load_either(group: h5py.Group, model: keras.Model, *args: Any, **kwargs: Any) -> None:
+        names = {name.replace("/", "_") for name in _attribute(group, "layer_names") if _stored(group[name])}
+        if names == {layer.name for layer in model.layers if layer.weights}:
+            load_weights(group, model)
+        else:
+            load(group, model, *args, **kwargs)
+            _finalize(model)
+
+    return load_either
+
+
+def _finalize(model: keras.Model) -> None:
+    """Let all normalizations use their weights; Keras does it for the outermost layers only."""
     for layer in model._flatten_layers():
         if hasattr(layer, "finalize_state") and layer.built:
-            layer.finalize_state()  # Keras calls it for the outermost layers only
+            layer.finalize_state()
 
 
 def _attribute(group: h5py.Group, name: str) -> list[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import tempfile
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from textwrap import shorten
@@ -22,7 +21,14 @@ from gradcam_cli.models.loading import skip_weight_init
 from gradcam_cli.models.opening import limited_results, network_off, patched
 from gradcam_cli.models.other_formats import require_model_file
 from gradcam_cli.models.packages import import_packages
-from gradcam_cli.models.safety import Hdf5Check, hdf5_check, is_archive, max_decompressed_size, read_archive
+from gradcam_cli.models.safety import (
+    Hdf5Check,
+    hdf5_check,
+    is_archive,
+    max_decompressed_size,
+    read_archive,
+    with_keras_suffix,
+)
 from gradcam_cli.models.weight_files import first_line
 from gradcam_cli.network.keras_settings import default_settings
 
@@ -103,7 +109,11 @@ def _load(file: Path, config: Any, check: Hdf5Check, *, allow_unsafe: bool) -> A
 
         return call
 
-    with skip_weight_init(max_decompressed_size(file)), _with_suffix(file) as path, contextlib.ExitStack() as stack:
+    with (
+        skip_weight_init(max_decompressed_size(file)),
+        with_keras_suffix(file) as path,
+        contextlib.ExitStack() as stack,
+    ):
         if is_archive(file):
             stack.enter_context(patched(saving_lib, "_model_from_config", create_model))
         else:
@@ -116,19 +126,6 @@ def _load(file: Path, config: Any, check: Hdf5Check, *, allow_unsafe: bool) -> A
 def _keep_ellipsis(read: Callable[..., Any]) -> Callable[..., Any]:
     """Let `x[..., 0]` in an `.h5` file be read: Keras decodes the ellipsis twice, and fails at the second time."""
     return lambda config, *args, **kwargs: config if config is ... else read(config, *args, **kwargs)
-
-
-@contextlib.contextmanager
-def _with_suffix(file: Path) -> Iterator[Path]:
-    """Yield a path of a file whose suffix is that of its content, by which Keras goes: a link if need be."""
-    suffixes = (".keras",) if is_archive(file) else (".h5", ".hdf5")
-    if file.name.endswith(suffixes):
-        yield file
-        return
-    with tempfile.TemporaryDirectory() as directory:
-        link = Path(directory) / f"model{suffixes[0]}"
-        link.symlink_to(file.absolute())
-        yield link
 
 
 def _opening_error(file: Path, error: BaseException) -> ModelError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import re
-from collections.abc import Sequence
+from collections.abc import Collection
 
 import keras
 
@@ -12,7 +12,7 @@ from gradcam_cli.errors import UsageError
 from gradcam_cli.models.config_check import registered_names
 
 
-def import_packages(packages: Sequence[str]) -> None:
+def import_packages(packages: Collection[str]) -> None:
     """Import packages, so that they register their classes with Keras.
 
     Only installed packages and those on `PYTHONPATH` are found; the working directory is not on the import path.

@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -118,6 +119,20 @@ def is_archive(file: Path) -> bool:
     if head.startswith(ZIP_SIGNATURE) or head == HDF5_SIGNATURE:
         return head.startswith(ZIP_SIGNATURE)
     return file.name.lower().endswith(".keras")
+
+
+@contextlib.contextmanager
+def with_keras_suffix(file: Path) -> Iterator[Path]:
+    """Yield a path of a file whose suffix is that of its content, by which Keras goes: a link if need be."""
+    suffixes = (".keras",) if is_archive(file) else (".h5", ".hdf5")
+    if file.name.endswith(suffixes):
+        yield file
+        return
+    name = file.name.lower()
+    with tempfile.TemporaryDirectory() as directory:
+        link = Path(directory) / (name if name.endswith(suffixes) else name + suffixes[0])
+        link.symlink_to(file.absolute())
+        yield link
 
 
 def max_decompressed_size(file: Path) -> int:

@@ -11,10 +11,12 @@ from textwrap import shorten
 
 import h5py
 import keras
+from keras.src.legacy.saving import legacy_h5_format
 
 from gradcam_cli.errors import ModelError, WeightsError
-from gradcam_cli.models.opening import network_off
-from gradcam_cli.models.safety import WEIGHTS_NAME, hdf5_check, is_archive, is_checked, open_archive
+from gradcam_cli.models.hdf5_weights import by_name_if_possible
+from gradcam_cli.models.opening import network_off, patched
+from gradcam_cli.models.safety import WEIGHTS_NAME, hdf5_check, is_archive, is_checked, open_archive, with_keras_suffix
 from gradcam_cli.network.keras_settings import default_settings
 
 
@@ -44,7 +46,11 @@ class _DoesNotFitError(Exception):
 
 def _load_weights(model: keras.Model, path: Path) -> None:
     try:
-        with default_settings(), network_off():
+        with (
+            default_settings(),
+            network_off(),
+            patched(legacy_h5_format, "load_weights_from_hdf5_group", by_name_if_possible),
+        ):
             model.load_weights(path)
     except Exception as error:
         raise _DoesNotFitError(first_mismatch(model, path) or first_line(error)) from error
@@ -54,10 +60,11 @@ def _load_weights(model: keras.Model, path: Path) -> None:
 def _weights_path(file: Path) -> Iterator[Path]:
     """Extract the weights of a `.keras` file: Keras would decompress them from the start for each step back."""
     if not is_archive(file):
-        yield file
+        with with_keras_suffix(file) as path:
+            yield path
         return
-    with tempfile.TemporaryDirectory() as folder, open_archive(file) as archive:
-        path = Path(folder, WEIGHTS_NAME)
+    with tempfile.TemporaryDirectory() as directory, open_archive(file) as archive:
+        path = Path(directory, WEIGHTS_NAME)
         try:
             with archive.open(WEIGHTS_NAME) as source, path.open("wb") as target:
                 shutil.copyfileobj(source, target, 1 << 20)

@@ -8,6 +8,7 @@ from keras import layers as L  # noqa: N812
 
 from gradcam_cli.errors import ModelError
 from gradcam_cli.models.model_files import load_model_file
+from gradcam_cli.models.weight_files import load_weights_into
 
 X = np.random.default_rng(0).normal(3.0, 2.0, size=(2, 8, 8, 3)).astype(np.float32)
 
@@ -84,3 +85,18 @@ def test_another_shape_is_refused_with_the_layer(tmp_path):
         opened["model_weights/inner"][name] = np.zeros((3, 3, 3, 4), np.float32)
     with pytest.raises(ModelError, match=r"layer inner: expected a weight .*first/kernel of shape \(3, 3, 3, 3\)"):
         load_model_file(file, allow_unsafe=False)
+
+
+@pytest.mark.parametrize("name", ["w.h5", "W.H5", "w.weights.h5", "W.Weights.H5"])
+def test_a_weight_file_for_a_nested_model_is_assigned_by_name(tmp_path, name):
+    """The model of `--model` is not frozen; `--weights` is a whole model in which a layer is."""
+    model, file = saved(tmp_path)
+    weights = tmp_path / name
+    if ".weights" in name.lower():
+        model.save_weights(tmp_path / "x.weights.h5")
+        file = tmp_path / "x.weights.h5"
+    file.rename(weights)
+    other = nested_model()
+    other.layers[0].get_layer("second").trainable = True
+    load_weights_into(other, weights)
+    np.testing.assert_allclose(other(X), model(X), rtol=1e-5)

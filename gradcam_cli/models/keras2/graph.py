@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 from gradcam_cli.errors import ModelError
+from gradcam_cli.models.config_check import parts
 from gradcam_cli.models.keras2.nodes import is_reference, translate_node
 from gradcam_cli.models.keras2.operations import OPERATION_LAYERS, translate_operation
 
@@ -42,7 +42,8 @@ def _refuse_training(layer: dict[str, Any]) -> None:
     The layers that only add noise in training are evaluated without it.
     """
     name = str(layer.get("class_name"))
-    training = any(reference[3].get("training") is True for reference in _references(layer["inbound_nodes"]))
+    arguments = [part for part in parts(layer["inbound_nodes"]) if isinstance(part, dict)]
+    training = any(part.get("training") is True for part in arguments)
     if training and not name.startswith("Random") and not name.endswith(("Dropout", "Noise")):
         raise ModelError(
             f"{name} {layer.get('name')} is called with training=True, which Keras 3 cannot express",
@@ -50,35 +51,15 @@ def _refuse_training(layer: dict[str, Any]) -> None:
         )
 
 
-def _references(nodes: Any) -> Iterator[list[Any]]:
-    """Yield the references in the calls of a layer that have keyword arguments."""
-    remaining = [nodes]
-    while remaining:
-        part = remaining.pop()
-        if is_reference(part):
-            if len(part) == 4 and isinstance(part[3], dict):
-                yield part
-        elif isinstance(part, list):
-            remaining.extend(part)
-
-
 def _adapt_references(value: Any, names: set[Any]) -> None:
     """Adapt all references: Keras 3 has no `/` in names, and counts the calls of models from 0.
 
     In Keras 2, call 0 of a model was the model itself.
     """
-    remaining = [value]
-    while remaining:
-        part = remaining.pop()
-        if is_reference(part):
-            if part[0] in names and part[1] > 0:
-                part[1] -= 1
-            part[0] = part[0].replace("/", "_")
-            remaining.extend(part[3:])
-        elif isinstance(part, list):
-            remaining.extend(part)
-        elif isinstance(part, dict):
-            remaining.extend(part.values())
+    for part in filter(is_reference, parts(value)):
+        if part[0] in names and part[1] > 0:
+            part[1] -= 1
+        part[0] = part[0].replace("/", "_")
 
 
 def _without_list(tensors: Any) -> Any:

@@ -5,10 +5,10 @@ It maps JSON values to JSON values and creates no object. The result is checked 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 from gradcam_cli.errors import ModelError
+from gradcam_cli.models.config_check import parts
 from gradcam_cli.models.keras2.activations import HARD_SIGMOID
 from gradcam_cli.models.keras2.graph import translate_graph
 from gradcam_cli.models.keras2.operations import OPERATION_LAYERS
@@ -57,22 +57,15 @@ def translate(config: Config) -> Config:
     Raises:
         ModelError: it contains what Keras 3 cannot express.
     """
-    for part in list(_objects(config)):
+    for part in _objects(config):
         if isinstance(part.get("class_name"), str):
             _translate_object(part)
     return config
 
 
-def _objects(config: Any) -> Iterator[Config]:
-    """Yield all JSON objects, the outer ones first."""
-    remaining = [config]
-    while remaining:
-        part = remaining.pop()
-        if isinstance(part, dict):
-            yield part
-            remaining.extend(part.values())
-        elif isinstance(part, list):
-            remaining.extend(part)
+def _objects(config: Any) -> list[Config]:
+    """Return all JSON objects, the outer ones first."""
+    return [part for part in parts(config) if isinstance(part, dict)]
 
 
 def _translate_object(item: Config) -> None:
