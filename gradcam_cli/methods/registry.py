@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeVar
 
 from gradcam_cli.errors import UsageError
-from gradcam_cli.methods import baselines, cam, perturbation, pixel_gradients
+from gradcam_cli.methods import attention_maps, baselines, cam, perturbation, pixel_gradients
 from gradcam_cli.methods.cam import Cam
 from gradcam_cli.methods.perturbation import OCCLUSION_PATCHES
 from gradcam_cli.methods.pixel_gradients import IG_STEPS, SMOOTHGRAD_SAMPLES
@@ -21,16 +21,17 @@ class Method:
     """The function and the properties of a method.
 
     Attributes:
-        function: takes (A, dA) for the kinds `cam` and `baseline`, and (scorer, inputs) for `attribution`.
+        function: takes (A, dA) for the kinds `cam` and `baseline`, and (scorer, inputs) for the others.
         kind: `cam` uses the activations and their gradient; `baseline` has the same arguments but is
-            class-agnostic; `attribution` runs the model for each image and class.
-        cost: text for the number of model runs of an `attribution` method per image and class.
+            class-agnostic; `attribution` runs the model for each image and class; `attention` also does, and uses the
+            attention maps of a transformer.
+        cost: text for the number of model runs of a `MULTI_PASS` method per image and class.
         uses_layer: whether the map depends on the chosen layer and has its resolution.
         negatable: whether the negated gradient gives the counterfactual (Selvaraju et al. 2017, section 3.3).
     """
 
     function: Callable[..., Cam]
-    kind: Literal["cam", "baseline", "attribution"]
+    kind: Literal["cam", "baseline", "attribution", "attention"]
     cost: str = ""
     uses_layer: bool = True
     negatable: bool = False
@@ -48,6 +49,10 @@ METHODS: dict[str, Method] = {
     "uniform": Method(baselines.uniform_map, "baseline"),
     "scorecam": Method(perturbation.scorecam, "attribution", "one forward pass per channel"),
     "ablationcam": Method(perturbation.ablationcam, "attribution", "one pass downstream of the layer per channel"),
+    "rollout": Method(attention_maps.rollout, "attention", "two forward passes", uses_layer=False),
+    "legrad": Method(
+        attention_maps.legrad, "attention", "two forward passes, and a backward pass of each layer", uses_layer=False
+    ),
     "saliency": Method(pixel_gradients.saliency, "attribution", "one backward pass to the pixels", uses_layer=False),
     "smoothgrad": Method(
         pixel_gradients.smoothgrad,
@@ -75,6 +80,9 @@ METHODS: dict[str, Method] = {
     ),
 }
 """The values of `--method`."""
+
+MULTI_PASS = ("attribution", "attention")
+"""Kinds of methods that run the model for each image and class."""
 
 INPUT_LAYER = "input"
 """Recorded as the layer of maps from methods that use no layer."""

@@ -14,8 +14,10 @@ from gradcam_cli.images.fit import Box, part_of_box
 from gradcam_cli.methods import registry
 from gradcam_cli.models.class_selection import ClassSelector, resolve_classes
 from gradcam_cli.models.classifier import Classifier, load_model
+from gradcam_cli.network.attention_scorer import ModelAttention
 from gradcam_cli.network.batch_size import default_batch_size
 from gradcam_cli.network.gradients import GradientFunction
+from gradcam_cli.network.grid import Grid
 from gradcam_cli.network.layer_trace import LayerOutput
 from gradcam_cli.network.precision import resolve_precision
 from gradcam_cli.network.scorer import ModelScorer
@@ -58,11 +60,29 @@ class PreparedRun:
             crop_box: the part of the image that the model input shows.
         """
         h, w, _ = self.classifier.input_shape
-        grid, whole = self.layer_outputs[layer].grid, Box(0, 0, w, h)
-        if grid is None or not registry.METHODS[method].uses_layer:
+        grid, whole = self._grid(layer, method), Box(0, 0, w, h)
+        if grid is None:
             return crop_box, whole
         image_part, input_part = (part_of_box(box, grid.rows, grid.columns, (h, w)) for box in (crop_box, whole))
         return image_part, input_part
+
+    def _grid(self, layer: int, method: str) -> Grid | None:
+        """Return the arrangement of the cells of a map; None if they are the pixels of the model input."""
+        if registry.METHODS[method].kind == "attention":
+            return self.attention.grid(method)
+        return self.layer_outputs[layer].grid if registry.METHODS[method].uses_layer else None
+
+    @cached_property
+    def attention(self) -> ModelAttention:
+        """The attention maps of the model; methods of the kind `attention` require that it has them."""
+        classifier = self.classifier
+        return ModelAttention(
+            classifier.model, classifier.input_shape, self.config.score, self.precision, classifier.task
+        )
+
+    def scorer(self, layer: int, method: str) -> ModelScorer | ModelAttention:
+        """Return what a `MULTI_PASS` method runs the model with."""
+        return self.attention if registry.METHODS[method].kind == "attention" else self.scorers[layer]
 
     @cached_property
     def model(self) -> ModelInfo:
@@ -96,7 +116,8 @@ def prepare_run(classifier: Classifier, config: ExplainConfig) -> PreparedRun:
 
     Raises:
         UsageError: the model has no such layer or class, or the machine does not support the precision.
-        ModelError: no layer has spatial output, or the model does not expose the logit.
+        ModelError: no layer has spatial output, the model does not expose the logit, or it has no attention maps for
+            a method that uses them.
     """
     check_settings(config)
     for method in config.methods:
@@ -118,7 +139,7 @@ def prepare_run(classifier: Classifier, config: ExplainConfig) -> PreparedRun:
     precision = resolve_precision(config.precision)
     batch_size = config.batch_size or default_batch_size(classifier.model, classifier.input_shape)
     network = classifier.gradient_function(tuple(outputs.values()), config.score, precision)
-    for method in set(config.methods) & set(registry.names_of_kind("attribution")):
+    for method in set(config.methods) & set(registry.names_of_kind(*registry.MULTI_PASS)):
         log.info("%s: %s, for each image and class", method, registry.METHODS[method].cost)
     scorers = [
         ModelScorer(classifier.model, output, config.score, precision, batch_size, classifier.task)
@@ -127,6 +148,8 @@ def prepare_run(classifier: Classifier, config: ExplainConfig) -> PreparedRun:
     run = PreparedRun(
         classifier, config, layers, classes, batch_size, precision, network, scorers, list(outputs.values())
     )
+    for method in set(config.methods) & set(registry.names_of_kind("attention")):
+        run.attention.grid(method)
     announce(classifier, run.announcement)
     return run
 

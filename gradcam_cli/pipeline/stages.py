@@ -181,11 +181,11 @@ def _compute_multi_pass(
     """Compute the maps of an image that need further passes, or the average over several copies."""
     first, computed = results[0][0], {}
     for layer, method, c in run.maps:
-        if registry.METHODS[method].kind == "attribution":
+        if registry.METHODS[method].kind in registry.MULTI_PASS:
             index, max_channels = int(first.classes[i, c]), run.config.max_channels
             A, dA = first.A[layer][i], first.dA[layer][c, i]
             inputs = AttributionInputs(x, run.baseline_input, A, dA, index, max_channels)
-            computed[layer, method, c] = registry.METHODS[method].function(run.scorers[layer], inputs)
+            computed[layer, method, c] = registry.METHODS[method].function(run.scorer(layer, method), inputs)
         elif len(results) > 1:
             cams = [(_compute_cam(run, method, result, (i, layer, c)), mirrored) for result, mirrored in results]
             L = np.mean([each.map[:, ::-1] if mirrored else each.map for each, mirrored in cams], axis=0)
