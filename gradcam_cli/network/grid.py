@@ -21,7 +21,7 @@ class Grid(NamedTuple):
         columns: the same for the columns.
         proven: whether each cell is known to be computed from its neighborhood.
         prefix: number of tokens before those of the cells, or None if the output is (n, u, v, k).
-        transposed: whether the output has the columns before the rows.
+        transposed: whether the output has the columns before the rows, or its tokens run down the columns.
         flipped: the axes, 1 and 2 of (n, u, v, k), that run from the bottom or from the right.
     """
 
@@ -39,7 +39,8 @@ class Grid(NamedTuple):
         A = output
         if self.prefix is not None:
             cells = A[:, self.prefix : self.prefix + self.u * self.v]
-            A = tf.reshape(cells, (-1, self.u, self.v, output.shape[-1]))
+            shape = (self.v, self.u) if self.transposed else (self.u, self.v)
+            A = tf.reshape(cells, (-1, *shape, output.shape[-1]))
         if self.transposed:
             A = tf.transpose(A, (0, 2, 1, 3))
         return tf.reverse(A, self.flipped) if self.flipped else A
@@ -70,6 +71,8 @@ def grid_of(places: Places) -> Grid | None:
     if len(places.axes) == 3:
         if places.axes[1] == axis(ROW, u) + axis(COLUMN, v):
             return grid._replace(prefix=0)
+        if places.axes[1] == axis(COLUMN, v) + axis(ROW, u):
+            return grid._replace(prefix=0, transposed=True)
         return grid._replace(prefix=places.prefix) if places.kind_of(1) == TOKENS else None
     if places.axes[1:3] == (axis(ROW, u), axis(COLUMN, v)):
         return grid

@@ -14,7 +14,7 @@ from gradcam_cli.network.layer_trace import LayerOutput
 from gradcam_cli.network.locality import cells_affecting_score, measure_locality
 
 # Layers that only subsample, drop or rearrange features.
-_SHAPE_ONLY_LAYERS = ("Pooling", "Dropout", "Reshape", "Permute", "Flatten", "Cropping", "ZeroPadding", "UpSampling")
+_SHAPE_ONLY_LAYERS = tuple("Pooling Dropout Reshape Permute Flatten Cropping GetItem ZeroPadding UpSampling".split())
 MAX_MEASUREMENTS = 2
 """Layers that `auto` measures before it gives up."""
 NOT_LOCAL = "its cells are not places of the image: their gradients do not lie where the cells lie"
@@ -67,7 +67,8 @@ def default_layer(outputs: Sequence[LayerOutput], check: LayerCheck) -> LayerOut
     """Return the last layer whose cells are places of the image and that computes features.
 
     Pooling, dropout and other layers that only subsample or rearrange features are skipped. So are layers on which the
-    score does not depend, and an enclosing layer whose output is smaller than that of its last inner layer.
+    score does not depend, the projections inside an attention layer, and an enclosing layer whose output is smaller
+    than that of its last inner layer.
 
     Args:
         outputs: from `trace_layers`.
@@ -94,8 +95,10 @@ def default_layer(outputs: Sequence[LayerOutput], check: LayerCheck) -> LayerOut
 def _candidates(outputs: Sequence[LayerOutput]) -> list[LayerOutput]:
     """Return the layers that `auto` considers, in the order of their calls."""
     result: dict[Any, LayerOutput] = {}
+    attention = {output.path for output in outputs if type(output.operation).__name__.endswith("Attention")}
     for output in outputs:
         usable = output.grid and output.grid.u * output.grid.v > 1 and output.learned and output.affects_score
+        usable = usable and output.path.rpartition("/")[0] not in attention
         shape_only = any(word in type(output.operation).__name__ for word in _SHAPE_ONLY_LAYERS)
         if usable and output.tensor not in result:
             result[output.tensor] = output._replace(learned=not shape_only)
