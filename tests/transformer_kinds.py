@@ -172,7 +172,9 @@ def column_major():
 def post_norm_class_token():
     last = post_norm()
     norm = L.LayerNormalization()
-    stem = chain(*patches(), Prefix(1), post_norm(), residual(attention()), L.LayerNormalization(), residual(*mlp()[1:]))
+    stem = chain(
+        *patches(), Prefix(1), post_norm(), residual(attention()), L.LayerNormalization(), residual(*mlp()[1:])
+    )
     head = chain(last, class_head())
     return Kind(stem, norm, lambda h, A: head(A), norm.name, tokens(1))
 

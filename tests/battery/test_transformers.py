@@ -24,9 +24,7 @@ def relative(got, expected):
 
 def explained(model):
     config = ExplainConfig(methods=("gradcam", "hirescam"), classes=tuple(range(CLASSES)))
-    (found,) = explain_images(
-        prepare_run(load_model(model, preprocess="0..1"), config), [LoadedImage("image", IMAGE)]
-    )
+    (found,) = explain_images(prepare_run(load_model(model, preprocess="0..1"), config), [LoadedImage("image", IMAGE)])
     return found
 
 
