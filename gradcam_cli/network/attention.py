@@ -7,6 +7,7 @@ it: `MultiHeadAttention`, an operation, or code of the model's own.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -62,7 +63,7 @@ def find_attention(x: tf.Tensor, y: tf.Tensor) -> Attention:
     tokens = {_token_axis(state.places(A)) for A in maps}
     if None in tokens or len(tokens) > 1:
         raise ModelError("the model has attention that is not between all its tokens", HINT)
-    if any(after.ref() not in tensors_downstream(before) for before, after in zip(maps, maps[1:], strict=False)):
+    if any(after.ref() not in tensors_downstream(before) for before, after in pairwise(maps)):
         raise ModelError("the model has attention layers that do not follow one after the other", HINT)
     places = state.places(maps[0].op.inputs[0])
     grid = _token_grid(places) if places else None
@@ -109,7 +110,7 @@ def _tokens_after(maps: Sequence[tf.Tensor], y: tf.Tensor) -> list[tf.Tensor]:
     After the last attention, it is the tensor at the same position of the same sequence of operations.
     """
     sequences = []
-    for A, following in zip(maps, maps[1:], strict=False):
+    for A, following in pairwise(maps):
         upstream = tensors_upstream(following)
         sequences.append([tensor for tensor in bottlenecks(A, y) if tensor.ref() in upstream])
     sequences.append(bottlenecks(maps[-1], y)[: len(sequences[0])])

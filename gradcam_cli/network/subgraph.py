@@ -31,9 +31,9 @@ def bottlenecks(start: tf.Tensor, end: tf.Tensor) -> list[tf.Tensor]:
 
 def recomputed(end: tf.Tensor, start: tf.Tensor, value: tf.Tensor) -> tf.Tensor:
     """Return `end` as the graph computes it with `value` in the place of `start`; operations are added to the graph."""
-    between = operations_between(start, end)
+    between = set(operations_between(start, end))
     copied = tf.compat.v1.GraphDef(versions=tf.Graph().as_graph_def().versions)
-    inputs = {}
+    inputs: dict[str, tf.Tensor] = {}
     for operation in between:
         node = copied.node.add()
         node.CopyFrom(operation.node_def)

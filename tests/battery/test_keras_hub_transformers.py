@@ -1,4 +1,4 @@
-"""Transformers of KerasHub with random weights: the layer of `auto`, and which of them have attention between all tokens."""
+"""Transformers of KerasHub with random weights: the layer of `auto`, and attention between all tokens."""
 
 import keras
 import numpy as np
@@ -59,7 +59,7 @@ KINDS = {
 
 @pytest.mark.parametrize("name", KINDS)
 def test_transformer_of_keras_hub(name):
-    """`auto` is the last normalization whose patches affect the score; windows and reduced attention have no rollout."""
+    """`auto` is the last normalization whose patches affect the score; Swin and MiT have no rollout."""
     make, layer, prefix, full_attention = KINDS[name]
     keras.utils.set_random_seed(1)
     classifier = load_model(make(), preprocess="0..1")

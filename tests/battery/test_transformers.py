@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from hierarchical_kinds import KINDS as HIERARCHICAL
 from model_kinds import CLASSES, SIZE
 from transformer_kinds import KINDS
 
@@ -28,11 +29,15 @@ def explained(model):
     return found
 
 
-@pytest.mark.parametrize("name", KINDS)
+ALL_KINDS = {**KINDS, **HIERARCHICAL}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ALL_KINDS)
 def test_transformer(name):
     """The chosen layer is the last one whose patches affect the score; weights are averages over patches alone."""
     keras.utils.set_random_seed(3)
-    kind = KINDS[name]()
+    kind = ALL_KINDS[name]()
     model = kind.model()
     h = kind.stem(tf.constant(X))
     with tf.GradientTape(persistent=True) as tape:
