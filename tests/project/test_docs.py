@@ -15,7 +15,7 @@ from doc_blocks import PAGES, README, ROOT, blocks, is_session, numbered, run_co
 from gradcam_cli.cli import gradcam
 from gradcam_cli.cli.explain import explain
 from gradcam_cli.evaluation.metrics.registry import METRICS
-from gradcam_cli.methods.registry import METHODS, names_of_kind
+from gradcam_cli.methods.registry import METHODS, MULTI_PASS, names_of_kind
 from gradcam_cli.neuralode.solver.tableaus import SOLVERS
 from gradcam_cli.pipeline.json_lines import KEYS
 
@@ -74,7 +74,7 @@ def test_tables_list_every_choice():
     choosing = (ROOT / "docs/choosing.md").read_text()
     evaluating = (ROOT / "docs/evaluating.md").read_text()
     named = set(re.findall(r"^\| `([a-z+-]+)`", choosing.split("## Method")[1].split("\n## ")[0], re.MULTILINE))
-    assert named == set(names_of_kind("cam", "attribution"))
+    assert named == set(names_of_kind("cam", *MULTI_PASS))
     for name in ("--fit", "--score", "--save"):
         row = next(line for line in choosing.splitlines() if line.startswith(f"| `{name}`"))
         for choice in option(explain, name).type.choices:
