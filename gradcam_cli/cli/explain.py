@@ -223,7 +223,7 @@ def plan_tasks(
     layers, methods = list(dict.fromkeys(options["layers"])), list(dict.fromkeys(options["methods"]))
     maps = map_keys(layers, methods, expand_top_n(options["classes"]))
     sources = find_sources(inputs, skip=destination.directory or DEFAULT_OUTPUT_DIR)
-    return inputs, plan_outputs(sources, destination, maps, inputs)
+    return inputs, plan_outputs(sources, destination, maps, inputs, options["target"])
 
 
 def dry_run(planned: Iterable[tuple[Source, list[OutputFile]]], *, as_json: bool) -> int:

@@ -73,6 +73,15 @@ def setting_option(name: str) -> Callable[..., Any]:
         return option(
             flag, type=click.Choice(list(setting.choices)), default=default, show_default=True, help=setting.help
         )
+    if setting.metavar:
+        return option(
+            flag,
+            metavar=setting.metavar,
+            default=default,
+            show_default=True,
+            callback=lambda _context, _option, value: (setting.check and setting.check(value)) and value,
+            help=setting.help,
+        )
     if default is False:
         return option(flag, is_flag=True, help=setting.help)
     return option(flag, type=click.IntRange(1), metavar="N", help=setting.help)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -17,7 +19,7 @@ from gradcam_cli.models.backbone import Backbone, find_backbone
 from gradcam_cli.models.catalog import ModelSpec, catalog, find_spec, is_model_path
 from gradcam_cli.models.input_range import choose_preprocess
 from gradcam_cli.models.input_shape import find_input_shape
-from gradcam_cli.models.labels import Labels, name_problem, read_labels, spec_labels
+from gradcam_cli.models.labels import Labels, infer_labels, read_labels
 from gradcam_cli.models.loading import build_model
 from gradcam_cli.models.model_files import load_model_file
 from gradcam_cli.models.opening import check_results
@@ -29,6 +31,8 @@ from gradcam_cli.network.gradients import GradientFunction, compile_gradient_fun
 from gradcam_cli.network.layer_choice import LayerCheck, default_layer, layer_check
 from gradcam_cli.network.layer_trace import LayerOutput, find_output, output_activation, output_shape, trace_layers
 from gradcam_cli.network.layers import require_channels_last
+from gradcam_cli.network.target import CLASS, Target, find_head, require_shape, select_head
+from gradcam_cli.network.target_scores import target_tensor
 from gradcam_cli.network.task import TASKS
 from gradcam_cli.storage.checksum import LazySha256
 
@@ -46,6 +50,7 @@ class Classifier:
         weights: name of the weight file or model file, or None.
         weights_hash: SHA-256 of this file, or None.
         task: how a single linear output is read, a name in `network.task.TASKS`.
+        target: what is explained.
         announced: what was logged about the model.
     """
 
@@ -57,10 +62,12 @@ class Classifier:
     weights: str | None = None
     weights_hash: LazySha256 | None = None
     task: str = "auto"
+    target: Target = CLASS
     _function_cache: dict[tuple[tuple[str, ...], str, str], GradientFunction] = field(
         default_factory=dict, repr=False, compare=False
     )
     announced: set[str] = field(default_factory=set, repr=False, compare=False)
+    _by_target: dict[Any, Classifier] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def preprocess_mode(self) -> str:
@@ -70,12 +77,12 @@ class Classifier:
     @cached_property
     def layer_outputs(self) -> list[LayerOutput]:
         """The outputs of all layers and their places in the image, from one traced pass."""
-        return trace_layers(self.model, self.input_shape)
+        return trace_layers(self.model, self.input_shape, self.target)
 
     @cached_property
     def check_layer(self) -> LayerCheck:
         """Returns why a layer's output cannot be explained, or None; a layer is measured once."""
-        return layer_check(self.model, self.layer_outputs, self.preprocess, self.input_shape)
+        return layer_check(self.model, self.layer_outputs, self.preprocess, self.input_shape, self.target)
 
     def find_layer(self, requested: str) -> LayerOutput:
         """Return a layer whose output is a grid over the image: by its path, or the default one for `auto`.
@@ -96,14 +103,15 @@ class Classifier:
         """Number of classes; a single sigmoid output has two, and a single value one.
 
         Raises:
-            ModelError: the model does not have one output of shape (n, classes).
+            ModelError: the output does not have the form of the target.
         """
-        shape = output_shape(self.model, self.input_shape)
-        if not isinstance(shape, tuple) or len(shape) != 2 or not isinstance(shape[1], int):
-            raise ModelError(f"expected a classifier with one output of shape (n, classes), got {shape}")
-        if shape[1] != 1 or self.task == "regression":
-            return shape[1]
-        return 1 if self.task == "auto" and output_activation(self.model, self.input_shape) == "linear" else 2
+        shape = select_head(output_shape(self.model, self.input_shape), self.target.head)
+        require_shape(shape, self.target)
+        count: int = 1 if self.target.kind == "similarity" else shape[-1]
+        if count != 1 or self.target.kind == "similarity" or self.task == "regression":
+            return count
+        linear = output_activation(self.model, self.input_shape, self.target) == "linear"
+        return 1 if self.task == "auto" and linear else 2
 
     @property
     def is_regression(self) -> bool:
@@ -116,8 +124,43 @@ class Classifier:
         """Return the compiled gradient function for these layers, score and precision; functions are cached."""
         key = (tuple(layer if isinstance(layer, str) else layer.path for layer in layers), score, precision)
         if key not in self._function_cache:
-            self._function_cache[key] = compile_gradient_function(self.model, layers, score, precision, self.task)
+            self._function_cache[key] = compile_gradient_function(
+                self.model, layers, score, precision, self.task, self.target
+            )
         return self._function_cache[key]
+
+    def for_target(self, target: Target, key: Any) -> Classifier:
+        """Return the same model with another target; a target with the same key is prepared once.
+
+        Args:
+            target: what is explained; its output may be named, and the embeddings of its files are missing.
+            key: of the target.
+
+        Raises:
+            UsageError: the model has no such output, or the number of class names differs.
+            ModelError: the output does not have the form of the target.
+        """
+        if key not in self._by_target:
+            names = list(getattr(self.model, "output_names", None) or ())
+            if target.head is not None:
+                head = find_head(output_shape(self.model, self.input_shape), names, target.head)
+                target = replace(target, head=head)
+            labels = Labels((" - ".join(target.files),)) if target.kind == "similarity" else self.labels
+            changed = replace(self, target=target, labels=labels, _function_cache={}, announced=set(), _by_target={})
+            if labels.names and len(labels.names) != changed.class_count:
+                raise UsageError(f"labels: expected {changed.class_count} names, got {len(labels.names)}")
+            self._by_target[key] = changed
+        return self._by_target[key]
+
+    def embedding(self, pixels: np.ndarray) -> np.ndarray:
+        """Return the embedding (d,) float32 of an image of the model's input size, (h, w, c) uint8.
+
+        Raises:
+            ModelError: the output that is explained is no embedding.
+        """
+        output = target_tensor(self.model(self.preprocess(pixels[None]), training=False), self.target)
+        embedding: np.ndarray = np.asarray(output[0], np.float32)
+        return embedding
 
     def preprocess(self, pixels: np.ndarray) -> np.ndarray:
         """Return the model input (n, h, w, c) float32 for uint8 pixels of the same shape."""
@@ -189,15 +232,16 @@ def load_model(
     classifier = Classifier(
         network,
         name,
-        file_labels or _infer_labels(network, backbone),
+        file_labels or infer_labels(network, backbone),
         choice,
         shape,
         file.name if file else None,
         LazySha256(file) if file else None,
         infer_task(network, stored_loss(file) if file and from_file else None) if task == "auto" else task,
     )
-    if file_labels and len(file_labels.names) != classifier.class_count:
-        raise UsageError(f"labels {labels}: expected {classifier.class_count} names, got {len(file_labels.names)}")
+    with contextlib.suppress(ModelError):  # no classifier; its target is not known yet
+        if file_labels and len(file_labels.names) != classifier.class_count:
+            raise UsageError(f"labels {labels}: expected {classifier.class_count} names, got {len(file_labels.names)}")
     return classifier
 
 
@@ -217,17 +261,3 @@ def _given_preprocess(mode: str, shape: tuple[int, int, int]) -> PreprocessChoic
 
 def _known_preprocess(spec: ModelSpec) -> PreprocessChoice:
     return PreprocessChoice(spec.preprocess, f"as in the training of {spec.name}")
-
-
-def _infer_labels(model: keras.Model, backbone: Backbone | None) -> Labels:
-    """Return the names stored in the last layer, or those of the backbone if the number of classes is equal."""
-    if names := getattr(next(iter(reversed(getattr(model, "layers", []))), None), "labels", ()):
-        if problem := name_problem(names):
-            raise ModelError(f"the model's class names: {problem}", "give other names with --labels FILE")
-        return Labels(tuple(names), source="the model")
-    outputs = getattr(model, "outputs", None)
-    if backbone and not backbone.guess and outputs:
-        labels = spec_labels(backbone.spec)
-        if outputs[0].shape[-1] == len(labels.names):
-            return labels
-    return Labels(())

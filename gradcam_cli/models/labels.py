@@ -8,11 +8,16 @@ import os
 import re
 from collections.abc import Sequence
 from importlib import resources
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from gradcam_cli.errors import UsageError
+from gradcam_cli.errors import ModelError, UsageError
 from gradcam_cli.models.catalog import ModelSpec
 from gradcam_cli.storage.regular_files import read_regular
+
+if TYPE_CHECKING:
+    import keras
+
+    from gradcam_cli.models.backbone import Backbone
 
 
 class Labels(NamedTuple):
@@ -123,3 +128,21 @@ def _require_strings(entries: Sequence[object]) -> tuple[str, ...]:
 def normalize_name(name: str) -> str:
     """Return a name case-folded, with runs of spaces, underscores and hyphens replaced by one space."""
     return re.sub(r"[\s_-]+", " ", name).strip().casefold()
+
+
+def infer_labels(model: keras.Model, backbone: Backbone | None) -> Labels:
+    """Return the names stored in the last layer, or those of the backbone if the number of classes is equal.
+
+    Raises:
+        ModelError: the stored names are unusable.
+    """
+    if names := getattr(next(iter(reversed(getattr(model, "layers", []))), None), "labels", ()):
+        if problem := name_problem(names):
+            raise ModelError(f"the model's class names: {problem}", "give other names with --labels FILE")
+        return Labels(tuple(names), source="the model")
+    outputs = getattr(model, "outputs", None)
+    if backbone and not backbone.guess and outputs:
+        labels = spec_labels(backbone.spec)
+        if outputs[0].shape[-1] == len(labels.names):
+            return labels
+    return Labels(())

@@ -14,9 +14,9 @@ from gradcam_cli.methods.attention_maps import AttentionMaps
 from gradcam_cli.network.attention import Attention, find_attention, layer_scores, pooled_tokens
 from gradcam_cli.network.grid import Grid
 from gradcam_cli.network.layer_trace import TRACED_BATCH
-from gradcam_cli.network.logits import find_logits
 from gradcam_cli.network.precision import precision_scope
-from gradcam_cli.network.scores import scores_of
+from gradcam_cli.network.target import CLASS, Target
+from gradcam_cli.network.target_scores import target_scores
 
 
 class ModelAttention:
@@ -30,12 +30,19 @@ class ModelAttention:
         score: `logit`, `probability` or `output`.
         precision: a value returned by `resolve_precision`.
         task: a name in `task.TASKS`.
+        target: what is explained.
     """
 
     def __init__(
-        self, model: keras.Model, input_shape: tuple[int, int, int], score: str, precision: str, task: str = "auto"
+        self,
+        model: keras.Model,
+        input_shape: tuple[int, int, int],
+        score: str,
+        precision: str,
+        task: str = "auto",
+        target: Target = CLASS,
     ) -> None:
-        self.model, self.score, self.precision, self.task = model, score, precision, task
+        self.model, self.score, self.precision, self.task, self.target = model, score, precision, task, target
         self._inputs = [tf.TensorSpec((TRACED_BATCH, *input_shape), tf.float32), tf.TensorSpec((), tf.int32)]
         self._found: Attention | None = None
 
@@ -93,7 +100,7 @@ class ModelAttention:
     def _compiled(self, function: Callable[[Attention, tf.Tensor, tf.Tensor], list[tf.Tensor]]) -> Any:
         @tf.function(autograph=False)  # type: ignore[untyped-decorator]
         def run(x: tf.Tensor, c: tf.Tensor) -> tuple[tf.Tensor, list[tf.Tensor]]:
-            y = scores_of(find_logits(self.model(x, training=False), x), self.score, self.task).y
+            y = target_scores(self.model(x, training=False), x, self.score, self.task, self.target).scores.y
             self._found = find_attention(x, y)
             layers = [_of_first_image(A) for A in function(self._found, y, c)]
             return pooled_tokens(self._found, y), layers

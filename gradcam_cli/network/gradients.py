@@ -14,9 +14,10 @@ from gradcam_cli.network.grid import Grid
 from gradcam_cli.network.hooks import hooked
 from gradcam_cli.network.layer_trace import LayerOutput
 from gradcam_cli.network.layers import find_layer
-from gradcam_cli.network.logits import find_logits
 from gradcam_cli.network.precision import precision_scope
-from gradcam_cli.network.scores import require_probabilities, scores_of
+from gradcam_cli.network.scores import require_probabilities
+from gradcam_cli.network.target import CLASS, Target
+from gradcam_cli.network.target_scores import target_scores
 
 
 class ForwardBackward(NamedTuple):
@@ -26,6 +27,7 @@ class ForwardBackward(NamedTuple):
         y: (n, classes), the score that is explained.
         logits: (n, classes), or None if the model does not expose them.
         probabilities: (n, classes), NaN if the model's output is not a probability.
+        ranked_by: (n, classes), the values by which the classes are ranked: y, or the area of a segmentation's class.
         classes: (n, C), the indices of the explained classes.
         A: activations (n, u, v, k) of each layer.
         dA: gradients dy_c/dA, (C, n, u, v, k), of each layer.
@@ -34,6 +36,7 @@ class ForwardBackward(NamedTuple):
     y: np.ndarray
     logits: np.ndarray | None
     probabilities: np.ndarray
+    ranked_by: np.ndarray
     classes: np.ndarray
     A: list[np.ndarray]
     dA: list[np.ndarray]
@@ -41,11 +44,12 @@ class ForwardBackward(NamedTuple):
 
 def to_arrays(results: Sequence[Any]) -> ForwardBackward:
     """Convert tensors, in the order of the fields of `ForwardBackward`, to arrays; None stays None."""
-    y, logits, p, classes, A, dA = results
+    y, logits, p, ranked_by, classes, A, dA = results
     return ForwardBackward(
         y.numpy(),
         None if logits is None else logits.numpy(),
         p.numpy(),
+        ranked_by.numpy(),
         classes.numpy(),
         [a.numpy() for a in A],
         [d.numpy() for d in dA],
@@ -61,6 +65,7 @@ def compile_gradient_function(
     score: str = "logit",
     precision: str = "float32",
     task: str = "auto",
+    target: Target = CLASS,
 ) -> GradientFunction:
     """Compile a model to a function of (x, class_selectors) with one forward pass.
 
@@ -75,6 +80,7 @@ def compile_gradient_function(
         score: `logit` (y_c before softmax, as in the paper), `probability` or `output`.
         precision: a value returned by `resolve_precision`.
         task: a name in `task.TASKS`.
+        target: what is explained; its units take the place of the classes.
 
     Returns:
         A function of x (n, h, w, c) float32, preprocessed, and class_selectors (n, C) int32: a class
@@ -101,18 +107,18 @@ def compile_gradient_function(
 
         with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
             with hooked(operations, record_activation):
-                output = find_logits(model(x, training=False), x)
+                output = model(x, training=False)
             watched = [layer.select(zeros[layer.path]) for layer in chosen]
             A = [layer.select(activations[layer.path]) for layer in chosen]
             _check_spatial(chosen, A)
-            y, logits, p = scores_of(output, score, task)
-            classes = resolve_ranks(y, class_selectors)
+            (y, logits, p), ranked_by = target_scores(output, x, score, task, target)
+            classes = resolve_ranks(ranked_by, class_selectors)
             y_c = [tf.gather(y, classes[:, c], batch_dims=1) for c in range(class_selectors.shape[1])]
         dA = [tape.gradient(y, watched) for y in y_c]
         _check_connected(chosen, dA[0])
         A = [tf.cast(layer.extract(a), tf.float32) for layer, a in zip(chosen, A, strict=True)]
         gradients = [tf.cast(tf.stack([layer.extract(d[i]) for d in dA]), tf.float32) for i, layer in enumerate(chosen)]
-        return y, logits, p, classes, A, gradients
+        return y, logits, p, ranked_by, classes, A, gradients
 
     def gradient_function(x: np.ndarray, class_selectors: np.ndarray) -> ForwardBackward:
         with precision_scope(precision):

@@ -12,6 +12,7 @@ import numpy as np
 from gradcam_cli.errors import ModelError
 from gradcam_cli.network.layer_trace import LayerOutput
 from gradcam_cli.network.locality import cells_affecting_score, measure_locality
+from gradcam_cli.network.target import CLASS, Target
 
 # Layers that only subsample, drop or rearrange features.
 _SHAPE_ONLY_LAYERS = tuple("Pooling Dropout Reshape Permute Flatten Cropping GetItem ZeroPadding UpSampling".split())
@@ -30,6 +31,7 @@ def layer_check(
     outputs: Sequence[LayerOutput],
     preprocess: Callable[[np.ndarray], np.ndarray],
     shape: tuple[int, ...],
+    target: Target = CLASS,
 ) -> LayerCheck:
     """Return a check that measures layers whose places are not proven, each once, and the effect of tokens.
 
@@ -38,6 +40,7 @@ def layer_check(
         outputs: its layers, from `trace_layers`.
         preprocess: its preprocessing.
         shape: (h, w, c) of its input.
+        target: what is explained.
     """
     tokens = [output for output in outputs if output.grid and output.grid.prefix is not None]
 
@@ -47,7 +50,7 @@ def layer_check(
 
     @cache
     def effective_tokens() -> set[str]:
-        return cells_affecting_score(model, tokens, noise())
+        return cells_affecting_score(model, tokens, noise(), target)
 
     @cache
     def check(output: LayerOutput) -> str | None:

@@ -13,9 +13,11 @@ from gradcam_cli.network.dependence import tensors_upstream
 from gradcam_cli.network.grid import Grid, describe, grid_of, presumed_grid
 from gradcam_cli.network.hooks import hooked
 from gradcam_cli.network.layers import find_layer, iter_layers, split_call
-from gradcam_cli.network.logits import find_logits
-from gradcam_cli.network.provenance.rule import State
+from gradcam_cli.network.logits import find_tensor_logits
+from gradcam_cli.network.provenance.rule import WEIGHTED_SUMS, State
 from gradcam_cli.network.provenance.trace import trace_places
+from gradcam_cli.network.target import CLASS, Target, select_head
+from gradcam_cli.network.target_scores import target_tensor
 
 TRACED_BATCH = 2
 """Batch size of the trace: more than one, so that the axis of the batch differs from an axis of size 1."""
@@ -48,12 +50,14 @@ class LayerOutput(NamedTuple):
     tensor: Any
 
 
-def trace_layers(model: keras.Model, input_shape: tuple[int, int, int]) -> list[LayerOutput]:
+def trace_layers(model: keras.Model, input_shape: tuple[int, int, int], target: Target = CLASS) -> list[LayerOutput]:
     """Return the outputs of all layers with at least two axes besides the batch, in the order of their calls.
 
     Args:
         model: a Keras model with one image input.
         input_shape: (h, w, c).
+        target: what is explained. The last scores of a segmentation or of a detector count as no effect on it: their
+            map would only repeat them.
 
     Raises:
         ModelError: the model cannot process inputs of this shape.
@@ -70,7 +74,10 @@ def trace_layers(model: keras.Model, input_shape: tuple[int, int, int]) -> list[
     with hooked(operations, record):
         function = trace_model(model, input_shape, TRACED_BATCH)
     state = trace_places(function.graph, function.inputs[0])
-    upstream = set().union(*(tensors_upstream(tensor) for tensor in function.outputs))
+    outputs = keras.tree.flatten(select_head(function.graph.structured_outputs, target.head))
+    upstream = set().union(*(tensors_upstream(tensor) for tensor in outputs))
+    if target.kind in ("segment", "detection"):
+        upstream = _before_last_weights(function.graph, upstream)
     return [
         _layer_output(path, operations[path], call, len(calls[path]), calls[path][call], state, upstream, input_shape)
         for path, call in order
@@ -95,13 +102,23 @@ def trace_model(model: keras.Model, input_shape: tuple[int, int, int], batch: in
         ) from error
 
 
-def output_activation(model: keras.Model, input_shape: tuple[int, int, int]) -> str | None:
-    """Return the activation that `find_logits` finds before a model's output."""
+def _before_last_weights(graph: Any, upstream: set[Any]) -> set[Any]:
+    """Return those tensors between which and the output there is a weighted sum."""
+    found: set[Any] = set()
+    for operation in reversed(graph.get_operations()):
+        outputs = [tensor.ref() for tensor in operation.outputs]
+        if not upstream.isdisjoint(outputs) and (operation.type in WEIGHTED_SUMS or not found.isdisjoint(outputs)):
+            found.update(tensor.ref() for tensor in operation.inputs)
+    return found
+
+
+def output_activation(model: keras.Model, input_shape: tuple[int, int, int], target: Target = CLASS) -> str | None:
+    """Return the activation that `find_tensor_logits` finds before the output that is explained."""
     found: list[str | None] = []
 
     @tf.function(autograph=False)  # type: ignore[untyped-decorator]
     def run(x: tf.Tensor) -> tf.Tensor:
-        output = find_logits(model(x, training=False), x)
+        output = find_tensor_logits(target_tensor(model(x, training=False), target), x)
         found.append(output.activation)
         return output.values
 

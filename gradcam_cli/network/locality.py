@@ -17,7 +17,9 @@ import tensorflow as tf
 from gradcam_cli.network.grid import Grid
 from gradcam_cli.network.hooks import hooked
 from gradcam_cli.network.layer_trace import LayerOutput
-from gradcam_cli.network.logits import find_logits
+from gradcam_cli.network.logits import find_tensor_logits
+from gradcam_cli.network.target import CLASS, Target
+from gradcam_cli.network.target_scores import target_tensor
 
 MIN_DENSITY = 1.3
 """Least ratio of the mean gradient around a cell to the mean over the image."""
@@ -117,7 +119,9 @@ def _gradient(
     return None if result is None else result.numpy()
 
 
-def cells_affecting_score(model: keras.Model, layers: Sequence[LayerOutput], x: np.ndarray) -> set[str]:
+def cells_affecting_score(
+    model: keras.Model, layers: Sequence[LayerOutput], x: np.ndarray, target: Target = CLASS
+) -> set[str]:
     """Return the paths of the layers whose cells, not only their further tokens, affect the output.
 
     After the last attention, a transformer that classifies by its class token uses no other token. One backward pass
@@ -127,6 +131,7 @@ def cells_affecting_score(model: keras.Model, layers: Sequence[LayerOutput], x: 
         model: the model.
         layers: layers with a grid.
         x: (1, h, w, c), a preprocessed image.
+        target: what is explained.
     """
     by_operation = {str(id(layer.operation)): layer.operation for layer in layers}
     calls: dict[str, list[tf.Tensor]] = {}
@@ -143,7 +148,7 @@ def cells_affecting_score(model: keras.Model, layers: Sequence[LayerOutput], x: 
                 return output + zeros
 
             with hooked(by_operation, add_zeros):
-                output = find_logits(model(x, training=False), x)
+                output = find_tensor_logits(target_tensor(model(x, training=False), target), x)
             scores = output.values if output.logits is None else output.logits
             y = tf.reduce_sum(scores * np.random.default_rng(0).normal(size=scores.shape[-1]))
         zeros = [calls[str(id(layer.operation))][layer.call] for layer in layers]

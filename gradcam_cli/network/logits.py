@@ -13,7 +13,7 @@ from gradcam_cli.network.provenance.rule import WEIGHTED_SUMS
 
 _UNCHANGED = {"Identity", "IdentityN", "Cast", "Reshape", "Squeeze", "ExpandDims", "StopGradient", "CheckNumerics"}
 """Operations that keep all values."""
-_AVERAGES = {"Mean", "Max", "AvgPool", "MaxPool", "Transpose", "ConcatV2"}
+_AVERAGES = {"Mean", "Max", "AvgPool", "MaxPool", "Transpose", "ConcatV2", "ResizeBilinear", "ResizeNearestNeighbor"}
 """Operations that average or select values: averages of logits are logits, averages of probabilities are not."""
 _AFFINE = {"Add", "AddV2", "AddN", "BiasAdd", "Sub", "Mul", "RealDiv", "Neg", "Sum", "FusedBatchNormV3"}
 """Operations that scale, shift or add values."""
@@ -21,11 +21,11 @@ _ACTIVATIONS = {"Softmax": "softmax", "LogSoftmax": "softmax", "Sigmoid": "sigmo
 
 
 class Output(NamedTuple):
-    """The output of a classifier and how it was computed.
+    """The output of a model and how it was computed.
 
     Attributes:
-        values: the model's output, (n, classes) float32.
-        logits: (n, classes) float32, the tensor before the last activation, or None if it is not accessible.
+        values: the model's output, (n, ..., classes) float32.
+        logits: of the same shape, the tensor before the last activation, or None if it is not accessible.
         activation: `softmax`, `sigmoid`, `linear` if the model returns logits, or None if unknown.
     """
 
@@ -44,7 +44,11 @@ def find_logits(output: Any, x: tf.Tensor) -> Output:
     Raises:
         ModelError: the output is not one tensor (n, classes).
     """
-    tensor = single_output(output)
+    return find_tensor_logits(single_output(output), x)
+
+
+def find_tensor_logits(tensor: tf.Tensor, x: tf.Tensor) -> Output:
+    """Follow the traced graph backward from a tensor (n, ..., classes) to its logits, of the same shape."""
     values = tf.cast(tensor, tf.float32)
     before = _skip_unchanged(tensor)
     activation = _ACTIVATIONS.get(before.op.type)

@@ -14,9 +14,9 @@ import tensorflow as tf
 from gradcam_cli.network.gradients import LayerCall
 from gradcam_cli.network.hooks import hooked
 from gradcam_cli.network.layer_trace import LayerOutput
-from gradcam_cli.network.logits import find_logits
 from gradcam_cli.network.precision import precision_scope
-from gradcam_cli.network.scores import scores_of
+from gradcam_cli.network.target import CLASS, Target
+from gradcam_cli.network.target_scores import target_scores
 
 MAX_LAYER_BATCH, MAX_LAYER_BATCH_BYTES = 128, 2**27
 """Limits of a batch of activations downstream of a layer; the computation uses about eight times these bytes."""
@@ -36,6 +36,7 @@ class ModelScorer:
         batch_size: inputs per batch; `scores_from_layer` uses larger batches for small activations,
             since reading the weights then dominates.
         task: a name in `task.TASKS`.
+        target: what is explained.
     """
 
     def __init__(
@@ -46,9 +47,11 @@ class ModelScorer:
         precision: str,
         batch_size: int,
         task: str = "auto",
+        target: Target = CLASS,
     ) -> None:
         self.model, self.layer = model, LayerCall.of(model, layer)
         self.score, self.precision, self.batch_size, self.task = score, precision, batch_size, task
+        self.target = target
 
     def scores(self, x: np.ndarray) -> np.ndarray:
         """Return y, (n, classes) float32, of inputs (n, h, w, c)."""
@@ -85,7 +88,7 @@ class ModelScorer:
         return np.concatenate(results)
 
     def _y(self, x: tf.Tensor) -> tf.Tensor:
-        return scores_of(find_logits(self.model(x, training=False), x), self.score, self.task).y
+        return target_scores(self.model(x, training=False), x, self.score, self.task, self.target).scores.y
 
     def _dy_dx(self, x: tf.Tensor, c: tf.Tensor) -> tf.Tensor:
         with tf.GradientTape(watch_accessed_variables=False) as tape:

@@ -28,6 +28,9 @@ from gradcam_cli.storage.targets import resolve_target
 DEFAULT_METHOD = "gradcam"
 """The method that is not in a file name."""
 
+DEFAULT_TARGET = "class"
+"""The target that is not in a file name."""
+
 MapKey = tuple[str, str, str]
 """The requested layer, method and class of a map."""
 
@@ -71,19 +74,21 @@ def plan_outputs(
     destination: Destination,
     maps: Sequence[MapKey],
     inputs: Sequence[str] = (),
+    target: str = DEFAULT_TARGET,
 ) -> Iterator[tuple[Source, list[OutputFile]]]:
     """Yield each source with the output files of its maps.
 
     Outputs of input files are written to the current directory, those of input directories to a
     mirrored tree. A name contains layer or class only if the run has several of them, and the method also if it is not
-    `DEFAULT_METHOD`. No output overwrites an input or another output: a colliding name gets the suffix of its source
-    (`cat.png_gradcam.png`), then a number.
+    `DEFAULT_METHOD`; and the target if it is not `DEFAULT_TARGET`. No output overwrites an input or another output: a
+    colliding name gets the suffix of its source (`cat.png_gradcam.png`), then a number.
 
     Args:
         sources: the images, in order.
         destination: from `parse_destination`.
         maps: the keys of all maps of an image.
         inputs: paths that must not be overwritten.
+        target: what is explained.
 
     Raises:
         UsageError: a single output file is given for several results, or is an input.
@@ -92,7 +97,7 @@ def plan_outputs(
         yield from _plan_single_file(sources, destination, maps, inputs)
         return
     protected, used = current_inputs(), {_digest(key) for key in _protected_paths(inputs)}
-    names = list(_name_parts(maps, destination.artifact_kinds, destination.image_format))
+    names = list(_name_parts(maps, destination.artifact_kinds, destination.image_format, target))
     max_stem_bytes = MAX_FILENAME_BYTES - max(len(os.fsencode(part)) for _, _, part in names)
     next_numbers: dict[bytes, int] = {}
     folder_of, key_of = lru_cache(8)(_output_folder), lru_cache(8)(_path_key)  # consecutive sources share a folder
@@ -192,13 +197,14 @@ def _unique_stems(stem: str, full_name: str, first_number: int) -> Iterator[tupl
 
 
 def _name_parts(
-    maps: Sequence[MapKey], artifact_kinds: Sequence[str], image_format: str
+    maps: Sequence[MapKey], artifact_kinds: Sequence[str], image_format: str, target: str
 ) -> Iterator[tuple[MapKey, str, str]]:
     """Yield (map key, artifact kind, end of the file name) of all files of an image."""
     differs = [len({map_key[index] for map_key in maps}) > 1 for index in range(3)]
     differs[1] |= any(method != DEFAULT_METHOD for _, method, _ in maps)
+    target_part = [] if target == DEFAULT_TARGET else [safe_filename(target)]
     for map_key in maps:
-        map_parts = [safe_filename(part) for part, needed in zip(map_key, differs, strict=True) if needed]
+        map_parts = target_part + [safe_filename(part) for part, needed in zip(map_key, differs, strict=True) if needed]
         for kind in artifact_kinds:
             parts = [] if kind == GRID else map_parts
             kind_part = [kind] if kind in ("overlay", "heatmap", GRID) else []

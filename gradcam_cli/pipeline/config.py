@@ -6,7 +6,7 @@ that recomputes a map are all derived from the fields of `RunSettings`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -14,6 +14,7 @@ from gradcam_cli.errors import UsageError
 from gradcam_cli.images.fit import FIT_MODES
 from gradcam_cli.methods.maps import INTERPOLATIONS
 from gradcam_cli.network.precision import PRECISIONS
+from gradcam_cli.network.target import parse_target
 
 SCORES = ("logit", "probability", "output")
 
@@ -26,6 +27,8 @@ class Setting:
         help: the option's help text.
         group: the heading of the option in `--help`.
         choices: the allowed values; without choices, a setting is a flag or a positive integer.
+        metavar: how the values of a setting are written that is a text, and `check` raises UsageError for a wrong one.
+        check: checks such a text.
         affects_map: whether the setting changes a map's values; then it is saved with the map and used to recompute it.
         must_match: whether `gradcam compare` requires it to be equal in both runs.
     """
@@ -33,6 +36,8 @@ class Setting:
     help: str
     group: str = "Explanation"
     choices: Sequence[str] = ()
+    metavar: str = ""
+    check: Callable[[str], Any] | None = None
     affects_map: bool = True
     must_match: bool = False
 
@@ -45,6 +50,15 @@ def _setting(default: Any, *args: Any, **kwargs: Any) -> Any:
 class RunSettings:
     """The settings that all maps of a run share; see the help texts of the fields."""
 
+    target: str = _setting(
+        "class",
+        "What is explained: class, the score of a class; segment, its pixels (segment:all, segment:X,Y of the model "
+        "input); detection, its best anchor; similarity:FILE, the likeness to an image. @NAME selects an output: "
+        "class@NAME.",
+        metavar="TARGET",
+        check=parse_target,
+        must_match=True,
+    )
     score: str = _setting(
         "logit",
         "Score to differentiate: y_c before the last activation, the class probability, or the plain model output.",
@@ -96,6 +110,8 @@ def check_settings(settings: RunSettings) -> None:
         value, default = getattr(settings, name), DEFAULTS[name]
         if setting.choices:
             check_choice(name, value, setting.choices)
+        elif setting.check and isinstance(value, str):
+            setting.check(value)
         elif isinstance(default, bool):
             check_choice(name, value, (True, False))
         elif value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):

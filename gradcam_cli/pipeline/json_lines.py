@@ -22,8 +22,10 @@ Record = dict[str, Any]
 
 
 def setting_field(key: str) -> fields.Check:
-    """Return the kind of a setting's values: a choice, a flag, or a positive integer or null."""
+    """Return the kind of a setting's values: a choice, a text, a flag, or a positive integer or null."""
     setting = SETTINGS[key]
+    if setting.metavar:
+        return fields.text()
     if setting.choices:
         return fields.choice(setting.choices)
     return fields.flag if DEFAULTS[key] is False else fields.nullable(fields.integer(1))

@@ -17,6 +17,7 @@ from gradcam_cli.errors import GradcamError
 from gradcam_cli.images.encode import MAX_COMMENT_BYTES, read_comment
 from gradcam_cli.models.catalog import find_spec, is_model_path
 from gradcam_cli.models.weights import UNTRAINED, find_weights
+from gradcam_cli.network.target import parse_target
 from gradcam_cli.output.naming import MapKey
 from gradcam_cli.pipeline.config import ExplainConfig, ModelConfig, RenderOptions
 from gradcam_cli.storage.arrays import open_arrays
@@ -42,16 +43,23 @@ def origin_of_run(model: ModelConfig, config: ExplainConfig, render: RenderOptio
         render: how pictures are drawn; None for arrays.
     """
     spec = None if is_model_path(model.model) else find_spec(model.model)
-    labels = sha256(model.labels) if model.labels and Path(model.labels).is_file() else model.labels
+    architecture = model.model if is_model_path(model.model) and model.weights != "imagenet" else None
     return {
         "model": spec.name if spec else Path(model.model).stem,
-        "labels": labels,
+        "architecture": _hash_or_name(architecture),
+        "labels": _hash_or_name(model.labels),
+        "target_files": [_hash_or_name(file) for file in parse_target(config.target).files],
         "preprocess": model.preprocess,
         "input_size": list(model.input_size) if model.input_size else None,
         "task": model.task,
         **config.map_settings(),
         **(render.values() if render else {}),
     }
+
+
+def _hash_or_name(file: str | None) -> str | None:
+    """Return the SHA-256 of a file; the name of one that is not on this machine."""
+    return sha256(file) if file and Path(file).is_file() else file
 
 
 def origin_of_file(shared: Origin, keys: Sequence[MapKey], image_hash: str | None, weights_hash: str | None) -> Origin:

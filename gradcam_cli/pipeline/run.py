@@ -24,6 +24,7 @@ from gradcam_cli.network.scorer import ModelScorer
 from gradcam_cli.pipeline.announcement import announce, describe_choices
 from gradcam_cli.pipeline.config import ExplainConfig, ModelConfig, RunSettings, check_choice, check_settings
 from gradcam_cli.pipeline.results import ModelInfo
+from gradcam_cli.pipeline.targets import classifier_for_target
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,8 @@ class PreparedRun:
         """The attention maps of the model; methods of the kind `attention` require that it has them."""
         classifier = self.classifier
         return ModelAttention(
-            classifier.model, classifier.input_shape, self.config.score, self.precision, classifier.task
+            *(classifier.model, classifier.input_shape, self.config.score, self.precision),
+            *(classifier.task, classifier.target),
         )
 
     def scorer(self, layer: int, method: str) -> ModelScorer | ModelAttention:
@@ -120,6 +122,7 @@ def prepare_run(classifier: Classifier, config: ExplainConfig) -> PreparedRun:
             a method that uses them.
     """
     check_settings(config)
+    classifier = classifier_for_target(classifier, config)
     for method in config.methods:
         check_choice("method", method, tuple(registry.METHODS))
     for layer in config.layers:
@@ -142,7 +145,7 @@ def prepare_run(classifier: Classifier, config: ExplainConfig) -> PreparedRun:
     for method in set(config.methods) & set(registry.names_of_kind(*registry.MULTI_PASS)):
         log.info("%s: %s, for each image and class", method, registry.METHODS[method].cost)
     scorers = [
-        ModelScorer(classifier.model, output, config.score, precision, batch_size, classifier.task)
+        ModelScorer(classifier.model, output, config.score, precision, batch_size, classifier.task, classifier.target)
         for output in outputs.values()
     ]
     run = PreparedRun(

@@ -227,7 +227,7 @@ def _make_explanation(
         raise InputError("the network's output for this image contains NaN or infinity")
     map_box, input_box = run.covered_boxes(layer, method, crop_box)
     heatmap = maps.to_image(cam_map.map, map_box, image.shape, run.config.interpolation)
-    ranked = np.argsort(-result.y[i], kind="stable")[: run.config.top_k]
+    ranked = np.argsort(-result.ranked_by[i], kind="stable")[: run.config.top_k]
     return Explanation(
         source=image.name,
         sha256=image.sha256,

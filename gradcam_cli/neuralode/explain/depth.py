@@ -126,13 +126,13 @@ def compile_depth_gradients(
 
 
 def _gradients_after(downstream: keras.Model, score: str, z1: tf.Tensor, selectors: tf.Tensor) -> tuple[Any, ...]:
-    """Return y, logits, probabilities (n, classes), class indices (n, C), and a(t_1) = dy_c/dz(t_1) of each class."""
+    """Return y, logits, probabilities, y (n, classes), class indices (n, C), and a(t_1) = dy_c/dz(t_1) of each."""
     with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
         tape.watch(z1)
         y, logits, p = scores_of(find_logits(downstream(z1, training=False), z1), score)
         classes = resolve_ranks(y, selectors)
         y_c = [tf.gather(y, classes[:, c], batch_dims=1) for c in range(selectors.shape[1])]
-    return y, logits, p, classes, [tape.gradient(y_of_class, z1) for y_of_class in y_c]
+    return y, logits, p, y, classes, [tape.gradient(y_of_class, z1) for y_of_class in y_c]
 
 
 def _solve_adjoint(

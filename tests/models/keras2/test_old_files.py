@@ -18,7 +18,7 @@ FILES = Path(__file__).parent
 @pytest.fixture(params=["2.12", pytest.param("2.15", marks=pytest.mark.extended)])
 def old_files(request, tmp_path):
     with tarfile.open(FILES / f"files_{request.param}.tar.xz") as archive:
-        archive.extractall(tmp_path, filter="data")
+        archive.extractall(tmp_path)  # written by `write_files.py`
     return tmp_path
 
 

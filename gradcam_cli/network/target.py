@@ -1,0 +1,115 @@
+"""What is explained: the output, and the kind of its scores. No TensorFlow is needed to name it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from gradcam_cli.errors import ModelError, UsageError
+
+RANKS = {"class": 2, "segment": 4, "detection": 3, "similarity": 2}
+"""The kinds of targets, and the rank of the output that each explains."""
+EXPECTED = {
+    "class": "a classifier with one output of shape (n, classes)",
+    "segment": "class scores of each pixel, (n, h, w, classes)",
+    "detection": "class scores of each anchor, (n, anchors, classes)",
+    "similarity": "an embedding (n, d)",
+}
+_GRAMMAR = (
+    "class, segment, segment:all, segment:X,Y, detection or similarity:FILE[,FILE], and for a model with several "
+    "outputs @NAME behind the first word"
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Target:
+    """What is explained.
+
+    Attributes:
+        kind: a key of `RANKS`.
+        head: name or index of the output that is explained; None requires a single output.
+        region: of a segmentation: `object`, the pixels where the class wins; `all`; or (x, y), a pixel of the model
+            input.
+        files: of a similarity: the reference image, and an image to contrast it with, if there is one.
+        embeddings: their embeddings (d,), or none before the model has computed them.
+    """
+
+    kind: str = "class"
+    head: str | int | None = None
+    region: str | tuple[int, int] = "object"
+    files: tuple[str, ...] = ()
+    embeddings: tuple[np.ndarray, ...] = ()
+
+    def with_embeddings(self, embeddings: tuple[np.ndarray, ...]) -> Target:
+        """Return the target with the embeddings of its files."""
+        return replace(self, embeddings=embeddings)
+
+
+CLASS = Target()
+
+
+def parse_target(text: str) -> Target:
+    """Parse a value of `--target`.
+
+    Raises:
+        UsageError: it is none.
+    """
+    match = re.fullmatch(r"(\w+)(?:@([^:]+))?(?::(.+))?", text)
+    kind, head, argument = match.groups() if match else ("", None, None)
+    if kind == "segment":
+        pixel = re.fullmatch(r"(\d{1,6}),(\d{1,6})", argument or "")
+        if pixel:
+            return Target(kind, head, (int(pixel[1]), int(pixel[2])))
+        if argument in (None, "object", "all"):
+            return Target(kind, head, argument or "object")
+    elif kind == "similarity" and argument and 1 <= len(argument.split(",")) <= 2:
+        return Target(kind, head, files=tuple(argument.split(",")))
+    elif kind in ("class", "detection") and argument is None:
+        return Target(kind, head)
+    raise UsageError(f"target: expected {_GRAMMAR}, got {text!r}")
+
+
+def select_head(output: Any, head: str | int | None) -> Any:
+    """Return one output of a model with several, by its key or index; without either, all of them."""
+    return output if head is None else output[head]
+
+
+def find_head(output: Any, names: list[str], head: str | int) -> str | int:
+    """Return the key or the index of a named output.
+
+    Args:
+        output: what the model returned, or the shapes of it.
+        names: the names of the outputs, of a list of them.
+        head: a name or an index.
+
+    Raises:
+        UsageError: there is no such output.
+    """
+    keys: list[str | int] = list(output) if isinstance(output, dict) else list(range(len(output)))
+    named = dict(zip(map(str, keys if isinstance(output, dict) else names), keys, strict=False))
+    if str(head) in named:
+        return named[str(head)]
+    if str(head).isdecimal() and int(head) < len(keys):
+        return keys[int(head)]
+    raise UsageError(f"target: output {head!r} not found", f"the outputs are {', '.join(named) or 'without names'}")
+
+
+def require_shape(shape: Any, target: Target) -> None:
+    """Check that an output has the form of a target.
+
+    Args:
+        shape: of the output, with the batch; or the shapes of several outputs.
+        target: what is explained.
+
+    Raises:
+        ModelError: it has another one.
+    """
+    if isinstance(shape, tuple) and len(shape) == RANKS[target.kind] and isinstance(shape[-1], int):
+        return
+    hints = {3: "--target detection explains class scores of anchors", 4: "--target segment explains its pixels"}
+    single = isinstance(shape, tuple) and not any(isinstance(part, (tuple, list)) for part in shape)
+    hint = hints.get(len(shape)) if single else f"select one of its outputs: --target {target.kind}@NAME"
+    raise ModelError(f"expected {EXPECTED[target.kind]}, got {shape}", hint)

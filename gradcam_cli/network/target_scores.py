@@ -1,0 +1,117 @@
+"""The scores of a target: functions from a model's outputs to scores y, (n, units).
+
+For a classifier the units are its classes; a segmentation or a detector has them for each pixel or anchor, and a
+similarity has one unit.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from gradcam_cli.errors import ModelError
+from gradcam_cli.network.logits import find_logits, find_tensor_logits
+from gradcam_cli.network.scores import Scores, scores_of
+from gradcam_cli.network.target import CLASS, Target, require_shape, select_head
+
+
+class TargetScores(NamedTuple):
+    """The scores of a target, and the values (n, units) by which its units are ranked."""
+
+    scores: Scores
+    ranked_by: tf.Tensor
+
+
+def target_scores(output: Any, x: tf.Tensor, score: str, task: str = "auto", target: Target = CLASS) -> TargetScores:
+    """Return the scores of a target.
+
+    Args:
+        output: what the model returned.
+        x: the tensor that the model was called with.
+        score: `logit`, `probability` or `output`.
+        task: a name in `task.TASKS`.
+        target: what is explained.
+
+    Raises:
+        ModelError: the output does not fit the target.
+    """
+    if target.kind == "class":
+        scores = scores_of(find_logits(select_head(output, target.head), x), score, task)
+        return TargetScores(scores, scores.y)
+    tensor = target_tensor(output, target)
+    if target.kind == "similarity":
+        if score == "probability":
+            raise ModelError("a similarity is not a probability", "leave out --score probability")
+        return _similarity(tensor, target)
+    scores = scores_of(find_tensor_logits(tensor, x), score, task)
+    if target.kind == "detection":
+        return _detection(scores)
+    return _segment(scores, target.region, x.shape)
+
+
+def target_tensor(output: Any, target: Target) -> tf.Tensor:
+    """Return the tensor of a model's output that is explained.
+
+    Raises:
+        ModelError: the output has several tensors, or a tensor of another rank.
+    """
+    selected = select_head(output, target.head)
+    tensors = keras.tree.flatten(selected)
+    shapes = [tuple(tensor.shape) for tensor in tensors]
+    require_shape(shapes[0] if len(shapes) == 1 else shapes, target)
+    return tensors[0]
+
+
+def _segment(scores: Scores, region: str | tuple[int, int], input_shape: Any) -> TargetScores:
+    """Sum over the pixels M of a class: y_c = sum over (i, j) in M of y_c[i, j]; the mask M has no gradient.
+
+    The logit and the probability are means over M, NaN if M is empty. Units are ranked by the area where they win; for
+    a single pixel, by the scores of this pixel.
+
+    Source:
+        Vinogradova et al. 2020, Towards Interpretable Semantic Segmentation via Gradient-weighted Class Activation
+        Mapping, equation 1.
+    """
+    y, logits, p = scores
+    wins = tf.stop_gradient(tf.one_hot(tf.argmax(y, -1), y.shape[-1]))
+    if isinstance(region, tuple):
+        (column, row), (h, w) = region, input_shape[1:3]
+        if row >= h or column >= w:
+            raise ModelError(f"target: expected a pixel of the model input, 0,0 to {w - 1},{h - 1}, got {column},{row}")
+        i, j = row * y.shape[1] // h, column * y.shape[2] // w
+        pixel = Scores(y[:, i, j], None if logits is None else logits[:, i, j], p[:, i, j])
+        return TargetScores(pixel, pixel.y)
+    mask = wins if region == "object" else tf.ones_like(y)
+    area = tf.reduce_sum(mask, (1, 2))
+    means = [None if part is None else tf.reduce_sum(mask * part, (1, 2)) / area for part in (logits, p)]
+    return TargetScores(Scores(tf.reduce_sum(mask * y, (1, 2)), *means), tf.reduce_sum(wins, (1, 2)))
+
+
+def _detection(scores: Scores) -> TargetScores:
+    """Return the score of each class's best anchor: y_c = y_c[a], a = argmax over anchors, without other anchors."""
+    best = tf.argmax(scores.y, 1, output_type=tf.int32)
+
+    def at_best(values: tf.Tensor) -> tf.Tensor:
+        return tf.gather(tf.transpose(values, (0, 2, 1)), best, batch_dims=2)
+
+    y, logits, p = (None if part is None else at_best(part) for part in scores)
+    return TargetScores(Scores(y, logits, p), y)
+
+
+def _similarity(embedding: tf.Tensor, target: Target) -> TargetScores:
+    """Return y = cos(f(x), f(reference)), less cos(f(x), f(contrast)) if there is a contrast."""
+    directions = [_unit(each, file) for each, file in zip(target.embeddings, target.files, strict=True)]
+    direction = directions[0] - directions[1] if len(directions) > 1 else directions[0]
+    unit = tf.math.l2_normalize(tf.cast(embedding, tf.float32), -1)
+    y = tf.reduce_sum(unit * direction, -1, keepdims=True)
+    return TargetScores(Scores(y, None, tf.fill(tf.shape(y), np.float32(np.nan))), y)
+
+
+def _unit(embedding: np.ndarray, file: str) -> np.ndarray:
+    norm = float(np.linalg.norm(embedding))
+    if not np.isfinite(norm) or norm == 0:
+        raise ModelError(f"similarity: the embedding of {file} is zero or not finite")
+    return (embedding / norm).astype(np.float32)

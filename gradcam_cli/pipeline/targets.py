@@ -1,0 +1,42 @@
+"""The target of a run: the model with the output that is explained, and the embeddings of reference images."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gradcam_cli.errors import InputError
+from gradcam_cli.images import fit
+from gradcam_cli.images.decode import MAX_PIXELS
+from gradcam_cli.images.fit import crop_box_for
+from gradcam_cli.images.load import Unexplained, load_image
+from gradcam_cli.images.source import Source
+from gradcam_cli.models.classifier import Classifier
+from gradcam_cli.network.target import parse_target
+from gradcam_cli.pipeline.config import ExplainConfig
+
+
+def classifier_for_target(classifier: Classifier, config: ExplainConfig) -> Classifier:
+    """Return the classifier with the target of a run; a reference image is fitted to the model input as its images are.
+
+    Raises:
+        UsageError: the model has no such output.
+        ModelError: its output does not have the form of the target.
+        InputError: a reference image cannot be read.
+    """
+    if config.target == "class":
+        return classifier
+    target = parse_target(config.target)
+    if not target.files:
+        return classifier.for_target(target, config.target)
+    plain = classifier.for_target(target, config.target)
+    embeddings = tuple(plain.embedding(_model_input(file, classifier, config)) for file in target.files)
+    key = (config.target, *(embedding.tobytes() for embedding in embeddings))
+    return plain.for_target(plain.target.with_embeddings(embeddings), key)
+
+
+def _model_input(file: str, classifier: Classifier, config: ExplainConfig) -> np.ndarray:
+    loaded = load_image(Source(file), MAX_PIXELS, config.max_value)
+    if isinstance(loaded, Unexplained):
+        raise InputError(f"--target: {loaded.source}: {loaded.error}", loaded.hint)
+    h, w, channels = classifier.input_shape
+    return fit.resize_to_input(loaded.pixels, crop_box_for(loaded.shape, (h, w), config.fit), (h, w), channels)
