@@ -14,6 +14,7 @@ from keras.src.legacy.saving import legacy_h5_format
 from keras.src.saving import saving_lib, serialization_lib
 
 from gradcam_cli.errors import ModelError
+from gradcam_cli.models.channels_first import is_channels_first, to_channels_last
 from gradcam_cli.models.config_check import check_config, registered_names
 from gradcam_cli.models.hdf5_weights import load_weights
 from gradcam_cli.models.keras2.translate import is_keras2, translate
@@ -83,6 +84,8 @@ def _open(file: Path, check: Hdf5Check, packages: set[str] | None) -> Any:
             config = translate(config) if keras2 else config
             if packages is not None:
                 check_config(config, registered_names(keras.saving.get_custom_objects(), packages))
+            if is_channels_first(config):
+                config = to_channels_last(config)
         if packages is not None:
             stack.enter_context(network_off())
             stack.enter_context(limited_results())

@@ -37,7 +37,7 @@ def require_channels_last(model: keras.Model) -> None:
         if getattr(operation, "data_format", None) == "channels_first":
             raise ModelError(
                 f"layer {path} is channels_first: expected a channels_last model",
-                "rebuild the model with data_format='channels_last' and copy the weights",
+                "save it and give its file, which is changed to channels_last when it is opened",
             )
 
 
