@@ -65,6 +65,11 @@ loading_options = combine_options(
         show_default=True,
         help="How a single linear output is read: as the logit of class 1, or as a value; auto: from the loss.",
     ),
+    _model(
+        "--other-inputs",
+        metavar="zeros|FILE.npz",
+        help="For a model with several inputs: the arrays of all but the image, by name; or zeros.",
+    ),
     _model("--offline", is_flag=True, help="Never use the network."),
 )
 model_options = combine_options(

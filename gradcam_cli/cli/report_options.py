@@ -22,7 +22,18 @@ report_option = option_group("Output")(
 )
 
 RERUN_OPTIONS = (
-    *("model", "weights", "labels", "preprocess", "input_size", "task", "packages", "allow_unsafe", "max_pixels"),
+    *(
+        "model",
+        "weights",
+        "labels",
+        "preprocess",
+        "input_size",
+        "task",
+        "other_inputs",
+        "packages",
+        "allow_unsafe",
+        "max_pixels",
+    ),
     *MAP_SETTINGS,
     *RENDER_OPTIONS,
 )

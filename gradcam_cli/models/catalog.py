@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import difflib
 import functools
 import json
 import os
 import re
 from importlib import resources
 from typing import NamedTuple
+
+from gradcam_cli.errors import ModelError
 
 
 class ModelSpec(NamedTuple):
@@ -65,6 +68,21 @@ def catalog() -> dict[str, ModelSpec]:
 def find_spec(name: str) -> ModelSpec | None:
     """Return the spec of a model name, or None; case, `_` and `-` are ignored (`EfficientNet-B0`)."""
     return catalog().get(re.sub(r"[\W_]+", "", name).lower())
+
+
+def require_spec(name: str) -> ModelSpec:
+    """Return the spec of a model name.
+
+    Raises:
+        ModelError: there is no such model; the hint lists near matches.
+    """
+    if spec := find_spec(name):
+        return spec
+    near = difflib.get_close_matches(name.lower(), catalog(), 5)
+    raise ModelError(
+        f"model {name!r} not found: expected a model name or a .keras or .h5 file",
+        (f"near matches: {', '.join(near)}; " if near else "") + "`gradcam models` lists the names",
+    )
 
 
 def is_model_path(model: str) -> bool:

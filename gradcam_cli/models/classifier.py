@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -16,14 +15,21 @@ import numpy as np
 
 from gradcam_cli.errors import ModelError, UsageError
 from gradcam_cli.models.backbone import Backbone, find_backbone
-from gradcam_cli.models.catalog import ModelSpec, catalog, find_spec, is_model_path
+from gradcam_cli.models.catalog import is_model_path, require_spec
 from gradcam_cli.models.input_range import choose_preprocess
 from gradcam_cli.models.input_shape import find_input_shape
 from gradcam_cli.models.labels import Labels, infer_labels, read_labels
 from gradcam_cli.models.loading import build_model
 from gradcam_cli.models.model_files import load_model_file
 from gradcam_cli.models.opening import check_results
-from gradcam_cli.models.preprocessing import PreprocessChoice, needs_color, preprocess_pixels, resolve_preprocess
+from gradcam_cli.models.other_inputs import image_model
+from gradcam_cli.models.preprocessing import (
+    PreprocessChoice,
+    given_preprocess,
+    known_preprocess,
+    preprocess_pixels,
+    resolve_preprocess,
+)
 from gradcam_cli.models.task import infer_task, stored_loss
 from gradcam_cli.models.weight_files import load_weights_into
 from gradcam_cli.models.weights import UNTRAINED, ensure_weights
@@ -51,6 +57,7 @@ class Classifier:
         weights_hash: SHA-256 of this file, or None.
         task: how a single linear output is read, a name in `network.task.TASKS`.
         target: what is explained.
+        other_inputs: `zeros` or the file of the inputs besides the image, or None.
         announced: what was logged about the model.
     """
 
@@ -63,6 +70,7 @@ class Classifier:
     weights_hash: LazySha256 | None = None
     task: str = "auto"
     target: Target = CLASS
+    other_inputs: str | None = None
     _function_cache: dict[tuple[tuple[str, ...], str, str], GradientFunction] = field(
         default_factory=dict, repr=False, compare=False
     )
@@ -178,6 +186,7 @@ def load_model(
     packages: Sequence[str] = (),
     offline: bool = False,
     task: str = "auto",
+    other_inputs: str | None = None,
 ) -> Classifier:
     """Load a classifier by model name or file, or wrap a Keras model.
 
@@ -194,6 +203,7 @@ def load_model(
         offline: do not download.
         task: how a single linear output is read: `binary`, as the logit of class 1; `regression`, as a value; `auto`:
             as a value, unless the model was compiled with a binary loss or is named so.
+        other_inputs: for a model with several inputs, an `.npz` file with all but the image, by name; or `zeros`.
 
     Raises:
         ModelError: the model is unknown, cannot be opened, or is not an image classifier.
@@ -217,18 +227,19 @@ def load_model(
             file = Path(weights)
             load_weights_into(network, file)
     else:
-        spec = find_spec(os.fspath(model)) or _raise_unknown_model(os.fspath(model))
+        spec = require_spec(os.fspath(model))
         file = None if weights == UNTRAINED else ensure_weights(spec, weights, offline=offline)
         network, name = build_model(spec, file), spec.name
+    network = image_model(network, other_inputs)
     require_channels_last(network)
     backbone = Backbone(spec, f"as for {spec.name}") if spec else find_backbone(network)
     shape = find_input_shape(network, input_size, backbone.spec if backbone else None)
     if from_file and not allow_unsafe:
         check_results(network, shape)
     if preprocess is not None:
-        choice = _given_preprocess(preprocess, shape)
+        choice = given_preprocess(preprocess, shape)
     else:
-        choice = _known_preprocess(spec) if spec else choose_preprocess(network, shape, backbone)
+        choice = known_preprocess(spec) if spec else choose_preprocess(network, shape, backbone)
     classifier = Classifier(
         network,
         name,
@@ -238,26 +249,9 @@ def load_model(
         file.name if file else None,
         LazySha256(file) if file else None,
         infer_task(network, stored_loss(file) if file and from_file else None) if task == "auto" else task,
+        other_inputs=other_inputs,
     )
     with contextlib.suppress(ModelError):  # no classifier; its target is not known yet
         if file_labels and len(file_labels.names) != classifier.class_count:
             raise UsageError(f"labels {labels}: expected {classifier.class_count} names, got {len(file_labels.names)}")
     return classifier
-
-
-def _raise_unknown_model(name: str) -> ModelSpec:
-    near = difflib.get_close_matches(name.lower(), catalog(), 5)
-    raise ModelError(
-        f"model {name!r} not found: expected a model name or a .keras or .h5 file",
-        (f"near matches: {', '.join(near)}; " if near else "") + "`gradcam models` lists the names",
-    )
-
-
-def _given_preprocess(mode: str, shape: tuple[int, int, int]) -> PreprocessChoice:
-    if shape[2] != 3 and needs_color(mode):
-        raise UsageError(f"--preprocess {mode}: requires three channels, the model has {shape[2]}")
-    return PreprocessChoice(mode, "as requested")
-
-
-def _known_preprocess(spec: ModelSpec) -> PreprocessChoice:
-    return PreprocessChoice(spec.preprocess, f"as in the training of {spec.name}")

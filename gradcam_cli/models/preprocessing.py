@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gradcam_cli.errors import UsageError
-from gradcam_cli.models.catalog import catalog, find_spec
+from gradcam_cli.models.catalog import ModelSpec, catalog, find_spec
 from gradcam_cli.models.own_preprocess import RANGES, is_own_preprocess, parse_own_preprocess, scale_pixels
 
 _KERAS_MODES = ("caffe", "tf", "torch")
@@ -25,6 +25,18 @@ class PreprocessChoice(NamedTuple):
     mode: str
     reason: str
     guess: bool = False
+
+
+def given_preprocess(mode: str, shape: tuple[int, int, int]) -> PreprocessChoice:
+    """Return a requested preprocessing; raise UsageError if it needs colors and the model (h, w, c) has none."""
+    if shape[2] != 3 and needs_color(mode):
+        raise UsageError(f"--preprocess {mode}: requires three channels, the model has {shape[2]}")
+    return PreprocessChoice(mode, "as requested")
+
+
+def known_preprocess(spec: ModelSpec) -> PreprocessChoice:
+    """Return the preprocessing of a catalog model."""
+    return PreprocessChoice(spec.preprocess, f"as in the training of {spec.name}")
 
 
 def preprocess_choices() -> list[str]:

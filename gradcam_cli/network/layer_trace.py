@@ -175,7 +175,7 @@ def _layer_output(
 def find_output(outputs: list[LayerOutput], model: keras.Model, path: str) -> LayerOutput:
     """Return the output of a layer, given its path, the unique end of its path, or one of its calls (`conv:0`).
 
-    Without a number, the last call is returned.
+    Without a number, the last call that depends on the image is returned.
 
     Raises:
         UsageError: there is no such layer or call, or its output is not a grid over the image.
@@ -195,9 +195,9 @@ def find_output(outputs: list[LayerOutput], model: keras.Model, path: str) -> La
             f"layer {path}: expected rows and columns of the image, got an output without them",
             "`gradcam layers MODEL` lists the layers with spatial output",
         )
-    found = matching[-1]
+    found = next((output for output in reversed(matching) if not output.reason), matching[-1])
     if found.reason or not found.grid:
         raise UsageError(f"layer {full}: {found.reason}", "`gradcam layers MODEL` lists the layers with spatial output")
     if not found.affects_score:
-        raise ModelError(f"the class score does not depend on layer {full}")
+        raise ModelError(f"the score does not depend on layer {full}, or is computed from it without weights")
     return found

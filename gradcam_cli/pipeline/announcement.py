@@ -47,7 +47,8 @@ def _describe_input(classifier: Classifier) -> str:
     channels = "grayscale" if c == 1 else "BGR" if reverses_channels(classifier.preprocess_mode) else "RGB"
     shape = getattr(classifier.model, "input_shape", None)
     variable = isinstance(shape, tuple) and None in shape[1:3]
-    return f"input {h}x{w} {channels}" + " (the model accepts other sizes: --input-size)" * variable
+    others = f", other inputs {classifier.other_inputs}" if classifier.other_inputs else ""
+    return f"input {h}x{w} {channels}" + " (the model accepts other sizes: --input-size)" * variable + others
 
 
 def _describe_classes(classifier: Classifier) -> str:

@@ -46,6 +46,7 @@ def explain(
     packages: Sequence[str] = (),
     offline: bool = False,
     task: str = "auto",
+    other_inputs: str | None = None,
 ) -> Explanation:
     """Compute one map: which parts of an image contribute to the score of a class.
 
@@ -74,6 +75,7 @@ def explain(
         packages: packages whose registered classes a model file may contain.
         offline: whether to never use the network.
         task: `binary` or `regression`: how a single linear output is read.
+        other_inputs: `zeros`, or an `.npz` file of the inputs besides the image.
 
     Returns:
         The explanation, with `.heatmap` (H, W) in 0..1, `.cam`, `.alpha`, `.prediction`, `.figure()`, `.save(path)`.
@@ -93,6 +95,7 @@ def explain(
         packages=packages,
         offline=offline,
         task="" if task == "auto" else task,
+        other_inputs=other_inputs,
     )
     config = ExplainConfig(
         layers=(layer,),

@@ -160,6 +160,7 @@ class ModelConfig:
     packages: Sequence[str] = ()
     offline: bool = False
     task: str = "auto"
+    other_inputs: str | None = None
 
 
 @dataclass(frozen=True)

@@ -52,6 +52,7 @@ def origin_of_run(model: ModelConfig, config: ExplainConfig, render: RenderOptio
         "preprocess": model.preprocess,
         "input_size": list(model.input_size) if model.input_size else None,
         "task": model.task,
+        "other_inputs": _hash_or_name(model.other_inputs),
         **config.map_settings(),
         **(render.values() if render else {}),
     }

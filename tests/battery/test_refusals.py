@@ -55,7 +55,7 @@ KINDS = {
         "always 1",
     ),
     "two outputs": (two_outputs, {}, "one output"),
-    "two inputs": (two_inputs, {}, "one image input"),
+    "two inputs": (two_inputs, {}, "the model has 2 inputs"),
     "segmentation": (lambda: model(conv(), end=None), {}, "one output"),
     "five channels": (lambda: model(conv(), GAP(), shape=(SIZE, SIZE, 5)), {}, "1 or 3 channels"),
     "queries of an attention": (

@@ -1,0 +1,98 @@
+"""Models with several inputs: one is the image, the others are fixed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from gradcam_cli.errors import ModelError, UsageError
+from gradcam_cli.storage.arrays import open_arrays
+
+ZEROS = "zeros"
+"""The value of `--other-inputs` that sets all inputs but the image to zero."""
+HINT = "--other-inputs FILE.npz gives all inputs but the image, by name; --other-inputs zeros sets them to zero"
+
+
+class FixedInput(keras.Layer):  # type: ignore[misc]
+    """Returns one array for each image of a batch, whatever the image.
+
+    Args:
+        value: (...), without the batch.
+    """
+
+    def __init__(self, value: np.ndarray, **options: Any) -> None:
+        super().__init__(**options)
+        self.value = value
+
+    def call(self, x: Any) -> Any:
+        """Return (n, ...) for images (n, h, w, c)."""
+        return ops.broadcast_to(ops.convert_to_tensor(self.value), (ops.shape(x)[0], *self.value.shape))
+
+    def compute_output_spec(self, x: Any) -> keras.KerasTensor:
+        """Return the shape and the type for images of a batch."""
+        return keras.KerasTensor((x.shape[0], *self.value.shape), dtype=self.value.dtype.name)
+
+
+def image_model(model: keras.Model, other_inputs: str | None) -> keras.Model:
+    """Return a model of the image alone; a model with one input is returned unchanged.
+
+    Args:
+        model: a Keras model, which is not changed.
+        other_inputs: `zeros`, or an `.npz` file with an array for each input but the image, by its name, without the
+            batch or with a batch of 1.
+
+    Raises:
+        ModelError: the model has several inputs, and nothing is known of them.
+        UsageError: the model has one input, or the file has no array or another shape for an input.
+    """
+    inputs = {tensor.name: tensor for tensor in getattr(model, "inputs", None) or ()}
+    if len(inputs) < 2:
+        if other_inputs:
+            raise UsageError("--other-inputs: the model has only one input")
+        return model
+    described = ", ".join(f"{name} {tuple(tensor.shape[1:])}" for name, tensor in inputs.items())
+    if other_inputs is None:
+        raise ModelError(f"the model has {len(inputs)} inputs: {described}", HINT)
+    arrays = {} if other_inputs == ZEROS else _read(Path(other_inputs), inputs)
+    candidates = [name for name in inputs if name not in arrays and inputs[name].shape[-1] in (1, 3)]
+    images = [name for name in candidates if len(inputs[name].shape) == 4]
+    if len(images) != 1:
+        raise UsageError(f"--other-inputs: expected one image among the inputs that are left, got {described}", HINT)
+    if other_inputs == ZEROS:
+        arrays = {name: np.zeros(_fixed_shape(name, inputs[name]), np.float32) for name in inputs if name != images[0]}
+    if missing := inputs.keys() - arrays.keys() - set(images):
+        raise UsageError(f"--other-inputs: the file has no array {min(missing)}; the inputs are {described}")
+    image = keras.Input(inputs[images[0]].shape[1:], name=images[0])
+    fixed = {name: FixedInput(value, name=f"fixed_{name}")(image) for name, value in arrays.items()}
+    return keras.Model(image, model([fixed.get(name, image) for name in inputs]), name=f"{model.name}_of_image")
+
+
+def _read(file: Path, inputs: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    with open_arrays(file) as stored:
+        arrays = {name: np.asarray(stored[name]) for name in stored}
+    for name, array in arrays.items():
+        if name not in inputs:
+            raise UsageError(f"--other-inputs: {file}: the model has no input {name}", f"it has {', '.join(inputs)}")
+        expected = tuple(inputs[name].shape[1:])
+        if array.ndim == len(expected) + 1 and len(array) == 1:
+            array = array[0]
+        fits = array.ndim == len(expected)
+        fits = fits and all(side in (None, size) for side, size in zip(expected, array.shape, strict=True))
+        if not fits or array.dtype.kind not in "biuf" or not np.isfinite(array).all():
+            raise UsageError(
+                f"--other-inputs: {name}: expected finite numbers of shape {expected}, got {array.shape} {array.dtype}"
+            )
+        arrays[name] = array.astype(keras.backend.standardize_dtype(inputs[name].dtype))
+    return arrays
+
+
+def _fixed_shape(name: str, tensor: Any) -> tuple[int, ...]:
+    shape = tuple(tensor.shape[1:])
+    if None in shape:
+        raise UsageError(f"--other-inputs zeros: input {name} has no fixed shape {shape}", HINT)
+    return shape

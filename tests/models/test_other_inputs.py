@@ -1,0 +1,131 @@
+"""Models with several inputs: the map of the image beside fixed further inputs."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import layers as L  # noqa: N812
+
+from gradcam_cli import explain, load_model
+from gradcam_cli.errors import ModelError, UsageError
+
+PIXELS = np.random.default_rng(0).integers(0, 256, (12, 12, 3), np.uint8)
+TABLE = np.float32([0.5, -1.0, 2.0, 0.1])
+
+
+def two_inputs(gated):
+    """An image and a table; the table is added to the logits, or it scales the channels of the features."""
+    keras.utils.set_random_seed(0)
+    image, table = keras.Input((12, 12, 3), name="image"), keras.Input((4,), name="table")
+    A = L.Conv2D(4, 3, activation="relu", name="conv")(image)
+    if gated:
+        y = L.Dense(3, name="out")(L.Multiply()([L.GlobalAveragePooling2D()(A), table]))
+    else:
+        y = L.Add()([L.Dense(3, name="out")(L.GlobalAveragePooling2D()(A)), L.Dense(3, name="of_table")(table)])
+    return keras.Model([table, image], y)
+
+
+def saved(tmp_path, table):
+    np.savez(tmp_path / "other.npz", table=table)
+    return str(tmp_path / "other.npz")
+
+
+def independent_map(model, table, c):
+    """Grad-CAM of the model with both inputs, by a tape over the features."""
+    image = PIXELS[None] / np.float32(255)
+    A = tf.constant(model.get_layer("conv")(image))
+    with tf.GradientTape() as tape:
+        tape.watch(A)
+        pooled = tf.reduce_mean(A, (1, 2))
+        names = [layer.name for layer in model.layers]
+        if "of_table" in names:
+            y = model.get_layer("out")(pooled) + model.get_layer("of_table")(table[None])
+        else:
+            y = model.get_layer("out")(pooled * table)
+        y_c = y[:, c]
+    alpha = tf.reduce_mean(tape.gradient(y_c, A), (1, 2))
+    return y_c.numpy()[0], tf.reduce_sum(alpha[:, None, None] * A, -1).numpy()[0]
+
+
+@pytest.mark.parametrize("gated", [False, True])
+@pytest.mark.parametrize("table", [TABLE, TABLE[::-1]], ids=["as is", "permuted"])
+def test_map_equals_that_of_an_independent_tape(tmp_path, gated, table):
+    model = two_inputs(gated)
+    loaded = load_model(model, preprocess="0..1", other_inputs=saved(tmp_path, table))
+    result = explain(PIXELS, loaded, "conv", target_class=1)
+    logit, expected = independent_map(model, np.ascontiguousarray(table), 1)
+    assert result.prediction.logit == pytest.approx(logit, rel=1e-5)
+    assert np.linalg.norm(result.cam_pre_relu - expected) < 1e-5 * np.linalg.norm(expected)
+
+
+@pytest.mark.parametrize("gated", [False, True])
+def test_permuted_table_moves_the_map_only_if_it_matters(tmp_path, gated):
+    """The logit changes in both models."""
+    model, results = two_inputs(gated), []
+    for table in (TABLE, TABLE[::-1]):
+        loaded = load_model(model, preprocess="0..1", other_inputs=saved(tmp_path, table))
+        results.append(explain(PIXELS, loaded, "conv", target_class=1))
+    one, other = results
+    assert abs(one.prediction.logit - other.prediction.logit) > 1e-3
+    assert np.allclose(one.cam_pre_relu, other.cam_pre_relu, rtol=1e-5, atol=1e-7) == (not gated)
+
+
+def test_command_with_zeros_says_so(cli, photo):
+    two_inputs(False).save(cli.here / "two.keras")
+    path = photo(size=(12, 12))
+    refused = cli(path, "--model", "two.keras")
+    assert refused.status == 3
+    assert "the model has 2 inputs: table (4,), image (12, 12, 3)" in refused.stderr
+    assert "--other-inputs" in refused.stderr
+    done = cli(path, "--model", "two.keras", "--other-inputs", "zeros", "--preprocess", "none", "--json")
+    assert done.status == 0, done.stderr
+    assert "other inputs zeros" in done.announcements[0]
+    assert '"--other-inputs", "zeros"' in done.stdout
+
+
+def siamese():
+    keras.utils.set_random_seed(0)
+    a, b = keras.Input((12, 12, 3), name="a"), keras.Input((12, 12, 3), name="b")
+    conv = L.Conv2D(4, 3, activation="relu", name="conv")
+    pooled = [L.GlobalAveragePooling2D()(conv(x)) for x in (a, b)]
+    return keras.Model([a, b], L.Dense(2)(L.Concatenate()(pooled)))
+
+
+@pytest.mark.parametrize("name", ["a", "b"])
+def test_each_of_two_images_is_explained_beside_the_other(tmp_path, name):
+    """`conv` is the call of the shared layer that received the image."""
+    other = np.random.default_rng(1).uniform(0, 1, (1, 12, 12, 3)).astype(np.float32)
+    np.savez(tmp_path / "other.npz", **{name: other})
+    model = siamese()
+    loaded = load_model(model, preprocess="0..1", other_inputs=str(tmp_path / "other.npz"))
+    result = explain(PIXELS, loaded, "conv", target_class=1)
+    pair = {name: other, "ab".replace(name, ""): PIXELS[None] / np.float32(255)}
+    assert result.prediction.logit == pytest.approx(float(model([pair["a"], pair["b"]])[0, 1]), rel=1e-5)
+    kernel = model.layers[-1].weights[0].numpy()[:, 1]
+    alpha = kernel[4:] if name == "a" else kernel[:4]
+    A = model.get_layer("conv")(PIXELS[None] / np.float32(255))[0].numpy()
+    np.testing.assert_allclose(result.cam_pre_relu, (A * alpha).sum(-1) / 100, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "words"),
+    [
+        ({"table": TABLE[:3]}, r"expected finite numbers of shape \(4,\), got \(3,\)"),
+        ({"table": TABLE * np.nan}, "expected finite numbers"),
+        ({"other": TABLE}, "the model has no input other"),
+        ({"image": PIXELS}, "expected one image among the inputs that are left"),
+        ({}, "the file has no array table"),
+    ],
+    ids=["shape", "nan", "name", "image", "empty"],
+)
+def test_wrong_arrays_are_refused(tmp_path, arrays, words):
+    np.savez(tmp_path / "other.npz", **arrays)
+    with pytest.raises(UsageError, match=words):
+        load_model(two_inputs(False), other_inputs=str(tmp_path / "other.npz"))
+
+
+def test_models_with_one_input_need_nothing(model_file):
+    with pytest.raises(UsageError, match="only one input"):
+        load_model(model_file, other_inputs="zeros")
+    with pytest.raises(ModelError, match="the model has 2 inputs"):
+        load_model(siamese())
