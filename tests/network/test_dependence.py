@@ -43,7 +43,7 @@ def test_auto_skips_layers_of_the_other_output(classifier):
 
 @pytest.mark.parametrize("name", ["second", "second_too"])
 def test_layer_of_the_other_output_is_refused_by_name(classifier, name):
-    with pytest.raises(ModelError, match=f"the class score does not depend on layer .*{name}"):
+    with pytest.raises(ModelError, match=f"the score does not depend on layer .*{name}"):
         classifier.find_layer(name)
 
 
