@@ -8,16 +8,19 @@ from typing import Any
 import click
 
 from gradcam_cli.cli.click_extensions import GroupedCommand, ModelNameOrFile
-from gradcam_cli.cli.model_options import input_size_option, trust_options
-from gradcam_cli.cli.options import before_loading, general_options, setup_logging
+from gradcam_cli.cli.model_options import input_size_option, other_inputs_option, trust_options
+from gradcam_cli.cli.options import before_loading, general_options, setting_option, setup_logging
 from gradcam_cli.cli.tables import write_table
 from gradcam_cli.console import ANNOUNCE, log
 from gradcam_cli.errors import ModelError
+from gradcam_cli.network.target import parse_target
 
 
 @click.command(cls=GroupedCommand, short_help="List the layers of a model, and which of them --layer accepts.")
 @click.argument("model", type=ModelNameOrFile())
 @input_size_option
+@other_inputs_option
+@setting_option("target")
 @trust_options
 @general_options
 @click.pass_context
@@ -43,8 +46,11 @@ def layers(ctx: click.Context, /, model: str, **options: Any) -> None:
         input_size=options["input_size"],
         allow_unsafe=options["allow_unsafe"],
         packages=options["packages"],
+        other_inputs=options["other_inputs"],
         offline=True,
     )
+    if options["target"] != "class":
+        classifier = classifier.for_target(parse_target(options["target"]), options["target"])
     try:
         chosen = [classifier.find_layer("auto")]
     except ModelError as error:

@@ -33,6 +33,11 @@ trust_options = combine_options(
 input_size_option = _model(
     "--input-size", type=ImageSize(), help="Input size of a model with a variable input size: 224, or HEIGHTxWIDTH."
 )
+other_inputs_option = _model(
+    "--other-inputs",
+    metavar="zeros|FILE.npz",
+    help="For a model with several inputs: the arrays of all but the image, by name; or zeros.",
+)
 labels_option = _model(
     "--labels",
     metavar="FILE",
@@ -65,11 +70,7 @@ loading_options = combine_options(
         show_default=True,
         help="How a single linear output is read: as the logit of class 1, or as a value; auto: from the loss.",
     ),
-    _model(
-        "--other-inputs",
-        metavar="zeros|FILE.npz",
-        help="For a model with several inputs: the arrays of all but the image, by name; or zeros.",
-    ),
+    other_inputs_option,
     _model("--offline", is_flag=True, help="Never use the network."),
 )
 model_options = combine_options(

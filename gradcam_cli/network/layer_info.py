@@ -9,6 +9,8 @@ import keras
 from gradcam_cli.network.layer_choice import LayerCheck
 from gradcam_cli.network.layer_trace import LayerOutput
 
+NO_EFFECT = "the score does not depend on it, or is computed from it without weights"
+
 
 class LayerInfo(NamedTuple):
     """A layer with an output of more than one axis besides the batch.
@@ -43,7 +45,7 @@ def layer_info(output: LayerOutput, check: LayerCheck) -> LayerInfo:
     """
     operation = output.operation
     kernel = getattr(operation, "kernel_size", None) or getattr(operation, "pool_size", None)
-    excluded = output.reason or (None if output.affects_score else "the class score does not depend on it")
+    excluded = output.reason or (None if output.affects_score else NO_EFFECT)
     return LayerInfo(
         output.path,
         type(operation).__name__,

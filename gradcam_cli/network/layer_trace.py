@@ -179,7 +179,7 @@ def find_output(outputs: list[LayerOutput], model: keras.Model, path: str) -> La
 
     Raises:
         UsageError: there is no such layer or call, or its output is not a grid over the image.
-        ModelError: the class score does not depend on it.
+        ModelError: the score does not depend on it, or is computed from it without weights.
     """
     name, call = split_call(path)
     try:

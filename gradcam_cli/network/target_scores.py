@@ -46,7 +46,10 @@ def target_scores(output: Any, x: tf.Tensor, score: str, task: str = "auto", tar
         if score == "probability":
             raise ModelError("a similarity is not a probability", "leave out --score probability")
         return _similarity(tensor, target)
-    scores = scores_of(find_tensor_logits(tensor, x), score, task)
+    found = find_tensor_logits(tensor, x)
+    if score == "probability" and found.activation not in ("softmax", "sigmoid"):
+        raise ModelError("the output is not shown to be probabilities", "--score output explains it as it is")
+    scores = scores_of(found, score, task)
     if target.kind == "detection":
         return _detection(scores)
     return _segment(scores, target.region, x.shape)

@@ -131,9 +131,10 @@ class Explanation:
 
     @property
     def title(self) -> str:
-        """Class index, class name, probability and layer, as figures show them."""
+        """Class index, class name, probability, target (unless it is `class`) and layer, as figures show them."""
+        target = f" · {self.settings.target}" if self.settings.target != "class" else ""
         zero = " · the map is zero everywhere" if self.zero_reason else ""
-        return f"{self.prediction.label} · {self.layer}{zero}"
+        return f"{self.prediction.label}{target} · {self.layer}{zero}"
 
     def overlay(self, cmap: str = "jet", opacity: float = 0.5) -> np.ndarray:
         """Return the image with the map drawn over it, (H, W, 3) uint8."""

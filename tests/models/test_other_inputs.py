@@ -83,6 +83,13 @@ def test_command_with_zeros_says_so(cli, photo):
     assert '"--other-inputs", "zeros"' in done.stdout
 
 
+def test_layers_are_listed(cli):
+    two_inputs(False).save(cli.here / "two.keras")
+    done = cli("layers", "two.keras", "--other-inputs", "zeros")
+    assert done.status == 0, done.stderr
+    assert [line.split()[0].rpartition("/")[2] for line in done.lines if "<- auto" in line] == ["conv"]
+
+
 def siamese():
     keras.utils.set_random_seed(0)
     a, b = keras.Input((12, 12, 3), name="a"), keras.Input((12, 12, 3), name="b")

@@ -90,6 +90,15 @@ def test_probability_of_a_segment_is_the_mean_over_its_pixels(parts):
         assert result.ranked_by[i, 1] == won[i].sum()
 
 
+def test_probability_needs_an_activation():
+    inputs = keras.Input((8, 8, 3))
+    model = keras.Model(inputs, L.Conv2D(3, 3, name="features")(inputs) / 2)
+    with pytest.raises(ModelError, match="not shown to be probabilities"):
+        compile_gradient_function(model, ["features"], "probability", target=Target("segment"))(
+            X, np.zeros((2, 1), np.int32)
+        )
+
+
 def test_pixel_outside_the_input_is_refused(parts):
     with pytest.raises(ModelError, match="expected a pixel of the model input, 0,0 to 7,7, got 3,8"):
         compile_gradient_function(parts, ["features"], target=Target("segment", "mask", (3, 8)))(

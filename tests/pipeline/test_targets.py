@@ -86,6 +86,12 @@ def test_segment_in_names_records_and_layers(cli, segmentation):
     assert "--target segment" in plain.stderr
 
 
+@pytest.mark.slow
+def test_layers_of_a_segmentation_are_listed(cli, segmentation):
+    rows = [json.loads(line) for line in cli("layers", segmentation, "--target", "segment", "--json").lines]
+    assert [row["path"] for row in rows if row["default"]] == ["last"]
+
+
 @pytest.fixture(scope="module")
 def several():
     """A model with three outputs: two classifiers, and the class scores of anchors."""
@@ -114,6 +120,7 @@ def test_one_of_several_outputs_equals_the_model_of_this_output(several, target,
     np.testing.assert_allclose(result.cam, alone.cam, rtol=1e-5, atol=1e-7)
     assert result.prediction.value == alone.prediction.value
     assert result.settings.target == target
+    assert f" · {target} · conv" in result.title
 
 
 def test_detection_explains_the_best_anchor(several):
