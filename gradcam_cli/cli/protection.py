@@ -12,12 +12,14 @@ import click
 from gradcam_cli.errors import UsageError, WeightsError
 from gradcam_cli.images.source import SUFFIXES
 from gradcam_cli.models.weights import cache_directory
+from gradcam_cli.network.target import parse_target
 from gradcam_cli.storage.paths import canonical, is_url
 from gradcam_cli.storage.protected import ProtectedInputs, current_inputs, is_input, protected_inputs
 from gradcam_cli.storage.targets import is_special, resolve_target
 
 INPUTS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(["inputs", "images", "files_from", "model", "labels", "class_map", "directory", "from_jsonl"], ()),
+    "other_inputs": (),
     **dict.fromkeys(["baseline", "new"], (".npz",)),
     "annotations": (".xml",),
     "data": tuple(SUFFIXES),
@@ -41,6 +43,7 @@ def command_protection(ctx: click.Context) -> AbstractContextManager[ProtectedIn
             inputs.add(path)
             if suffixes and not is_url(path) and os.path.isdir(path):
                 inputs.add_directory(path, suffixes)
+    inputs.add(*parse_target(ctx.params.get("target") or "class").files)
     if weights := os.environ.get("GRADCAM_WEIGHTS"):
         inputs.add(weights)
         inputs.add_directory(weights, INPUTS["weights"])

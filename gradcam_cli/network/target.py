@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from gradcam_cli.errors import ModelError, UsageError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 RANKS = {"class": 2, "segment": 4, "detection": 3, "similarity": 2}
 """The kinds of targets, and the rank of the output that each explains."""
