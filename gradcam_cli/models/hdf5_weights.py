@@ -1,7 +1,7 @@
 """The weights of a model in an `.h5` file.
 
-Keras assigns them in the order of the file, which it forms anew: the trainable weights of each layer first. Keras 2
-formed it otherwise for models inside a model, and equal shapes would be exchanged in silence; so the names decide.
+Keras assigns them by their order, the trainable weights of each layer first. Keras 2 ordered those of models inside a
+model differently, and weights of equal shapes would be exchanged in silence; so the names decide.
 """
 
 from __future__ import annotations

@@ -25,11 +25,10 @@ def classifier_for_target(classifier: Classifier, config: ExplainConfig) -> Clas
     """
     if config.target == "class":
         return classifier
-    target = parse_target(config.target)
-    if not target.files:
-        return classifier.for_target(target, config.target)
-    plain = classifier.for_target(target, config.target)
-    embeddings = tuple(plain.embedding(_model_input(file, classifier, config)) for file in target.files)
+    plain = classifier.for_target(parse_target(config.target), config.target)
+    if not plain.target.files:
+        return plain
+    embeddings = tuple(plain.embedding(_model_input(file, classifier, config)) for file in plain.target.files)
     key = (config.target, *(embedding.tobytes() for embedding in embeddings))
     return plain.for_target(plain.target.with_embeddings(embeddings), key)
 

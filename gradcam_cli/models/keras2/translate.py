@@ -40,7 +40,14 @@ _NEUTRAL: dict[str, tuple[Any, ...]] = {
 """Arguments that Keras 3 does not have, with the values that change nothing; an empty tuple stands for any."""
 _ONE_GROUP = {"DepthwiseConv2D", "DepthwiseConv1D", "SeparableConv2D", "SeparableConv1D"}
 _ONE_GROUP |= {"Conv1DTranspose", "Conv2DTranspose"}
-_DEPTHWISE = {"DepthwiseConv2D", "DepthwiseConv1D"}
+_KERNEL = ("kernel_initializer", "kernel_regularizer", "kernel_constraint")
+_REMOVED: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(("DepthwiseConv1D", "DepthwiseConv2D"), ("filters", *_KERNEL)),
+    **dict.fromkeys(("SeparableConv1D", "SeparableConv2D"), _KERNEL),
+    **dict.fromkeys((f"SpatialDropout{rank}D" for rank in (1, 2, 3)), ("trainable", "noise_shape")),
+    "MultiHeadAttention": ("query_shape", "key_shape", "value_shape"),
+}
+"""Arguments that Keras 3 does not have or need, by layer."""
 _RENAMED = {("LeakyReLU", "alpha"): "negative_slope", ("InputLayer", "batch_input_shape"): "batch_shape"}
 
 
@@ -79,8 +86,10 @@ def _translate_object(item: Config) -> None:
             translate_graph(config)
     elif name == "SyncBatchNormalization":
         item["class_name"] = name = "BatchNormalization"
-    elif name == "RandomCrop":
+    elif name == "RandomCrop" and isinstance(config, dict):  # it resizes the center if the model does not train
         item["class_name"] = name = "Resizing"
+        config.pop("seed", None)
+        config["crop_to_aspect_ratio"] = True
     if isinstance(config, dict) and ("name" in config or name == "InputLayer"):
         operation = str(item.get("module")).startswith("keras.src.ops.")  # translated before
         if not operation and (name in _MOVED or f"keras.layers.{name}" in ALLOWED):
@@ -120,20 +129,10 @@ def _translate_layer(name: str, config: Config) -> None:
         _drop(name, config, key, _NEUTRAL[key])
     if name in _ONE_GROUP:
         _drop(name, config, "groups", (1,))
-    if name in _DEPTHWISE:
-        for key in ("filters", "kernel_initializer", "kernel_regularizer", "kernel_constraint"):
-            config.pop(key, None)
-    if name.startswith("Separable"):
-        for key in ("kernel_initializer", "kernel_regularizer", "kernel_constraint"):
-            config.pop(key, None)
+    for key in _REMOVED.get(name, ()):
+        config.pop(key, None)
     if name == "BatchNormalization" and isinstance(config.get("axis"), list):
         config["axis"] = _single(name, config["axis"])
-    if name.startswith("SpatialDropout"):
-        config.pop("trainable", None)
-        config.pop("noise_shape", None)
-    if name == "Resizing" and "seed" in config:  # RandomCrop, whose center is resized if the model does not train
-        del config["seed"]
-        config["crop_to_aspect_ratio"] = True
     for key, value in config.items():
         if key.endswith("activation") and value == "hard_sigmoid":
             config[key] = {
@@ -142,9 +141,6 @@ def _translate_layer(name: str, config: Config) -> None:
                 "config": HARD_SIGMOID,
                 "registered_name": HARD_SIGMOID,
             }
-    if name == "MultiHeadAttention":
-        for key in ("query_shape", "key_shape", "value_shape"):
-            config.pop(key, None)
     if isinstance(config.get("dtype"), dict):
         config["dtype"] = _dtype(name, config["dtype"])
 
