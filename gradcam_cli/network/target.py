@@ -78,23 +78,25 @@ def select_head(output: Any, head: str | int | None) -> Any:
     return output if head is None else output[head]
 
 
-def find_head(output: Any, names: list[str], head: str | int) -> str | int:
-    """Return the key or the index of a named output.
+def find_head(output: Any, names: list[str], head: str | int) -> str | int | None:
+    """Return the key or the index of a named output; None for the only one.
 
     Args:
-        output: what the model returned, or the shapes of it.
+        output: the shapes of the outputs, or that of the only one.
         names: the names of the outputs, of a list of them.
         head: a name or an index.
 
     Raises:
         UsageError: there is no such output.
     """
+    if single := isinstance(output, tuple) and not any(isinstance(part, (tuple, list)) for part in output):
+        output = [output]
     keys: list[str | int] = list(output) if isinstance(output, dict) else list(range(len(output)))
     named = dict(zip(map(str, keys if isinstance(output, dict) else names), keys, strict=False))
     if str(head) in named:
-        return named[str(head)]
+        return None if single else named[str(head)]
     if str(head).isdecimal() and int(head) < len(keys):
-        return keys[int(head)]
+        return None if single else keys[int(head)]
     raise UsageError(f"target: output {head!r} not found", f"the outputs are {', '.join(named) or 'without names'}")
 
 

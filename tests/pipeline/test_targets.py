@@ -123,6 +123,15 @@ def test_one_of_several_outputs_equals_the_model_of_this_output(several, target,
     assert f" · {target} · conv" in result.title
 
 
+@pytest.mark.parametrize("target", ["class@out", "class@0"])
+def test_the_only_output_has_a_name_too(target):
+    x = keras.Input((12, 12, 3))
+    pooled = L.GlobalAveragePooling2D()(L.Conv2D(4, 3, name="conv")(x))
+    model = keras.Model(x, L.Dense(3, name="out")(pooled))
+    plain, named = (explain(PIXELS, model, "conv", target_class=1, target=text) for text in ("class", target))
+    np.testing.assert_array_equal(named.cam, plain.cam)
+
+
 def test_detection_explains_the_best_anchor(several):
     """With one weight for each channel, the gradient lies in the cell of the anchor alone."""
     result = explain(PIXELS, several, "conv", target_class=1, target="detection@anchors", method="hirescam")
