@@ -74,7 +74,7 @@ _explanation, _metrics, _output = option_group("Explanation"), option_group("Met
     metavar="CLASS",
     help="Class index or name. [default: the annotated class, without annotations the first prediction]",
 )
-@setting_options(exclude=("counterfactual", "target"))
+@setting_options(exclude=("counterfactual", "target", "rgb"))
 @_metrics(
     "--metric",
     "metrics",

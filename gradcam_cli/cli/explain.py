@@ -222,7 +222,7 @@ def plan_tasks(
     inputs = expand_inputs(options["inputs"], options["files_from"], nul=options["null"])
     layers, methods = list(dict.fromkeys(options["layers"])), list(dict.fromkeys(options["methods"]))
     maps = map_keys(layers, methods, expand_top_n(options["classes"]))
-    sources = find_sources(inputs, skip=destination.directory or DEFAULT_OUTPUT_DIR)
+    sources = find_sources(inputs, skip=destination.directory or DEFAULT_OUTPUT_DIR, arrays=bool(options["rgb"]))
     return inputs, plan_outputs(sources, destination, maps, inputs, options["target"])
 
 

@@ -35,8 +35,8 @@ input_size_option = _model(
 )
 other_inputs_option = _model(
     "--other-inputs",
-    metavar="zeros|FILE.npz",
-    help="For a model with several inputs: the arrays of all but the image, by name; or zeros.",
+    metavar="zeros|FILE.npz|FILE.csv",
+    help="For a model with several inputs: the arrays of all but the image, by name; a row for each image; or zeros.",
 )
 labels_option = _model(
     "--labels",

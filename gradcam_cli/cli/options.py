@@ -7,6 +7,7 @@ import logging
 import sys
 import warnings
 from collections.abc import Callable, Collection, Iterator
+from functools import partial
 from typing import Any
 
 import click
@@ -17,7 +18,7 @@ from gradcam_cli.console import configure_logging, log
 from gradcam_cli.errors import UsageError
 from gradcam_cli.images.decode import MAX_PIXELS
 from gradcam_cli.methods.registry import METHODS
-from gradcam_cli.pipeline.config import DEFAULTS, SETTINGS
+from gradcam_cli.pipeline.config import DEFAULTS, SETTINGS, Setting
 
 _input, _explanation, _speed = option_group("Input"), option_group("Explanation"), option_group("Speed")
 _general = option_group(LAST_HEADING)
@@ -79,12 +80,18 @@ def setting_option(name: str) -> Callable[..., Any]:
             metavar=setting.metavar,
             default=default,
             show_default=True,
-            callback=lambda _context, _option, value: (setting.check and setting.check(value)) and value,
+            callback=partial(_check_text, setting),
             help=setting.help,
         )
     if default is False:
         return option(flag, is_flag=True, help=setting.help)
     return option(flag, type=click.IntRange(1), metavar="N", help=setting.help)
+
+
+def _check_text(setting: Setting, _context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
+    if setting.check and value is not None:
+        setting.check(value)
+    return value
 
 
 threads_option = _speed(

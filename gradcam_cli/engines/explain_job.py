@@ -81,7 +81,7 @@ class ExplainJob:
         """Read the image of a task, unless its files exist and are to be kept."""
         if self.skip_existing and not (task.force or self.single_grid) and self.origins.are_current(task):
             return Skipped(task.source.name)
-        return load_image(task.source, self.max_pixels, self.config.max_value)
+        return load_image(task.source, self.max_pixels, self.config.max_value, self.config.rgb)
 
     def finish(self, task: ExplainTask, result: list[Explanation] | Unexplained) -> JobResult:
         """Write the files of one input; a file that cannot be written makes the input fail."""

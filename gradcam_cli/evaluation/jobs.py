@@ -10,7 +10,8 @@ from gradcam_cli.console import escape_control_chars, log
 from gradcam_cli.errors import InputError, UsageError
 from gradcam_cli.evaluation.annotations.class_map import read_class_map
 from gradcam_cli.evaluation.annotations.masks import Annotation
-from gradcam_cli.evaluation.annotations.matching import index_by_image, match_categories
+from gradcam_cli.evaluation.annotations.matching import match_categories
+from gradcam_cli.images.matching import index_by_path
 from gradcam_cli.images.source import Source
 from gradcam_cli.models.class_selection import resolve_classes
 from gradcam_cli.models.classifier import Classifier
@@ -76,7 +77,7 @@ def _class_index(target_class: str, classifier: Classifier) -> int:
 def _annotated_tasks(
     sources: Sequence[Source], annotations: Sequence[Annotation], classes: dict[str, list[int]]
 ) -> list[EvaluationTask]:
-    find, tasks = index_by_image(annotations), []
+    find, tasks = index_by_path((annotation.file, annotation) for annotation in annotations), []
     for source in sources:
         groups: dict[str, list[Annotation]] = {}
         for annotation in find(source.name):

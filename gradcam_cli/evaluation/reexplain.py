@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from gradcam_cli.errors import InputError, UsageError
-from gradcam_cli.images.decode import decode
+from gradcam_cli.images.decode import decode_all
 from gradcam_cli.images.load import Failure, LoadedImage, Unexplained
 from gradcam_cli.methods.registry import INPUT_LAYER, METHODS
 from gradcam_cli.models.classifier import Classifier
@@ -96,7 +96,7 @@ def reexplain(
     for name, record in records.items():
         names.setdefault(record["input"], {})[record["layer"], record["method"], record["requested_class"]] = name
     run = prepare_run(classifier, config_from_records(records))
-    images = (_load_unchanged_image(path, hashes[path], run.config.max_value) for path in names)
+    images = (_load_unchanged_image(path, hashes[path], run.config) for path in names)
     for path, result in zip(names, explain_images(run, images), strict=True):
         if isinstance(result, Unexplained):
             yield result
@@ -105,9 +105,10 @@ def reexplain(
         yield path
 
 
-def _load_unchanged_image(path: str, sha256: str | None, max_value: int | None) -> LoadedImage | Unexplained:
+def _load_unchanged_image(path: str, sha256: str | None, config: ExplainConfig) -> LoadedImage | Unexplained:
     try:
-        return LoadedImage(path, decode(read_recorded_image(path, sha256), max_value=max_value), sha256)
+        decoded = decode_all(read_recorded_image(path, sha256), max_value=config.max_value, rgb=config.rgb)
+        return LoadedImage(path, decoded.pixels, sha256, bands=decoded.bands)
     except InputError as error:
         return Failure(path, error.message, error.hint)
 

@@ -91,7 +91,10 @@ class EvaluationRun:
         return model_inputs
 
     def _load(self, task: EvaluationTask) -> LoadedImage | Failure:
-        return load_image(task.source, self.config.max_pixels, self.config.explain.max_value)
+        loaded = load_image(task.source, self.config.max_pixels, self.config.explain.max_value)
+        if isinstance(loaded, LoadedImage) and loaded.decoded().bands:
+            return Failure(loaded.name, "the metrics replace colors by black, gray or noise, and this image has bands")
+        return loaded
 
 
 def prepare_evaluation(
@@ -110,8 +113,11 @@ def prepare_evaluation(
 
     Raises:
         InputError: no image has an annotation of a class of the model.
-        UsageError: the model has no such layer or class, or several classes are requested.
+        UsageError: the model has no such layer or class or has further inputs that differ from image to image, or
+            several classes are requested.
     """
+    if classifier.rows:
+        raise UsageError("--other-inputs: the metrics require the same further inputs for all images")
     tasks = plan_tasks(sources, annotations, classifier, config.target_class, config.class_map)
     baselines = [name for name in names_of_kind("baseline") if name != UNIFORM or annotations is not None]
     methods = list(dict.fromkeys([*config.explain.methods, *baselines]))

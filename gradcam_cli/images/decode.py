@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import logging
 from collections.abc import Iterator
 from functools import cache
 from typing import BinaryIO, NamedTuple
@@ -12,7 +13,9 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from gradcam_cli.errors import InputError
+from gradcam_cli.images import bands as band_files
 from gradcam_cli.images import bit_depth
+from gradcam_cli.images.bands import Bands, is_array, is_tiff
 from gradcam_cli.images.encode import FORMATS
 from gradcam_cli.images.memory import bands
 from gradcam_cli.images.structure import check_structure
@@ -22,6 +25,12 @@ MAX_PIXELS = 89_478_485
 DECODED_BYTES_PER_PIXEL, WIDE_BYTES_PER_PIXEL = 12, 20
 """Memory to decode an image: Pillow's pixels, a decoder's buffers and the array; with transparency or wide numbers."""
 
+SAMPLES_PER_PIXEL = 277
+"""Tag of a TIFF file."""
+logging.getLogger("PIL.TiffImagePlugin").setLevel(logging.CRITICAL)  # what it logs, it also raises
+MODES_OF_BANDS = ("RGBA", "LA", "CMYK")
+"""Pillow's modes of images with two or four bands of 8 bits."""
+
 
 class Decoded(NamedTuple):
     """An image.
@@ -29,22 +38,33 @@ class Decoded(NamedTuple):
     Attributes:
         pixels: (H, W, 3) uint8 RGB.
         note: what is unusual about its values, or None.
+        bands: the values of all bands, if they are no colors, or None.
     """
 
     pixels: np.ndarray
-    note: str | None
+    note: str | None = None
+    bands: Bands | None = None
+
+    @property
+    def nbytes(self) -> int:
+        """Size of the arrays in bytes."""
+        return self.pixels.nbytes + (self.bands.values.nbytes if self.bands else 0)
 
 
-def decode(data: bytes, max_pixels: int = MAX_PIXELS, max_value: int | None = None) -> np.ndarray:
+def decode(
+    data: bytes, max_pixels: int = MAX_PIXELS, max_value: int | None = None, rgb: str | None = None
+) -> np.ndarray:
     """Decode an image file to the RGB pixels that an image viewer shows.
 
     The EXIF orientation is applied, transparent pixels are composited on white, 16-bit and float
-    images are converted to 8 bits, and the first frame of an animation is used.
+    images are converted to 8 bits, and the first frame of an animation is used. Of an image of other
+    bands, three are shown.
 
     Args:
         data: the bytes of the file.
         max_pixels: limit of the number of pixels.
         max_value: the value of white in 16-bit and float images; None: 65535, and 1 or 255.
+        rgb: the bands to show, as for `bands.parse_rgb`; then the bands of all images are read.
 
     Returns:
         (H, W, 3) uint8 RGB.
@@ -53,23 +73,54 @@ def decode(data: bytes, max_pixels: int = MAX_PIXELS, max_value: int | None = No
         InputError: the file is empty, not an image, damaged, larger than `max_pixels`, has too many parts, or has
             values above `max_value`.
     """
-    return decode_with_note(data, max_pixels, max_value).pixels
+    return decode_all(data, max_pixels, max_value, rgb).pixels
 
 
-def decode_with_note(data: bytes, max_pixels: int = MAX_PIXELS, max_value: int | None = None) -> Decoded:
-    """Decode an image file as `decode`, and note if its values use fewer than 16 bits."""
+def decode_all(
+    data: bytes, max_pixels: int = MAX_PIXELS, max_value: int | None = None, rgb: str | None = None
+) -> Decoded:
+    """Decode an image file as `decode`, with its bands, and a note if its values use fewer than 16 bits."""
     if not data:
         raise InputError("the file is empty")
     with _one_line_errors():
-        image = _open_image(io.BytesIO(data), max_pixels)
-        if bit_depth.has_wide_colors(image):
-            return _decode_wide_colors(image, data, max_value)
-        image.load()
-        _apply_orientation(image)
-        note = None
-        if image.mode.startswith("I") or image.mode == "F":
-            image, note = _to_uint8(image, max_value)
-        return Decoded(_to_array(_as_rgb(image)), note)
+        file = io.BytesIO(data)
+        if _has_bands(file, rgb):
+            bands = band_files.read_bands(data, max_pixels, max_value)
+            return Decoded(band_files.to_rgb(bands, rgb), bands=bands)
+        decoded, image = _decode_picture(data, _open_image(file, max_pixels), max_value)
+        if rgb is None:
+            return decoded
+        stored = np.asarray(image) if image.mode in MODES_OF_BANDS else decoded.pixels
+        bands = band_files.to_bands(stored, None)
+        return Decoded(band_files.to_rgb(bands, rgb), decoded.note, bands)
+
+
+def _decode_picture(data: bytes, image: Image.Image, max_value: int | None) -> tuple[Decoded, Image.Image]:
+    """Return the pixels of an open image, and the image as it is stored."""
+    if bit_depth.has_wide_colors(image):
+        return _decode_wide_colors(image, data, max_value), image
+    image.load()
+    _apply_orientation(image)
+    if image.mode.startswith("I") or image.mode == "F":
+        image, note = _to_uint8(image, max_value)
+        return Decoded(_to_array(_as_rgb(image)), note), image
+    return Decoded(_to_array(_as_rgb(image))), image
+
+
+def _has_bands(file: BinaryIO, rgb: str | None) -> bool:
+    """Return whether a file is an array, or a TIFF file that is no picture or is to be read as bands."""
+    start = file.read(len(band_files.NPY_START))
+    file.seek(0)
+    if not is_tiff(start) or rgb is not None:
+        return is_array(start) or is_tiff(start)
+    try:
+        image = Image.open(file, formats=("TIFF",))
+        samples: int = image.tag_v2.get(SAMPLES_PER_PIXEL, 1)  # type: ignore[attr-defined]
+        return samples != len(image.getbands())  # of bands in planes, Pillow opens the first
+    except UnidentifiedImageError:
+        return True
+    finally:
+        file.seek(0)
 
 
 def _decode_wide_colors(image: Image.Image, data: bytes, max_value: int | None) -> Decoded:
@@ -86,12 +137,13 @@ def _decode_wide_colors(image: Image.Image, data: bytes, max_value: int | None) 
     return Decoded(_to_array(_as_rgb(bit_depth.combine(image, low, max_value))), None)
 
 
-def memory_to_decode(file: BinaryIO, max_pixels: int = MAX_PIXELS) -> int:
+def memory_to_decode(file: BinaryIO, max_pixels: int = MAX_PIXELS, rgb: str | None = None) -> int:
     """Return the bytes that `decode` takes at most, from the size and the header of a file.
 
     Args:
         file: open at its beginning; it is left there.
         max_pixels: as for `decode`.
+        rgb: as for `decode`.
 
     Raises:
         InputError: as `decode`, if the header shows it.
@@ -101,10 +153,14 @@ def memory_to_decode(file: BinaryIO, max_pixels: int = MAX_PIXELS) -> int:
         file.seek(0)
         if not num_bytes:
             raise InputError("the file is empty")
+        if _has_bands(file, rgb):
+            return band_files.memory_to_read(file, max_pixels)
         image = _open_image(file, max_pixels)
         file.seek(0)
         wide = image.mode[0] in "IF" or image.has_transparency_data or bit_depth.has_wide_colors(image)
-        return num_bytes + image.width * image.height * (WIDE_BYTES_PER_PIXEL if wide else DECODED_BYTES_PER_PIXEL)
+        per_pixel = WIDE_BYTES_PER_PIXEL if wide else DECODED_BYTES_PER_PIXEL
+        per_pixel += 4 * band_files.BYTES_PER_VALUE if rgb else 0
+        return num_bytes + image.width * image.height * per_pixel
 
 
 @contextlib.contextmanager

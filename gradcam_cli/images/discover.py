@@ -7,12 +7,12 @@ import os
 import re
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from gradcam_cli.console import escape_control_chars, log
 from gradcam_cli.errors import InputError, UsageError
-from gradcam_cli.images.source import SUFFIXES, UNSUPPORTED_SUFFIXES, Source
+from gradcam_cli.images.source import ARRAY_SUFFIX, SUFFIXES, UNSUPPORTED_SUFFIXES, Source
 from gradcam_cli.storage import remote
 from gradcam_cli.storage.download import hosts_of
 from gradcam_cli.storage.files import read_bytes
@@ -66,10 +66,13 @@ def expand_inputs(inputs: Sequence[str], files_from: str | None, *, nul: bool = 
 
 def no_images_error(inputs: Sequence[str]) -> InputError:
     """Return the error for inputs without an image file."""
-    return InputError(f"no image found in {', '.join(inputs)}", f"supported suffixes: {' '.join(sorted(SUFFIXES))}")
+    return InputError(
+        f"no image found in {', '.join(inputs)}",
+        f"supported suffixes: {' '.join(sorted(SUFFIXES))}, and .npy with --rgb",
+    )
 
 
-def find_sources(inputs: Sequence[str], *, skip: Path | None = None) -> Iterator[Source]:
+def find_sources(inputs: Sequence[str], *, skip: Path | None = None, arrays: bool = False) -> Iterator[Source]:
     """Yield the images of files, directories (recursive, natural order), URLs, and `-` (standard input).
 
     A missing path is yielded too; reading it raises the error. A URL is a directory unless its protocol
@@ -78,6 +81,7 @@ def find_sources(inputs: Sequence[str], *, skip: Path | None = None) -> Iterator
     Args:
         inputs: paths and URLs, in the order of the command line.
         skip: the output directory, which is not entered.
+        arrays: whether `.npy` files in directories are images.
 
     Raises:
         InputError: a folder at a URL cannot be listed.
@@ -94,18 +98,22 @@ def find_sources(inputs: Sequence[str], *, skip: Path | None = None) -> Iterator
             continue
         name = basename(path) if is_url(path) else os.path.basename(os.path.abspath(path))
         try:
-            yield from _walk(path, Path(name if len(directories) > 1 else ""), skip)
+            suffixes = {*SUFFIXES, *([ARRAY_SUFFIX] if arrays else ())}
+            yield from _walk(path, Path(name if len(directories) > 1 else ""), skip, suffixes)
         except (FileNotFoundError, NotADirectoryError):  # a URL of a file without suffix, or of nothing
             yield Source(path)
 
 
 def _is_directory(path: str) -> bool:
     if is_url(path):
-        return protocol_of(path) not in HTTP_PROTOCOLS and os.path.splitext(path)[1].lower() not in SUFFIXES
+        return protocol_of(path) not in HTTP_PROTOCOLS and os.path.splitext(path)[1].lower() not in {
+            *SUFFIXES,
+            ARRAY_SUFFIX,
+        }
     return path != "-" and os.path.isdir(path)
 
 
-def _walk(directory: str, top: Path, skip: Path | None) -> Iterator[Source]:
+def _walk(directory: str, top: Path, skip: Path | None, suffixes: Collection[str]) -> Iterator[Source]:
     """Yield the images in a directory, recursively; only the names of one folder are in memory.
 
     A folder that cannot be listed is yielded as a source; reading it raises the error.
@@ -121,7 +129,7 @@ def _walk(directory: str, top: Path, skip: Path | None) -> Iterator[Source]:
             stem, suffix = os.path.splitext(name)
             if name[0] == "." or OUTPUT_PATTERN.search(stem):
                 continue
-            if suffix.lower() in SUFFIXES:
+            if suffix.lower() in suffixes:
                 yield Source(join_path(folder, name), top / below / name.lstrip("/"))
             else:
                 left_out[suffix.lower()] += 1

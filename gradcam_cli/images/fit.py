@@ -88,3 +88,30 @@ def resize_to_input(pixels: np.ndarray, crop_box: Box, input_shape: tuple[int, i
     if size != image.size or crop_box != (0, 0, *size):
         image = image.resize(size, Image.Resampling.BILINEAR, box=crop_box)
     return np.asarray(image).reshape(*input_shape, channels)
+
+
+def resize_bands(values: np.ndarray, crop_box: Box, input_shape: tuple[int, int]) -> np.ndarray:
+    """Crop or pad an image of any bands to a box and resize it bilinearly to the model input.
+
+    Outside the image a band has its mean.
+
+    Args:
+        values: (H, W, k) float32.
+        crop_box: from `crop_box_for`.
+        input_shape: (h, w).
+
+    Returns:
+        (h, w, k) float32.
+    """
+    resized = np.empty((*input_shape, values.shape[2]), np.float32)
+    for i in range(values.shape[2]):
+        band, box = Image.fromarray(np.ascontiguousarray(values[:, :, i])), crop_box
+        if clip_to_image(box, values.shape[:2]) != box:
+            padded = Image.new("F", (box.x1 - box.x0, box.y1 - box.y0), float(values[:, :, i].mean(dtype=np.float64)))
+            padded.paste(band, (-box.x0, -box.y0))
+            band, box = padded, Box(0, 0, *padded.size)
+        size = (input_shape[1], input_shape[0])
+        if size != band.size or box != (0, 0, *size):
+            band = band.resize(size, Image.Resampling.BILINEAR, box=box)
+        resized[:, :, i] = np.asarray(band)
+    return resized

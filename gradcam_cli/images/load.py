@@ -17,6 +17,7 @@ import numpy as np
 from gradcam_cli.console import Announcement, log
 from gradcam_cli.errors import InputError
 from gradcam_cli.images import decode
+from gradcam_cli.images.bands import Bands
 from gradcam_cli.images.memory import ACTIVE, WAITING
 from gradcam_cli.images.source import Source
 
@@ -28,7 +29,7 @@ MAX_PICKLED_BYTES = 1 << 24
 """Pixels that processes exchange; a batch of the Ray engine holds up to 64 images."""
 
 
-def _no_file() -> np.ndarray:
+def _no_file() -> decode.Decoded:
     raise InputError("the pixels come from no file")
 
 
@@ -45,7 +46,8 @@ class LoadedImage:
     Args:
         name, sha256, seconds, note: the attributes.
         pixels: (H, W, 3) uint8 RGB.
-        decode_again: returns the same pixels, or raises InputError; None if there is no file to read.
+        decode_again: returns the same image, or raises InputError; None if there is no file to read.
+        bands: the values of all its bands, or None.
     """
 
     def __init__(
@@ -54,20 +56,21 @@ class LoadedImage:
         pixels: np.ndarray,
         sha256: str | None = None,
         seconds: float = 0.0,
-        decode_again: Callable[[], np.ndarray] | None = None,
+        decode_again: Callable[[], decode.Decoded] | None = None,
         note: Announcement | None = None,
+        bands: Bands | None = None,
     ) -> None:
         self.name, self.sha256, self.seconds, self.note = name, sha256, seconds, note
         self.shape: tuple[int, int] = (pixels.shape[0], pixels.shape[1])
-        self._pixels: np.ndarray | None = pixels
+        self._decoded: decode.Decoded | None = decode.Decoded(pixels, None, bands)
         self._decode_again = decode_again or _no_file
         self._counted = False
 
     def __getstate__(self) -> dict[str, Any]:
         """Pickle the attributes; large pixels are dropped, and the receiving process decodes them again."""
-        small = self._pixels is not None and self._pixels.nbytes <= MAX_PICKLED_BYTES
-        kept = self._pixels if small or self._decode_again is _no_file else None
-        return {**self.__dict__, "_counted": False, "_pixels": kept}
+        small = self._decoded is not None and self._decoded.nbytes <= MAX_PICKLED_BYTES
+        kept = self._decoded if small or self._decode_again is _no_file else None
+        return {**self.__dict__, "_counted": False, "_decoded": kept}
 
     @property
     def pixels(self) -> np.ndarray:
@@ -76,7 +79,15 @@ class LoadedImage:
         Raises:
             InputError: the file has changed or cannot be read any more.
         """
-        return self._decode_again() if self._pixels is None else self._pixels
+        return self.decoded().pixels
+
+    def decoded(self) -> decode.Decoded:
+        """Return the pixels and the bands; they are decoded again if they were dropped.
+
+        Raises:
+            InputError: the file has changed or cannot be read any more.
+        """
+        return self._decode_again() if self._decoded is None else self._decoded
 
     def log_note(self) -> None:
         """Log the note, if there is one."""
@@ -85,13 +96,13 @@ class LoadedImage:
 
     def wait(self) -> None:
         """Drop the pixels if the budget of waiting images is used up and the file can be decoded again."""
-        if self._decode_again is _no_file or self._pixels is None or self._counted:
+        if self._decode_again is _no_file or self._decoded is None or self._counted:
             return
-        if WAITING.try_acquire(self._pixels.nbytes):
+        if WAITING.try_acquire(self._decoded.nbytes):
             self._counted = True
-            weakref.finalize(self, WAITING.release, self._pixels.nbytes).atexit = False
+            weakref.finalize(self, WAITING.release, self._decoded.nbytes).atexit = False
         else:
-            self._pixels = None
+            self._decoded = None
 
 
 @dataclass(frozen=True)
@@ -125,7 +136,7 @@ Unexplained = Failure | Skipped
 
 
 def load_image(
-    source: Source, max_pixels: int = decode.MAX_PIXELS, max_value: int | None = None
+    source: Source, max_pixels: int = decode.MAX_PIXELS, max_value: int | None = None, rgb: str | None = None
 ) -> LoadedImage | Failure:
     """Read and decode one source; an image that cannot be read becomes a `Failure`.
 
@@ -133,32 +144,37 @@ def load_image(
         source: the source.
         max_pixels: as for `decode`.
         max_value: as for `decode`.
+        rgb: as for `decode`.
     """
     start = time.perf_counter()
+    read = partial(_read_and_decode, source, max_pixels, max_value, rgb)
     try:
-        decoded, sha256 = _read_and_decode(source, max_pixels, max_value)
+        decoded, sha256 = read()
     except InputError as error:
         return Failure(source.name, error.message, error.hint)
     except MemoryError:
         return Failure(source.name, "out of memory", "reduce --max-pixels to reject such files")
-    again = partial(_decode_again, source, max_pixels, max_value, sha256) if source.name != "-" else None
+    again = partial(_decode_again, read, sha256) if source.name != "-" else None
     note = Announcement(logging.WARNING, f"{source.name}: {decoded.note}") if decoded.note else None
-    return LoadedImage(source.name, decoded.pixels, sha256, time.perf_counter() - start, again, note)
+    seconds = time.perf_counter() - start
+    return LoadedImage(source.name, decoded.pixels, sha256, seconds, again, note, decoded.bands)
 
 
-def _read_and_decode(source: Source, max_pixels: int, max_value: int | None) -> tuple[decode.Decoded, str]:
+def _read_and_decode(
+    source: Source, max_pixels: int, max_value: int | None, rgb: str | None
+) -> tuple[decode.Decoded, str]:
     """Return the image and the SHA-256 of a source; its memory is reserved before its bytes are read."""
     with source.open(BYTES_PER_PIXEL * max_pixels + MAX_HEADER_BYTES) as file:
         if file.seek(0, io.SEEK_END) > LARGE_FILE_BYTES:
             ACTIVE.reserve(ACTIVE.limit // 2)
         file.seek(0)
-        ACTIVE.reserve(decode.memory_to_decode(file, max_pixels))
+        ACTIVE.reserve(decode.memory_to_decode(file, max_pixels, rgb))
         data = file.read()
-    return decode.decode_with_note(data, max_pixels, max_value), hashlib.sha256(data).hexdigest()
+    return decode.decode_all(data, max_pixels, max_value, rgb), hashlib.sha256(data).hexdigest()
 
 
-def _decode_again(source: Source, max_pixels: int, max_value: int | None, sha256: str) -> np.ndarray:
-    decoded, new_sha256 = _read_and_decode(source, max_pixels, max_value)
+def _decode_again(read: Callable[[], tuple[decode.Decoded, str]], sha256: str) -> decode.Decoded:
+    decoded, new_sha256 = read()
     if new_sha256 != sha256:
         raise InputError("the file changed while it was explained")
-    return decoded.pixels
+    return decoded

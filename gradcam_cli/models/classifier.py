@@ -16,6 +16,7 @@ import numpy as np
 from gradcam_cli.errors import ModelError, UsageError
 from gradcam_cli.models.backbone import Backbone, find_backbone
 from gradcam_cli.models.catalog import is_model_path, require_spec
+from gradcam_cli.models.image_rows import ImageRows
 from gradcam_cli.models.input_range import choose_preprocess
 from gradcam_cli.models.input_shape import find_input_shape
 from gradcam_cli.models.labels import Labels, infer_labels, read_labels
@@ -58,6 +59,7 @@ class Classifier:
         task: how a single linear output is read, a name in `network.task.TASKS`.
         target: what is explained.
         other_inputs: `zeros` or the file of the inputs besides the image, or None.
+        rows: the values of these inputs for each image, if they differ.
         announced: what was logged about the model.
     """
 
@@ -71,6 +73,7 @@ class Classifier:
     task: str = "auto"
     target: Target = CLASS
     other_inputs: str | None = None
+    rows: ImageRows | None = None
     _function_cache: dict[tuple[tuple[str, ...], str, str], GradientFunction] = field(
         default_factory=dict, repr=False, compare=False
     )
@@ -203,7 +206,7 @@ def load_model(
         offline: do not download.
         task: how a single linear output is read: `binary`, as the logit of class 1; `regression`, as a value; `auto`:
             as a value, unless the model was compiled with a binary loss or is named so.
-        other_inputs: for a model with several inputs, an `.npz` file with all but the image, by name; or `zeros`.
+        other_inputs: all inputs but the image, as for `models.other_inputs.image_model`.
 
     Raises:
         ModelError: the model is unknown, cannot be opened, or is not an image classifier.
@@ -211,8 +214,7 @@ def load_model(
         UsageError: invalid labels, preprocessing or input size.
     """
     file_labels = read_labels(labels)._replace(source=Path(labels).name) if labels is not None else None
-    if preprocess is not None:
-        preprocess = resolve_preprocess(preprocess)
+    preprocess = None if preprocess is None else resolve_preprocess(preprocess)
     if task not in TASKS:
         raise UsageError(f"task: expected one of {', '.join(TASKS)}, got {task!r}")
     if not isinstance(model, (str, os.PathLike, keras.Model)):
@@ -230,7 +232,7 @@ def load_model(
         spec = require_spec(os.fspath(model))
         file = None if weights == UNTRAINED else ensure_weights(spec, weights, offline=offline)
         network, name = build_model(spec, file), spec.name
-    network = image_model(network, other_inputs)
+    network, rows = image_model(network, other_inputs)
     require_channels_last(network)
     backbone = Backbone(spec, f"as for {spec.name}") if spec else find_backbone(network)
     shape = find_input_shape(network, input_size, backbone.spec if backbone else None)
@@ -250,6 +252,7 @@ def load_model(
         LazySha256(file) if file else None,
         infer_task(network, stored_loss(file) if file and from_file else None) if task == "auto" else task,
         other_inputs=other_inputs,
+        rows=rows,
     )
     with contextlib.suppress(ModelError):  # no classifier; its target is not known yet
         if file_labels and len(file_labels.names) != classifier.class_count:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 
 from gradcam_cli.models.backbone import Backbone
-from gradcam_cli.models.preprocessing import PreprocessChoice, needs_color
+from gradcam_cli.models.preprocessing import PreprocessChoice, required_channels
 from gradcam_cli.network.input_probe import InputProbe, probe_input
 
 MAX_NORMALIZED = 20.0
@@ -13,7 +13,7 @@ MAX_NORMALIZED = 20.0
 IMAGENET_MEANS = (-140.0, 160.0)
 """Range that contains pixels of 0..255 after subtraction of ImageNet's means."""
 
-
+AS_STORED = PreprocessChoice("none", "images of other channels than colors are passed as they are stored")
 UNKNOWN = PreprocessChoice("0..1", "the model does not show its input range", guess=True)
 
 
@@ -30,10 +30,12 @@ def choose_preprocess(
         input_shape: (h, w, c).
         backbone: the catalog model that it contains, or None.
     """
+    if input_shape[2] not in (1, 3):
+        return AS_STORED
     probe = probe_input(model, input_shape)
     if probe and not probe.is_identity:
         return _choose_by_range(probe)
-    if backbone and (input_shape[2] == 3 or not needs_color(backbone.spec.preprocess)):
+    if backbone and required_channels(backbone.spec.preprocess) in (None, input_shape[2]):
         return PreprocessChoice(backbone.spec.preprocess, backbone.reason, backbone.guess)
     return UNKNOWN
 

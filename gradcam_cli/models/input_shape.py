@@ -25,7 +25,7 @@ def find_input_shape(
         spec: the catalog model that it is or contains, or None.
 
     Raises:
-        ModelError: the model has no image input of 1 or 3 channels.
+        ModelError: the model has no image input.
         UsageError: the model has another size than the requested one.
     """
     shape = getattr(model, "input_shape", None) or (model.get_build_config() or {}).get("input_shape")
@@ -39,11 +39,10 @@ def find_input_shape(
     if not isinstance(shape, tuple) or len(shape) != 4:
         raise ModelError(f"expected a model with one image input (n, h, w, c), got input shape {shape}")
     _, h, w, c = shape
-    if c not in (1, 3):
-        channels_first = shape[1] in (1, 3)
+    if c is None or (c not in (1, 3) and shape[1] in (1, 3)):
         raise ModelError(
-            f"expected 1 or 3 channels in the last dimension, got input shape {shape}",
-            "rebuild the model with data_format='channels_last' and copy the weights" if channels_first else None,
+            f"expected the number of channels in the last dimension, got input shape {shape}",
+            "rebuild the model with data_format='channels_last' and copy the weights" if c else None,
         )
     if input_size and any(fixed not in (None, side) for fixed, side in zip((h, w), input_size, strict=True)):
         raise UsageError(f"--input-size: the model requires {h}x{w}, got {input_size[0]}x{input_size[1]}")

@@ -1,4 +1,4 @@
-"""Models with several inputs: one is the image, the others are fixed."""
+"""Models with several inputs: one is the image, the others are fixed or have a row for each image."""
 
 from __future__ import annotations
 
@@ -11,11 +11,16 @@ import numpy as np
 from keras import ops
 
 from gradcam_cli.errors import ModelError, UsageError
+from gradcam_cli.models.image_rows import ImageRows
 from gradcam_cli.storage.arrays import open_arrays
 
 ZEROS = "zeros"
 """The value of `--other-inputs` that sets all inputs but the image to zero."""
-HINT = "--other-inputs FILE.npz gives all inputs but the image, by name; --other-inputs zeros sets them to zero"
+ROWS_SUFFIX = ".csv"
+HINT = (
+    "--other-inputs FILE.npz gives all inputs but the image, by name; FILE.csv has a row for each image; "
+    "--other-inputs zeros sets them to zero"
+)
 
 
 class FixedInput(keras.Layer):  # type: ignore[misc]
@@ -38,13 +43,13 @@ class FixedInput(keras.Layer):  # type: ignore[misc]
         return keras.KerasTensor((x.shape[0], *self.value.shape), dtype=self.value.dtype.name)
 
 
-def image_model(model: keras.Model, other_inputs: str | None) -> keras.Model:
-    """Return a model of the image alone; a model with one input is returned unchanged.
+def image_model(model: keras.Model, other_inputs: str | None) -> tuple[keras.Model, ImageRows | None]:
+    """Return a model of the image alone, and the rows of its images; a model with one input is returned unchanged.
 
     Args:
         model: a Keras model, which is not changed.
-        other_inputs: `zeros`, or an `.npz` file with an array for each input but the image, by its name, without the
-            batch or with a batch of 1.
+        other_inputs: `zeros`; an `.npz` file with an array for each input but the image, by its name, without the
+            batch or with a batch of 1; or a `.csv` file for `ImageRows`.
 
     Raises:
         ModelError: the model has several inputs, and nothing is known of them.
@@ -54,22 +59,37 @@ def image_model(model: keras.Model, other_inputs: str | None) -> keras.Model:
     if len(inputs) < 2:
         if other_inputs:
             raise UsageError("--other-inputs: the model has only one input")
-        return model
+        return model, None
     described = ", ".join(f"{name} {tuple(tensor.shape[1:])}" for name, tensor in inputs.items())
     if other_inputs is None:
         raise ModelError(f"the model has {len(inputs)} inputs: {described}", HINT)
-    arrays = {} if other_inputs == ZEROS else _read(Path(other_inputs), inputs)
-    candidates = [name for name in inputs if name not in arrays and inputs[name].shape[-1] in (1, 3)]
-    images = [name for name in candidates if len(inputs[name].shape) == 4]
+    has_rows = other_inputs.lower().endswith(ROWS_SUFFIX)
+    arrays = {} if has_rows or other_inputs == ZEROS else _read(Path(other_inputs), inputs)
+    images = [name for name in inputs if name not in arrays and len(inputs[name].shape) == 4]
+    if len(images) > 1:
+        images = [name for name in images if inputs[name].shape[-1] in (1, 3)]
     if len(images) != 1:
         raise UsageError(f"--other-inputs: expected one image among the inputs that are left, got {described}", HINT)
+    others = {name: tensor for name, tensor in inputs.items() if name != images[0]}
+    if has_rows:
+        shapes = {name: (_fixed_shape(name, tensor), tensor.dtype) for name, tensor in others.items()}
+        rows = ImageRows(Path(other_inputs), shapes)
+        return _without(model, inputs, images[0], rows.layers()), rows
     if other_inputs == ZEROS:
-        arrays = {name: np.zeros(_fixed_shape(name, inputs[name]), np.float32) for name in inputs if name != images[0]}
+        arrays = {name: np.zeros(_fixed_shape(name, tensor), np.float32) for name, tensor in others.items()}
     if missing := inputs.keys() - arrays.keys() - set(images):
         raise UsageError(f"--other-inputs: the file has no array {min(missing)}; the inputs are {described}")
-    image = keras.Input(inputs[images[0]].shape[1:], name=images[0])
-    fixed = {name: FixedInput(value, name=f"fixed_{name}")(image) for name, value in arrays.items()}
-    return keras.Model(image, model([fixed.get(name, image) for name in inputs]), name=f"{model.name}_of_image")
+    fixed = {name: FixedInput(value, name=f"fixed_{name}") for name, value in arrays.items()}
+    return _without(model, inputs, images[0], fixed), None
+
+
+def _without(
+    model: keras.Model, inputs: Mapping[str, Any], name: str, layers: Mapping[str, keras.Layer]
+) -> keras.Model:
+    """Return the model of the image `name`; each other input is what a layer returns for the image."""
+    image = keras.Input(inputs[name].shape[1:], name=name)
+    tensors = [layers[each](image) if each in layers else image for each in inputs]
+    return keras.Model(image, model(tensors), name=f"{model.name}_of_image")
 
 
 def _read(file: Path, inputs: Mapping[str, Any]) -> dict[str, np.ndarray]:
@@ -94,5 +114,5 @@ def _read(file: Path, inputs: Mapping[str, Any]) -> dict[str, np.ndarray]:
 def _fixed_shape(name: str, tensor: Any) -> tuple[int, ...]:
     shape = tuple(tensor.shape[1:])
     if None in shape:
-        raise UsageError(f"--other-inputs zeros: input {name} has no fixed shape {shape}", HINT)
+        raise UsageError(f"--other-inputs: input {name} has no fixed shape {shape}", HINT)
     return shape

@@ -32,9 +32,10 @@ class OwnPreprocess(NamedTuple):
     std: tuple[float, ...] = (1.0,)
 
     @property
-    def needs_color(self) -> bool:
-        """Whether it requires three channels."""
-        return self.bgr or max(len(self.mean), len(self.std)) > 1
+    def required_channels(self) -> int | None:
+        """The number of channels that it requires, or None."""
+        count = max(len(self.mean), len(self.std), 3 if self.bgr else 1)
+        return count if count > 1 else None
 
     def __str__(self) -> str:
         """Return the text that `parse_own_preprocess` reads."""
@@ -66,7 +67,7 @@ def is_own_preprocess(text: str) -> bool:
 
 @functools.cache
 def parse_own_preprocess(text: str) -> OwnPreprocess:
-    """Parse terms separated by commas: a range, `bgr`, `mean=M` or `mean=M1,M2,M3`, and `std=` likewise.
+    """Parse terms separated by commas: a range, `bgr`, `mean=M` or `mean=M1,M2,...`, and `std=` likewise.
 
     Raises:
         UsageError: a term is unknown or repeated, a number is invalid, or the range of the mean is unclear.
@@ -84,7 +85,11 @@ def parse_own_preprocess(text: str) -> OwnPreprocess:
             f"--preprocess {text}: the mean and std are of pixels in 0..1, but no range is given",
             f"write 0..1,{text}; or none,{text} if they are of pixels in 0..255",
         )
-    low, high = RANGES[own.scale]
+    counts = {len(own.mean), len(own.std), 3 if own.bgr else 1} - {1}
+    if len(counts) > 1:
+        raise UsageError(f"--preprocess {text}: expected the same number of values everywhere, got {sorted(counts)}")
+    of_bands = own.scale == "none" and not counts <= {3}
+    low, high = (-math.inf, math.inf) if of_bands else RANGES[own.scale]
     if not (low <= min(own.mean) and max(own.mean) <= high):
         raise UsageError(f"--preprocess {text}: mean: expected values in the range of the pixels, {low:g} to {high:g}")
     return own
@@ -115,8 +120,6 @@ def _numbers(text: str, name: str, values: list[str]) -> tuple[float, ...]:
         numbers = tuple(float(value) for value in values)
     except ValueError as error:
         raise UsageError(f"--preprocess {text}: {name}: expected numbers, got {','.join(values)}", _EXAMPLE) from error
-    if len(numbers) not in (1, 3):
-        raise UsageError(f"--preprocess {text}: {name}: expected 1 or 3 values, got {len(numbers)}", _EXAMPLE)
     if not all(map(math.isfinite, numbers)):
         raise UsageError(f"--preprocess {text}: {name}: expected finite numbers")
     if name == STD and min(numbers) <= 0:

@@ -28,9 +28,10 @@ class PreprocessChoice(NamedTuple):
 
 
 def given_preprocess(mode: str, shape: tuple[int, int, int]) -> PreprocessChoice:
-    """Return a requested preprocessing; raise UsageError if it needs colors and the model (h, w, c) has none."""
-    if shape[2] != 3 and needs_color(mode):
-        raise UsageError(f"--preprocess {mode}: requires three channels, the model has {shape[2]}")
+    """Return a requested preprocessing; raise UsageError if it is for other channels than the model (h, w, c) has."""
+    required = required_channels(mode)
+    if required not in (None, shape[2]):
+        raise UsageError(f"--preprocess {mode}: requires {required} channels, the model has {shape[2]}")
     return PreprocessChoice(mode, "as requested")
 
 
@@ -62,9 +63,16 @@ def resolve_preprocess(name: str) -> str:
     )
 
 
-def needs_color(mode: str) -> bool:
-    """Return whether a value of `resolve_preprocess` requires three channels."""
-    return parse_own_preprocess(mode).needs_color if is_own_preprocess(mode) else mode in ("caffe", "torch")
+def required_channels(mode: str) -> int | None:
+    """Return the number of channels that a value of `resolve_preprocess` requires, or None."""
+    if is_own_preprocess(mode):
+        return parse_own_preprocess(mode).required_channels
+    return 3 if mode in ("caffe", "torch") else None
+
+
+def scales_values(mode: str) -> bool:
+    """Return whether a value of `resolve_preprocess` expects values of 0..255: whether it does more than shift them."""
+    return (parse_own_preprocess(mode).scale if is_own_preprocess(mode) else mode) != "none"
 
 
 def reverses_channels(mode: str) -> bool:
@@ -76,7 +84,7 @@ def preprocess_pixels(pixels: np.ndarray, mode: str) -> np.ndarray:
     """Convert pixels to the values that a model was trained on.
 
     Args:
-        pixels: (n, h, w, c) uint8; unchanged.
+        pixels: (n, h, w, c) uint8 or float32; unchanged.
         mode: a value returned by `resolve_preprocess`.
 
     Returns:

@@ -7,10 +7,10 @@ from typing import Any
 import tensorflow as tf
 
 
-def tensors_downstream(x: tf.Tensor) -> set[Any]:
-    """Return the references of all tensors of the graph that depend on x, x included."""
-    downstream = {x.ref()}
-    for operation in x.graph.get_operations():
+def tensors_downstream(*tensors: tf.Tensor) -> set[Any]:
+    """Return the references of all tensors of the graph that depend on any of some tensors, these included."""
+    downstream = {tensor.ref() for tensor in tensors}
+    for operation in tensors[0].graph.get_operations():
         if any(tensor.ref() in downstream for tensor in operation.inputs):
             downstream.update(tensor.ref() for tensor in operation.outputs)
     return downstream

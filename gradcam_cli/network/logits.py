@@ -34,20 +34,20 @@ class Output(NamedTuple):
     activation: str | None
 
 
-def find_logits(output: Any, x: tf.Tensor) -> Output:
+def find_logits(output: Any, *inputs: tf.Tensor) -> Output:
     """Follow the traced graph backward from a model's output to its logits.
 
     Args:
         output: what the model returned: a tensor (n, classes), alone or in a list or dict.
-        x: the tensor that the model was called with.
+        *inputs: the tensors that vary: the image that the model was called with, and activations in place of a layer's.
 
     Raises:
         ModelError: the output is not one tensor (n, classes).
     """
-    return find_tensor_logits(single_output(output), x)
+    return find_tensor_logits(single_output(output), *inputs)
 
 
-def find_tensor_logits(tensor: tf.Tensor, x: tf.Tensor) -> Output:
+def find_tensor_logits(tensor: tf.Tensor, *inputs: tf.Tensor) -> Output:
     """Follow the traced graph backward from a tensor (n, ..., classes) to its logits, of the same shape."""
     values = tf.cast(tensor, tf.float32)
     before = _skip_unchanged(tensor)
@@ -56,7 +56,7 @@ def find_tensor_logits(tensor: tf.Tensor, x: tf.Tensor) -> Output:
         logits = before.op.inputs[0]
         if before.shape[-1] == tensor.shape[-1]:
             return Output(values, tf.cast(tf.reshape(logits, tf.shape(tensor)), tf.float32), activation)
-    elif _is_linear(before, tensors_downstream(x)):
+    elif _is_linear(before, tensors_downstream(*inputs)):
         return Output(values, values, "linear")
     return Output(values, None, None)
 

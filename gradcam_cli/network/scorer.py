@@ -87,8 +87,9 @@ class ModelScorer:
                 results.append(function(tf.constant(padded, tf.float32)).numpy()[: len(batch)])
         return np.concatenate(results)
 
-    def _y(self, x: tf.Tensor) -> tf.Tensor:
-        return target_scores(self.model(x, training=False), x, self.score, self.task, self.target).scores.y
+    def _y(self, x: tf.Tensor, *replacements: tf.Tensor) -> tf.Tensor:
+        output = self.model(x, training=False)
+        return target_scores(output, x, self.score, self.task, self.target, replacements).scores.y
 
     def _dy_dx(self, x: tf.Tensor, c: tf.Tensor) -> tf.Tensor:
         with tf.GradientTape(watch_accessed_variables=False) as tape:
@@ -98,7 +99,7 @@ class ModelScorer:
 
     @cached_property
     def _scores(self) -> Any:
-        return tf.function(self._y, autograph=False)
+        return tf.function(lambda x: self._y(x), autograph=False)
 
     @cached_property
     def _scores_from_layer(self) -> Any:
@@ -109,7 +110,7 @@ class ModelScorer:
                 return self.layer.insert(output, A) if self.layer.is_call(next(calls)) else output
 
             with hooked({self.layer.path: self.layer.operation}, replace):
-                return self._y(tf.repeat(x, tf.shape(A)[0], axis=0))
+                return self._y(tf.repeat(x, tf.shape(A)[0], axis=0), A)
 
         return tf.function(from_layer, autograph=False)
 

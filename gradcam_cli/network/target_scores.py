@@ -6,6 +6,7 @@ similarity has one unit.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import keras
@@ -25,7 +26,14 @@ class TargetScores(NamedTuple):
     ranked_by: tf.Tensor
 
 
-def target_scores(output: Any, x: tf.Tensor, score: str, task: str = "auto", target: Target = CLASS) -> TargetScores:
+def target_scores(
+    output: Any,
+    x: tf.Tensor,
+    score: str,
+    task: str = "auto",
+    target: Target = CLASS,
+    replacements: Sequence[tf.Tensor] = (),
+) -> TargetScores:
     """Return the scores of a target.
 
     Args:
@@ -34,19 +42,20 @@ def target_scores(output: Any, x: tf.Tensor, score: str, task: str = "auto", tar
         score: `logit`, `probability` or `output`.
         task: a name in `task.TASKS`.
         target: what is explained.
+        replacements: tensors in the place of a layer's output.
 
     Raises:
         ModelError: the output does not fit the target.
     """
     if target.kind == "class":
-        scores = scores_of(find_logits(select_head(output, target.head), x), score, task)
+        scores = scores_of(find_logits(select_head(output, target.head), x, *replacements), score, task)
         return TargetScores(scores, scores.y)
     tensor = target_tensor(output, target)
     if target.kind == "similarity":
         if score == "probability":
             raise ModelError("a similarity is not a probability", "leave out --score probability")
         return _similarity(tensor, target)
-    found = find_tensor_logits(tensor, x)
+    found = find_tensor_logits(tensor, x, *replacements)
     if score == "probability" and found.activation not in ("softmax", "sigmoid"):
         raise ModelError("the output is not shown to be probabilities", "--score output explains it as it is")
     scores = scores_of(found, score, task)

@@ -44,7 +44,8 @@ def _if_auto(requested: str) -> str:
 
 def _describe_input(classifier: Classifier) -> str:
     h, w, c = classifier.input_shape
-    channels = "grayscale" if c == 1 else "BGR" if reverses_channels(classifier.preprocess_mode) else "RGB"
+    color = "BGR" if reverses_channels(classifier.preprocess_mode) else "RGB"
+    channels = {1: "grayscale", 3: color}.get(c, f"with {c} channels")
     shape = getattr(classifier.model, "input_shape", None)
     variable = isinstance(shape, tuple) and None in shape[1:3]
     others = f", other inputs {classifier.other_inputs}" if classifier.other_inputs else ""

@@ -12,6 +12,7 @@ from PIL import Image
 
 from gradcam_cli.errors import GradcamError, InputError, UsageError
 from gradcam_cli.images import decode
+from gradcam_cli.images.bands import to_bands, to_rgb
 from gradcam_cli.images.load import LoadedImage, Unexplained, load_image
 from gradcam_cli.images.source import Source
 from gradcam_cli.models.classifier import Classifier, load_model
@@ -38,6 +39,7 @@ def explain(
     precision: str = "float32",
     max_pixels: int = decode.MAX_PIXELS,
     max_value: int | None = None,
+    rgb: str | None = None,
     weights: str | os.PathLike[str] | None = None,
     labels: str | os.PathLike[str] | None = None,
     preprocess: str | None = None,
@@ -51,7 +53,8 @@ def explain(
     """Compute one map: which parts of an image contribute to the score of a class.
 
     Args:
-        image: a path, an array (H, W, 3) or (H, W) of uint8, or a Pillow image.
+        image: a path, an array (H, W, 3) or (H, W) of uint8, a Pillow image, or an array (H, W, k) of any numbers
+            for a model of k channels.
         model: a name, a path, a Keras model, or the result of `load_model`: load a model once to explain many images.
         layer: its path in the model, or `auto`.
         target_class: an index, a name, `top`, or `topN` for the class of rank N.
@@ -67,6 +70,7 @@ def explain(
         precision: `float32`, `auto`, `bfloat16` or `float16`, for this call only.
         max_pixels: the largest image to decode.
         max_value: value of white in 16-bit and float images.
+        rgb: numbers of the bands to show, such as `3,2,1`; all bands of the image are read.
         weights: `imagenet` or a weight file; see `load_model`, as for all that follow.
         labels: file of class names.
         preprocess: name of the preprocessing, or an own mean and standard deviation.
@@ -111,8 +115,9 @@ def explain(
         batch_size=1,
         precision=precision,
         max_value=max_value,
+        rgb=rgb,
     )
-    (result,) = explain_images(prepare_run(classifier, config), [_load(image, max_pixels, max_value)])
+    (result,) = explain_images(prepare_run(classifier, config), [_load(image, max_pixels, max_value, rgb)])
     if isinstance(result, Unexplained):
         raise InputError(f"{result.source}: {result.error}", result.hint)
     return result[-1]
@@ -127,18 +132,22 @@ def _classifier(model: str | os.PathLike[str] | keras.Model | Classifier, **opti
 
 
 def _load(
-    image: str | os.PathLike[str] | np.ndarray | Image.Image, max_pixels: int, max_value: int | None
+    image: str | os.PathLike[str] | np.ndarray | Image.Image, max_pixels: int, max_value: int | None, rgb: str | None
 ) -> LoadedImage | Unexplained:
     if isinstance(image, Image.Image):
         image = np.asarray(image.convert("RGB"))
     if isinstance(image, np.ndarray):
-        return _from_array(image)
+        return _from_array(image, max_value, rgb)
     if not isinstance(image, (str, os.PathLike)):
         raise InputError(f"expected a path, an array or a Pillow image, got {type(image).__name__}")
-    return load_image(Source(os.fspath(image)), max_pixels, max_value)
+    return load_image(Source(os.fspath(image)), max_pixels, max_value, rgb)
 
 
-def _from_array(pixels: np.ndarray) -> LoadedImage:
+def _from_array(pixels: np.ndarray, max_value: int | None, rgb: str | None) -> LoadedImage:
+    is_numeric = pixels.dtype.kind in "biuf" and pixels.ndim == 3 and 0 not in pixels.shape
+    if is_numeric and (rgb is not None or pixels.shape[2] not in (1, 3)):
+        bands = to_bands(pixels, max_value)
+        return LoadedImage("array", to_rgb(bands, rgb), bands=bands)
     if pixels.ndim == 2:
         pixels = np.repeat(pixels[:, :, None], 3, axis=2)
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or 0 in pixels.shape:

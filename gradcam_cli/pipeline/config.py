@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from gradcam_cli.errors import UsageError
+from gradcam_cli.images.bands import parse_rgb
 from gradcam_cli.images.fit import FIT_MODES
 from gradcam_cli.methods.maps import INTERPOLATIONS
 from gradcam_cli.network.precision import PRECISIONS
@@ -67,6 +68,13 @@ class RunSettings:
     )
     max_value: int | None = _setting(
         None, "Value of white in 16-bit and float images. [default: 65535; for float 1 or 255]", "Input"
+    )
+    rgb: str | None = _setting(
+        None,
+        "Read all bands of TIFF files and .npy arrays, and show these as red, green and blue: 3,2,1; or one in gray.",
+        "Input",
+        metavar="BANDS",
+        check=parse_rgb,
     )
     fit: str = _setting(
         "squash", "Squash the image to the model input, crop its center, or pad it with bars.", choices=FIT_MODES

@@ -25,7 +25,7 @@ def setting_field(key: str) -> fields.Check:
     """Return the kind of a setting's values: a choice, a text, a flag, or a positive integer or null."""
     setting = SETTINGS[key]
     if setting.metavar:
-        return fields.text()
+        return fields.text() if DEFAULTS[key] is not None else fields.nullable(fields.text())
     if setting.choices:
         return fields.choice(setting.choices)
     return fields.flag if DEFAULTS[key] is False else fields.nullable(fields.integer(1))

@@ -12,7 +12,7 @@ import os
 from gradcam_cli.errors import InputError
 from gradcam_cli.images.decode import MAX_PIXELS
 from gradcam_cli.images.load import BYTES_PER_PIXEL, MAX_HEADER_BYTES
-from gradcam_cli.images.source import SUFFIXES
+from gradcam_cli.images.source import ARRAY_SUFFIX, SUFFIXES
 from gradcam_cli.storage.paths import is_url
 from gradcam_cli.storage.regular_files import open_regular
 
@@ -31,7 +31,7 @@ def read_recorded_image(name: str, sha256: str | None) -> bytes:
     """
     if is_url(name):
         raise InputError("a URL in results of an earlier run is not opened", _HINT)
-    if sha256 is None or os.path.splitext(name)[1].lower() not in SUFFIXES:
+    if sha256 is None or os.path.splitext(name)[1].lower() not in {*SUFFIXES, ARRAY_SUFFIX}:
         raise InputError("expected an image file with its SHA-256 in the results of the earlier run", _HINT)
     try:
         with open_regular(name, BYTES_PER_PIXEL * MAX_PIXELS + MAX_HEADER_BYTES) as file:

@@ -138,7 +138,7 @@ def load_source_image(saved: SavedMap) -> np.ndarray | None:
     """Return the image of a map, (H, W, 3) uint8, or None if the file is missing, has changed or may not be opened."""
     try:
         data = read_recorded_image(saved.metadata["input"], saved.metadata.get("sha256"))
-        image = decode(data, max_value=saved.metadata.get("max_value"))
+        image = decode(data, max_value=saved.metadata.get("max_value"), rgb=saved.metadata.get("rgb"))
     except GradcamError:
         return None
     return image if image.shape[:2] == saved.heatmap.shape else None

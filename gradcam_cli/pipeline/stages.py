@@ -16,13 +16,16 @@ import tensorflow as tf
 
 from gradcam_cli.console import log
 from gradcam_cli.errors import InputError
-from gradcam_cli.images import decode, fit
+from gradcam_cli.images import decode
 from gradcam_cli.images.fit import Box, crop_box_for
 from gradcam_cli.images.load import Failure, LoadedImage, Unexplained
 from gradcam_cli.images.memory import ACTIVE, bytes_to_draw
 from gradcam_cli.methods import cam, maps, registry
 from gradcam_cli.methods.scorer import AttributionInputs
+from gradcam_cli.models.image_rows import selected_rows
 from gradcam_cli.network.gradients import ForwardBackward
+from gradcam_cli.pipeline.augmentation import augmented_passes
+from gradcam_cli.pipeline.model_input import fit_to_model
 from gradcam_cli.pipeline.prediction import Prediction
 from gradcam_cli.pipeline.results import Explanation
 from gradcam_cli.pipeline.run import PreparedRun
@@ -37,7 +40,7 @@ class ModelInput(NamedTuple):
     Attributes:
         image: the decoded image.
         crop_box: the part of the image that the model input shows.
-        pixels: (h, w, c) uint8, the model input before preprocessing.
+        pixels: (h, w, c), the model input before preprocessing: uint8, or float32 for an image of bands.
         classes: classes to explain instead of those of the run, the same number of them; or None.
     """
 
@@ -80,14 +83,14 @@ def to_model_input(run: PreparedRun, image: LoadedImage | Unexplained) -> ModelI
     if isinstance(image, Unexplained):
         return image
     image.log_note()
-    (h, w, channels), (H, W) = run.classifier.input_shape, image.shape
+    (h, w, _), (H, W) = run.classifier.input_shape, image.shape
     crop_box = crop_box_for((H, W), (h, w), run.config.fit)
     if (crop_box.x1 - crop_box.x0) * (crop_box.y1 - crop_box.y0) > max(decode.MAX_PIXELS, H * W):
         reason = f"an image of {W}x{H} pixels is too narrow for --fit pad"
         return Failure(image.name, reason, "use --fit squash or --fit crop")
     try:
-        pixels = fit.resize_to_input(image.pixels, crop_box, (h, w), channels)
-    except InputError as error:  # from another process, without its pixels
+        pixels = fit_to_model(run.classifier, image, crop_box)
+    except InputError as error:
         return Failure(image.name, error.message, error.hint)
     image.wait()
     return ModelInput(image, crop_box, pixels)
@@ -151,28 +154,19 @@ def _run_batch(run: PreparedRun, model_inputs: list[ModelInput], padded_size: in
     x = run.classifier.preprocess(np.stack(pixels + [pixels[-1]] * (padded_size - len(pixels))))
     default = tuple(selector.index_or_rank for selector in run.classes)
     classes = [item.classes or default for item in model_inputs] + [default] * (padded_size - len(model_inputs))
-    result = run.gradient_function(x, np.array(classes, np.int32))
-    results = [(result, False), *(_augmented_passes(run, np.stack(pixels), result) if run.config.aug_smooth else ())]
-    maps_of_images = [_compute_multi_pass(run, x[i], results, i) for i in range(len(model_inputs))]
+    names = [item.image.name for item in model_inputs]
+    with selected_rows(run.classifier.rows, names + [names[-1]] * (padded_size - len(names))):
+        results = [(run.gradient_function(x, np.array(classes, np.int32)), False)]
+        results += augmented_passes(run, np.stack(pixels), results[0][0]) if run.config.aug_smooth else ()
+    maps_of_images = []
+    for i, name in enumerate(names):
+        with selected_rows(run.classifier.rows, [name]):
+            maps_of_images.append(_compute_multi_pass(run, x[i], results, i))
     seconds = (time.perf_counter() - start) / len(model_inputs)
     return [
-        ForwardResult(item.image, item.crop_box, result, i, maps_of_images[i], seconds)
+        ForwardResult(item.image, item.crop_box, results[0][0], i, maps_of_images[i], seconds)
         for i, item in enumerate(model_inputs)
     ]
-
-
-def _augmented_passes(
-    run: PreparedRun, pixels: np.ndarray, result: ForwardBackward
-) -> Iterator[tuple[ForwardBackward, bool]]:
-    """Run the network on copies, mirrored or not, at 0.9, 1 and 1.1 of the brightness, for the same classes."""
-    classes = result.classes
-    padded = np.concatenate([pixels, np.repeat(pixels[-1:], len(classes) - len(pixels), 0)])
-    for mirrored in (False, True):
-        for brightness in (0.9, 1.0, 1.1):
-            if mirrored or brightness != 1:
-                copies = padded[:, :, ::-1] if mirrored else padded
-                copies = np.clip(copies, 0, 255 / brightness) * np.float32(brightness)
-                yield run.gradient_function(run.classifier.preprocess(copies), classes), mirrored
 
 
 def _compute_multi_pass(

@@ -5,14 +5,15 @@ from __future__ import annotations
 import numpy as np
 
 from gradcam_cli.errors import InputError
-from gradcam_cli.images import fit
 from gradcam_cli.images.decode import MAX_PIXELS
 from gradcam_cli.images.fit import crop_box_for
 from gradcam_cli.images.load import Unexplained, load_image
 from gradcam_cli.images.source import Source
 from gradcam_cli.models.classifier import Classifier
+from gradcam_cli.models.image_rows import selected_rows
 from gradcam_cli.network.target import parse_target
 from gradcam_cli.pipeline.config import ExplainConfig
+from gradcam_cli.pipeline.model_input import fit_to_model
 
 
 def classifier_for_target(classifier: Classifier, config: ExplainConfig) -> Classifier:
@@ -28,14 +29,15 @@ def classifier_for_target(classifier: Classifier, config: ExplainConfig) -> Clas
     plain = classifier.for_target(parse_target(config.target), config.target)
     if not plain.target.files:
         return plain
-    embeddings = tuple(plain.embedding(_model_input(file, classifier, config)) for file in plain.target.files)
+    embeddings = tuple(_embedding(file, plain, config) for file in plain.target.files)
     key = (config.target, *(embedding.tobytes() for embedding in embeddings))
     return plain.for_target(plain.target.with_embeddings(embeddings), key)
 
 
-def _model_input(file: str, classifier: Classifier, config: ExplainConfig) -> np.ndarray:
-    loaded = load_image(Source(file), MAX_PIXELS, config.max_value)
+def _embedding(file: str, classifier: Classifier, config: ExplainConfig) -> np.ndarray:
+    loaded = load_image(Source(file), MAX_PIXELS, config.max_value, config.rgb)
     if isinstance(loaded, Unexplained):
         raise InputError(f"--target: {loaded.source}: {loaded.error}", loaded.hint)
-    h, w, channels = classifier.input_shape
-    return fit.resize_to_input(loaded.pixels, crop_box_for(loaded.shape, (h, w), config.fit), (h, w), channels)
+    pixels = fit_to_model(classifier, loaded, crop_box_for(loaded.shape, classifier.input_shape[:2], config.fit))
+    with selected_rows(classifier.rows, [file]):
+        return classifier.embedding(pixels)

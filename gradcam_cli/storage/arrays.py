@@ -1,4 +1,4 @@
-"""Reading of `.npz` files that may be damaged or malicious: sizes are checked before any array is read."""
+"""Reading of `.npz` and `.npy` files that may be damaged or malicious: sizes are checked before any array is read."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ class ArrayFile(Mapping[str, np.ndarray]):
         """
         self.header(name)
         with _input_errors(self._path, name), self._archive.open(name + ".npy") as file:
-            array = np.lib.format.read_array(file, allow_pickle=False, max_header_size=MAX_HEADER_CHARACTERS)
+            array = read_array(file)
             _check_characters(array)
             return array
 
@@ -145,6 +145,21 @@ def open_arrays(path: Path, max_bytes: int | None = None) -> Iterator[ArrayFile]
             archive = stack.enter_context(zipfile.ZipFile(file))
             _check_archive(archive, max_bytes)
         yield ArrayFile(archive, path, max_bytes)
+
+
+def read_array_header(file: BinaryIO, size: int) -> ArrayHeader:
+    """Return the shape and type of the array in a `.npy` file of `size` bytes, from its beginning.
+
+    Raises:
+        ValueError: the header is damaged, the array has an unsupported type, or another size than the file.
+    """
+    return _read_header(file, size, size)
+
+
+def read_array(file: IO[bytes]) -> np.ndarray:
+    """Return the array in a `.npy` file whose header is checked, from its beginning."""
+    array: np.ndarray = np.lib.format.read_array(file, allow_pickle=False, max_header_size=MAX_HEADER_CHARACTERS)
+    return array
 
 
 def _check_directory(file: BinaryIO) -> None:

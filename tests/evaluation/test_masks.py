@@ -7,7 +7,8 @@ from PIL import Image
 from gradcam_cli.errors import InputError
 from gradcam_cli.evaluation.annotations import read_annotations
 from gradcam_cli.evaluation.annotations.masks import RLE, Annotation, annotation_mask
-from gradcam_cli.evaluation.annotations.matching import index_by_image, match_categories
+from gradcam_cli.evaluation.annotations.matching import match_categories
+from gradcam_cli.images.matching import index_by_path
 from gradcam_cli.models.labels import imagenet_labels
 
 
@@ -50,7 +51,7 @@ def test_masks_of_real_segmentations(data):
     """Masks of 80 pets are inside their boxes and have the area of their polygons (shoelace formula)."""
     annotations = read_annotations(data / "images" / "pets.json")
     assert len(annotations) == 80
-    find = index_by_image(annotations)
+    find = index_by_path((annotation.file, annotation) for annotation in annotations)
     for annotation in annotations:
         path = data / "images" / "pets" / annotation.file
         with Image.open(path) as image:

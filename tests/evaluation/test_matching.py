@@ -5,7 +5,8 @@ import pytest
 from gradcam_cli.errors import UsageError
 from gradcam_cli.evaluation.annotations.class_map import read_class_map
 from gradcam_cli.evaluation.annotations.masks import Annotation
-from gradcam_cli.evaluation.annotations.matching import index_by_image, match_categories
+from gradcam_cli.evaluation.annotations.matching import match_categories
+from gradcam_cli.images.matching import index_by_path
 from gradcam_cli.models.labels import Labels
 
 
@@ -42,7 +43,7 @@ def test_annotations_are_matched_by_path(path, boxes):
         "new/d",
         "s/d.jpg",
     ]
-    find = index_by_image(Annotation(file, "dog", None, (0, 0, x1, 1)) for x1, file in enumerate(files, 1))
+    find = index_by_path((file, Annotation(file, "dog", None, (0, 0, x1, 1))) for x1, file in enumerate(files, 1))
     assert [annotation.box[2] for annotation in find(path)] == boxes
 
 

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from gradcam_cli.errors import InputError
-from gradcam_cli.images.decode import decode, decode_with_note
+from gradcam_cli.images.decode import decode, decode_all
 from gradcam_cli.images.load import load_image
 from gradcam_cli.images.source import Source
 
@@ -105,13 +105,13 @@ def test_gray_with_transparency_is_refused_with_max_value():
     [(0, None), (200, 8), (256, 10), (1023, 10), (1024, 12), (4095, 12), (4096, 14), (16383, 14), (16384, None)],
 )
 def test_note_names_the_bits_that_are_used(largest, bits):
-    note = decode_with_note(gray16([0, largest], "PNG")).note
+    note = decode_all(gray16([0, largest], "PNG")).note
     assert (note is None) if bits is None else (f"--max-value {2**bits - 1}" in note)
 
 
 @pytest.mark.parametrize(("largest", "bits"), [(0, None), (4095, 12), (16383, 14), (16384, None), (65535, None)])
 def test_note_of_colors_names_the_bits_that_are_used(largest, bits):
-    note = decode_with_note(png16(np.full((1, 2, 3), largest, np.uint16), 2)).note
+    note = decode_all(png16(np.full((1, 2, 3), largest, np.uint16), 2)).note
     assert (note is None) if bits is None else (f"--max-value {2**bits - 1}" in note)
 
 
@@ -125,5 +125,5 @@ def test_image_with_max_value_has_no_note(tmp_path):
 def test_dropped_pixels_are_decoded_with_the_same_max_value(tmp_path):
     (tmp_path / "dark.png").write_bytes(png16(COLORS, 2))
     image = load_image(Source(str(tmp_path / "dark.png")), max_value=4095)
-    image._pixels = None
+    image._decoded = None
     np.testing.assert_array_equal(image.pixels, SCALED)

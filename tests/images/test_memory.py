@@ -119,13 +119,13 @@ def live_bytes(monkeypatch):
         with lock:
             counts.append(counts[-1] + num_bytes)
 
-    def counted(*arguments, original=decode.decode_with_note):
+    def counted(*arguments, original=decode.decode_all):
         decoded = original(*arguments)
         change(decoded.pixels.nbytes)
         weakref.finalize(decoded.pixels, change, -decoded.pixels.nbytes)
         return decoded
 
-    monkeypatch.setattr(decode, "decode_with_note", counted)
+    monkeypatch.setattr(decode, "decode_all", counted)
     return counts
 
 

@@ -109,3 +109,20 @@ def test_guided_gradients_by_hand(kind):
     assert all(dict(layer.__dict__).keys() == before[id(layer)].keys() for layer in model.layers)
     if kind == "activation":
         assert dense.activation is keras.activations.relu
+
+
+@pytest.mark.parametrize("activation", ["linear", "softmax", "sigmoid"])
+@pytest.mark.parametrize("skip", [False, True])
+def test_logits_from_a_layer_for_each_head(activation, skip):
+    """The logits depend on the activations alone, or also on the input by a branch around the layer."""
+    keras.utils.set_random_seed(1)
+    image = keras.Input((6, 6, 3))
+    features = keras.layers.Conv2D(3, 1, activation="relu", name="conv")(image)
+    merged = keras.layers.Add()([features, image]) if skip else features
+    head = keras.layers.Dense(4, activation=activation, name="head")
+    model = keras.Model(image, head(keras.layers.GlobalAveragePooling2D()(merged)))
+    x = np.random.default_rng(0).normal(size=(6, 6, 3)).astype(np.float32)
+    A = np.random.default_rng(1).normal(size=(5, 6, 6, 3)).astype(np.float32)
+    y = ModelScorer(model, "conv", "logit", "float32", 2).scores_from_layer(x, A)
+    kernel, bias = (weight.numpy() for weight in head.weights)
+    np.testing.assert_allclose(y, (A + x if skip else A).mean((1, 2)) @ kernel + bias, rtol=1e-4, atol=1e-6)

@@ -49,10 +49,15 @@ def test_grayscale_array_with_a_grayscale_model():
     np.testing.assert_array_equal(record.image[..., 2], gray)
 
 
-@pytest.mark.parametrize("wrong", [np.zeros((4, 4, 3)), np.zeros((4, 4, 4), np.uint8), np.zeros((0, 4, 3), np.uint8)])
+@pytest.mark.parametrize("wrong", [np.zeros((4, 4, 3)), np.zeros(4, np.uint8), np.zeros((0, 4, 3), np.uint8)])
 def test_arrays_of_other_shapes_or_types_are_refused(wrong, model_file):
     with pytest.raises(InputError, match=r"expected an array \(H, W, 3\) or \(H, W\) of uint8"):
         explain(wrong, model_file, preprocess="none")
+
+
+def test_an_array_of_other_bands_than_the_model_is_refused(model_file):
+    with pytest.raises(InputError, match="the model takes images of 3 channels, and this one has 4 bands"):
+        explain(np.zeros((4, 4, 4), np.uint8), model_file, preprocess="none")
 
 
 def test_errors_name_the_input(tmp_path, model_file):

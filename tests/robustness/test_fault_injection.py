@@ -91,12 +91,12 @@ def test_memory_error_in_drawing_fails_one_input(photo, cli, model_file, monkeyp
     from gradcam_cli.output import figures
 
     first, second = photo("first.png"), photo("second.png", size=(31, 30))
-    for module, name, work in [(maps, "upsample", None), (encode, "encode", None), (decode, "decode_with_note", None)]:
+    for module, name, work in [(maps, "upsample", None), (encode, "encode", None), (decode, "decode_all", None)]:
         work = getattr(module, name)
 
         def exhausted(values, *rest, work=work, name=name, **options):
             shape = rest[0] if name == "upsample" else getattr(values, "shape", (0,))[:2]
-            if tuple(shape) == (30, 31) or (name == "decode_with_note" and values == second.read_bytes()):
+            if tuple(shape) == (30, 31) or (name == "decode_all" and values == second.read_bytes()):
                 raise MemoryError
             return work(values, *rest, **options)
 

@@ -1,51 +1,13 @@
-"""Match annotations with images, and annotated categories with the classes of a model."""
+"""Match annotated categories with the classes of a model."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from gradcam_cli.errors import UsageError
-from gradcam_cli.evaluation.annotations.masks import Annotation
 from gradcam_cli.evaluation.annotations.parsing import FormatError
 from gradcam_cli.models.class_selection import resolve_classes
 from gradcam_cli.models.labels import Labels, normalize_name
-
-
-def index_by_image(annotations: Iterable[Annotation]) -> Callable[[str], list[Annotation]]:
-    """Return a function that finds the annotations of an image by its path.
-
-    `val/a.jpg` in the annotation file matches `/data/val/a.jpg`; the longest matching path wins. If no path matches,
-    the file name alone decides, provided that a single annotated image has it. A name without extension, as in
-    ImageNet's annotations, matches any extension.
-    """
-    files: dict[tuple[str, ...], list[Annotation]] = {}
-    for annotation in annotations:
-        files.setdefault(_path_parts(annotation.file), []).append(annotation)
-    by_file_name: dict[tuple[str, ...], list[list[Annotation]]] = {}
-    files.pop((), None)  # a name such as "/" is no image
-    for parts, group in files.items():
-        by_file_name.setdefault(parts[-1:], []).append(group)
-
-    def find(path: str) -> list[Annotation]:
-        variants = _path_variants(_path_parts(path))
-        tails = [parts[start:] for start in range(len(variants[0])) for parts in variants]
-        by_path = [files[tail] for tail in tails if tail in files]
-        names = [parts[-1:] for parts in variants]
-        by_name = [by_file_name[name][0] for name in names if len(by_file_name.get(name, ())) == 1]
-        return next(iter(by_path + by_name), [])
-
-    return find
-
-
-def _path_parts(path: str) -> tuple[str, ...]:
-    return tuple(part for part in re.split(r"[\\/]", path) if part not in ("", "."))
-
-
-def _path_variants(parts: tuple[str, ...]) -> list[tuple[str, ...]]:
-    """Return a path's parts, and the parts without the extension if the name has exactly one."""
-    stem = [part.partition(".")[0] for part in parts[-1:] if part.count(".") == 1]
-    return [parts, (*parts[:-1], *stem)] if stem else [parts]
 
 
 def class_selectors(value: object, name: str) -> list[str]:
