@@ -31,6 +31,7 @@ class ForwardBackward(NamedTuple):
         classes: (n, C), the indices of the explained classes.
         A: activations (n, u, v, k) of each layer.
         dA: gradients dy_c/dA, (C, n, u, v, k), of each layer.
+        boxes: (n, classes, 4) of a detection with boxes, as the model writes them, or None.
     """
 
     y: np.ndarray
@@ -40,11 +41,12 @@ class ForwardBackward(NamedTuple):
     classes: np.ndarray
     A: list[np.ndarray]
     dA: list[np.ndarray]
+    boxes: np.ndarray | None = None
 
 
 def to_arrays(results: Sequence[Any]) -> ForwardBackward:
     """Convert tensors, in the order of the fields of `ForwardBackward`, to arrays; None stays None."""
-    y, logits, p, ranked_by, classes, A, dA = results
+    y, logits, p, ranked_by, classes, A, dA, *boxes = results
     return ForwardBackward(
         y.numpy(),
         None if logits is None else logits.numpy(),
@@ -53,6 +55,7 @@ def to_arrays(results: Sequence[Any]) -> ForwardBackward:
         classes.numpy(),
         [a.numpy() for a in A],
         [d.numpy() for d in dA],
+        boxes[0].numpy() if boxes and boxes[0] is not None else None,
     )
 
 
@@ -111,14 +114,14 @@ def compile_gradient_function(
             watched = [layer.select(zeros[layer.path]) for layer in chosen]
             A = [layer.select(activations[layer.path]) for layer in chosen]
             _check_spatial(chosen, A)
-            (y, logits, p), ranked_by = target_scores(output, x, score, task, target)
+            (y, logits, p), ranked_by, boxes = target_scores(output, x, score, task, target)
             classes = resolve_ranks(ranked_by, class_selectors)
             y_c = [tf.gather(y, classes[:, c], batch_dims=1) for c in range(class_selectors.shape[1])]
         dA = [tape.gradient(y, watched) for y in y_c]
         _check_connected(chosen, dA[0])
         A = [tf.cast(layer.extract(a), tf.float32) for layer, a in zip(chosen, A, strict=True)]
         gradients = [tf.cast(tf.stack([layer.extract(d[i]) for d in dA]), tf.float32) for i, layer in enumerate(chosen)]
-        return y, logits, p, ranked_by, classes, A, gradients
+        return y, logits, p, ranked_by, classes, A, gradients, None if boxes is None else tf.cast(boxes, tf.float32)
 
     def gradient_function(x: np.ndarray, class_selectors: np.ndarray) -> ForwardBackward:
         with precision_scope(precision):

@@ -19,9 +19,12 @@ EXPECTED = {
     "detection": "class scores of each anchor, (n, anchors, classes)",
     "similarity": "an embedding (n, d)",
 }
+BOX_FORMATS = ("xyxy", "yxyx", "xywh", "center_xywh", "rel_xyxy", "rel_yxyx", "rel_xywh", "rel_center_xywh")
+"""How a box is written: corners, or a corner or the center with width and height; in pixels of the model input, or with
+`rel_` in 0..1 of it."""
 _GRAMMAR = (
-    "class, segment, segment:all, segment:X,Y, detection or similarity:FILE[,FILE], and for a model with several "
-    "outputs @NAME behind the first word"
+    "class, segment, segment:all, segment:X,Y, detection, detection:BOXES or similarity:FILE[,FILE], and for a model "
+    f"with several outputs @NAME behind the first word; BOXES is one of {', '.join(BOX_FORMATS)}"
 )
 
 
@@ -35,6 +38,7 @@ class Target:
         region: of a segmentation: `object`, the pixels where the class wins; `all`; or (x, y), a pixel of the model
             input.
         files: of a similarity: the reference image, and an image to contrast it with, if there is one.
+        box_format: of a detection: how the boxes in another output are written, in `BOX_FORMATS`; None without boxes.
         embeddings: their embeddings (d,), or none before the model has computed them.
     """
 
@@ -42,6 +46,7 @@ class Target:
     head: str | int | None = None
     region: str | tuple[int, int] = "object"
     files: tuple[str, ...] = ()
+    box_format: str | None = None
     embeddings: tuple[np.ndarray, ...] = ()
 
     def with_embeddings(self, embeddings: tuple[np.ndarray, ...]) -> Target:
@@ -68,7 +73,9 @@ def parse_target(text: str) -> Target:
             return Target(kind, head, argument or "object")
     elif kind == "similarity" and argument and 1 <= len(argument.split(",")) <= 2:
         return Target(kind, head, files=tuple(argument.split(",")))
-    elif kind in ("class", "detection") and argument is None:
+    elif kind == "detection" and argument in (None, *BOX_FORMATS):
+        return Target(kind, head, box_format=argument)
+    elif kind == "class" and argument is None:
         return Target(kind, head)
     raise UsageError(f"target: expected {_GRAMMAR}, got {text!r}")
 

@@ -20,10 +20,17 @@ from gradcam_cli.network.target import CLASS, Target, require_shape, select_head
 
 
 class TargetScores(NamedTuple):
-    """The scores of a target, and the values (n, units) by which its units are ranked."""
+    """The scores of a target.
+
+    Attributes:
+        scores: of its units.
+        ranked_by: (n, units), the values by which its units are ranked.
+        boxes: (n, units, 4) of a detection with boxes: that of each class's best anchor, as the model writes it.
+    """
 
     scores: Scores
     ranked_by: tf.Tensor
+    boxes: tf.Tensor | None = None
 
 
 def target_scores(
@@ -60,7 +67,7 @@ def target_scores(
         raise ModelError("the output is not shown to be probabilities", "--score output explains it as it is")
     scores = scores_of(found, score, task)
     if target.kind == "detection":
-        return _detection(scores)
+        return _detection(scores, _boxes(output, tensor) if target.box_format else None)
     return _segment(scores, target.region, x.shape)
 
 
@@ -102,7 +109,20 @@ def _segment(scores: Scores, region: str | tuple[int, int], input_shape: Any) ->
     return TargetScores(Scores(tf.reduce_sum(mask * y, (1, 2)), *means), tf.reduce_sum(wins, (1, 2)))
 
 
-def _detection(scores: Scores) -> TargetScores:
+def _boxes(output: Any, scores: tf.Tensor) -> tf.Tensor:
+    """Return the output with a box for each anchor, (n, anchors, 4)."""
+    tensors = [tensor for tensor in keras.tree.flatten(output) if tensor is not scores]
+    boxes = [tensor for tensor in tensors if tuple(tensor.shape[1:]) == (scores.shape[1], 4)]
+    if len(boxes) != 1:
+        shapes = ", ".join(str(tuple(tensor.shape)) for tensor in tensors) or "none"
+        raise ModelError(
+            f"target: expected one output with a box for each anchor, (n, {scores.shape[1]}, 4), got {shapes}",
+            "--target detection needs no boxes",
+        )
+    return boxes[0]
+
+
+def _detection(scores: Scores, boxes: tf.Tensor | None) -> TargetScores:
     """Return the score of each class's best anchor: y_c = y_c[a], a = argmax over anchors, without other anchors."""
     best = tf.argmax(scores.y, 1, output_type=tf.int32)
 
@@ -110,7 +130,7 @@ def _detection(scores: Scores) -> TargetScores:
         return tf.gather(tf.transpose(values, (0, 2, 1)), best, batch_dims=2)
 
     y, logits, p = (None if part is None else at_best(part) for part in scores)
-    return TargetScores(Scores(y, logits, p), y)
+    return TargetScores(Scores(y, logits, p), y, None if boxes is None else tf.gather(boxes, best, batch_dims=1))
 
 
 def _similarity(embedding: tf.Tensor, target: Target) -> TargetScores:

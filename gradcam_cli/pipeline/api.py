@@ -59,8 +59,8 @@ def explain(
         layer: its path in the model, or `auto`.
         target_class: an index, a name, `top`, or `topN` for the class of rank N.
         method: a name in `METHODS`.
-        target: what is explained: `class`, `segment`, `segment:all`, `segment:X,Y`, `detection`, `similarity:FILE`;
-            for a model with several outputs with `@NAME` behind the first word.
+        target: what is explained: `class`, `segment`, `segment:all`, `segment:X,Y`, `detection`, `detection:BOXES`,
+            `similarity:FILE`; for a model with several outputs with `@NAME` behind the first word.
         score: `logit`, `probability`, or `output` for the model's output as it is.
         fit: `squash`, `crop` or `pad`.
         interpolation: `nearest`, `linear` or `cubic`.

@@ -54,8 +54,8 @@ class RunSettings:
     target: str = _setting(
         "class",
         "What is explained: class, the score of a class; segment, its pixels (segment:all, segment:X,Y of the model "
-        "input); detection, its best anchor; similarity:FILE, the likeness to an image. @NAME selects an output: "
-        "class@NAME.",
+        "input); detection, its best anchor (detection:BOXES draws its box); similarity:FILE, the likeness to an "
+        "image. @NAME selects an output: class@NAME.",
         metavar="TARGET",
         check=parse_target,
         must_match=True,

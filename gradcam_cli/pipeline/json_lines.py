@@ -85,6 +85,7 @@ FIELDS: fields.Fields = {
     "predictions": fields.nullable(PREDICTIONS),
     "map": fields.nullable(fields.record(SUMMARY_FIELDS)),
     "crop_box": fields.nullable(fields.box),
+    "detection_box": fields.nullable(fields.box),
     **{key: fields.nullable(setting_field(key)) for key in SETTINGS},
     "rerun_args": METADATA_FIELDS["rerun_args"],
     "outputs": fields.mapping(fields.text()),
@@ -143,6 +144,7 @@ def to_json(
         predictions=predictions(result),
         map=map_summary(result),
         crop_box=result.crop_box,
+        detection_box=result.detection_box,
         rerun_args=None if rerun_args is None else list(rerun_args),
         timings={stage: round(seconds, 4) for stage, seconds in result.timings.items()},
     )

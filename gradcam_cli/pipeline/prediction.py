@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from gradcam_cli.models.labels import Labels
+    from gradcam_cli.network.gradients import ForwardBackward
 
 
 @dataclass(frozen=True)
@@ -43,3 +48,19 @@ class Prediction:
 def json_number(value: float | None) -> float | None:
     """Return a number that JSON can represent: None for NaN and infinity."""
     return value if value is not None and math.isfinite(value) else None
+
+
+def prediction_of(result: ForwardBackward, i: int, labels: Labels, score: str, index: int) -> Prediction:
+    """Return a class of the i-th image of a batch.
+
+    Args:
+        result: of the batch.
+        i: index of the image.
+        labels: the class names.
+        score: what is explained: `logit`, `probability` or `output`.
+        index: of the class.
+    """
+    logit = None if result.logits is None else float(result.logits[i, index])
+    p, y = float(result.probabilities[i, index]), float(result.y[i, index])
+    value = y if math.isnan(p) or score == "output" else None
+    return Prediction(index, labels.name(index), labels.id(index), logit, p, value)

@@ -15,6 +15,7 @@ import numpy as np
 
 from gradcam_cli.errors import UsageError
 from gradcam_cli.images import encode
+from gradcam_cli.images.boxes import draw_box
 from gradcam_cli.images.fit import Box
 from gradcam_cli.methods import maps
 from gradcam_cli.output import figures
@@ -71,6 +72,7 @@ class Explanation:
         crop_box: the part of the image that the model input shows.
         map_box: the part of the image that the cells of the layer cover.
         input_box: the part of the model input that they cover.
+        detection_box: the box of the explained anchor, in pixels of the image, or None.
         prediction: the class that is explained.
         predictions: the classes with the largest scores.
         layer: path of the layer.
@@ -97,6 +99,7 @@ class Explanation:
     layer: str
     method: str
     request_key: tuple[str, str, str] = field(repr=False)
+    detection_box: Box | None = field(repr=False)
     zero_reason: str | None
     model: ModelInfo = field(repr=False)
     settings: RunSettings = field(repr=False)
@@ -137,8 +140,9 @@ class Explanation:
         return f"{self.prediction.label}{target} · {self.layer}{zero}"
 
     def overlay(self, cmap: str = "jet", opacity: float = 0.5) -> np.ndarray:
-        """Return the image with the map drawn over it, (H, W, 3) uint8."""
-        return figures.overlay(self.image, self.heatmap, self.crop_box, cmap, opacity)
+        """Return the image with the map and the box of a detection drawn over it, (H, W, 3) uint8."""
+        pixels = figures.overlay(self.image, self.heatmap, self.crop_box, cmap, opacity)
+        return draw_box(pixels, self.detection_box) if self.detection_box else pixels
 
     def figure(self, cmap: str = "jet", opacity: float = 0.5, dpi: int = 150) -> Figure:
         """Return a matplotlib figure: the image, and next to it the image with the map."""

@@ -6,9 +6,9 @@ The stages are separate so that they can overlap. `to_model_input` and `make_exp
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -17,6 +17,7 @@ import tensorflow as tf
 from gradcam_cli.console import log
 from gradcam_cli.errors import InputError
 from gradcam_cli.images import decode
+from gradcam_cli.images.boxes import to_image_box
 from gradcam_cli.images.fit import Box, crop_box_for
 from gradcam_cli.images.load import Failure, LoadedImage, Unexplained
 from gradcam_cli.images.memory import ACTIVE, bytes_to_draw
@@ -26,7 +27,7 @@ from gradcam_cli.models.image_rows import selected_rows
 from gradcam_cli.network.gradients import ForwardBackward
 from gradcam_cli.pipeline.augmentation import augmented_passes
 from gradcam_cli.pipeline.model_input import fit_to_model
-from gradcam_cli.pipeline.prediction import Prediction
+from gradcam_cli.pipeline.prediction import prediction_of
 from gradcam_cli.pipeline.results import Explanation
 from gradcam_cli.pipeline.run import PreparedRun
 
@@ -221,6 +222,7 @@ def _make_explanation(
         raise InputError("the network's output for this image contains NaN or infinity")
     map_box, input_box = run.covered_boxes(layer, method, crop_box)
     heatmap = maps.to_image(cam_map.map, map_box, image.shape, run.config.interpolation)
+    prediction = partial(prediction_of, result, i, run.classifier.labels, run.config.score)
     ranked = np.argsort(-result.ranked_by[i], kind="stable")[: run.config.top_k]
     return Explanation(
         source=image.name,
@@ -233,10 +235,11 @@ def _make_explanation(
         crop_box=crop_box,
         map_box=map_box,
         input_box=input_box,
-        prediction=_prediction(run, result, i, int(result.classes[i, c])),
-        predictions=tuple(_prediction(run, result, i, int(index)) for index in ranked),
+        prediction=prediction(int(result.classes[i, c])),
+        predictions=tuple(prediction(int(index)) for index in ranked),
         layer=path if registry.METHODS[method].uses_layer else registry.INPUT_LAYER,
         method=method,
+        detection_box=_detection_box(run, result, i, c, crop_box),
         request_key=(requested_layer, method, run.classes[c].text),
         zero_reason=cam.zero_reason(result.A[layer][i], result.dA[layer][c, i], cam_map)
         or (None if heatmap.any() else OUTSIDE_IMAGE),
@@ -246,9 +249,9 @@ def _make_explanation(
     )
 
 
-def _prediction(run: PreparedRun, result: ForwardBackward, i: int, index: int) -> Prediction:
-    labels = run.classifier.labels
-    logit = None if result.logits is None else float(result.logits[i, index])
-    p, y = float(result.probabilities[i, index]), float(result.y[i, index])
-    value = y if math.isnan(p) or run.config.score == "output" else None
-    return Prediction(index, labels.name(index), labels.id(index), logit, p, value)
+def _detection_box(run: PreparedRun, result: ForwardBackward, i: int, c: int, crop_box: Box) -> Box | None:
+    box_format = run.classifier.target.box_format
+    if result.boxes is None or box_format is None:
+        return None
+    numbers = result.boxes[i, int(result.classes[i, c])]
+    return to_image_box(numbers, box_format, crop_box, run.classifier.input_shape[:2])

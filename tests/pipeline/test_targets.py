@@ -200,3 +200,47 @@ def test_changed_reference_or_architecture_is_noticed(cli, photo, model_file):
     assert "skipped" in cli(*args, "--skip-existing", "--json").stdout
     Image.fromarray(255 - PIXELS).save(cli.here / "reference.png")
     assert "skipped" not in cli(*args, "--skip-existing", "--json").stdout
+
+
+@pytest.fixture(scope="module")
+def detector():
+    """Class scores and boxes of 100 anchors; a box is 4 x 4 pixels around its cell."""
+    keras.utils.set_random_seed(3)
+    x = keras.Input((12, 12, 3))
+    A = L.Conv2D(6, 3, activation="relu", name="conv")(x)
+    scores = L.Reshape((100, 2), name="scores")(L.Conv2D(2, 1, activation="sigmoid")(A))
+    rows, columns = np.divmod(np.arange(100), 10)
+    centers = np.stack([columns + 1.5, rows + 1.5, np.full(100, 4), np.full(100, 4)], axis=1).astype(np.float32)
+    boxes = L.Lambda(lambda A: keras.ops.zeros_like(A[:, :1, 0, :4]) + centers, output_shape=(100, 4), name="boxes")(A)
+    return keras.Model(x, {"scores": scores, "boxes": boxes})
+
+
+def test_the_box_of_the_best_anchor_is_drawn(detector):
+    """It lies around the cell of the map's only gradient; the picture changes at its outline."""
+    image = np.repeat(np.repeat(PIXELS, 10, 0), 20, 1)  # 120 x 240
+    plain, boxed = (
+        explain(image, detector, "conv", target_class=1, target=target, method="hirescam")
+        for target in ("detection@scores", "detection@scores:center_xywh")
+    )
+    np.testing.assert_array_equal(boxed.heatmap, plain.heatmap)
+    row, column = np.argwhere(boxed.cam_pre_relu)[0]
+    assert plain.detection_box is None
+    assert boxed.detection_box == (20 * (column - 0.5), 10 * (row - 0.5), 20 * (column + 3.5), 10 * (row + 3.5))
+    changed = np.argwhere((boxed.overlay() != plain.overlay()).any(-1))
+    x0, y0, x1, y1 = boxed.detection_box
+    i, j = changed.T
+    assert len(changed)
+    assert ((abs(i - y0) < 3) | (abs(i - y1) < 3) | (abs(j - x0) < 3) | (abs(j - x1) < 3)).all()
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda outputs: {"scores": outputs["scores"]}, r"a box for each anchor, \(n, 100, 4\), got none"),
+        (lambda outputs: {**outputs, "more": outputs["boxes"]}, r"got \(1, 100, 4\), \(1, 100, 4\)"),
+    ],
+)
+def test_detectors_without_one_box_an_anchor_are_refused(detector, make, words):
+    model = keras.Model(detector.input, make(detector.output))
+    with pytest.raises(ModelError, match=words):
+        explain(PIXELS, model, "conv", target="detection@scores:xyxy")
