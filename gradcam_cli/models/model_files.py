@@ -16,6 +16,7 @@ from keras.src.saving import saving_lib, serialization_lib
 from gradcam_cli.errors import ModelError
 from gradcam_cli.models.channels_first import is_channels_first, to_channels_last
 from gradcam_cli.models.config_check import check_config, registered_names
+from gradcam_cli.models.hdf5_classes import add_modules
 from gradcam_cli.models.hdf5_weights import load_weights
 from gradcam_cli.models.keras2.translate import is_keras2, translate
 from gradcam_cli.models.loading import skip_weight_init
@@ -81,7 +82,7 @@ def _open(file: Path, check: Hdf5Check, packages: set[str] | None) -> Any:
     with contextlib.ExitStack() as stack:
         stack.enter_context(default_settings())
         with _version_in_errors((version or "2") if keras2 else ""):
-            config = translate(config) if keras2 else config
+            config = translate(config) if keras2 else config if is_archive(file) else add_modules(config)
             if packages is not None:
                 check_config(config, registered_names(keras.saving.get_custom_objects(), packages))
             if is_channels_first(config):

@@ -12,6 +12,7 @@ from gradcam_cli.models.config_check import parts
 from gradcam_cli.models.keras2.activations import HARD_SIGMOID
 from gradcam_cli.models.keras2.graph import translate_graph
 from gradcam_cli.models.keras2.operations import OPERATION_LAYERS
+from gradcam_cli.models.keras2.removed_layers import PACKAGE
 from gradcam_cli.models.keras_names import ALLOWED
 
 Config = dict[str, Any]
@@ -25,6 +26,8 @@ _MODULES = {
 """Modules of Keras 3 of the models that Keras 2 wrote with modules of its own."""
 _MOVED = dict.fromkeys(("RandomHeight", "RandomWidth", "ThresholdedReLU"), "keras._legacy.layers")
 """Modules of layers that Keras 3 keeps for old files."""
+_REMOVED_LAYERS = ("LocallyConnected2D", "SyncBatchNormalization", "BatchNormalization")
+"""Layers that Keras 3 does not have, or not in all their forms; see `removed_layers`."""
 _NEUTRAL: dict[str, tuple[Any, ...]] = {
     "sparse": (False,),
     "ragged": (False,),
@@ -84,15 +87,15 @@ def _translate_object(item: Config) -> None:
             _translate_sequential(item)
         elif isinstance(config, dict):
             translate_graph(config)
-    elif name == "SyncBatchNormalization":
-        item["class_name"] = name = "BatchNormalization"
+    elif name in _REMOVED_LAYERS and isinstance(config, dict):
+        _translate_removed(item, config)
     elif name == "RandomCrop" and isinstance(config, dict):  # it resizes the center if the model does not train
         item["class_name"] = name = "Resizing"
         config.pop("seed", None)
         config["crop_to_aspect_ratio"] = True
     if isinstance(config, dict) and ("name" in config or name == "InputLayer"):
-        operation = str(item.get("module")).startswith("keras.src.ops.")  # translated before
-        if not operation and (name in _MOVED or f"keras.layers.{name}" in ALLOWED):
+        translated = str(item.get("module")).startswith(("keras.src.ops.", PACKAGE))
+        if not translated and (name in _MOVED or f"keras.layers.{name}" in ALLOWED):
             item["module"] = _MOVED.get(name, "keras.layers")
         _translate_layer(name, config)
         item.pop("build_config", None)
@@ -131,8 +134,6 @@ def _translate_layer(name: str, config: Config) -> None:
         _drop(name, config, "groups", (1,))
     for key in _REMOVED.get(name, ()):
         config.pop(key, None)
-    if name == "BatchNormalization" and isinstance(config.get("axis"), list):
-        config["axis"] = _single(name, config["axis"])
     for key, value in config.items():
         if key.endswith("activation") and value == "hard_sigmoid":
             config[key] = {
@@ -145,10 +146,22 @@ def _translate_layer(name: str, config: Config) -> None:
         config["dtype"] = _dtype(name, config["dtype"])
 
 
-def _single(name: str, axis: list[Any]) -> Any:
-    if len(axis) != 1:
-        raise ModelError(f"{name}: Keras 3 has no normalization over the axes {axis}", LEGACY_HINT)
-    return axis[0]
+def _translate_removed(item: Config, config: Config) -> None:
+    """Name the class of `removed_layers` for a layer that Keras 3 does not have; other normalizations stay."""
+    name = item["class_name"]
+    if name == "LocallyConnected2D":
+        for key in ("padding", "data_format", "implementation"):
+            _drop(name, config, key, {"padding": ("valid",), "implementation": (1,)}.get(key, ("channels_last",)))
+        for key in [key for key in config if key.endswith(("_initializer", "_regularizer", "_constraint"))]:
+            config.pop(key)
+    elif isinstance(config.get("axis"), list) and len(config["axis"]) == 1:
+        config["axis"] = config["axis"][0]
+    if name == "BatchNormalization":
+        if not isinstance(config.get("axis"), list):
+            return
+        for key in config.keys() - {"name", "trainable", "dtype", "axis", "epsilon", "center", "scale"}:
+            config.pop(key)
+    item |= {"module": PACKAGE, "registered_name": f"{PACKAGE}>{name}"}
 
 
 def _drop(name: str, config: Config, key: str, neutral: tuple[Any, ...]) -> None:

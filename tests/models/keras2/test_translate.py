@@ -229,7 +229,10 @@ REFUSED = {
     "operation that reads files": (operation("io.read_file", {}), "tf.io.read_file"),
     "operation with a further argument": (operation("nn.softmax", {"axis": -1, "beta": 2}), "beta"),
     "depthwise groups": (layer("DepthwiseConv2D", {**CONV, "groups": 2}, [[["image", 0, 0, {}]]]), "groups=2"),
-    "axes of a normalization": (layer("BatchNormalization", {"axis": [1, 3]}, [[["image", 0, 0, {}]]]), r"\[1, 3\]"),
+    "another form of local kernels": (
+        layer("LocallyConnected2D", {"implementation": 3}, [[["image", 0, 0, {}]]]),
+        "LocallyConnected2D: Keras 3 has no implementation=3",
+    ),
     "Lambda": (layer("Lambda", {"function": ["4wE=", None, None]}, [[["image", 0, 0, {}]]]), "Lambda"),
     "class of another module": (
         {**layer("TFSMLayer", {"filepath": "/tmp"}, [[["image", 0, 0, {}]]]), "module": "keras.layers"},

@@ -68,6 +68,8 @@ IMAGE_LAYERS = {
     "DepthwiseConv2D": lambda: L.DepthwiseConv2D(3, depth_multiplier=2, activation=tf.nn.relu6),
     "EinsumDense": lambda: L.EinsumDense("abcd,de->abce", (None, None, 5), bias_axes="e"),
     "BatchNormalization_synchronized": lambda: L.experimental.SyncBatchNormalization(),
+    "BatchNormalization_axes": lambda: L.BatchNormalization(axis=[1, 3]),
+    "LocallyConnected2D": lambda: L.LocallyConnected2D(3, (2, 3), strides=(2, 1), activation="tanh"),
     "BatchNormalization_frozen": lambda: L.BatchNormalization(trainable=False),
     "UpSampling2D_bilinear": lambda: L.UpSampling2D((2, 3), interpolation="bilinear"),
     "TimeDistributed": lambda: L.TimeDistributed(L.Dense(3, activation="hard_sigmoid")),
