@@ -5,9 +5,9 @@ Usage: python tools/update_catalog.py [--download] [--fingerprint NAME=FILE.kera
 Builds every classifier without weights, and records the download that Keras would start, and the shapes of its
 kernels. Run it after an update of Keras.
 
-backbones.json also has fingerprints of trained weights. Those of the weights in $GRADCAM_WEIGHTS and in Keras's cache
-are added, with --download those of all models; --fingerprint adds those of a model file, such as a MobileNet of another
-width. Fingerprints of other models are kept.
+backbones.json also has fingerprints of trained weights: those of the built-in models, and those of the weights in
+$GRADCAM_WEIGHTS and in Keras's cache; with --download those of all models. --fingerprint adds those of a model file,
+such as a MobileNet of another width. Fingerprints of other models are kept.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from keras.src.utils import file_utils
 
 from gradcam_cli.errors import WeightsError
 from gradcam_cli.models.backbone import fingerprint, structure_digests
-from gradcam_cli.models.catalog import catalog
+from gradcam_cli.models.catalog import BUILT_IN, catalog
 from gradcam_cli.models.classifier import load_model
 from gradcam_cli.models.input_shape import DEFAULT_INPUT_SIZE
 from gradcam_cli.models.loading import build_model, skip_weight_init
@@ -116,7 +116,8 @@ def fingerprint_of(name: str, file: Path | None, *, download: bool) -> dict[str,
 def write_backbones(functions: list[str], files: dict[str, Path], *, download: bool) -> None:
     """Write the structures of all functions, and the fingerprints of all models whose weights there are."""
     kept = json.loads(BACKBONES.read_text())["fingerprints"] if BACKBONES.exists() else []
-    requests: list[tuple[str, Path | None]] = [*files.items(), *((function.lower(), None) for function in functions)]
+    names = [*(function.lower() for function in functions), *(spec.name for spec in BUILT_IN)]
+    requests: list[tuple[str, Path | None]] = [*files.items(), *((name, None) for name in names)]
     added = [fingerprint_of(name, file, download=download) for name, file in requests]
     by_kernel = {(entry["model"], *entry["kernel"]): entry for entry in [*kept, *filter(None, added)]}
     structures = [structure for function in functions for structure in structures_of(function)]

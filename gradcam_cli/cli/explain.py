@@ -46,7 +46,7 @@ MAX_COUNTED_INPUTS = 10_000
 EPILOG = """\
 Examples:
   gradcam cat.jpg --layer block5_conv4            writes cat_gradcam.png
-  gradcam cat.jpg --model mini                    built-in model, no download
+  gradcam cat.jpg --model lite0                   built in, no download
   gradcam cat.jpg --class tabby --class top3      one file per class
   gradcam photos -o maps --skip-existing          resume an interrupted run
   gradcam photos --save overlay --precision auto  several times faster

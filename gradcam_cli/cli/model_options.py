@@ -80,7 +80,7 @@ model_options = combine_options(
         type=ModelNameOrFile(),
         default="vgg19",
         show_default=True,
-        help="mini (built in), the name of a Keras application, or a .keras or .h5 file.",
+        help="lite0 or mini (built in), the name of a Keras application, or a .keras or .h5 file.",
     ),
     loading_options,
 )

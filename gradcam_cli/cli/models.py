@@ -21,7 +21,7 @@ from gradcam_cli.models.weights import find_weights
 def models(ctx: click.Context, /, **options: Any) -> None:
     """List the models that --model accepts by name, and whether their weights are on this machine.
 
-    mini is built in. input_size is the side of the square input in pixels, weights_mb the size of the
+    lite0 and mini are built in. input_size is the side of the square input in pixels, weights_mb the size of the
     weight file in megabytes; cached is yes if Keras's cache or GRADCAM_WEIGHTS contains the weights.
     """
     setup_logging(ctx, quiet=options["quiet"], verbose=options["verbose"], debug=options["debug"])

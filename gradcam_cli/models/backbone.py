@@ -49,7 +49,7 @@ def find_backbone(model: keras.Model) -> Backbone | None:
     if spec := find_spec_by_name(model):
         return Backbone(spec, f"as for {spec.name}, whose name it contains")
     if spec := find_spec_by_weights(model):
-        return Backbone(spec, f"its first kernels are those of {spec.name} trained on ImageNet")
+        return Backbone(spec, f"its first kernels are those of {spec.name} trained on {spec.dataset}")
     if spec := find_spec_by_structure(model):
         return Backbone(spec, f"its kernels have the shapes of {spec.name}", guess=True)
     return None

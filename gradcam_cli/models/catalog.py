@@ -1,4 +1,4 @@
-"""The catalog of named models: `mini` and the classifiers of `keras.applications`."""
+"""The catalog of named models: the built-in ones and the classifiers of `keras.applications`."""
 
 from __future__ import annotations
 
@@ -14,19 +14,20 @@ from gradcam_cli.errors import ModelError
 
 
 class ModelSpec(NamedTuple):
-    """A named model: one of `keras.applications` with ImageNet weights, or `mini`.
+    """A named model: one of `keras.applications` with ImageNet weights, or a built-in one.
 
     Attributes:
         name: value of `--model`.
-        keras_function: function in `keras.applications`; empty for the built-in model.
+        keras_function: function in `keras.applications`; empty for a built-in model.
         input_size: side of the square input in pixels.
         num_params: number of weights.
         default_layer: the layer of `--layer auto`.
-        preprocess: Keras's mode `caffe`, `tf` or `torch`, a range such as `-1..1`, or `none`.
+        preprocess: Keras's mode `caffe`, `tf` or `torch`, a range such as `-1..1`, an own mean and std, or `none`.
         weights_file: name of the weight file in Keras's cache.
         url: URL of the weight file.
         hash: MD5 or SHA-256 of the weight file in hexadecimal, or None if Keras publishes none.
         bytes_per_weight: bytes per weight in the file.
+        dataset: data set of its weights and class names, `ImageNet` or `CIFAR-10`.
     """
 
     name: str
@@ -39,6 +40,7 @@ class ModelSpec(NamedTuple):
     url: str
     hash: str | None = None
     bytes_per_weight: int = 4
+    dataset: str = "ImageNet"
 
     @property
     def built_in(self) -> bool:
@@ -54,15 +56,25 @@ class ModelSpec(NamedTuple):
 MODEL_SUFFIXES = (".keras", ".h5", ".hdf5")
 
 
-MINI = ModelSpec("mini", "", 32, 2_382_186, "block5_conv4", "-1..1", "mini.npz", "", bytes_per_weight=2)
+LITE0 = ModelSpec("lite0", "", 224, 4_631_000, "top_conv", "none,mean=127,std=128", "lite0.npz", "", bytes_per_weight=2)
+"""EfficientNet-Lite0, converted by `tools/convert_lite0.py`."""
+MINI = ModelSpec(
+    "mini", "", 32, 2_382_186, "block5_conv4", "-1..1", "mini.npz", "", bytes_per_weight=2, dataset="CIFAR-10"
+)
 """A slim VGG19, trained on CIFAR-10 by `tools/train_mini.py`."""
+BUILT_IN = (LITE0, MINI)
+"""Models whose weights are part of the package."""
 
 
 @functools.cache
 def catalog() -> dict[str, ModelSpec]:
-    """Return the specs of all models by name, `mini` first. `tools/update_catalog.py` writes the data file."""
+    """Return the specs of all models by name, the built-in ones first.
+
+    `tools/update_catalog.py` writes the data file.
+    """
     text = resources.files("gradcam_cli.models").joinpath("data/applications.json").read_text("utf-8")
-    return {MINI.name: MINI, **{entry["name"]: ModelSpec(**entry) for entry in json.loads(text)}}
+    specs = [*BUILT_IN, *(ModelSpec(**entry) for entry in json.loads(text))]
+    return {spec.name: spec for spec in specs}
 
 
 def find_spec(name: str) -> ModelSpec | None:

@@ -57,7 +57,7 @@ def imagenet_labels() -> Labels:
 
 def spec_labels(spec: ModelSpec) -> Labels:
     """Return the class names of a catalog model."""
-    return CIFAR10 if spec.built_in else imagenet_labels()
+    return CIFAR10 if spec.dataset == CIFAR10.source else imagenet_labels()
 
 
 def read_labels(path: str | os.PathLike[str]) -> Labels:

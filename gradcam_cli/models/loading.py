@@ -14,12 +14,16 @@ import tensorflow as tf
 from keras.src.utils import file_utils
 
 from gradcam_cli.errors import ModelError, WeightsError
-from gradcam_cli.models.catalog import ModelSpec
+from gradcam_cli.models.catalog import LITE0, MINI, ModelSpec
+from gradcam_cli.models.lite0 import build_lite0
 from gradcam_cli.models.mini import build_mini
 from gradcam_cli.models.opening import patched
 from gradcam_cli.models.safety import Hdf5Check, hdf5_check
 from gradcam_cli.models.weight_files import first_line, first_mismatch
 from gradcam_cli.network.keras_settings import default_settings
+
+BUILDERS: dict[str, Callable[[Path | None], keras.Model]] = {LITE0.name: build_lite0, MINI.name: build_mini}
+"""Functions of the built-in models."""
 
 
 def build_model(spec: ModelSpec, file: Path | None) -> keras.Model:
@@ -37,7 +41,7 @@ def build_model(spec: ModelSpec, file: Path | None) -> keras.Model:
     """
     with default_settings():
         if spec.built_in:
-            return build_mini(file)
+            return BUILDERS[spec.name](file)
         build = getattr(keras.applications, spec.keras_function)
         if file is None:
             return build(weights=None)

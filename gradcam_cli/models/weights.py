@@ -13,7 +13,7 @@ from pathlib import Path
 
 from gradcam_cli.console import log, progress
 from gradcam_cli.errors import WeightsError
-from gradcam_cli.models.catalog import MINI, ModelSpec
+from gradcam_cli.models.catalog import LITE0, ModelSpec
 from gradcam_cli.storage.download import download
 from gradcam_cli.storage.files import atomic_write, file_lock
 
@@ -77,7 +77,7 @@ def ensure_weights(spec: ModelSpec, weights: str | None = None, *, offline: bool
     target = cache_directory() / spec.weights_file
     hint = (
         f"download {_weights_url(spec)} to {target}, or set --weights FILE or $GRADCAM_WEIGHTS; "
-        f"the built-in model requires no download: --model {MINI.name}"
+        f"the built-in ImageNet classifier requires no download: --model {LITE0.name}"
     )
     if offline:
         raise WeightsError(f"weights of {spec.name} not found, and --offline disables downloads", hint)

@@ -82,8 +82,9 @@ def test_layers_says_why_a_layer_is_excluded(cli, tmp_path):
 def test_models_lists_names_and_cached_weights(cli, tmp_path, monkeypatch):
     """Each model has its input size, default layer, size, and whether its weights are cached."""
     lines = cli("models").lines
-    assert len(lines) == 42
-    assert lines[1].split() == ["mini", "32", "block5_conv4", "5", "yes"]
+    assert len(lines) == 43
+    assert lines[1].split() == ["lite0", "224", "top_conv", "9", "yes"]
+    assert lines[2].split() == ["mini", "32", "block5_conv4", "5", "yes"]
     assert next(line for line in lines if line.startswith("vgg19")).split() == [
         "vgg19",
         "224",
@@ -94,4 +95,4 @@ def test_models_lists_names_and_cached_weights(cli, tmp_path, monkeypatch):
     (tmp_path / "vgg19_weights_tf_dim_ordering_tf_kernels.h5").touch()
     monkeypatch.setenv("GRADCAM_WEIGHTS", str(tmp_path))
     cached = [json.loads(line)["name"] for line in cli("models", "--json").lines if json.loads(line)["cached"]]
-    assert cached == ["mini", "vgg19"]
+    assert cached == ["lite0", "mini", "vgg19"]

@@ -92,6 +92,21 @@ def test_preprocessing_inside_the_model_is_stronger_than_the_structure():
     assert (choice.mode, choice.guess) == ("none", False)
 
 
+@pytest.mark.parametrize(
+    ("name", "layer", "mode"), [("lite0", "top_conv", "none,mean=127,std=128"), ("mini", "block5_conv4", "-1..1")]
+)
+def test_built_in_model_is_recognized_without_its_name(name, layer, mode):
+    """Fine-tuned with a new head, it keeps its preprocessing; it has its class names only if it has all classes."""
+    source = load_model(name)
+    model = flattened(keras.Model(source.model.input, source.model.get_layer(layer).output))
+    classifier = load_model(model)
+    assert (classifier.preprocess_mode, classifier.preprocess_choice.guess) == (mode, False)
+    assert f"its first kernels are those of {name}" in classifier.preprocess_choice.reason
+    assert classifier.labels.names == ()
+    renamed = keras.Model(source.model.inputs, source.model.outputs, name="animals")
+    assert load_model(renamed).labels == source.labels
+
+
 @pytest.mark.slow
 def test_trained_mobilenet_is_recognized_without_its_name(data, tmp_path):
     """By its weights: also after a little training, and after its weights were rounded to 8 bits; not with others."""

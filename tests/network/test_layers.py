@@ -13,7 +13,7 @@ from gradcam_cli.network.layer_info import layer_info
 from gradcam_cli.network.layer_trace import trace_layers
 from gradcam_cli.network.layers import find_layer, iter_layers
 
-FAST_MODELS = """mini vgg16 vgg19 resnet50 resnet50v2 mobilenet mobilenetv2 mobilenetv3small efficientnetb0
+FAST_MODELS = """lite0 mini vgg16 vgg19 resnet50 resnet50v2 mobilenet mobilenetv2 mobilenetv3small efficientnetb0
 convnexttiny xception""".split()
 
 
