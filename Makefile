@@ -80,7 +80,7 @@ smoke: wheel  ## install the wheel without extras into a new environment and exp
 	$(SMOKE)/venv/bin/python -m pip install --quiet --constraint constraints.txt dist/*.whl
 	mkdir $(SMOKE)/empty
 	cd $(SMOKE)/empty && ../venv/bin/gradcam --version && ../venv/bin/gradcam models
-	cd $(SMOKE)/empty && ../venv/bin/gradcam "$(CURDIR)/sample_images/chelsea.png" --model mini --layer auto
+	cd $(SMOKE)/empty && ../venv/bin/gradcam "$(CURDIR)/sample_images/chelsea.png" --model lite0 --layer auto
 	test -s $(SMOKE)/empty/chelsea_gradcam.png
 
 clean:  ## remove everything the targets created

@@ -3,7 +3,7 @@
 Usage:
     python tools/screenshot_report.py [DIR]
 
-Runs gradcam with the built-in model on the sample images and opens the reports in Chromium with Playwright. Writes
+Runs gradcam with `lite0` on the sample images and opens the reports in Chromium with Playwright. Writes
 report_gallery.jpg, report_photo.jpg and report_comparison.jpg into DIR, by default docs.
 """
 
@@ -40,7 +40,7 @@ def main() -> None:
 def write_reports(directory: Path) -> None:
     """Explain the sample images with a report, and compare two runs."""
     shutil.copytree(ROOT / "sample_images", directory / "photos")
-    model = ("--model", "mini")
+    model = ("--model", "lite0")
     methods = ("--method", "gradcam", "--method", "layercam")
     run(directory, "photos", *model, *methods, "--class", "top2", "--report", "-o", "maps")
     for name, fit in (("before", "squash"), ("after", "pad")):
