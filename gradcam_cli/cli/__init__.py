@@ -11,6 +11,7 @@ import click
 
 from gradcam_cli.cli.click_extensions import CONTEXT_SETTINGS
 from gradcam_cli.cli.compare import compare
+from gradcam_cli.cli.config import config
 from gradcam_cli.cli.evaluate import evaluate
 from gradcam_cli.cli.explain import explain
 from gradcam_cli.cli.layers import layers
@@ -102,5 +103,5 @@ def gradcam() -> None:
     """Show which parts of an image contribute to the class score of a Keras image classifier."""
 
 
-for command in (explain, evaluate, compare, report_command, layers, models, neuralode):
+for command in (explain, evaluate, compare, report_command, layers, models, config, neuralode):
     gradcam.add_command(command)

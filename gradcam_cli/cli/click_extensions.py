@@ -14,6 +14,7 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
+from gradcam_cli.cli.configuration import defaults_for, variable
 from gradcam_cli.cli.protection import check_named_outputs, command_protection
 from gradcam_cli.errors import UsageError
 from gradcam_cli.models.catalog import catalog, is_model_path
@@ -33,6 +34,7 @@ class GroupedOption(click.Option):
     def __init__(self, *args: Any, heading: str = "Options", **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.heading = heading
+        self.envvar = self.envvar or variable(self)
 
     def get_help_extra(self, ctx: click.Context) -> click.types.OptionHelpExtra:
         """Remove the range."""
@@ -46,6 +48,13 @@ class GroupedCommand(click.Command):
 
     def __init__(self, name: str | None = None, **attributes: Any) -> None:
         super().__init__(name, **{"context_settings": CONTEXT_SETTINGS, **attributes})
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        """Create the context, with the values of pyproject.toml in the place of the defaults."""
+        path = [*command_names(parent), info_name or ""]
+        return super().make_context(info_name, args, parent, **{"default_map": defaults_for(self, path), **extra})
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; its inputs are protected from its outputs."""
@@ -68,6 +77,11 @@ class GroupedCommand(click.Command):
         """Write the epilog verbatim."""
         if self.epilog:
             formatter.write("\n" + self.epilog.strip("\n") + "\n")
+
+
+def command_names(ctx: click.Context | None) -> list[str]:
+    """Return the names of a context and of those above it, without that of the program."""
+    return [*command_names(ctx.parent), ctx.info_name or ""] if ctx and ctx.parent else []
 
 
 def option_group(heading: str) -> Callable[..., Decorator]:

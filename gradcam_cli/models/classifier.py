@@ -19,7 +19,7 @@ from gradcam_cli.models.catalog import is_model_path, require_spec
 from gradcam_cli.models.image_rows import ImageRows
 from gradcam_cli.models.input_range import choose_preprocess
 from gradcam_cli.models.input_shape import find_input_shape
-from gradcam_cli.models.labels import Labels, infer_labels, read_labels
+from gradcam_cli.models.labels import Labels, infer_labels, labels_file, read_labels
 from gradcam_cli.models.loading import build_model
 from gradcam_cli.models.model_files import load_model_file
 from gradcam_cli.models.opening import check_results
@@ -197,7 +197,7 @@ def load_model(
         model: a catalog name, the path of a `.keras` or `.h5` file, or a Keras model.
         weights: a weight file; None or `imagenet` searches `GRADCAM_WEIGHTS` and Keras's cache, then
             downloads; `none` initializes a catalog model randomly.
-        labels: a file of class names.
+        labels: a file of class names; None: `net.labels.txt` beside a file `net.keras`, or the names that are known.
         preprocess: a value in `preprocess_choices()`, or an own mean and standard deviation such as
             `0..1,mean=0.5,std=0.2`; None infers it from the model.
         input_size: (h, w) of a model with variable input size.
@@ -213,13 +213,14 @@ def load_model(
         WeightsError: the weights are missing, damaged or do not fit the model.
         UsageError: invalid labels, preprocessing or input size.
     """
-    file_labels = read_labels(labels)._replace(source=Path(labels).name) if labels is not None else None
     preprocess = None if preprocess is None else resolve_preprocess(preprocess)
     if task not in TASKS:
         raise UsageError(f"task: expected one of {', '.join(TASKS)}, got {task!r}")
     if not isinstance(model, (str, os.PathLike, keras.Model)):
         raise UsageError(f"expected a model name, a file or a Keras model, got {type(model).__name__}")
     spec, from_file = None, not isinstance(model, keras.Model) and is_model_path(os.fspath(model))
+    labels = labels_file(labels, model)
+    file_labels = None if labels is None else read_labels(labels)._replace(source=Path(labels).name)
     if isinstance(model, keras.Model):
         network, name, file = model, model.name, None
     elif from_file:
@@ -238,10 +239,8 @@ def load_model(
     shape = find_input_shape(network, input_size, backbone.spec if backbone else None)
     if from_file and not allow_unsafe:
         check_results(network, shape)
-    if preprocess is not None:
-        choice = given_preprocess(preprocess, shape)
-    else:
-        choice = known_preprocess(spec) if spec else choose_preprocess(network, shape, backbone)
+    choice = given_preprocess(preprocess, shape) if preprocess is not None else None
+    choice = choice or (known_preprocess(spec) if spec else choose_preprocess(network, shape, backbone))
     classifier = Classifier(
         network,
         name,

@@ -8,10 +8,11 @@ import os
 import re
 from collections.abc import Sequence
 from importlib import resources
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from gradcam_cli.errors import ModelError, UsageError
-from gradcam_cli.models.catalog import ModelSpec
+from gradcam_cli.models.catalog import ModelSpec, is_model_path
 from gradcam_cli.storage.regular_files import read_regular
 
 if TYPE_CHECKING:
@@ -78,6 +79,14 @@ def read_labels(path: str | os.PathLike[str]) -> Labels:
     if problem := name_problem([*labels.names, *labels.ids]):
         raise UsageError(f"labels {path}: {problem}")
     return labels
+
+
+def labels_file(given: str | os.PathLike[str] | None, model: object) -> str | os.PathLike[str] | None:
+    """Return the file of class names that is given, or `net.labels.txt` beside a model file `net.keras`, or None."""
+    if given is None and isinstance(model, (str, os.PathLike)) and is_model_path(os.fspath(model)):
+        path = Path(model).with_suffix(".labels.txt")
+        return path if path.is_file() else None
+    return given
 
 
 def name_problem(names: Sequence[object]) -> str | None:

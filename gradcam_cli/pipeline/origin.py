@@ -6,6 +6,7 @@ It is saved with pictures and `.npz` files, and `--skip-existing` compares it wi
 from __future__ import annotations
 
 import json
+import os
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,6 +17,7 @@ import numpy as np
 from gradcam_cli.errors import GradcamError
 from gradcam_cli.images.encode import MAX_COMMENT_BYTES, read_comment
 from gradcam_cli.models.catalog import find_spec, is_model_path
+from gradcam_cli.models.labels import labels_file
 from gradcam_cli.models.weights import UNTRAINED, find_weights
 from gradcam_cli.network.target import parse_target
 from gradcam_cli.output.naming import MapKey
@@ -47,7 +49,7 @@ def origin_of_run(model: ModelConfig, config: ExplainConfig, render: RenderOptio
     return {
         "model": spec.name if spec else Path(model.model).stem,
         "architecture": _hash_or_name(architecture),
-        "labels": _hash_or_name(model.labels),
+        "labels": _hash_or_name(labels_file(model.labels, model.model)),
         "target_files": [_hash_or_name(file) for file in parse_target(config.target).files],
         "preprocess": model.preprocess,
         "input_size": list(model.input_size) if model.input_size else None,
@@ -58,9 +60,11 @@ def origin_of_run(model: ModelConfig, config: ExplainConfig, render: RenderOptio
     }
 
 
-def _hash_or_name(file: str | None) -> str | None:
+def _hash_or_name(file: str | os.PathLike[str] | None) -> str | None:
     """Return the SHA-256 of a file; the name of one that is not on this machine."""
-    return sha256(file) if file and Path(file).is_file() else file
+    if file is None:
+        return None
+    return sha256(os.fspath(file)) if Path(file).is_file() else os.fspath(file)
 
 
 def origin_of_file(shared: Origin, keys: Sequence[MapKey], image_hash: str | None, weights_hash: str | None) -> Origin:

@@ -1,0 +1,60 @@
+"""`gradcam config`: the values of all options, and where they come from."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import click
+from click.core import ParameterSource
+
+from gradcam_cli.cli.click_extensions import GroupedCommand
+from gradcam_cli.cli.configuration import check_keys, defaults_for, find_file, key_of
+from gradcam_cli.cli.options import general_options, setup_logging
+from gradcam_cli.cli.tables import write_table
+from gradcam_cli.errors import UsageError
+
+
+@click.command(cls=GroupedCommand, short_help="Print the values of all options, and where they come from.")
+@click.argument("command", nargs=-1)
+@general_options
+@click.pass_context
+def config(ctx: click.Context, /, **options: Any) -> None:
+    """Print the values that the options of a COMMAND have without a command line, and where they come from.
+
+    Without a COMMAND, they are those of `gradcam INPUT...`. A value comes from an environment variable such as
+    GRADCAM_LAYER, from the table [tool.gradcam] of the nearest pyproject.toml, or is the default.
+    """
+    setup_logging(ctx, quiet=options["quiet"], verbose=options["verbose"], debug=options["debug"])
+    root: Any = ctx.find_root().command
+    check_keys(root)
+    names, command = options["command"] or ("explain",), root
+    for name in names:
+        commands = getattr(command, "commands", {})
+        if name not in commands:
+            raise UsageError(f"config: no such command: {name}", f"expected {', '.join(commands) or 'no further name'}")
+        command = commands[name]
+    if isinstance(command, click.Group):
+        raise UsageError(f"config: expected one of {', '.join(command.commands)} behind {' '.join(names)}")
+    values = defaults_for(command, names)
+    inner = command.make_context(names[-1], [], ctx.parent, resilient_parsing=True, default_map=values)
+    write_table(list(_rows(command, inner)), sys.stdout, as_json=options["as_json"])
+
+
+def _rows(command: click.Command, ctx: click.Context) -> Iterator[dict[str, Any]]:
+    for option in command.params:
+        if isinstance(option, click.Option) and option.name and option.name not in ("help", "version"):
+            source, value = ctx.get_parameter_source(option.name), ctx.params.get(option.name)
+            origins = {ParameterSource.DEFAULT_MAP: str(find_file()), ParameterSource.ENVIRONMENT: f"${option.envvar}"}
+            yield {
+                "option": f"--{key_of(option)}",
+                "value": None if value is None else _text(value),
+                "from": origins.get(source, "default") if source else "default",
+            }
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return " ".join(map(_text, value)) if isinstance(value, tuple | list) else str(value)

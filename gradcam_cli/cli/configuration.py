@@ -1,0 +1,152 @@
+"""Options that are typed once: `[tool.gradcam]` in pyproject.toml, and environment variables `GRADCAM_*`.
+
+The command line has precedence, then come the variables, the file, and the defaults. All of them are click's own
+mechanisms: `envvar` and `default_map`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gradcam_cli.cli.protection import INPUTS, OUTPUT_DIRECTORIES, OUTPUTS
+from gradcam_cli.errors import UsageError
+from gradcam_cli.storage.paths import is_url
+from gradcam_cli.storage.regular_files import read_regular
+
+FILE, TABLE = "pyproject.toml", "tool.gradcam"
+MAX_BYTES = 1 << 20
+"""Limit of the file's size."""
+ONLY_TYPED = {
+    "allow_unsafe": "it runs code that a model file contains, and a directory must not decide that",
+    "output": "it would be the file of every run",
+}
+"""Options that a file cannot set, by the name of their parameter, and why."""
+OTHER_VARIABLES = frozenset({"GRADCAM_WEIGHTS", "GRADCAM_WEIGHTS_MIRROR"})
+"""Variables that mean something else than the option of their name."""
+
+
+def variable(option: click.Option) -> str | None:
+    """Return the environment variable of an option: `GRADCAM_LAYER` for `--layer`; None if it has none."""
+    flags = [name for name in option.opts if name.startswith("--")]
+    name = "GRADCAM_" + flags[0].removeprefix("--").replace("-", "_").upper() if flags else None
+    eager = option.is_eager or option.name in ("help", "version")
+    return None if eager or name in OTHER_VARIABLES else name
+
+
+def find_file() -> Path | None:
+    """Return the pyproject.toml with a table `[tool.gradcam]` in the working directory, or the nearest above it."""
+    try:
+        here = Path.cwd()
+    except OSError:  # the working directory was deleted
+        return None
+    for directory in (here, *here.parents):
+        path = directory / FILE
+        if path.is_file():
+            return path if _read(path) is not None else None
+    return None
+
+
+def defaults_for(command: click.Command, path: Sequence[str]) -> dict[str, Any]:
+    """Return the values of a command's options in the file, by the name of their parameter.
+
+    Args:
+        command: the command.
+        path: its name, for example `neuralode`, `train`; its own table is below that of all commands.
+
+    Raises:
+        UsageError: the file cannot be read, or has an option that no command has or that it cannot set.
+    """
+    file = find_file()
+    if file is None:
+        return {}
+    table = _read(file) or {}
+    own: Any = table
+    for name in path:
+        own = own.get(name, {}) if isinstance(own, dict) else {}
+    options = {key_of(option): option for option in command.params if isinstance(option, click.Option)}
+    options.pop("", None)
+    shared = {key: value for key, value in table.items() if key in options and not isinstance(value, dict)}
+    if isinstance(own, dict) and own is not table:
+        for key in own:
+            if key not in options and not isinstance(own[key], dict):
+                raise _unknown(file, key, list(options))
+        shared |= {key: value for key, value in own.items() if key in options}
+    return {str(options[key].name): _value(file, options[key], key, value) for key, value in shared.items()}
+
+
+def check_keys(root: click.Group) -> None:
+    """Check that each key of the file is an option of some command, or the table of a command.
+
+    Raises:
+        UsageError: it is neither.
+    """
+    if (file := find_file()) is None:
+        return
+    known = {key_of(option) for command in _commands(root) for option in command.params} | set(root.commands)
+    for key in _read(file) or {}:
+        if key not in known:
+            raise _unknown(file, key, [name for name in known if name])
+
+
+def _commands(group: click.Group) -> Iterator[click.Command]:
+    for command in group.commands.values():
+        yield from _commands(command) if isinstance(command, click.Group) else (command,)
+
+
+def _unknown(file: Path, key: str, known: Sequence[str]) -> UsageError:
+    near = difflib.get_close_matches(key, known, 1)
+    hint = f"did you mean {near[0]}?" if near else "keys are the names of options without --, for example layer"
+    return UsageError(f"{file}: [{TABLE}]: unknown option {key}", hint)
+
+
+def _read(file: Path) -> Mapping[str, Any] | None:
+    """Return the table of the file, or None if it has none."""
+    try:
+        text = read_regular(file, MAX_BYTES).decode("utf-8")
+        table: Any = tomllib.loads(text)
+        for name in TABLE.split("."):
+            table = table.get(name, {}) if isinstance(table, dict) else {}
+    except OSError as error:
+        raise UsageError(f"{file} cannot be read: {error.strerror or error}") from error
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+        raise UsageError(f"{file} is not valid TOML: {error}") from error
+    if not isinstance(table, dict):
+        raise UsageError(f"{file}: expected a table [{TABLE}], got {table!r}")
+    return table or None
+
+
+def key_of(option: click.Parameter) -> str:
+    """Return the key of an option: its long name; an empty text for an argument, and for what is no setting."""
+    names = [name for name in option.opts if name.startswith("--")]
+    return names[0].removeprefix("--") if names and option.name not in ("help", "version") else ""
+
+
+def _value(file: Path, option: click.Option, key: str, value: Any) -> Any:
+    """Return a value as click reads it; relative paths are those of the file's directory."""
+    if option.name in ONLY_TYPED:
+        raise UsageError(f"{file}: [{TABLE}]: {key} cannot be set in a file: {ONLY_TYPED[option.name]}")
+    values = value if isinstance(value, list) else [value]
+    kinds = (bool,) if option.is_flag else (str, int, float)
+    wrong = [each for each in values if not isinstance(each, kinds) or (isinstance(each, bool) and not option.is_flag)]
+    if wrong or (isinstance(value, list) and not option.multiple):
+        expected = "true or false" if option.is_flag else "a text or a number"
+        listed = f"{expected}, or a list of them" if option.multiple else expected
+        raise UsageError(f"{file}: [{TABLE}]: {key}: expected {listed}, got {value!r}")
+    if option.is_flag:
+        return value
+    texts = [_resolved(file.parent, option, str(each)) for each in values]
+    return texts if option.multiple else texts[0]
+
+
+def _resolved(directory: Path, option: click.Option, text: str) -> str:
+    """Return a relative path below a directory; what may be a name, as of a model, only if there is such a file."""
+    path, is_path = directory / text, isinstance(option.type, click.Path)
+    is_file = option.name in (*INPUTS, *OUTPUTS, *OUTPUT_DIRECTORIES) and (is_path or path.exists())
+    return str(path) if is_file and not is_url(text) and not os.path.isabs(text) else text
