@@ -15,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from gradcam_cli.errors import UsageError
+from gradcam_cli.neuralode.solver.calling import calling_convention
 from gradcam_cli.neuralode.solver.odeint import odeint
 from gradcam_cli.neuralode.solver.status import NotFiniteError
 
@@ -102,11 +103,11 @@ class _RecordingDynamics:
     """Dynamics that record t, w . z and w . f of each evaluation."""
 
     def __init__(self, f: Callable[..., Any], w: np.ndarray) -> None:
-        self.f, self.w = f, w
+        self.f, self.w, self.call = f, w, calling_convention(f)
         self.records: list[tuple[float, float, float]] = []
 
     def __call__(self, t: tf.Tensor, z: tf.Tensor) -> tf.Tensor:
-        dz = self.f(t, z)
+        dz = self.call(self.f, t, z, ())
         with tf.control_dependencies([tf.numpy_function(self._record, [t, z, dz], dz.dtype)]):
             return tf.identity(dz)
 

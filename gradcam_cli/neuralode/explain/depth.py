@@ -30,7 +30,9 @@ from gradcam_cli.network.gradients import (
 from gradcam_cli.network.logits import find_logits
 from gradcam_cli.network.scores import scores_of
 from gradcam_cli.neuralode.explain.config import DEFAULT_TOL
+from gradcam_cli.neuralode.layers.find_block import require_single_input
 from gradcam_cli.neuralode.layers.ode_block import ODEBlock
+from gradcam_cli.neuralode.solver.calling import calling_convention
 from gradcam_cli.neuralode.solver.odeint import odeint
 from gradcam_cli.neuralode.solver.status import failure_message
 from gradcam_cli.pipeline.config import ExplainConfig
@@ -58,12 +60,13 @@ def parse_depths(block: ODEBlock, times: Sequence[float] | None = None, num_time
 
 def augmented_dynamics(f: Any) -> Any:
     """Return the right-hand side of the ODE of (z, a): (f, -a df/dz)."""
+    call = calling_convention(f)
 
     def augmented(t: tf.Tensor, state: tuple[tf.Tensor, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
         z, a = state
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(z)
-            dz = f(t, z)
+            dz = call(f, t, z, ())
         return dz, tape.gradient(dz, z, -a, unconnected_gradients=tf.UnconnectedGradients.ZERO)
 
     return augmented
@@ -94,10 +97,11 @@ def compile_depth_gradients(
         (n, u, v, k) and (C, n, u, v, k).
 
     Raises:
-        ModelError: the block is inside a nested model, or the logit cannot be computed.
+        ModelError: the block is inside a nested model or has further inputs, or the logit cannot be computed.
     """
     if block not in model.layers:
         raise ModelError(f"the ODEBlock {block.name} is inside a nested model: expected it among the outer layers")
+    require_single_input(block)
     upstream, downstream = keras.Model(model.inputs, block.input), keras.Model(block.output, model.outputs)
     start, end = block.t_span
     times = [start, *(t for t in depths if t not in (start, end)), end]
@@ -110,7 +114,7 @@ def compile_depth_gradients(
 
     @tf.function(autograph=False)  # type: ignore[untyped-decorator]
     def run(x: tf.Tensor, selectors: tf.Tensor) -> tuple[Any, ...]:
-        z = solve(block.f, tf.cast(upstream(x, training=False), tf.float32), times)  # (times, n, u, v, k)
+        z = solve(block.f, block.initial_state(upstream(x, training=False)), times)  # (times, n, u, v, k)
         *scores, classes, gradients = _gradients_after(downstream, score, z[-1], selectors)
         adjoints = [_solve_adjoint(solve, augmented, z[-1], a1, times) for a1 in gradients]
         return *scores, classes, [z[i] for i in indices], [tf.stack([a[i] for a in adjoints]) for i in indices]

@@ -17,7 +17,7 @@ from gradcam_cli.images.source import Source
 from gradcam_cli.neuralode.explain.config import DepthConfig
 from gradcam_cli.neuralode.explain.depth import adjoint_norms, parse_depths, prepare_depth_run
 from gradcam_cli.neuralode.explain.plots import animation_frames, depth_figure, upscaled_overlay
-from gradcam_cli.neuralode.layers.ode_block import find_block
+from gradcam_cli.neuralode.layers.find_block import find_block
 from gradcam_cli.output.figures import encode_animation, encode_figure
 from gradcam_cli.pipeline import stages
 from gradcam_cli.pipeline.config import ExplainConfig

@@ -13,6 +13,7 @@ Source:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import tensorflow as tf
@@ -37,8 +38,7 @@ class AugmentedSystem(NamedTuple):
 
     dynamics: Dynamics
     options: SolverOptions
-    theta: Tensors
-    non_trainable: Tensors
+    args: Tensors
     need_time_gradient: bool
     scale: tf.Tensor
 
@@ -61,9 +61,8 @@ class AugmentedSystem(NamedTuple):
             time,
             z,
             a,
-            self.theta,
-            self.non_trainable,
-            need_theta_gradient=need_quadrature and bool(self.theta),
+            self.args,
+            need_theta_gradient=need_quadrature and bool(self.dynamics.theta(self.args)),
             need_time_gradient=need_quadrature and self.need_time_gradient,
         )
         return vjp
@@ -74,7 +73,7 @@ class AdjointResult(NamedTuple):
 
     Attributes:
         z: with respect to z0.
-        theta: with respect to the parameters.
+        theta: with respect to `Dynamics.theta`.
         t: (times,) float64, with respect to the requested times; zeros if not requested.
         solver_state: the final state of the backward solve, without its large tensors.
     """
@@ -91,8 +90,7 @@ def solve_adjoint(
     solution: ForwardSolution,
     g: Tensors,
     t: tf.Tensor,
-    theta: Tensors,
-    non_trainable: Tensors,
+    args: Tensors,
     need_time_gradient: bool,
     adjoint_seminorm: bool,
 ) -> AdjointResult:
@@ -106,13 +104,12 @@ def solve_adjoint(
         solution: the forward solve. At each requested time, its states replace the backward ones.
         g: dL/dz at the requested times, each (times, ...).
         t: (times,) float64.
-        theta: the parameters of f.
-        non_trainable: the non-trainable variables of f.
+        args: the arguments of f after t and z.
         need_time_gradient: whether to compute the gradient of the times.
         adjoint_seminorm: whether the error norm excludes the quadratures.
     """
-    last, scale = t.shape[0] - 1, _adjoint_scale(options, g)
-    system = AugmentedSystem(dynamics, options, theta, non_trainable, need_time_gradient, scale)
+    last, scale, theta = t.shape[0] - 1, _adjoint_scale(options, g), dynamics.theta(args)
+    system = AugmentedSystem(dynamics, options, args, need_time_gradient, scale)
     jumps = [x / _broadcast_scale(options, scale, x) for x in g]
     p = _initial_state(options, solution, jumps, t, theta, need_time_gradient)
     time_gradients = tf.TensorArray(tf.float64, last + 1, element_shape=[]).write(0, tf.zeros([], tf.float64))
@@ -135,14 +132,23 @@ def solve_adjoint(
 
 def make_result(options: SolverOptions, p: SolverState, z: Tensors, theta: Tensors, t: tf.Tensor) -> AdjointResult:
     """Return the gradients, with NaN for failed solves."""
-    success = p.status == Status.SUCCESS
-    nan_if_failed = tf.where(tf.reduce_all(success), 0.0, float("nan"))
-    z = [x + options.step_mode.broadcast(tf.where(success, 0.0, float("nan")), x) for x in z]
-    return AdjointResult(
-        z,
-        [x + tf.cast(nan_if_failed, x.dtype) for x in theta],
-        t + tf.cast(nan_if_failed, t.dtype),
-        without_state(p),
+    return with_nan(options, AdjointResult(z, theta, t, without_state(p)), p.status != Status.SUCCESS)
+
+
+def with_nan(options: SolverOptions, result: AdjointResult, invalid: tf.Tensor) -> AdjointResult:
+    """Return a result with NaN for invalid gradients.
+
+    Args:
+        options: the solver options.
+        result: the gradients.
+        invalid: bool, () or (n,); the parameters and times are shared by all samples.
+    """
+    nan = tf.where(invalid, float("nan"), 0.0)
+    shared = tf.reduce_sum(nan)
+    return result._replace(
+        z=[x + options.step_mode.broadcast(nan, x) for x in result.z],
+        theta=[x + tf.cast(shared, x.dtype) for x in result.theta],
+        t=result.t + tf.cast(shared, result.t.dtype),
     )
 
 
@@ -151,7 +157,7 @@ def _initial_state(
     solution: ForwardSolution,
     g: Tensors,
     t: tf.Tensor,
-    theta: Tensors,
+    theta: Sequence[Any],
     need_time_gradient: bool,
 ) -> SolverState:
     """Return the solver state at the last requested time, before its jump."""
@@ -184,7 +190,7 @@ def _dynamics_at(options: SolverOptions, system: AugmentedSystem, p: SolverState
     if p.first_slope[0]:
         return p, p.first_slope[0][:n]
     time = options.step_mode.broadcast(p.t, p.y[0])
-    f = system.dynamics.rhs(time, p.y[:n], system.theta, system.non_trainable)
+    f = system.dynamics.rhs(time, p.y[:n], system.args)
     return p._replace(nfe=p.nfe + 1), f
 
 

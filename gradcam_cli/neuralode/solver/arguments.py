@@ -42,6 +42,29 @@ def validate_state(z0: Any, per_sample_steps: bool) -> Tensors:
     return z
 
 
+def validate_args(args: Any, dtype: tf.DType) -> Tensors:
+    """Return the tensors of the arguments of f after t and z, flattened; Python and NumPy floats in a dtype.
+
+    Raises:
+        UsageError: args is not a tuple, or one of its leaves is not numeric.
+    """
+    if not isinstance(args, tuple):
+        raise UsageError(f"args: expected a tuple, got {type(args).__name__}", "write args=(c,) for f(t, z, c)")
+    return [_as_tensor(x, dtype) for x in tf.nest.flatten(args)]
+
+
+def _as_tensor(x: Any, dtype: tf.DType) -> tf.Tensor:
+    if not tf.is_tensor(x) and not hasattr(x, "assign") and np.asarray(x).dtype.kind == "f":
+        return tf.convert_to_tensor(x, dtype)
+    try:
+        tensor = tf.convert_to_tensor(x)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"args: expected tensors, got {type(x).__name__}") from error
+    if tensor.dtype == tf.string:
+        raise UsageError("args: expected numeric tensors, got a string")
+    return tensor
+
+
 def validate_times(t: Any) -> tf.Tensor:
     """Return the requested times as float64, (times,).
 

@@ -26,8 +26,7 @@ class StepReplay:
         options: the options of the forward solve.
         solution: the forward solve.
         t: (times,) float64.
-        theta: the parameters of f.
-        non_trainable: the non-trainable variables of f.
+        args: the arguments of f after t and z.
     """
 
     def __init__(
@@ -36,11 +35,10 @@ class StepReplay:
         options: SolverOptions,
         solution: ForwardSolution,
         t: tf.Tensor,
-        theta: Tensors,
-        non_trainable: Tensors,
+        args: Tensors,
     ) -> None:
-        self.dynamics, self.options, self.solution, self.t = dynamics, options, solution, t
-        self.theta, self.non_trainable = theta, non_trainable
+        self.options, self.solution, self.t = options, solution, t
+        self.system, self.theta = ForwardSystem(dynamics, options, args), dynamics.theta(args)
         self.tableau = options.tableau.without_error_estimate()
 
     def span(self, k: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -49,10 +47,9 @@ class StepReplay:
         previous = self.solution.times[tf.maximum(k - 1, 0)]
         return tf.where(k == 0, start, previous), self.solution.times[k]
 
-    def step(self, t: tf.Tensor, t1: tf.Tensor, z: Tensors, theta: Tensors) -> Tensors:
+    def step(self, t: tf.Tensor, t1: tf.Tensor, z: Tensors) -> Tensors:
         """Return z at t1, from z at t."""
-        system = ForwardSystem(self.dynamics, self.options, theta, self.non_trainable)
-        return runge_kutta_step(system, self.tableau, self.options.step_mode, (t, t1), z).y
+        return runge_kutta_step(self.system, self.tableau, self.options.step_mode, (t, t1), z).y
 
     def states(self, i: tf.Tensor) -> list[tf.TensorArray]:
         """Return z before each step of the interval that ends at the requested time i."""
@@ -62,7 +59,7 @@ class StepReplay:
 
         def body(k: tf.Tensor, z: Tensors, arrays: Any) -> Any:
             arrays = [array.write(k - start, x) for array, x in zip(arrays, z, strict=True)]
-            return k + 1, self.step(*self.span(k), z, self.theta), arrays
+            return k + 1, self.step(*self.span(k), z), arrays
 
         states: list[tf.TensorArray] = tf.while_loop(lambda k, *_: k < end, body, (start, z, arrays))[2]
         return states
@@ -102,7 +99,7 @@ class StepReplay:
         sources = [*z, *self.theta, *span]
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(sources)
-            z1 = self.step(*span, z, self.theta)
+            z1 = self.step(*span, z)
         gradients = tape.gradient(z1, sources, a, unconnected_gradients=tf.UnconnectedGradients.ZERO)
         gradients = [tf.convert_to_tensor(x) for x in gradients]
         return gradients[: len(z)], gradients[len(z) : -2], gradients[-2:]
@@ -128,8 +125,7 @@ def solve_discrete(
     solution: ForwardSolution,
     g: Tensors,
     t: tf.Tensor,
-    theta: Tensors,
-    non_trainable: Tensors,
+    args: Tensors,
 ) -> AdjointResult:
     """Return the exact gradients of the accepted steps.
 
@@ -139,16 +135,15 @@ def solve_discrete(
         solution: the forward solve, with its stored steps.
         g: dL/dz at the requested times, each (times, ...).
         t: (times,) float64.
-        theta: the parameters of f.
-        non_trainable: the non-trainable variables of f.
+        args: the arguments of f after t and z.
     """
-    replay, last = StepReplay(dynamics, options, solution, t, theta, non_trainable), t.shape[0] - 1
+    replay, last = StepReplay(dynamics, options, solution, t, args), t.shape[0] - 1
 
     def body(i: tf.Tensor, a: Tensors, g_theta: Tensors, g_t: tf.Tensor) -> Any:
         a = [x + u[i] for x, u in zip(a, g, strict=True)]
         return i - 1, *replay.backprop_interval(i, a, g_theta, g_t)
 
-    a, g_theta, g_t = [tf.zeros_like(x[0]) for x in g], [tf.zeros_like(x) for x in theta], tf.zeros_like(t)
+    a, g_theta, g_t = [tf.zeros_like(x[0]) for x in g], [tf.zeros_like(x) for x in replay.theta], tf.zeros_like(t)
     if last > 0:
         _, a, g_theta, g_t = tf.while_loop(lambda i, *_: i > 0, body, (tf.constant(last), a, g_theta, g_t))
     a = [x + u[0] for x, u in zip(a, g, strict=True)]

@@ -1,101 +1,80 @@
-"""`Dynamics`: f as a pure function of t, z and its parameters theta, with its vector-Jacobian products.
+"""`Dynamics`: f as a function of t, z and args, with its vector-Jacobian products.
 
-z, a and theta are lists of tensors. t has the dtype of z, and shape (), or (n, 1, ...) with per-sample steps.
+f reads its own variables: they are never replaced, so threads and distribution strategies can share them. z, a and args
+are lists of tensors. t has the dtype of z, and shape (), or (n, 1, ...) with per-sample steps.
 """
 
 from __future__ import annotations
 
-import contextlib
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
 import tensorflow as tf
-from tensorflow.python.ops.resource_variable_ops import variable_accessed
+from keras.src.backend.common.stateless_scope import in_stateless_scope as in_stateless_scope
 
 from gradcam_cli.errors import UsageError
+from gradcam_cli.neuralode.solver.calling import calling_convention
+from gradcam_cli.neuralode.solver.layer_checks import require_deterministic
 from gradcam_cli.neuralode.solver.typing import Tensors
-
-RANDOM_LAYERS = (
-    "Dropout",
-    "SpatialDropout1D",
-    "SpatialDropout2D",
-    "SpatialDropout3D",
-    "GaussianDropout",
-    "AlphaDropout",
-)
-UNSUPPORTED_LAYERS = {
-    "BatchNormalization": "its statistics change with every evaluation and couple the samples of a batch",
-    **dict.fromkeys(
-        (*RANDOM_LAYERS, "GaussianNoise"), "it draws new random numbers at every evaluation, so f is not a function"
-    ),
-}
-"""Layers that f must not contain, and the reason."""
 
 _HALF_DTYPES = (tf.float16, tf.bfloat16)
 
 
 class Dynamics:
-    """dz/dt = f(t, z, theta).
+    """dz/dt = f(t, z, *args).
 
     It references f weakly, so that the solver cache does not keep f alive.
 
     Args:
-        f: a Keras layer, or a function (t, z) -> dz/dt. A tensor in the closure of a function is a constant.
-        t: a time in the shape that f receives.
-        z: a state, flattened.
+        f: a Keras layer or a function, called as described in `calling_convention`.
+        t: a time, or its `tf.TensorSpec`, in the shape that f receives.
+        z: a state, flattened, or its specs.
         structure: structure of the state, for `tf.nest.pack_sequence_as`.
+        args: the arguments of f after t and z, flattened, or their specs.
+        args_structure: structure of these arguments.
+
+    Attributes:
+        variables: the variables that f reads and that TensorFlow regards as trainable.
+        closure: the floating-point tensors in the closure of f.
+        has_graph_closure: whether a tensor in the closure of f belongs to the graph of an outer `tf.function`.
 
     Raises:
-        UsageError: f contains a layer of `UNSUPPORTED_LAYERS`, or its output differs from z in structure, shape or
-            dtype.
+        UsageError: f contains a layer that `require_deterministic` rejects, or its output differs from z in structure,
+            shape or dtype.
     """
 
-    def __init__(self, f: Any, t: tf.Tensor, z: Tensors, structure: Any) -> None:
-        f = getattr(f, "python_function", f)  # unwraps a tf.function
-        self._f, self._structure = _weak_reference(f), structure
-        self._is_layer = isinstance(f, keras.Layer)
-        if self._is_layer:
+    def __init__(
+        self, f: Any, t: Any, z: Sequence[Any], structure: Any, args: Sequence[Any] = (), args_structure: Any = ()
+    ) -> None:
+        if isinstance(f, keras.Layer):
             require_deterministic(f)
-            if not f.built:
-                f(t, tf.nest.pack_sequence_as(structure, z))
-        traced_variables = self._trace_variables(t, z)
-        self._variables = [] if self._is_layer else traced_variables
+        self._f, self._call = _weak_reference(f), calling_convention(f)
+        self._structure, self._args_structure = structure, args_structure
+        specs = [tf.TensorSpec(t.shape, t.dtype), *([tf.TensorSpec(x.shape, x.dtype) for x in xs] for xs in (z, args))]
+        traced = tf.function(self._rhs, autograph=False).get_concrete_function(*specs)
+        self.variables: list[Any] = list(traced.trainable_variables)
+        captured = [x for x in traced.captured_inputs if x.dtype != tf.resource]
+        self.closure: Tensors = [x for x in captured if x.dtype.is_floating]
+        self.has_graph_closure = any(hasattr(x, "graph") for x in captured)
+        self._parameters = parameters_of(f, self.variables)
         self.rhs = tf.function(self._rhs, autograph=False)
         self.rhs_and_vjp = tf.function(self._rhs_and_vjp, autograph=False)
 
-    @property
-    def theta(self) -> list[Any]:
-        """The parameters of f: trainable variables."""
-        return list(self._f().trainable_variables) if self._is_layer else self._variables
+    def theta(self, args: Tensors) -> list[Any]:
+        """Return what the gradient is taken of: trainable variables, tensors in the closure, floating-point args."""
+        return [*self._parameters, *self.closure, *floating(args)]
 
-    @property
-    def non_trainable(self) -> list[Any]:
-        """The non-trainable variables of a layer; empty for a function."""
-        return list(self._f().non_trainable_variables) if self._is_layer else []
+    def values(self) -> tuple[Tensors, Tensors]:
+        """Return the current values of `variables`, and those of `theta([])`."""
+        values = {id(x): tf.convert_to_tensor(x) for x in self.variables}
+        return list(values.values()), [*(values[id(x)] for x in self._parameters), *self.closure]
 
-    def _trace_variables(self, t: tf.Tensor, z: Tensors) -> list[Any]:
-        """Return the trainable variables that f reads. A `tf.function` inside f is traced with its real variables."""
-
-        def evaluate(t: tf.Tensor, z: Tensors) -> Any:
-            with keras.StatelessScope():
-                return self._f()(t, tf.nest.pack_sequence_as(self._structure, z))
-
-        specs = [tf.TensorSpec(x.shape, x.dtype) for x in z]
-        traced = tf.function(evaluate, autograph=False).get_concrete_function(tf.TensorSpec(t.shape, t.dtype), specs)
-        return list(traced.trainable_variables)
-
-    def __call__(self, t: tf.Tensor, z: Tensors, theta: Tensors, non_trainable: Tensors) -> Tensors:
-        """Return f(t, z), in the shapes and dtype of z."""
+    def _rhs(self, t: tf.Tensor, z: Tensors, args: Tensors) -> Tensors:
+        """Return f(t, z, *args), in the shapes and dtype of z."""
         state = tf.nest.pack_sequence_as(self._structure, z)
-        variables = [getattr(x, "_value", x) for x in self.theta]  # the TensorFlow variables inside Keras variables
-        with (
-            keras.StatelessScope(zip(self.non_trainable, non_trainable, strict=True)),
-            _substituted_variables(variables, theta),
-        ):
-            dz = self._f()(t, state)
-        _check_no_captured_variables(variables)
+        dz = self._call(self._f(), t, state, tf.nest.pack_sequence_as(self._args_structure, args))
         return [_match_state(x, y) for x, y in zip(self._flatten(dz), z, strict=True)]
 
     def _flatten(self, dz: Any) -> Tensors:
@@ -105,16 +84,12 @@ class Dynamics:
             raise UsageError(f"f(t, z): expected the structure of z, got {tf.nest.map_structure(type, dz)}") from error
         return [tf.convert_to_tensor(x) for x in tf.nest.flatten(dz)]
 
-    def _rhs(self, t: tf.Tensor, z: Tensors, theta: Tensors, non_trainable: Tensors) -> Tensors:
-        return self(t, z, theta, non_trainable)
-
     def _rhs_and_vjp(
         self,
         t: tf.Tensor,
         z: Tensors,
         a: Tensors,
-        theta: Tensors,
-        non_trainable: Tensors,
+        args: Tensors,
         need_theta_gradient: bool,
         need_time_gradient: bool,
     ) -> tuple[Tensors, Tensors, Tensors]:
@@ -123,15 +98,32 @@ class Dynamics:
         Source:
             Chen et al. 2018, Neural Ordinary Differential Equations, appendix B.2.
         """
-        sources = [*(theta if need_theta_gradient else []), *([t] if need_time_gradient else [])]
+        sources = [*z, *(self.theta(args) if need_theta_gradient else []), *([t] if need_time_gradient else [])]
         with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch([*z, *sources])
-            dz = self(t, z, theta, non_trainable)
-        gradients = tape.gradient(
-            dz, [*z, *sources], [-x for x in a], unconnected_gradients=tf.UnconnectedGradients.ZERO
-        )
+            tape.watch(sources)
+            dz = self._rhs(t, z, args)
+        gradients = tape.gradient(dz, sources, [-x for x in a], unconnected_gradients=tf.UnconnectedGradients.ZERO)
         gradients = [tf.convert_to_tensor(x) for x in gradients]
         return dz, gradients[: len(z)], gradients[len(z) :]
+
+
+def parameters_of(f: Any, variables: list[Any]) -> list[Any]:
+    """Return the variables that are trained: for a Keras layer, those that are not frozen."""
+    if not isinstance(f, keras.Layer):
+        return variables
+    frozen = {id(x) for variable in f.non_trainable_variables for x in tensorflow_variables(variable)}
+    return [x for x in variables if id(x) not in frozen]
+
+
+def tensorflow_variables(variable: Any) -> Sequence[Any]:
+    """Return the TensorFlow variables of a Keras variable: one, or one for each replica of a distribution strategy."""
+    value = getattr(variable, "_value", variable)  # `variable.value` would be a cast inside a half-precision layer
+    return value.values if isinstance(value, tf.distribute.DistributedValues) else [value]
+
+
+def floating(tensors: Tensors) -> Tensors:
+    """Return the floating-point tensors."""
+    return [x for x in tensors if x.dtype.is_floating]
 
 
 def _weak_reference(f: Callable[..., Any]) -> Callable[[], Any]:
@@ -140,21 +132,6 @@ def _weak_reference(f: Callable[..., Any]) -> Callable[[], Any]:
         return weakref.WeakMethod(f) if hasattr(f, "__self__") and hasattr(f, "__func__") else weakref.ref(f)
     except TypeError:
         return lambda: f
-
-
-def require_deterministic(f: keras.Layer) -> None:
-    """Check that f is a deterministic function of t and z.
-
-    Raises:
-        UsageError: f contains a layer of `UNSUPPORTED_LAYERS`.
-    """
-    for layer in f._flatten_layers():
-        for kind in type(layer).__mro__:
-            if kind.__name__ in UNSUPPORTED_LAYERS and kind.__module__.startswith("keras"):
-                raise UsageError(
-                    f"f contains {type(layer).__name__} ({layer.name}): {UNSUPPORTED_LAYERS[kind.__name__]}",
-                    "use GroupNormalization or LayerNormalization" if "Batch" in kind.__name__ else "remove it from f",
-                )
 
 
 def _match_state(dz: tf.Tensor, z: tf.Tensor) -> tf.Tensor:
@@ -174,56 +151,3 @@ def _match_state(dz: tf.Tensor, z: tf.Tensor) -> tf.Tensor:
         dz = tf.reshape(dz, tf.shape(z))
     dz.set_shape(z.shape)
     return tf.cast(dz, z.dtype)
-
-
-@contextlib.contextmanager
-def _substituted_variables(variables: Sequence[Any], values: Sequence[tf.Tensor]) -> Iterator[None]:
-    """Replace the values of variables by tensors while the `with` block is traced.
-
-    A function that reads variables becomes a function of tensors: their values at the start of the solve. Each read
-    is still reported to TensorFlow, so that an outer `tf.function` or `odeint` detects the variables.
-    """
-
-    def reader(variable: Any, value: tf.Tensor, read: Callable[..., tf.Tensor]) -> Callable[..., tf.Tensor]:
-        def read_tensor(*arguments: Any, **options: Any) -> tf.Tensor:
-            variable_accessed(variable)
-            return read(value, *arguments, **options)
-
-        return read_tensor
-
-    # Not empty in an odeint inside f.
-    originals = [{name: x.__dict__[name] for name in _READ_METHODS if name in x.__dict__} for x in variables]
-    try:
-        for variable, value in zip(variables, values, strict=True):
-            variable.__dict__.update({name: reader(variable, value, read) for name, read in _READ_METHODS.items()})
-        yield
-    finally:
-        for variable, original in zip(variables, originals, strict=True):
-            for name in _READ_METHODS:
-                variable.__dict__.pop(name, None)
-            variable.__dict__.update(original)
-
-
-_READ_METHODS: dict[str, Callable[..., tf.Tensor]] = {
-    "value": lambda value: value,
-    "read_value": lambda value: value,
-    "sparse_read": lambda value, indices, name=None: tf.gather(value, indices, name=name),
-    "gather_nd": lambda value, indices, name=None: tf.gather_nd(value, indices, name=name),
-}
-"""The methods that read a variable, as functions of its value."""
-
-
-def _check_no_captured_variables(variables: Sequence[Any]) -> None:
-    """Check that the trace of f did not capture a variable instead of its substituted tensor.
-
-    Raises:
-        UsageError: it did; the gradient of this variable would be incomplete.
-    """
-    captured = {id(tensor) for tensor, _ in tf.compat.v1.get_default_graph().captures}
-    for variable in variables:
-        if id(variable.handle) in captured:
-            name = variable.name.removesuffix(":0")
-            raise UsageError(
-                f"f reads the variable {name} in an inner tf.function, where its gradient would be lost",
-                "remove @tf.function inside f: odeint compiles all of f",
-            )

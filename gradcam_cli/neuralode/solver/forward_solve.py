@@ -21,16 +21,15 @@ from gradcam_cli.neuralode.solver.typing import Tensors
 
 
 class ForwardSystem(NamedTuple):
-    """The system dz/dt = f(t, z, theta), without quadratures."""
+    """The system dz/dt = f(t, z, *args), without quadratures."""
 
     dynamics: Dynamics
     options: SolverOptions
-    theta: Tensors
-    non_trainable: Tensors
+    args: Tensors
 
     def rhs(self, t: tf.Tensor, y: Tensors, need_quadrature: bool) -> tuple[Tensors, Tensors]:
         """Return f(t, y), and an empty list of quadratures."""
-        return self.dynamics.rhs(self.options.step_mode.broadcast(t, y[0]), y, self.theta, self.non_trainable), []
+        return self.dynamics.rhs(self.options.step_mode.broadcast(t, y[0]), y, self.args), []
 
     def quadrature_rhs(self, t: tf.Tensor, y: Tensors, weight: tf.Tensor) -> Tensors:
         """Return an empty list: there are no quadratures."""
@@ -58,8 +57,7 @@ def solve_forward(
     options: SolverOptions,
     z: Tensors,
     t: tf.Tensor,
-    theta: Tensors,
-    non_trainable: Tensors,
+    args: Tensors,
     store_steps: bool,
 ) -> ForwardSolution:
     """Integrate from t[0] through all requested times.
@@ -69,11 +67,10 @@ def solve_forward(
         options: the solver options.
         z: the state at t[0].
         t: (times,) float64.
-        theta: the parameters of f.
-        non_trainable: the non-trainable variables of f.
+        args: the arguments of f after t and z.
         store_steps: whether to store the times of the accepted steps, for the discrete gradient.
     """
-    system, num_times = ForwardSystem(dynamics, options, theta, non_trainable), t.shape[0]
+    system, num_times = ForwardSystem(dynamics, options, args), t.shape[0]
     p = init_state(options, t[0], z, [], options.first_step, store_steps)
     if num_times > 1:
         p = with_first_slope(options, system, p)

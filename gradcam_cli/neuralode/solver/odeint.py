@@ -8,7 +8,7 @@ from typing import Any
 import tensorflow as tf
 
 from gradcam_cli.errors import UsageError
-from gradcam_cli.neuralode.solver.arguments import adjoint_options, validate_state, validate_times
+from gradcam_cli.neuralode.solver.arguments import adjoint_options, validate_args, validate_state, validate_times
 from gradcam_cli.neuralode.solver.solution import Solution
 from gradcam_cli.neuralode.solver.step_size import SolverOptions
 from gradcam_cli.neuralode.solver.traced_solver import SolverKey, cached_solver
@@ -22,6 +22,7 @@ def odeint(
     z0: Any,
     t: Any,
     *,
+    args: tuple[Any, ...] = (),
     solver: str = "dopri5",
     rtol: float = 1e-6,
     atol: float = 1e-8,
@@ -37,18 +38,20 @@ def odeint(
     jit_compile: bool = False,
     backward_callback: Callable[[tf.Tensor], None] | None = None,
 ) -> Solution:
-    """Solve dz/dt = f(t, z), z(t[0]) = z0, and return the states at all times t.
+    """Solve dz/dt = f(t, z, *args), z(t[0]) = z0, and return the states at all times t.
 
-    The states are differentiable once, with respect to z0, the parameters of f, and t. The parameters of a layer are
-    its trainable variables. The parameters of a function are the trainable variables it reads while it is traced.
-    A tensor in the closure of a function is a constant without gradient. f is traced, never run eagerly; its traces
-    are cached while f is alive.
+    The states are differentiable once, with respect to z0, t, args, and all that f reads: the trainable variables of a
+    layer, the trainable variables that a function reads, and the tensors in its closure. f is traced, never run
+    eagerly; its traces are cached while f is alive.
 
     Args:
-        f: a Keras layer or a function of t () and z. It returns dz/dt in the structure, shapes and dtype of z.
-            With per_sample_steps=True, t has shape (n, 1, ...), with as many axes as z.
+        f: a function of t (), z and args, a Keras layer, or a functional Keras model of [t, z, *args]. An f with a
+            single required argument is autonomous: f(z), as a Dense layer. It returns dz/dt in the structure, shapes
+            and dtype of z. With per_sample_steps=True, t has shape (n, 1, ...), with as many axes as z.
         z0: the state at t[0]: a float32 or float64 tensor, or a (nested) tuple of them.
         t: (times,), increasing or decreasing. Its gradient is computed if t is a tensor or a variable.
+        args: further arguments of f: a tuple of tensors, or of (nested) structures of tensors. Numbers become constants
+            in the dtype of z.
         solver: a name in `SOLVERS`.
         rtol: relative tolerance of an adaptive solver.
         atol: absolute tolerance, in units of z.
@@ -71,7 +74,7 @@ def odeint(
         The solution. Outside XLA it is the solution of a successful solve.
 
     Raises:
-        UsageError: an argument is invalid, or a `tf.function` inside f reads the parameters of f.
+        UsageError: an argument is invalid, or a variable of f changed between the solve and its gradient.
         SolverError: in eager mode, a forward or backward solve failed: NotFiniteError, StepUnderflowError or
             TooManyStepsError.
         tf.errors.InvalidArgumentError: the same in a `tf.function`; the message names the error class. XLA cannot
@@ -81,14 +84,56 @@ def odeint(
         Chen et al. 2018, Neural Ordinary Differential Equations. The seminorm: Kidger et al. 2021, "Hey, that's not
         an ODE": Faster ODE Adjoints via Seminorms.
     """
+    key = solver_key(
+        solver=solver,
+        rtol=rtol,
+        atol=atol,
+        gradient=gradient,
+        step_size=step_size,
+        first_step=first_step,
+        max_steps=max_steps,
+        per_sample_steps=per_sample_steps,
+        adjoint_solver=adjoint_solver,
+        adjoint_rtol=adjoint_rtol,
+        adjoint_atol=adjoint_atol,
+        adjoint_seminorm=adjoint_seminorm,
+        jit_compile=jit_compile,
+        need_time_gradient=tf.is_tensor(t) or isinstance(t, tf.Variable),
+    )
+    z = validate_state(z0, per_sample_steps)
+    t = validate_times(t)
+    arguments, structure = validate_args(args, z[0].dtype), tf.nest.map_structure(lambda _: 0, args)
+    return cached_solver(f, z0, z, t, arguments, structure, key).solve(f, z0, z, t, arguments, backward_callback)
+
+
+def solver_key(
+    *,
+    solver: str,
+    rtol: float,
+    atol: float,
+    gradient: str,
+    step_size: float | None,
+    first_step: float | None,
+    max_steps: int,
+    per_sample_steps: bool,
+    adjoint_solver: str | None,
+    adjoint_rtol: float | None,
+    adjoint_atol: float | None,
+    adjoint_seminorm: bool,
+    jit_compile: bool,
+    need_time_gradient: bool = False,
+) -> SolverKey:
+    """Return the validated settings of a solve.
+
+    Args: as in `odeint`; need_time_gradient: whether to compute the gradient of the times.
+
+    Raises:
+        UsageError: an option is invalid.
+    """
     options = SolverOptions(solver, rtol, atol, step_size, first_step, max_steps, per_sample_steps)
     backward_options = adjoint_options(options, adjoint_solver, adjoint_rtol, adjoint_atol)
     if gradient not in GRADIENTS:
         raise UsageError(f"gradient: expected one of {', '.join(GRADIENTS)}, got {gradient}")
     if per_sample_steps and not adjoint_seminorm:
         raise UsageError("adjoint_seminorm=False requires per_sample_steps=False: all samples share the parameters")
-    z = validate_state(z0, per_sample_steps)
-    need_time_gradient = tf.is_tensor(t) or isinstance(t, tf.Variable)
-    t = validate_times(t)
-    key = SolverKey(options, backward_options, gradient, need_time_gradient, adjoint_seminorm, jit_compile)
-    return cached_solver(f, z0, z, t, key).solve(f, z0, z, t, backward_callback)
+    return SolverKey(options, backward_options, gradient, need_time_gradient, adjoint_seminorm, jit_compile)

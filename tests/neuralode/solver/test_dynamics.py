@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from gradcam_cli.errors import UsageError
 from gradcam_cli.neuralode.solver.odeint import odeint
 
 pytestmark = pytest.mark.slow
@@ -79,41 +78,27 @@ def test_equal_arguments_do_not_retrace():
     assert solve(8, [0, 1], 1e-3) == solve(5, [0, 1], 1e-3) == 0
 
 
-def test_inner_function_that_reads_variables_raises():
-    """The gradient of a variable that a `tf.function` inside f reads would be lost, so tracing raises."""
-    w, z0 = tf.Variable(0.7, dtype="float64"), tf.constant([1.0], "float64")
-    inner = tf.function(lambda z: w * z)
-
-    class Layer(keras.Layer):
-        def __init__(self):
-            super().__init__(dtype="float64")
-            self.w = self.add_weight(shape=(), initializer="ones", name="w")
-            self.inner = tf.function(lambda z: self.w * z)
-            self.built = True
-
-        def call(self, t, z):
-            return self.inner(z) + self.w * z
-
-    for f in (lambda t, z: inner(z), lambda t, z: inner(z) + w * z, Layer()):
-        with pytest.raises(UsageError, match=r"inner tf\.function"):
-            odeint(f, z0, (0, 1))
-        with pytest.raises(Exception, match=r"inner tf\.function"):
-            tf.function(lambda f=f: odeint(f, z0, (0, 1)).z, autograph=False)()
-    np.testing.assert_allclose(inner(z0), [0.7])
-
-
 @pytest.mark.parametrize("gradient", ["adjoint", "discrete"])
 @pytest.mark.parametrize("graph", [False, True])
 def test_functions_and_solves_inside_f(gradient, graph):
-    """A `tf.function` with tensor arguments, `tf.recompute_grad` and an odeint inside f have exact gradients.
+    """A `tf.function`, `tf.recompute_grad` and an odeint inside f have exact gradients.
 
     z' = w z gives z(1) = e^w, with derivative e^w. The odeint inside f gives z' = (e^w - 1) z.
     """
     w, z0 = tf.Variable(0.7, dtype="float64"), tf.constant([1.0], "float64")
-    product = tf.function(lambda w, z: w * z)
+    product, reads_variable = tf.function(lambda w, z: w * z), tf.function(lambda z: w * z)
+
+    @tf.function
+    def with_autograph(t, z):
+        if t >= 0:
+            return w * z
+        return -z
+
     e, fixed = np.exp(0.7), {"solver": "rk4", "step_size": 0.1}
     cases = [
         (lambda t, z: product(1.0 * w, z), e),
+        (lambda t, z: reads_variable(z) / 2 + w * z / 2, e),
+        (with_autograph, e),
         (lambda t, z: tf.recompute_grad(lambda z: w * z)(z), e),
         (lambda t, z: odeint(lambda s, y: w * y, z, (0, 1), **fixed).z[-1] - z, np.exp(e - 1) * e),
     ]
@@ -125,3 +110,41 @@ def test_functions_and_solves_inside_f(gradient, graph):
             return tape.gradient(z, w)
 
         np.testing.assert_allclose(tf.function(run)() if graph else run(), expected, rtol=1e-4)
+
+
+def test_frozen_layers_have_no_gradient():
+    """Freezing and unfreezing a layer changes the gradients of the next solve: d e^(w1 + w2) / dw = e^(w1 + w2)."""
+
+    class Sum(keras.Layer):
+        def __init__(self):
+            super().__init__(dtype="float64")
+            self.first, self.second = (
+                keras.layers.Dense(1, use_bias=False, kernel_initializer="ones", dtype="float64") for _ in "ab"
+            )
+
+        def call(self, t, z):
+            return self.first(z) + self.second(z)
+
+    f, z0 = Sum(), tf.constant([[1.0]], "float64")
+    f(tf.constant(0.0), z0)
+    for first, second in ((True, True), (False, True), (True, False), (False, False), (True, True)):
+        f.first.trainable, f.second.trainable = first, second
+        with tf.GradientTape() as tape:
+            z = odeint(f, z0, (0, 1)).z[-1]
+        for gradient, expected in zip(
+            tape.gradient(z, [f.first.kernel.value, f.second.kernel.value]), (first, second), strict=True
+        ):
+            assert (gradient is not None) == expected
+            if expected:
+                np.testing.assert_allclose(gradient, [[np.exp(2)]], rtol=1e-4)
+
+
+def test_stateless_scope_replaces_the_values_of_variables():
+    """`stateless_call` solves with the values that it is given, and changes no cached trace: z(1) = z e^w."""
+    layer = keras.layers.Dense(1, use_bias=False, kernel_initializer="zeros")
+    layer.build((None, 1))
+    z0 = tf.ones([1, 1])
+    for w in (0.5, 1.0):
+        with keras.StatelessScope([(layer.kernel, tf.constant([[w]]))]):
+            np.testing.assert_allclose(odeint(layer, z0, (0, 1)).z[-1], [[np.exp(w)]], rtol=1e-4)
+        np.testing.assert_allclose(odeint(layer, z0, (0, 1)).z[-1], [[1]], rtol=1e-6)

@@ -52,13 +52,22 @@ def test_states_do_not_depend_on_the_order_of_the_batch():
     np.testing.assert_allclose(tf.gather(z, order, axis=1), permuted, rtol=1e-12)
 
 
-def test_gradient_uses_the_weights_of_the_forward_solve():
-    """Assigning a variable between the solve and its gradient changes neither."""
+@pytest.mark.parametrize("gradient", ["adjoint", "discrete"])
+def test_gradient_of_changed_variables_raises(gradient):
+    """Assigning a variable between the solve and its gradient would make the gradient wrong: it raises."""
     a, z0 = tf.Variable(0.5, dtype=tf.float64), tf.constant(1.0, tf.float64)
-    with tf.GradientTape() as tape:
-        z = odeint(lambda t, z: a * z, z0, (0, 1)).z[-1]
-    a.assign(100.0)
-    np.testing.assert_allclose(tape.gradient(z, a), np.exp(0.5), rtol=1e-5)
+
+    def run(assign):
+        with tf.GradientTape() as tape:
+            z = odeint(lambda t, z: a * z, z0, (0, 1), gradient=gradient).z[-1]
+        a.assign(assign)
+        return tape.gradient(z, a)
+
+    np.testing.assert_allclose(run(0.5), np.exp(0.5), rtol=1e-5)
+    with pytest.raises(UsageError, match="variables of f changed"):
+        run(100.0)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="variables of f changed"):
+        tf.function(run)(3.0)
 
 
 def test_backward_solver_and_tolerances_change_the_backward_solve():
