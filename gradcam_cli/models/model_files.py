@@ -54,7 +54,7 @@ def load_model_file(file: Path, allow_unsafe: bool, packages: Collection[str] = 
     """
     require_model_file(file)
     import_packages(packages)
-    from gradcam_cli.neuralode.layers import ode_block, odenet, spiral_net  # noqa: F401  # registers the classes
+    import gradcam_cli.neuralode.layers  # noqa: F401  # registers the classes
 
     with hdf5_check(file) as check:
         try:

@@ -6,16 +6,18 @@
     solution = odeint(lambda t, z: -z, z0, t=(0.0, 0.5, 1.0))
     print(solution.z[-1])  # z0 / e = [0.3679 0.7358]
 
-A name is imported at its first use; `import gradcam_cli.neuralode` does not import TensorFlow.
+Importing this package registers its layers with Keras: `keras.models.load_model` opens trained networks.
 """
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from gradcam_cli.neuralode.layers.ode_block import ODEBlock, find_block, ode_blocks
+    from gradcam_cli.neuralode.layers.find_block import find_block, ode_blocks
+    from gradcam_cli.neuralode.layers.ode_block import ODEBlock
     from gradcam_cli.neuralode.layers.ode_func import ConcatConv2D, GroupNorm, ODEFunc
     from gradcam_cli.neuralode.layers.odenet import ARCHITECTURES, build_odenet
     from gradcam_cli.neuralode.solver.gradcheck import GradcheckRow, gradcheck
@@ -54,7 +56,8 @@ __all__ = [
 ]
 
 _MODULES = {
-    "layers.ode_block": ("ODEBlock", "find_block", "ode_blocks"),
+    "layers.find_block": ("find_block", "ode_blocks"),
+    "layers.ode_block": ("ODEBlock",),
     "layers.ode_func": ("ConcatConv2D", "GroupNorm", "ODEFunc"),
     "layers.odenet": ("ARCHITECTURES", "build_odenet"),
     "solver.gradcheck": ("GradcheckRow", "gradcheck"),
@@ -75,3 +78,7 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
+
+
+if "gradcam_cli.cli" not in sys.modules:  # the command imports TensorFlow only to run a network, not for its options
+    import_module(f"{__name__}.layers")

@@ -7,16 +7,30 @@ import subprocess
 import sys
 import textwrap
 
+import keras
 import numpy as np
 import pytest
 
 from gradcam_cli import neuralode
 
 
-@pytest.mark.parametrize("statement", ["import gradcam_cli.neuralode", "from gradcam_cli.neuralode import SOLVERS"])
-def test_import_without_tensorflow(statement):
-    """Importing the package, or the solver table, does not import TensorFlow."""
-    code = f"{statement}; import sys; sys.exit('tensorflow' in sys.modules)"
+def test_import_registers_the_layers(tmp_path):
+    """After the import, plain Keras opens a saved network; the import stands before that of Keras."""
+    model = keras.Sequential([keras.Input((6, 6, 2)), neuralode.ODEBlock(neuralode.ODEFunc())])
+    model.save(tmp_path / "model.keras")
+    code = (
+        "import gradcam_cli.neuralode, keras, sys; print(keras.models.load_model(sys.argv[1]).layers[0].f.activation)"
+    )
+    output = subprocess.run(
+        [sys.executable, "-c", code, tmp_path / "model.keras"], check=True, capture_output=True, text=True
+    ).stdout
+    assert output.split()[-1] == "softplus"
+
+
+def test_command_imports_the_solver_table_without_tensorflow():
+    code = (
+        "import gradcam_cli.cli, sys; from gradcam_cli.neuralode import SOLVERS; sys.exit('tensorflow' in sys.modules)"
+    )
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
