@@ -94,7 +94,7 @@ def _load_block(options: dict[str, Any]) -> tuple[ODEBlock, list[tf.Tensor]]:
     """Return the ODEBlock of the model, and the initial states."""
     from gradcam_cli.models.model_files import load_model_file
     from gradcam_cli.neuralode.demos.initial_states import block_inputs, load_images, random_states
-    from gradcam_cli.neuralode.layers.ode_block import find_block
+    from gradcam_cli.neuralode.layers.find_block import find_block
 
     model = load_model_file(options["model"], options["allow_unsafe"], options["packages"])
     block = find_block(model, options["block"])

@@ -14,6 +14,7 @@ from gradcam_cli.images import decode, fit
 from gradcam_cli.images.discover import find_sources, no_images_error
 from gradcam_cli.images.source import Source
 from gradcam_cli.models.classifier import load_model
+from gradcam_cli.neuralode.layers.find_block import require_single_input
 from gradcam_cli.neuralode.layers.ode_block import ODEBlock
 
 
@@ -27,34 +28,37 @@ def random_states(block: ODEBlock, count: int, seed: int) -> list[tf.Tensor]:
 
     Raises:
         UsageError: the shape of the states depends on the input.
+        ModelError: the block has further inputs.
     """
+    require_single_input(block)
     shape = block.get_build_config()["input_shape"][1:]
     if None in shape:
         raise UsageError(f"the states of the model have the variable shape {shape}", "use --image IMAGE")
     z = np.random.default_rng(seed).normal(size=(count, 1, *shape))
-    return [tf.constant(x, _state_dtype(block)) for x in z]
+    return [block.initial_state(tf.constant(x)) for x in z]
 
 
 def block_inputs(model: keras.Model, block: ODEBlock, x: np.ndarray) -> list[tf.Tensor]:
     """Return the inputs (1, ...) of a block, for inputs (n, ...) of the model.
 
     Raises:
-        ModelError: an ODE upstream of the block cannot be solved.
+        ModelError: an ODE upstream of the block cannot be solved, or the block has further inputs.
     """
+    require_single_input(block)
     recorded: list[tf.Tensor] = []
 
     def call(z: tf.Tensor, *args: Any, **kwargs: Any) -> tf.Tensor:
         recorded.append(z)
         return z  # the outputs of the model are not used
 
-    block.call = call  # type: ignore[method-assign]
+    block.call = call  # type: ignore[method-assign, assignment]
     try:
         model(x, training=False)
     except RuntimeError as error:  # Keras wraps the SolverError
         raise ModelError(f"model {model.name}: an ODE upstream of {block.name} cannot be solved") from error
     finally:
         del block.call
-    return [tf.cast(z[None], _state_dtype(block)) for z in recorded[0]]
+    return [block.initial_state(z[None]) for z in recorded[0]]
 
 
 def load_images(model: keras.Model, paths: Sequence[str], preprocess: str | None) -> np.ndarray:
@@ -85,7 +89,3 @@ def _read_image(source: Source) -> np.ndarray:
         return decode.decode(source.read())
     except InputError as error:
         raise InputError(f"{source.name}: {error.message}", error.hint) from error
-
-
-def _state_dtype(block: ODEBlock) -> str:
-    return "float64" if block.compute_dtype == "float64" else "float32"

@@ -18,7 +18,7 @@ import tensorflow as tf
 from gradcam_cli.errors import ModelError, OutputError, UsageError
 from gradcam_cli.images.encode import encode
 from gradcam_cli.models.model_files import load_model_file
-from gradcam_cli.neuralode.layers.ode_block import ode_blocks
+from gradcam_cli.neuralode.layers.find_block import ode_blocks
 from gradcam_cli.neuralode.layers.odenet import LabeledDense, build_odenet
 from gradcam_cli.neuralode.training import solver_check
 from gradcam_cli.neuralode.training.config import DataConfig, NetworkConfig, TrainingConfig

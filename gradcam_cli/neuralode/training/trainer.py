@@ -21,7 +21,7 @@ import numpy as np
 import tensorflow as tf
 
 from gradcam_cli.errors import GradcamError, UsageError
-from gradcam_cli.neuralode.layers.ode_block import ode_blocks
+from gradcam_cli.neuralode.layers.find_block import ode_blocks
 from gradcam_cli.neuralode.solver.status import failure_message
 from gradcam_cli.neuralode.training.batches import iter_batches, train_validation_split
 from gradcam_cli.neuralode.training.checkpoint import load_checkpoint, save_checkpoint

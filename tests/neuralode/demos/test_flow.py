@@ -15,7 +15,8 @@ from gradcam_cli.neuralode.demos.flow import (
 )
 from gradcam_cli.neuralode.demos.initial_states import block_inputs, random_states
 from gradcam_cli.neuralode.demos.plots import draw_flow
-from gradcam_cli.neuralode.layers.ode_block import ODEBlock, find_block
+from gradcam_cli.neuralode.layers.find_block import find_block
+from gradcam_cli.neuralode.layers.ode_block import ODEBlock
 from gradcam_cli.neuralode.layers.spiral_net import SpiralNetwork
 
 Z0 = tf.constant([0.5], tf.float64)

@@ -11,7 +11,8 @@ from gradcam_cli.methods import cam
 from gradcam_cli.models.classifier import load_model
 from gradcam_cli.network.gradients import compile_gradient_function
 from gradcam_cli.neuralode.explain.depth import adjoint_norms, compile_depth_gradients, parse_depths, prepare_depth_run
-from gradcam_cli.neuralode.layers.ode_block import ODEBlock, find_block
+from gradcam_cli.neuralode.layers.find_block import find_block
+from gradcam_cli.neuralode.layers.ode_block import ODEBlock
 from gradcam_cli.neuralode.layers.odenet import build_odenet
 from gradcam_cli.neuralode.solver.odeint import odeint
 from gradcam_cli.neuralode.training.config import TrainingConfig

@@ -103,15 +103,6 @@ def test_nondeterministic_layers_raise(layer, reason):
         odeint(F(), tf.zeros([1, 2, 2, 1]), (0, 1))
 
 
-def test_invalid_arguments_raise():
-    with pytest.raises(UsageError, match="Keras layer"):
-        ODEBlock(lambda t, z: z)
-    with pytest.raises(UsageError, match="initial and final"):
-        ODEBlock(TanhConv(1), t_span=(0, 1, 2))
-    with pytest.raises(UsageError, match="per_sample_steps"):
-        ODEBlock(TanhConv(1), per_sample_steps="never")
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("policy", "jit_compile"), [("mixed_bfloat16", False), pytest.param("float32", True, marks=pytest.mark.extended)]

@@ -9,7 +9,8 @@ from gradcam_cli.errors import UsageError
 from gradcam_cli.models.classifier import load_model
 from gradcam_cli.models.loading import model_to_bytes
 from gradcam_cli.neuralode.layers import odenet
-from gradcam_cli.neuralode.layers.ode_block import ODEBlock, find_block
+from gradcam_cli.neuralode.layers.find_block import find_block
+from gradcam_cli.neuralode.layers.ode_block import ODEBlock
 from gradcam_cli.neuralode.layers.ode_func import ConcatConv2D, GroupNorm, ODEFunc
 from gradcam_cli.neuralode.layers.odenet import build_odenet
 
