@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import difflib
+import os
 import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
@@ -20,19 +22,48 @@ from gradcam_cli.cli.neuralode import neuralode
 from gradcam_cli.cli.report import report as report_command
 from gradcam_cli.cli.streams import discard_stdout
 from gradcam_cli.console import print_error
-from gradcam_cli.errors import GradcamError, InputError
+from gradcam_cli.errors import GradcamError, InputError, UsageError
 
-HELP_ONLY = ((), ("-h",), ("--help",))
+HELP_ONLY = (("-h",), ("--help",))
+EXAMPLES = (
+    ("gradcam photo.jpg --model lite0", "writes photo_gradcam.png"),
+    ("gradcam photos -o maps --report", "a directory, with a report"),
+    ("gradcam photo.jpg --model net.keras -l conv5", "your model and layer"),
+)
 
 
 class DefaultCommandGroup(click.Group):
     """A group with a default command: `gradcam cat.jpg` runs `gradcam explain cat.jpg`."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Insert `explain`, unless the first argument is a command."""
+        """Insert `explain`, unless the first argument is a command; without arguments, print an overview.
+
+        Raises:
+            UsageError: the first argument is no file, and nearly a command.
+        """
+        if not args:
+            click.echo(self.overview(ctx), err=True)
+            ctx.exit(2)
         if tuple(args) not in HELP_ONLY and args[0] not in self.commands:
+            self._check_misspelt(args[0])
             args = ["explain", *args]
         return super().parse_args(ctx, args)
+
+    def _check_misspelt(self, word: str) -> None:
+        near = difflib.get_close_matches(word, self.commands, 1)
+        if near and not os.path.lexists(word):
+            raise UsageError(f"no such command or file: {word}", f"did you mean gradcam {near[0]}?")
+
+    def overview(self, ctx: click.Context) -> str:
+        """Return what the program does, three examples, and the commands, in at most 25 lines."""
+        formatter = ctx.make_formatter()
+        formatter.write_text(self.help or "")
+        with formatter.section("Examples"):
+            formatter.write_dl(EXAMPLES, col_max=46)
+        self.format_commands(ctx, formatter)
+        formatter.write_paragraph()
+        formatter.write_text("gradcam --help lists the options, gradcam COMMAND --help those of a command.")
+        return formatter.getvalue().rstrip("\n")
 
     def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the help of `explain`, followed by the list of commands."""

@@ -8,7 +8,8 @@ import pytest
 from command_tree import commands
 from keras import layers as L  # noqa: N812
 
-from gradcam_cli.cli import gradcam
+from gradcam_cli.cli import EXAMPLES, gradcam
+from gradcam_cli.cli.explain import explain
 
 
 @pytest.mark.parametrize("command", [[], ["explain"], ["layers"], ["models"]])
@@ -96,3 +97,27 @@ def test_models_lists_names_and_cached_weights(cli, tmp_path, monkeypatch):
     monkeypatch.setenv("GRADCAM_WEIGHTS", str(tmp_path))
     cached = [json.loads(line)["name"] for line in cli("models", "--json").lines if json.loads(line)["cached"]]
     assert cached == ["lite0", "mini", "vgg19"]
+
+
+def test_gradcam_alone_is_an_overview(cli):
+    """At most 25 lines of 80 columns: three examples, whose options exist, and all commands."""
+    done = cli()
+    lines = done.stderr.splitlines()
+    assert (done.status, done.stdout) == (2, "")
+    assert len(lines) <= 25
+    assert max(map(len, lines)) <= 80
+    assert sum(line.startswith("  gradcam ") for line in lines) == 3
+    assert all(any(line.split()[:1] == [name] for line in lines) for name in gradcam.commands)
+    for example, _ in EXAMPLES:
+        words = example.split()[1:]
+        explain.make_context("explain", words, resilient_parsing=True)
+
+
+@pytest.mark.parametrize(("word", "command"), [("evaluat", "evaluate"), ("compar", "compare"), ("layer", "layers")])
+def test_a_misspelt_command_is_named(cli, word, command):
+    """But a file of this name is an input."""
+    done = cli(word)
+    assert done.status == 2
+    assert f"did you mean gradcam {command}?" in done.stderr
+    (cli.here / word).mkdir()
+    assert "did you mean" not in cli(word).stderr
