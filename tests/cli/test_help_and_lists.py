@@ -36,13 +36,6 @@ def test_help_fits_80_columns(cli, path):
     assert not [line for line in lines if line.endswith("...") and not line.startswith("Usage: ")]
 
 
-def test_no_arguments_show_the_help(cli):
-    done = cli()
-    assert done.status == 2
-    assert "Usage: gradcam" in done.stderr
-    assert done.stdout == ""
-
-
 def test_layers_lists_spatial_layers_and_the_default(cli, model_file):
     """Each layer has its shape, kernel size and number of parameters."""
     done = cli("layers", model_file)
