@@ -13,6 +13,7 @@ from gradcam_cli.errors import UsageError, WeightsError
 from gradcam_cli.images.source import SUFFIXES
 from gradcam_cli.models.weights import cache_directory
 from gradcam_cli.network.target import parse_target
+from gradcam_cli.neuralode.training.config import DATASET_NAMES
 from gradcam_cli.storage.paths import canonical, is_url
 from gradcam_cli.storage.protected import ProtectedInputs, current_inputs, is_input, protected_inputs
 from gradcam_cli.storage.targets import is_special, resolve_target
@@ -40,6 +41,8 @@ def command_protection(ctx: click.Context) -> AbstractContextManager[ProtectedIn
     inputs = ProtectedInputs()
     for name, suffixes in INPUTS.items():
         for path in _values(ctx.params.get(name)):
+            if name == "data" and path in DATASET_NAMES:
+                continue
             inputs.add(path)
             if suffixes and not is_url(path) and os.path.isdir(path):
                 inputs.add_directory(path, suffixes)

@@ -64,6 +64,11 @@ def evaluate(ctx: click.Context, /, **options: Any) -> None:
     require_suffix("--confusion", options["confusion"], IMAGE_SUFFIXES)
     stdout = setup(ctx, options)
     log.info("loading %s", options["model"])
+    from gradcam_cli.neuralode.training.class_balance import (
+        chance_accuracy,
+        warn_of_chance_accuracy,
+        warn_of_missing_test_images,
+    )
     from gradcam_cli.neuralode.training.evaluate import per_class_rows
     from gradcam_cli.neuralode.training.files import check_outputs
     from gradcam_cli.neuralode.training.plots import plot_confusion
@@ -86,6 +91,7 @@ def evaluate(ctx: click.Context, /, **options: Any) -> None:
     record = {
         "model": str(options["model"]),
         "test_accuracy": predictions.accuracy(y),
+        "chance_accuracy": chance_accuracy(y),
         "test_loss": predictions.loss,
         "images": len(y),
         "nfe_forward": solvers[0].nfe if solvers else None,
@@ -100,6 +106,8 @@ def evaluate(ctx: click.Context, /, **options: Any) -> None:
         write_table([{**record, **details}], stdout, as_json=True)
     else:
         _write_tables(record, classes, solvers, stdout)
+    warn_of_chance_accuracy(predictions.accuracy(y), y)
+    warn_of_missing_test_images(y, labels)
     for result in solvers:
         if result.is_solver_dependent:
             _warn_of_solver_dependence(result)
@@ -108,7 +116,7 @@ def evaluate(ctx: click.Context, /, **options: Any) -> None:
 def _write_tables(
     record: dict[str, Any], classes: Sequence[dict[str, Any]], solvers: Sequence[SolverResult], stdout: TextIO
 ) -> None:
-    tables = [[_rounded(record, "test_accuracy", "test_loss")]]
+    tables = [[_rounded(record, "test_accuracy", "chance_accuracy", "test_loss")]]
     tables.append([_rounded(row, "recall", "precision") for row in classes])
     if solvers:
         tables.append([_solver_row(result) for result in solvers])

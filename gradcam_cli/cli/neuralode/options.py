@@ -206,7 +206,11 @@ output_options = combine_options(
         metavar="DIR",
         help="Write one test image of each class as PNG.",
     ),
-    _output("--resume", is_flag=True, help="Resume from the last checkpoint, if there is one."),
+    _output(
+        "--resume",
+        is_flag=True,
+        help="Resume from the last checkpoint, if there is one; a complete training is extended to more --epochs.",
+    ),
 )
 
 

@@ -32,6 +32,7 @@ from gradcam_cli.neuralode.training.config import NetworkConfig, TrainingConfig
 
 if TYPE_CHECKING:
     from gradcam_cli.neuralode.training.datasets import Dataset
+    from gradcam_cli.neuralode.training.evaluate import Predictions
     from gradcam_cli.neuralode.training.trainer import EpochStats, Trainer
 
 EPILOG = """\
@@ -56,12 +57,21 @@ def train(ctx: click.Context, /, **options: Any) -> None:
     """Train a convolutional classifier with an ODEBlock in the middle.
 
     The result is a .keras file that contains the class names. `gradcam IMAGE --model FILE.keras` explains it like any
-    other model. Training writes a checkpoint after each epoch, next to the result, and deletes it at the end.
+    other model. Training writes a checkpoint after each epoch, next to the result. With --resume, an interrupted
+    training continues, and a complete one is extended to more --epochs.
     """
     target = options["output"]
     if target.suffix != ".keras":
         raise UsageError(f"-o {target}: expected a name ending in .keras")
     stdout = setup(ctx, options)
+    from gradcam_cli.neuralode.training.class_balance import (
+        chance_accuracy,
+        is_imbalanced,
+        warn_of_chance_accuracy,
+        warn_of_missing_test_images,
+        warn_of_recalls,
+    )
+    from gradcam_cli.neuralode.training.evaluate import per_class_rows
     from gradcam_cli.neuralode.training.files import check_training_files, checkpoint_path
     from gradcam_cli.neuralode.training.run import export_samples, load_dataset, make_trainer
 
@@ -69,34 +79,57 @@ def train(ctx: click.Context, /, **options: Any) -> None:
     check_output("-o: its checkpoint", checkpoint)
     check_training_files(target, options["csv_log"], options["export_samples"], options["data"])
     if options["resume"] and target.exists() and not checkpoint.exists():
-        raise UsageError(f"--resume: the training of {target} is complete", "omit --resume to train from scratch")
+        raise UsageError(
+            f"--resume: checkpoint {checkpoint} not found: {target} cannot be extended",
+            "omit --resume to train from scratch",
+        )
     source = data_config(options)
     data = load_dataset(source)
+    imbalanced = is_imbalanced(data, source.name)
+    warn_of_missing_test_images(data.y_test, data.labels)
     if options["export_samples"]:
         export_samples(data, options["export_samples"])
     trainer = make_trainer(data, source, _network_config(options), _training_config(options, data))
     if options["resume"] and checkpoint.exists():
-        trainer.resume(checkpoint)
-        log.info("resumed after epoch %d", len(trainer.history))
+        _resume(trainer, checkpoint)
     try:
         _run_epochs(trainer, checkpoint, options["csv_log"], options["tensorboard"])
-        accuracy = _write_model(trainer, data, target)
+        predictions = _write_model(trainer, data, target)
     except BaseException:
         if trainer.saved_epochs:
             log.warning("%s is kept: --resume resumes after epoch %d", checkpoint, trainer.saved_epochs)
         raise
-    checkpoint.unlink(missing_ok=True)
-    write_table([_result_row(trainer, accuracy, target)], stdout, as_json=options["as_json"])
+    accuracy, classes = (
+        predictions.accuracy(data.y_test),
+        per_class_rows(predictions.confusion(data.y_test), data.labels),
+    )
+    row = _result_row(trainer, accuracy, target) | {"chance_accuracy": round(chance_accuracy(data.y_test), 6)}
+    write_table([row | ({"classes": classes} if options["as_json"] else {})], stdout, as_json=options["as_json"])
+    warn_of_chance_accuracy(accuracy, data.y_test)
+    if imbalanced:
+        warn_of_recalls(classes)
 
 
-def _write_model(trainer: Trainer, data: Dataset, target: Path) -> float:
-    """Write the trained classifier; return its accuracy on the test images."""
+def _resume(trainer: Trainer, checkpoint: Path) -> None:
+    epochs = trainer.resume(checkpoint)
+    log.info("resumed after epoch %d", len(trainer.history))
+    if trainer.config.epochs != epochs and trainer.config.schedule != "constant":
+        log.warning(
+            "--epochs %d instead of %d: the learning rate continues on the schedule of %d epochs",
+            *(trainer.config.epochs, epochs, trainer.config.epochs),
+        )
+    if trainer.is_complete:
+        log.warning("the training is complete after epoch %d; more --epochs extend it", len(trainer.history))
+
+
+def _write_model(trainer: Trainer, data: Dataset, target: Path) -> Predictions:
+    """Write the trained classifier; return its predictions for the test images."""
     from gradcam_cli.neuralode.training.evaluate import evaluate, require_finite
     from gradcam_cli.neuralode.training.files import write_model
 
-    accuracy = require_finite(evaluate(trainer.model, data.x_test, data.y_test)).accuracy(data.y_test)
+    predictions = require_finite(evaluate(trainer.model, data.x_test, data.y_test))
     write_model(trainer.model, target)
-    return accuracy
+    return predictions
 
 
 def _network_config(options: dict[str, Any]) -> NetworkConfig:

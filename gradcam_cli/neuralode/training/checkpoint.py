@@ -6,7 +6,7 @@ import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -21,6 +21,20 @@ ARRAY_OVERHEAD = 1_024
 DELETE_HINT = "delete the checkpoint to train from scratch"
 MAX_DIFFERENCES = 10
 """Maximum number of settings that a message names."""
+
+
+class Checkpoint(NamedTuple):
+    """The content of a checkpoint.
+
+    Attributes:
+        arrays: an array for each variable.
+        history: the metrics of each epoch.
+        epochs: number of epochs that were requested when it was written.
+    """
+
+    arrays: list[np.ndarray]
+    history: list[list[float]]
+    epochs: int
 
 
 def save_checkpoint(path: Path, variables: Sequence[Any], config_json: str, history: Sequence[Sequence[float]]) -> None:
@@ -44,19 +58,14 @@ def is_checkpoint(path: Path) -> bool:
         return False
 
 
-def load_checkpoint(
-    path: Path, variables: Sequence[Any], config_json: str, num_metrics: int
-) -> tuple[list[np.ndarray], list[list[float]]]:
-    """Read a checkpoint.
+def load_checkpoint(path: Path, variables: Sequence[Any], config_json: str, num_metrics: int) -> Checkpoint:
+    """Read a checkpoint. Its number of epochs may differ from that of the training.
 
     Args:
         path: the file.
         variables: the variables of the training, whose shapes and types the arrays must have.
-        config_json: the configuration of the training, a JSON object.
+        config_json: the configuration of the training, a JSON object with `epochs`.
         num_metrics: number of metrics of an epoch; the first is the number of the epoch.
-
-    Returns:
-        An array for each variable, and the metrics of each epoch.
 
     Raises:
         UsageError: the checkpoint is damaged, has other arrays, or its configuration differs.
@@ -67,12 +76,12 @@ def load_checkpoint(
         with open_arrays(path, max_bytes) as file:
             missing = {"config_json", "history", *(f"v{i}" for i in range(len(expected)))} - file.keys()
             saved_json = str(file["config_json"]) if "config_json" in file else None
-            if saved_json is not None and saved_json != config_json:
-                raise _configuration_error(path, saved_json, config_json)
+            epochs = 0 if saved_json is None else _check_configuration(path, saved_json, config_json)
             if missing:
                 raise _damaged(path, f"{', '.join(sorted(missing)[:MAX_DIFFERENCES])} not found")
             history = _parse_history(path, str(file["history"]), num_metrics)
-            return [_matching(path, file[f"v{i}"], array) for i, array in enumerate(expected)], history
+            arrays = [_matching(path, file[f"v{i}"], array) for i, array in enumerate(expected)]
+            return Checkpoint(arrays, history, epochs)
     except InputError as error:
         message = error.message.replace("cannot read", "cannot read checkpoint", 1)
         raise UsageError(message, DELETE_HINT) from error
@@ -109,20 +118,24 @@ def _parse_history(path: Path, text: str, num_metrics: int) -> list[list[float]]
     return [[number, *map(float, epoch[1:])] for number, epoch in enumerate(epochs, 1)]
 
 
-def _configuration_error(path: Path, saved: str, current: str) -> UsageError:
+def _check_configuration(path: Path, saved: str, current: str) -> int:
+    """Require equal configurations, apart from the number of epochs; return that of the checkpoint."""
     try:
         old, new = json.loads(saved), json.loads(current)
     except (ValueError, RecursionError):
         old = None
     if not isinstance(old, dict):
-        return _damaged(path, "its configuration is not a JSON object")
-    changed = sorted(str(key) for key in {*old, *new} if old.get(key) != new.get(key))
-    differences = [f"{_short(key)} {_short(old.get(key))} (now {_short(new.get(key))})" for key in changed]
-    text = ", ".join(differences[:MAX_DIFFERENCES])
-    return UsageError(
-        f"checkpoint {path} has a different configuration: {text}",
-        "use the options and the data of the first run, or delete the checkpoint",
-    )
+        raise _damaged(path, "its configuration is not a JSON object")
+    changed = sorted(str(key) for key in {*old, *new} if old.get(key) != new.get(key) and key != "epochs")
+    if changed:
+        differences = [f"{_short(key)} {_short(old.get(key))} (now {_short(new.get(key))})" for key in changed]
+        raise UsageError(
+            f"checkpoint {path} has a different configuration: {', '.join(differences[:MAX_DIFFERENCES])}",
+            "use the options and the data of the first run, or delete the checkpoint",
+        )
+    if type(old.get("epochs")) is not int:
+        raise _damaged(path, "its number of epochs is not an integer")
+    return int(old["epochs"])
 
 
 def _short(value: object) -> str:

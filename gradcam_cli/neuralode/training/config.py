@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+DATASET_NAMES = ("digits", "mnist", "fashion_mnist", "cifar10")
+"""Data sets with a name; every other name is that of a file or directory."""
+
 
 @dataclass(frozen=True)
 class DataConfig:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from gradcam_cli.errors import OutputError, UsageError
 from gradcam_cli.neuralode.training.checkpoint import is_checkpoint
+from gradcam_cli.neuralode.training.config import DATASET_NAMES
 from gradcam_cli.storage.files import write_output
 from gradcam_cli.storage.paths import canonical
 
@@ -39,7 +40,7 @@ def check_training_files(model: Path, csv_log: Path | None, samples: Path | None
     """
     checkpoint = checkpoint_path(model)
     check_outputs({"-o": model, CHECKPOINT: checkpoint, "--csv-log": csv_log})
-    if samples and _contains(Path(data), samples):
+    if samples and data not in DATASET_NAMES and _contains(Path(data), samples):
         raise UsageError(f"--export-samples {samples} would write into the directory of --data {data}")
     if os.path.lexists(checkpoint) and not is_checkpoint(checkpoint):
         raise UsageError(

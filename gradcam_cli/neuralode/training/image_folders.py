@@ -38,14 +38,16 @@ def read_folders(path: Path, size: tuple[int, int] | None) -> tuple[Arrays, Arra
     train = _read_images(path / "train" if split else path, labels, size)
     if split:
         return train, _read_images(path / "test", labels, size), labels
-    is_test = np.concatenate(
-        [np.arange(n) % TEST_FRACTION_DENOMINATOR == TEST_FRACTION_DENOMINATOR - 1 for n in np.bincount(train[1])]
-    )
-    if not is_test.any():
+    counts = np.bincount(train[1], minlength=len(labels))
+    if counts.min() < TEST_FRACTION_DENOMINATOR:
         raise UsageError(
-            f"--data {path}: expected at least {TEST_FRACTION_DENOMINATOR} images in a class, got fewer",
+            f"--data {path}: expected at least {TEST_FRACTION_DENOMINATOR} images of each class, got {counts.min()} in "
+            f"the directory {labels[counts.argmin()]}",
             "every fifth image of a class is a test image; or use the directories train and test",
         )
+    is_test = np.concatenate(
+        [np.arange(n) % TEST_FRACTION_DENOMINATOR == TEST_FRACTION_DENOMINATOR - 1 for n in counts]
+    )
     return (train[0][~is_test], train[1][~is_test]), (train[0][is_test], train[1][is_test]), labels
 
 

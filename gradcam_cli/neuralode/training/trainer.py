@@ -124,7 +124,7 @@ class Trainer:
             OutputError: the checkpoint cannot be written; the previous one is unchanged.
             GradcamError: out of memory.
         """
-        while len(self.history) < self.config.epochs and not self._patience_exhausted():
+        while not self.is_complete:
             self.history.append(self._epoch(len(self.history), advance))
             if checkpoint:
                 self._save(checkpoint)
@@ -202,18 +202,36 @@ class Trainer:
         save_checkpoint(checkpoint, self._variables(), self.config_json, self.history)
         self.saved_epochs = len(self.history)
 
-    def resume(self, checkpoint: Path) -> None:
+    def resume(self, path: Path) -> int:
         """Load the weights, the optimizer's state and the metrics of a checkpoint.
 
+        The number of epochs may differ from that of the checkpoint. The learning rate then continues on the schedule of
+        the new number.
+
+        Returns:
+            The number of epochs that were requested when the checkpoint was written.
+
         Raises:
-            UsageError: the checkpoint is damaged, or its configuration differs. The training is unchanged.
+            UsageError: the checkpoint is damaged, its configuration differs, or it has more epochs than requested. The
+                training is unchanged.
         """
         variables = self._variables()
-        arrays, history = load_checkpoint(checkpoint, variables, self.config_json, len(EpochStats._fields))
-        for variable, array in zip(variables, arrays, strict=True):
+        checkpoint = load_checkpoint(path, variables, self.config_json, len(EpochStats._fields))
+        if len(checkpoint.history) > self.config.epochs:
+            raise UsageError(
+                f"--epochs {self.config.epochs}: the checkpoint {path} has {len(checkpoint.history)} epochs",
+                "use at least as many epochs, or omit --resume to train from scratch",
+            )
+        for variable, array in zip(variables, checkpoint.arrays, strict=True):
             variable.assign(array)
-        self.history = [EpochStats(int(number), *metrics) for number, *metrics in history]
+        self.history = [EpochStats(int(number), *metrics) for number, *metrics in checkpoint.history]
         self.saved_epochs = len(self.history)
+        return checkpoint.epochs
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all epochs are trained, or the patience is exhausted."""
+        return len(self.history) >= self.config.epochs or self._patience_exhausted()
 
 
 def write_csv_log(path: Path, history: Sequence[EpochStats]) -> None:

@@ -1,6 +1,7 @@
 """`gradcam neuralode` never replaces an input, refuses damaged files with one sentence, and keeps what was trained."""
 
 import errno
+import json
 
 import numpy as np
 import pytest
@@ -80,6 +81,13 @@ def test_training_never_replaces_an_image_of_its_data(train, here, options, mess
     assert snapshot(here) == before
 
 
+def test_samples_of_a_named_data_set_are_written_twice(train, here):
+    """A second training finds a directory with the name of the data set: the samples of the first one."""
+    for _ in range(2):
+        assert train("--export-samples", "digits", data="digits").status == 0
+    assert len(list((here / "digits").glob("*.png"))) == 10
+
+
 @pytest.mark.parametrize("content", [b"", b"someone's results"])
 @pytest.mark.parametrize("options", [(), ("--resume",)])
 def test_files_that_are_no_checkpoint_are_not_replaced(train, here, content, options):
@@ -128,7 +136,71 @@ def test_full_disk_at_the_end_keeps_the_checkpoint(train, here, monkeypatch):
     monkeypatch.setattr(files, "write_bytes", original)
     assert train("--resume").status == 0
     assert (here / "net.keras").exists()
-    assert not (here / "net.checkpoint.npz").exists()
+    assert is_checkpoint(here / "net.checkpoint.npz")
+
+
+def test_complete_training_is_extended(train, here):
+    """--resume writes the model of a complete training again; more --epochs extend it; fewer are refused."""
+    assert train().status == 0
+    result = train("--resume")
+    assert result.status == 0
+    assert "the training is complete after epoch 1; more --epochs extend it" in result.stderr
+    result = train("--resume", "--epochs", 3, "--json")
+    assert (result.status, json.loads(result.stdout)["epochs"]) == (0, 3)
+    assert "--epochs 3 instead of 1: the learning rate continues on the schedule of 3 epochs" in result.stderr
+    assert_error(train("--resume", "--epochs", 2), 2, "--epochs 2: the checkpoint net.checkpoint.npz has 3 epochs")
+    (here / "net.checkpoint.npz").unlink()
+    assert_error(train("--resume", "--epochs", 4), 2, "checkpoint net.checkpoint.npz not found: net.keras cannot be")
+
+
+def save_classes(path, counts, test_counts=None, labels=("a", "b", "c")):
+    """Write a data set with these numbers of images of three classes, each of one brightness."""
+    arrays = {}
+    for part, numbers in (("train", counts), ("test", test_counts or counts)):
+        y = np.repeat(np.arange(3), numbers)
+        arrays |= {f"y_{part}": y, f"x_{part}": np.zeros((len(y), 8, 8), np.uint8) + (100 * y)[:, None, None]}
+    np.savez(path, **{name: array.astype(np.uint8) for name, array in arrays.items()}, labels=labels)
+
+
+def test_imbalanced_classes_are_named_with_their_recall(train, cli, here):
+    """200 to 20 images are imbalanced, 190 to 20 are not. The JSON record has the recall of each class."""
+    save_classes(here / "d.npz", (200, 40, 20))
+    result = train("--json")
+    record = json.loads(result.stdout)
+    assert "imbalanced classes: 200 training images of a, 20 of c" in result.stderr
+    recalls = {row["class"]: row["recall"] for row in record["classes"]}
+    listed = result.stderr.split("recall of each class: ")[1].splitlines()[0].split(", ")
+    assert sorted(listed) == [f"{label} {recall:.3f}" for label, recall in recalls.items()]
+    assert record["chance_accuracy"] == pytest.approx(200 / 260, abs=1e-6)
+    save_classes(here / "d.npz", (190, 40, 20))
+    assert "recall" not in train().stderr
+
+
+def test_classes_with_few_or_no_images_are_named(train, here):
+    save_classes(here / "d.npz", (20, 4, 20), (5, 0, 5))
+    stderr = train().stderr
+    assert "fewer than 5 training images of b: the network hardly learns this class" in stderr
+    assert "no test images of b: the accuracy does not cover this class" in stderr
+    save_classes(here / "d.npz", (20, 0, 20))
+    assert_error(train(), 2, "--data d.npz: expected training images of every class, got none of b")
+
+
+def test_empty_directory_of_a_class(train, here):
+    (here / "images/upper").mkdir()
+    assert_error(train(data="images"), 2, "expected at least 5 images of each class, got 0 in the directory upper")
+
+
+def test_network_that_learns_nothing_is_named(train, cli, here):
+    """Images on a canvas with a learning rate of almost zero: both commands print the accuracy and chance."""
+    data = ("--canvas-scale", 2, "--seed", 1)
+    result = train("--learning-rate", 1e-9, "--json", *data)
+    record = json.loads(result.stdout)
+    assert record["chance_accuracy"] == 0.5
+    assert f"the test accuracy {record['test_accuracy']:.3f} is at chance level: always choosing" in result.stderr
+    assert "has 0.500 on these 8 images" in result.stderr
+    result = cli("neuralode", "evaluate", "net.keras", "--data", "d.npz", *data, "--json")
+    assert json.loads(result.stdout)["chance_accuracy"] == 0.5
+    assert "is at chance level" in result.stderr
 
 
 def test_full_disk_for_temporary_files(train, here, monkeypatch):

@@ -86,6 +86,13 @@ def test_damaged_checkpoints_are_refused(fresh, saved, tmp_path, changed, messag
     assert_refused(fresh, tmp_path / "c.npz", message)
 
 
+@pytest.mark.parametrize("epochs", ["3", None, 2.5, True])
+def test_number_of_epochs_must_be_an_integer(fresh, saved, tmp_path, epochs):
+    config = {**json.loads(str(saved["config_json"])), "epochs": epochs}
+    np.savez(tmp_path / "c.npz", **{**saved, "config_json": json.dumps(config)})
+    assert_refused(fresh, tmp_path / "c.npz", "its number of epochs is not an integer")
+
+
 def test_truncated_checkpoints_are_refused(fresh, trained, tmp_path):
     content = trained[1].read_bytes()
     for length in (0, 1, 100, len(content) // 2, len(content) - 1):

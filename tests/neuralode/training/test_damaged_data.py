@@ -78,6 +78,25 @@ def test_empty_and_truncated_files_are_refused(tmp_path):
             load_data(str(tmp_path / "d.npz"))
 
 
+def test_changed_bytes_are_refused_or_harmless(tmp_path):
+    """One changed byte anywhere in the file: an error, or unchanged images and classes, but never other data."""
+    images = np.random.default_rng(0).integers(0, 256, (6, 4, 4), dtype=np.uint8)
+    expected = load(tmp_path, x_train=images)
+    content, refused = (tmp_path / "d.npz").read_bytes(), 0
+    for position in range(0, len(content), 5):
+        changed = bytearray(content)
+        changed[position] ^= 0x55
+        (tmp_path / "d.npz").write_bytes(changed)
+        try:
+            data = load_data(str(tmp_path / "d.npz"))
+        except UsageError:
+            refused += 1
+            continue
+        for actual, array in zip(data[:4], expected[:4], strict=True):
+            np.testing.assert_array_equal(actual, array)
+    assert refused > len(content) // 10
+
+
 def test_files_of_another_kind_are_refused(tmp_path):
     """A pickle, an array without archive and a FIFO named .npz."""
     for content in (b"\x80\x04N.", saved_npy(np.zeros(3))):
@@ -129,10 +148,17 @@ def test_data_above_the_memory_are_refused(tmp_path, monkeypatch):
 
 
 def test_folders_without_test_images_or_access(tmp_path, monkeypatch):
-    for label in ("a", "b"):
+    """A class with fewer than five images, or an empty directory, would have no test image."""
+    for label in ("a", "b", "c"):
         (tmp_path / label).mkdir()
-        Image.new("RGB", (8, 8)).save(tmp_path / label / "0.png")
-    with pytest.raises(UsageError, match="at least 5 images in a class"):
+        for number in range(4 if label == "b" else 5):
+            Image.new("RGB", (8, 8)).save(tmp_path / label / f"{number}.png")
+    with pytest.raises(UsageError, match="at least 5 images of each class, got 4 in the directory b"):
+        load_data(str(tmp_path))
+    Image.new("RGB", (8, 8)).save(tmp_path / "b/4.png")
+    assert load_data(str(tmp_path)).y_test.tolist() == [0, 1, 2]
+    (tmp_path / "d").mkdir()
+    with pytest.raises(UsageError, match="at least 5 images of each class, got 0 in the directory d"):
         load_data(str(tmp_path))
 
     def iterdir(path):

@@ -6,13 +6,18 @@ from PIL import Image
 
 from gradcam_cli.errors import GradcamError, UsageError
 from gradcam_cli.neuralode.training.batches import augment, iter_batches, train_validation_split
-from gradcam_cli.neuralode.training.datasets import Dataset, load_data, place_on_canvas
+from gradcam_cli.neuralode.training.config import DATASET_NAMES
+from gradcam_cli.neuralode.training.datasets import DATASETS, Dataset, load_data, place_on_canvas
 
 
 def numbered(n=10, side=4):
     """Images whose pixels all equal the number of the image."""
     x = np.zeros((n, side, side, 1), np.uint8) + np.arange(n, dtype=np.uint8)[:, None, None, None]
     return x, np.arange(n) % 2
+
+
+def test_names_are_those_of_the_data_sets():
+    assert tuple(DATASETS) == DATASET_NAMES
 
 
 def test_digits_are_built_in():
