@@ -17,21 +17,20 @@ from pathlib import Path
 from PIL import Image
 
 TARGET = Path(__file__).parent.parent / "docs/digits_depth.png"
-WIDTH = 900
-NUM_COLORS = 256
+WIDTH = 1000
 
 
 def main() -> None:
-    """Train a network if necessary, explain an image of a seven, and write a small copy of the figure."""
+    """Train a network if necessary, explain an image of a four, and write a small copy of the figure."""
     with tempfile.TemporaryDirectory() as temporary:
         directory = Path(sys.argv[1] if len(sys.argv) > 1 else temporary)
         if not (directory / "digits.keras").exists():
             gradcam(directory, "train", "--data", "digits", "-o", "digits.keras", "--export-samples", "digits")
         path = Path(temporary) / "depth.png"
-        gradcam(directory, "explain", "digits/7.png", "--model", "digits.keras", "-o", str(path))
+        gradcam(directory, "explain", "digits/4.png", "--model", "digits.keras", "-o", str(path))
         with Image.open(path) as figure:
             small = figure.convert("RGB").resize((WIDTH, round(WIDTH * figure.height / figure.width)))
-        small.quantize(NUM_COLORS).save(TARGET, optimize=True)
+        small.save(TARGET, optimize=True)
 
 
 def gradcam(directory: Path, *arguments: str) -> None:

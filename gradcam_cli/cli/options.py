@@ -17,7 +17,7 @@ from gradcam_cli.cli.native_stderr import filtered_native_stderr
 from gradcam_cli.console import configure_logging, log
 from gradcam_cli.errors import UsageError
 from gradcam_cli.images.decode import MAX_PIXELS
-from gradcam_cli.methods.registry import METHODS
+from gradcam_cli.methods.registry import LAYER_METHODS
 from gradcam_cli.pipeline.config import DEFAULTS, SETTINGS, Setting
 
 _input, _explanation, _speed = option_group("Input"), option_group("Explanation"), option_group("Speed")
@@ -54,9 +54,9 @@ layer_and_method_options = combine_options(
         "methods",
         multiple=True,
         default=["gradcam"],
-        type=click.Choice(list(METHODS)),
+        type=click.Choice(LAYER_METHODS),
         metavar="NAME",
-        help="Attribution method, repeatable: " + ", ".join(METHODS) + ". [default: gradcam]",
+        help="Attribution method, repeatable: " + ", ".join(LAYER_METHODS) + ". [default: gradcam]",
     ),
 )
 

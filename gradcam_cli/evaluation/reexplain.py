@@ -9,7 +9,7 @@ from typing import Any
 from gradcam_cli.errors import InputError, UsageError
 from gradcam_cli.images.decode import decode_all
 from gradcam_cli.images.load import Failure, LoadedImage, Unexplained
-from gradcam_cli.methods.registry import INPUT_LAYER, METHODS
+from gradcam_cli.methods.registry import INPUT_LAYER, LAYER_METHODS
 from gradcam_cli.models.classifier import Classifier
 from gradcam_cli.pipeline.config import MAP_SETTINGS, ExplainConfig
 from gradcam_cli.pipeline.recorded_image import read_recorded_image
@@ -44,7 +44,7 @@ def _load_record(path: Path) -> dict[str, Any]:
     record = load_saved_metadata(path)
     if missing := {*MAP_SETTINGS, "input", "sha256", "layer", "method", "requested_class"} - record.keys():
         raise InputError(f"{path}: {', '.join(sorted(missing))} not found in its metadata")
-    if record["method"] not in METHODS:
+    if record["method"] not in LAYER_METHODS:
         raise InputError(f"{path}: unknown method {record['method']!r}")
     return record
 

@@ -102,6 +102,25 @@ def xgradcam(A: np.ndarray, dA: np.ndarray) -> Cam:
     return weighted_sum(A, np.divide(weighted, total, out=np.zeros_like(total), where=total != 0))
 
 
+def flow(A: np.ndarray, dA: np.ndarray, f: np.ndarray) -> Cam:
+    """Return the first-order contribution of the layer at depth t of an ODE, dz/dt = f(t, z), to the class score.
+
+        L^c(t) = |sum_k a^k(t) f^k(t, z(t))|,    a(t) = dy_c/dz(t)
+
+    If a cell skips the layers from t to t + dt, its state at t + dt is smaller by f dt, and y_c changes by -a f dt. The
+    map is in units of the score per unit of t.
+
+    Args:
+        A: (u, v, k), the state z(t); it is not used.
+        dA: (u, v, k), the adjoint a(t).
+        f: (u, v, k), f(t, z(t)).
+
+    Source:
+        Chen et al. 2018, Neural Ordinary Differential Equations, appendix B: dL/dt_1 = a(t_1) f(t_1, z(t_1)).
+    """
+    return Cam(None, np.abs((dA * f).sum(axis=2)))
+
+
 def eigencam(A: np.ndarray, dA: np.ndarray) -> Cam:
     """Eigen-CAM: the first principal component of the activations; it is class-agnostic.
 

@@ -21,17 +21,18 @@ class Method:
     """The function and the properties of a method.
 
     Attributes:
-        function: takes (A, dA) for the kinds `cam` and `baseline`, and (scorer, inputs) for the others.
+        function: takes (A, dA) for the kinds `cam` and `baseline`, (A, dA, f) for `depth`, and (scorer, inputs) for the
+            others.
         kind: `cam` uses the activations and their gradient; `baseline` has the same arguments but is
-            class-agnostic; `attribution` runs the model for each image and class; `attention` also does, and uses the
-            attention maps of a transformer.
+            class-agnostic; `depth` also uses f(t, z), and exists only along the depth t of an ODE; `attribution` runs
+            the model for each image and class; `attention` also does, and uses the attention maps of a transformer.
         cost: text for the number of model runs of a `MULTI_PASS` method per image and class.
         uses_layer: whether the map depends on the chosen layer and has its resolution.
         negatable: whether the negated gradient gives the counterfactual (Selvaraju et al. 2017, section 3.3).
     """
 
     function: Callable[..., Cam]
-    kind: Literal["cam", "baseline", "attribution", "attention"]
+    kind: Literal["cam", "baseline", "depth", "attribution", "attention"]
     cost: str = ""
     uses_layer: bool = True
     negatable: bool = False
@@ -44,6 +45,7 @@ METHODS: dict[str, Method] = {
     "layercam": Method(cam.layercam, "cam", negatable=True),
     "xgradcam": Method(cam.xgradcam, "cam", negatable=True),
     "eigencam": Method(cam.eigencam, "cam"),
+    "flow": Method(cam.flow, "depth"),
     "random": Method(baselines.random_map, "baseline"),
     "center": Method(baselines.center_prior, "baseline"),
     "uniform": Method(baselines.uniform_map, "baseline"),
@@ -79,7 +81,13 @@ METHODS: dict[str, Method] = {
         uses_layer=False,
     ),
 }
-"""The values of `--method`."""
+"""All methods, by name."""
+
+LAYER_METHODS = tuple(name for name, method in METHODS.items() if method.kind != "depth")
+"""The values of `--method` for a layer of a network."""
+
+DEPTH_METHODS = tuple(name for name, method in METHODS.items() if method.kind in ("cam", "depth", "baseline"))
+"""The values of `--method` along the depth t of an ODE."""
 
 MULTI_PASS = ("attribution", "attention")
 """Kinds of methods that run the model for each image and class."""

@@ -32,6 +32,7 @@ class ForwardBackward(NamedTuple):
         A: activations (n, u, v, k) of each layer.
         dA: gradients dy_c/dA, (C, n, u, v, k), of each layer.
         boxes: (n, classes, 4) of a detection with boxes, as the model writes them, or None.
+        f: dA/dt = f(t, A), (n, u, v, k), of each depth of an ODE; empty for layers.
     """
 
     y: np.ndarray
@@ -42,6 +43,7 @@ class ForwardBackward(NamedTuple):
     A: list[np.ndarray]
     dA: list[np.ndarray]
     boxes: np.ndarray | None = None
+    f: Sequence[np.ndarray] = ()
 
 
 def to_arrays(results: Sequence[Any]) -> ForwardBackward:

@@ -1,9 +1,8 @@
-"""Drawing of maps: heatmaps, overlays, figures, grids and animations."""
+"""Drawing of maps: heatmaps, overlays, figures and grids."""
 
 from __future__ import annotations
 
 import functools
-import io
 import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -88,6 +87,28 @@ def overlay(
         blended += np.take(colors, _color_indices(heatmap[rows]), axis=0)
         blended >>= np.uint32(16)
         result[rows] = blended
+    return _hatch_outside_crop(result, image, crop_box)
+
+
+def transparent_overlay(
+    image: np.ndarray, values: np.ndarray, crop_box: Box, cmap: str = "jet", opacity: float = 1.0
+) -> np.ndarray:
+    """Blend the colored map over the image where it is large: (1 - opacity value) image + opacity value colors.
+
+    Args:
+        image: (H, W, 3) uint8.
+        values: (H, W) in 0..1.
+        crop_box: the part of the image in the model input; the rest is drawn gray and hatched.
+        cmap: name of a matplotlib colormap.
+        opacity: opacity of the value 1, 0..1.
+
+    Returns:
+        (H, W, 3) uint8.
+    """
+    result = np.empty(image.shape, np.uint8)
+    for rows in bands(image.shape):
+        alpha = (opacity * values[rows, :, np.newaxis]).astype(np.float32)
+        result[rows] = np.round((1 - alpha) * image[rows] + alpha * color_table(cmap)[_color_indices(values[rows])])
     return _hatch_outside_crop(result, image, crop_box)
 
 
@@ -214,23 +235,6 @@ def figure_pixels(figure: Figure) -> np.ndarray:
     canvas.draw()  # type: ignore[no-untyped-call]
     pixels: np.ndarray = np.asarray(canvas.buffer_rgba())  # type: ignore[no-untyped-call]
     return pixels[:, :, :3].copy()
-
-
-def encode_animation(frames: Sequence[np.ndarray], image_format: str = "gif", seconds: float = 0.2) -> bytes:
-    """Encode a looping animation.
-
-    Args:
-        frames: (H, W, 3) uint8 each, all of equal size.
-        image_format: `gif` with 256 colors per frame, or `apng`.
-        seconds: duration of a frame.
-    """
-    buffer = io.BytesIO()
-    images = [Image.fromarray(frame) for frame in frames]
-    if image_format == "gif":
-        images = [image.convert("P", palette=Image.Palette.ADAPTIVE) for image in images]
-    kind = "GIF" if image_format == "gif" else "PNG"
-    images[0].save(buffer, kind, save_all=True, append_images=images[1:], duration=round(1000 * seconds), loop=0)
-    return buffer.getvalue()
 
 
 def titled_axes(title: str, height: float, width: float = 7.5) -> tuple[Figure, Axes]:

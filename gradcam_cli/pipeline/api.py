@@ -58,7 +58,7 @@ def explain(
         model: a name, a path, a Keras model, or the result of `load_model`: load a model once to explain many images.
         layer: its path in the model, or `auto`.
         target_class: an index, a name, `top`, or `topN` for the class of rank N.
-        method: a name in `METHODS`.
+        method: a name in `LAYER_METHODS`.
         target: what is explained: `class`, `segment`, `segment:all`, `segment:X,Y`, `detection`, `detection:BOXES`,
             `similarity:FILE`; for a model with several outputs with `@NAME` behind the first word.
         score: `logit`, `probability`, or `output` for the model's output as it is.

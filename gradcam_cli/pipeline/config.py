@@ -145,7 +145,7 @@ class ExplainConfig(RunSettings):
     Attributes:
         layers: paths, or `auto`.
         classes: indices, names, `top`, `topN`.
-        methods: names in `methods.registry.METHODS`.
+        methods: names in `methods.registry.LAYER_METHODS`.
         top_k: number of predictions to list.
     """
 

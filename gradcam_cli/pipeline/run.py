@@ -124,7 +124,7 @@ def prepare_run(classifier: Classifier, config: ExplainConfig) -> PreparedRun:
     check_settings(config)
     classifier = classifier_for_target(classifier, config)
     for method in config.methods:
-        check_choice("method", method, tuple(registry.METHODS))
+        check_choice("method", method, registry.LAYER_METHODS)
     for layer in config.layers:
         if not isinstance(layer, str):
             raise UsageError(f"layer: expected the path of a layer or 'auto', got {layer!r}")

@@ -193,7 +193,10 @@ def _compute_multi_pass(
 def _compute_cam(run: PreparedRun, method: str, result: ForwardBackward, indices: tuple[int, int, int]) -> cam.Cam:
     i, layer, c = indices
     dA = result.dA[layer][c, i]
-    return registry.METHODS[method].function(result.A[layer][i], -dA if run.config.counterfactual else dA)
+    arrays = [result.A[layer][i], -dA if run.config.counterfactual else dA]
+    if registry.METHODS[method].kind == "depth":
+        arrays.append(result.f[layer][i])
+    return registry.METHODS[method].function(*arrays)
 
 
 def make_explanations(run: PreparedRun, forward_result: ForwardResult | Unexplained) -> list[Explanation] | Unexplained:

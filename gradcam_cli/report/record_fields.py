@@ -58,7 +58,10 @@ _VERSION: Fields = {"schema_version": FIELDS["schema_version"], "versions": FIEL
 _CLASS = record({"index": integer(), "name": nullable(name)}, ("index", "name"))
 _MEASURE = number(-1e6, 1e6)
 _METRICS = choice(METRICS)
-_DEPTH = record({"t": number(), "adjoint_norm": number(), **SUMMARY_FIELDS}, ("t", "adjoint_norm"))
+_DEPTH = record(
+    {"t": number(), "adjoint_norm": number(), "head_probability": nullable(number()), **SUMMARY_FIELDS},
+    ("t", "adjoint_norm"),
+)
 
 EXPLANATION = Shape({**FIELDS, "tol": number(), "report": _REPORT}, ("input",))
 DEPTHS = Shape({**EXPLANATION.fields, "depths": list_of(_DEPTH)}, ("input", "depths"))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gradcam_cli.methods.cam import Cam, eigencam, gradcam, zero_reason
+from gradcam_cli.methods.cam import Cam, eigencam, flow, gradcam, zero_reason
 from gradcam_cli.methods.registry import METHODS, names_of_kind
 
 # Activations of 2x2 with two channels, and the gradient of the score with respect to them.
@@ -109,6 +109,28 @@ def test_wrong_formulas_fail(wrong):
 
 def test_every_method_has_a_wrong_formula():
     assert {name.split()[0] for name in WRONG} == set(names_of_kind("cam")) == set(BY_HAND)
+
+
+F = np.zeros((2, 2, 2), np.float32)
+F[..., 0] = [[2, 0], [1, 4]]
+F[..., 1] = [[1, 3], [-2, 0.5]]
+# |a f| with a = dA: |[[2, 0], [2, 4]] + [[-1, -3], [-4, -1]]|
+FLOW = [[1, 3], [2, 3]]
+
+
+def test_flow_equals_values_by_hand():
+    """The signs are kept in the sum over the channels, and do not depend on A."""
+    for state in (A, 0 * A):
+        result = flow(state, dA, F)
+        assert result.alpha is None
+        np.testing.assert_allclose(result.map, FLOW, rtol=1e-6)
+    for wrong in (
+        np.maximum((dA * F).sum(-1), 0),
+        np.abs(dA * F).sum(-1),
+        np.abs(F @ dA.mean((0, 1))),
+        np.abs((dA * A).sum(-1)),
+    ):
+        assert not np.allclose(wrong, FLOW)
 
 
 def test_eigencam_is_positive_for_negative_activations():

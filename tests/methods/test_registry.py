@@ -31,7 +31,8 @@ def explained(classifier, **request):
 
 def test_each_method_has_a_line_and_a_file(cli, photo, model_file):
     """Methods without layer are computed once, under the layer `input`; those for transformers have other tests."""
-    methods = {name: method for name, method in registry.METHODS.items() if method.kind != "attention"}
+    methods = {name: registry.METHODS[name] for name in registry.LAYER_METHODS}
+    methods = {name: method for name, method in methods.items() if method.kind != "attention"}
     words = [word for name in methods for word in ("--method", name)]
     done = cli(
         *[photo(size=(20, 16)), "--model", model_file, "--preprocess", "-1..1", "--json", "--save", "npz"],
@@ -53,6 +54,14 @@ def test_each_method_has_a_line_and_a_file(cli, photo, model_file):
         "conv2": layer_methods,
         "input": [name for name, method in methods.items() if not method.uses_layer],
     }
+
+
+def test_methods_along_depth_are_refused_for_layers(classifier, cli, photo):
+    """A layer of a network has no f(t, z)."""
+    assert set(registry.DEPTH_METHODS) - set(registry.LAYER_METHODS) == {"flow"}
+    with pytest.raises(UsageError, match=r"method: expected one of gradcam, .* got 'flow'"):
+        prepare_run(classifier, ExplainConfig(methods=("flow",)))
+    assert cli(photo(), "--model", "mini", "--method", "flow").status == 2
 
 
 def test_cam_methods_share_one_pass(classifier):

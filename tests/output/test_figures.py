@@ -29,6 +29,13 @@ def test_blending_by_hand():
     np.testing.assert_array_equal(figures.overlay(image, np.ones((20, 40)), ALL, "jet", opacity=0), image)
 
 
+def test_opacity_follows_the_value_by_hand():
+    """With opacity 0.8, the values 0, 0.5 and 1 have the opacities 0, 0.4 and 0.8."""
+    image, values = np.full((1, 3, 3), 200, np.uint8), np.array([[0, 0.5, 1]])
+    drawn = figures.transparent_overlay(image, values, Box(0, 0, 3, 1), "gray", opacity=0.8)
+    assert drawn[0, :, 0].tolist() == [200, 171, 244]  # 0.6 * 200 + 0.4 * 128; 0.2 * 200 + 0.8 * 255
+
+
 def test_pixels_outside_the_crop_are_gray():
     """Outside the crop all pixels are gray; inside they equal those without crop."""
     image = np.random.default_rng(0).integers(0, 256, (20, 40, 3), dtype=np.uint8)

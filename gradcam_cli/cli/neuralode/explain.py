@@ -1,4 +1,4 @@
-"""`gradcam neuralode explain`: Grad-CAM maps along the depth t of an ODE."""
+"""`gradcam neuralode explain`: maps along the depth t of an ODE."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from gradcam_cli.cli.model_options import (
     labels_option,
     model_config,
     preprocess_option,
-    render_options,
     trust_options,
 )
 from gradcam_cli.cli.options import before_loading, general_options, input_options, setting_option, setup_logging
@@ -27,12 +26,13 @@ from gradcam_cli.console import escape_control_chars, log, print_error, progress
 from gradcam_cli.errors import UsageError
 from gradcam_cli.images.discover import expand_inputs, find_sources, no_images_error
 from gradcam_cli.images.fit import FIT_MODES
-from gradcam_cli.methods.registry import names_of_kind
+from gradcam_cli.methods.registry import DEPTH_METHODS
 from gradcam_cli.models.class_selection import expand_top_n
-from gradcam_cli.neuralode.explain.config import DEFAULT_TOL, DepthConfig
+from gradcam_cli.neuralode.explain.config import DEFAULT_METHOD, DEFAULT_RENDER, DEFAULT_TOL, DepthConfig
 from gradcam_cli.neuralode.solver.tableaus import SOLVERS
 from gradcam_cli.output.destination import DEFAULT_OUTPUT_DIR, GRID, Destination
 from gradcam_cli.output.naming import plan_outputs
+from gradcam_cli.pipeline.config import RenderOptions
 from gradcam_cli.storage.paths import as_path, is_url
 from gradcam_cli.storage.targets import is_special
 
@@ -51,7 +51,7 @@ Examples:
   gradcam neuralode explain 7.png --model net.keras                  five depths
   gradcam neuralode explain 7.png --model net.keras --times 0,0.5,1
   gradcam neuralode explain digits/ --model net.keras --num-times 30 --save gif
-  gradcam neuralode explain 7.png --model net.keras --save npz --json
+  gradcam neuralode explain 7.png --model net.keras --method gradcam --json
 """
 
 
@@ -68,7 +68,7 @@ class FloatList(click.ParamType):  # type: ignore[type-arg]  # generic only in n
             raise UsageError(f"--times {value}: expected depths such as 0,0.25,0.5,0.75,1") from error
 
 
-@click.command(cls=GroupedCommand, epilog=EPILOG, short_help="Draw Grad-CAM maps along the depth t of an ODE.")
+@click.command(cls=GroupedCommand, epilog=EPILOG, short_help="Draw maps along the depth t of an ODE.")
 @click.argument("inputs", metavar="IMAGE...", nargs=-1, type=click.Path())
 @input_options
 @setting_option("max_value")
@@ -92,10 +92,12 @@ class FloatList(click.ParamType):  # type: ignore[type-arg]  # generic only in n
 )
 @_explanation(
     "--method",
-    type=click.Choice(names_of_kind("cam", "baseline")),
-    default="gradcam",
+    type=click.Choice(DEPTH_METHODS),
+    default=DEFAULT_METHOD,
     metavar="NAME",
-    help="Attribution method: " + ", ".join(names_of_kind("cam", "baseline")) + ". [default: gradcam]",
+    help="Attribution method; flow: |a(t) f(t, z)| per cell, the contribution of the layer at depth t; others: "
+    + ", ".join(name for name in DEPTH_METHODS if name != "flow")
+    + f". [default: {DEFAULT_METHOD}]",
 )
 @_explanation(
     "--fit",
@@ -134,22 +136,27 @@ class FloatList(click.ParamType):  # type: ignore[type-arg]  # generic only in n
 @_output(
     "--opacity",
     "--alpha",
-    "opacity",
+    "max_opacity",  # that of a report has a different meaning
     type=click.FloatRange(0, 1),
-    default=0.5,
+    default=DEFAULT_RENDER.opacity,
     show_default=True,
     metavar="X",
-    help="Opacity of the maps.",
+    help="Opacity of the largest value of all maps; smaller values are more transparent.",
 )
-@_output("--cmap", default="jet", show_default=True, metavar="NAME", help="Name of a matplotlib colormap.")
+@_output(
+    "--cmap", default=DEFAULT_RENDER.cmap, show_default=True, metavar="NAME", help="Name of a matplotlib colormap."
+)
 @general_options
 @click.pass_context
 def explain(ctx: click.Context, /, **options: Any) -> int:
-    """Draw Grad-CAM maps along the depth t of a network with an ODEBlock.
+    """Draw maps along the depth t of a network with an ODEBlock.
 
-    The adjoint a(t) = dy_c/dz(t) is the gradient that Grad-CAM averages. A single backward solve therefore provides the
-    weights and the map for every t. The figure shows the maps, each divided by its maximum, and the norm of a(t): the
-    sensitivity of the class score to the state at depth t.
+    A single backward solve provides the adjoint a(t) = dy_c/dz(t), and thus a map for every t. The default method shows
+    where the layer at depth t, dz/dt = f(t, z), changes the class score: |a(t) f(t, z)|. CAM methods use z(t) and a(t)
+    as activations and gradient.
+
+    The figure shows the maps with one color scale. Below them are the probability of the class if the layers after the
+    ODE are applied to z(t), and the norm of a(t), the sensitivity of the score to the state at depth t.
     """
     setup_logging(ctx, quiet=options["quiet"], verbose=options["verbose"], debug=options["debug"])
     if options["times"] and options["num_times"]:
@@ -187,7 +194,7 @@ def _depth_config(options: dict[str, Any]) -> DepthConfig:
     names = {field.name for field in fields(DepthConfig)} & set(options) - {"model"}
     return DepthConfig(
         model=model_config({**options, "offline": True}),
-        render=render_options(options),
+        render=RenderOptions(cmap=options["cmap"], opacity=options["max_opacity"]),
         **{name: options[name] for name in names},
     )
 

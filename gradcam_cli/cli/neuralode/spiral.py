@@ -75,7 +75,8 @@ def spiral(ctx: click.Context, /, **options: Any) -> None:
     from gradcam_cli.neuralode.demos import spiral as library
     from gradcam_cli.neuralode.demos.plots import fit_figure
     from gradcam_cli.neuralode.layers.spiral_net import SpiralNetwork
-    from gradcam_cli.output.figures import encode_animation, encode_figure, figure_pixels
+    from gradcam_cli.output.animations import encode_animation
+    from gradcam_cli.output.figures import encode_figure, figure_pixels
     from gradcam_cli.storage.files import write_output
 
     keras.utils.set_random_seed(options["seed"])

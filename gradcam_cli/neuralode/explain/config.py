@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from gradcam_cli.images.decode import MAX_PIXELS
 from gradcam_cli.pipeline.config import ModelConfig, RenderOptions
 
+DEFAULT_METHOD = "flow"
 DEFAULT_TOL = 1e-5
+DEFAULT_RENDER = RenderOptions(cmap="autumn_r", opacity=0.9)
+"""From transparent over yellow to red: weak values are visible over black and over white."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,12 +19,12 @@ class DepthConfig:
 
     Attributes:
         model: the model and how it is loaded.
-        render: how the maps are drawn.
+        render: how the maps are drawn; the opacity is that of the largest value of all maps.
         block: name of the ODEBlock; None: the only one of the model.
         times: depths, or None.
         num_times: number of evenly spaced depths, or None.
         target_class: index, name or `top`.
-        method: a name in `methods.registry.METHODS`.
+        method: a name in `methods.registry.DEPTH_METHODS`.
         fit: `squash`, `crop` or `pad`.
         solver: a name in `tableaus.SOLVERS`; None: that of the block.
         tol: relative and absolute tolerance of the forward and backward solve.
@@ -30,12 +33,12 @@ class DepthConfig:
     """
 
     model: ModelConfig
-    render: RenderOptions = field(default_factory=RenderOptions)
+    render: RenderOptions = DEFAULT_RENDER
     block: str | None = None
     times: list[float] | None = None
     num_times: int | None = None
     target_class: str = "top"
-    method: str = "gradcam"
+    method: str = DEFAULT_METHOD
     fit: str = "squash"
     solver: str | None = None
     tol: float = DEFAULT_TOL

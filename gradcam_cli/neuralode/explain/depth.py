@@ -1,4 +1,4 @@
-"""Grad-CAM along the depth t of an ODE. Grad-CAM averages the adjoint a(t) = dy_c/dz(t).
+"""Maps along the depth t of an ODE. The gradient of the state z(t) is the adjoint a(t) = dy_c/dz(t).
 
     A = z(t),  dA = a(t),    da/dt = -a df/dz,    a(t_1) = dy_c/dz(t_1)
 
@@ -20,6 +20,7 @@ import numpy as np
 import tensorflow as tf
 
 from gradcam_cli.errors import GradcamError, ModelError, UsageError
+from gradcam_cli.methods.registry import DEPTH_METHODS
 from gradcam_cli.models.classifier import Classifier
 from gradcam_cli.network.gradients import (
     ForwardBackward,
@@ -35,7 +36,7 @@ from gradcam_cli.neuralode.layers.ode_block import ODEBlock
 from gradcam_cli.neuralode.solver.calling import calling_convention
 from gradcam_cli.neuralode.solver.odeint import odeint
 from gradcam_cli.neuralode.solver.status import failure_message
-from gradcam_cli.pipeline.config import ExplainConfig
+from gradcam_cli.pipeline.config import ExplainConfig, check_choice
 from gradcam_cli.pipeline.run import PreparedRun, prepare_run
 
 
@@ -93,8 +94,8 @@ def compile_depth_gradients(
         tol: relative and absolute tolerance of both solves; the adjoint is scaled by a(t_1).
 
     Returns:
-        A function like that of `compile_gradient_function`. A and dA have an entry for each depth, of shapes
-        (n, u, v, k) and (C, n, u, v, k).
+        A function like that of `compile_gradient_function`. A, dA and f have an entry for each depth, of shapes
+        (n, u, v, k), (C, n, u, v, k) and (n, u, v, k).
 
     Raises:
         ModelError: the block is inside a nested model or has further inputs, or the logit cannot be computed.
@@ -107,7 +108,7 @@ def compile_depth_gradients(
     times = [start, *(t for t in depths if t not in (start, end)), end]
     indices = [times.index(t) for t in depths]
     options: dict[str, Any] = {"solver": solver or block.options.get("solver", "dopri5"), "rtol": tol, "atol": tol}
-    augmented = augmented_dynamics(block.f)
+    augmented, call = augmented_dynamics(block.f), calling_convention(block.f)
 
     def solve(f: Any, state: Any, times: list[float]) -> Any:
         return odeint(f, state, times, per_sample_steps=True, **options).z
@@ -117,14 +118,15 @@ def compile_depth_gradients(
         z = solve(block.f, block.initial_state(upstream(x, training=False)), times)  # (times, n, u, v, k)
         *scores, classes, gradients = _gradients_after(downstream, score, z[-1], selectors)
         adjoints = [_solve_adjoint(solve, augmented, z[-1], a1, times) for a1 in gradients]
-        return *scores, classes, [z[i] for i in indices], [tf.stack([a[i] for a in adjoints]) for i in indices]
+        f = [call(block.f, tf.constant(t, tf.float32), z[i], ()) for t, i in zip(depths, indices, strict=True)]
+        return *scores, classes, [z[i] for i in indices], [tf.stack([a[i] for a in adjoints]) for i in indices], f
 
     def gradient_function(x: np.ndarray, selectors: np.ndarray) -> ForwardBackward:
         try:
-            results = run(tf.constant(x, tf.float32), tf.constant(selectors, tf.int32))
+            *results, f = run(tf.constant(x, tf.float32), tf.constant(selectors, tf.int32))
         except tf.errors.InvalidArgumentError as error:
             raise GradcamError(failure_message(error), "use a larger --tol, or a different --solver") from error
-        return to_arrays(results)
+        return to_arrays(results)._replace(f=[slope.numpy() for slope in f])
 
     return gradient_function
 
@@ -160,15 +162,19 @@ def prepare_depth_run(
     """Prepare a run whose layers are depths: `ode@0.25` is t = 0.25 of the block `ode`.
 
     Raises:
-        UsageError: the class does not exist.
+        UsageError: the class does not exist, or the method is not one of `DEPTH_METHODS`.
         ModelError: the logit cannot be computed.
     """
-    run = prepare_run(classifier, replace(config, layers=(block.name,)))
+    for method in config.methods:
+        check_choice("method", method, DEPTH_METHODS)
+    run = prepare_run(classifier, replace(config, layers=(block.name,), methods=()))
     gradient_function = compile_depth_gradients(classifier.model, block, depths, config.score, solver, tol)
     path = next(iter(run.layers))
     layers = {f"{path}@{t:g}": f"{t:g}" for t in depths}
     outputs = run.layer_outputs * len(depths)
-    return replace(run, layers=layers, gradient_function=gradient_function, scorers=[], layer_outputs=outputs)
+    return replace(
+        run, config=config, layers=layers, gradient_function=gradient_function, scorers=[], layer_outputs=outputs
+    )
 
 
 def adjoint_norms(result: ForwardBackward) -> np.ndarray:

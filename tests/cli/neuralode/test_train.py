@@ -57,7 +57,9 @@ def test_train_writes_record_log_events_and_samples(trained):
     ]
     assert [step for step, tag in values if tag == "validation_loss"] == [1, 2, 3, 4, 5, 6]
     assert sorted(path.name for path in (folder / "samples").iterdir()) == ["left.png", "right.png"]
-    assert not (folder / "net.checkpoint.npz").exists()
+    assert (folder / "net.checkpoint.npz").exists()
+    assert [row["recall"] for row in record["classes"]] == [1, 1]
+    assert record["chance_accuracy"] == 0.5
 
 
 @pytest.mark.slow
@@ -129,9 +131,12 @@ def test_explain_writes_all_kinds_of_files(cli, trained):
         with np.load(record["outputs"]["npz"]) as arrays:
             assert arrays["heatmap"].shape == (3, 8, 8)
             assert arrays["cam"].shape == arrays["cam_pre_relu"].shape == (3, 6, 6)
-            assert arrays["alpha"].shape == (3, 64)
+            assert "alpha" not in arrays
             np.testing.assert_allclose(arrays["adjoint_norm"], norms)
-            assert json.loads(str(arrays["metadata"]))["method"] == "gradcam"
+            probabilities = [depth["head_probability"] for depth in record["depths"]]
+            np.testing.assert_allclose(arrays["head_probability"], probabilities)
+            assert probabilities[-1] == pytest.approx(record["probability"], abs=1e-6)
+            assert json.loads(str(arrays["metadata"]))["method"] == record["method"] == "flow"
         for kind, image_format in (("gif", "GIF"), ("apng", "PNG")):
             with Image.open(record["outputs"][kind]) as frames:
                 assert (frames.format, frames.n_frames) == (image_format, 3)

@@ -4,13 +4,17 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from ode_networks import tanh_conv
 from scipy.linalg import expm
 
 from gradcam_cli.errors import ModelError, UsageError
+from gradcam_cli.images.load import LoadedImage
 from gradcam_cli.methods import cam
 from gradcam_cli.models.classifier import load_model
 from gradcam_cli.network.gradients import compile_gradient_function
 from gradcam_cli.neuralode.explain.depth import adjoint_norms, compile_depth_gradients, parse_depths, prepare_depth_run
+from gradcam_cli.neuralode.explain.head import compile_head
+from gradcam_cli.neuralode.explain.run import on_one_scale
 from gradcam_cli.neuralode.layers.find_block import find_block
 from gradcam_cli.neuralode.layers.ode_block import ODEBlock
 from gradcam_cli.neuralode.layers.odenet import build_odenet
@@ -20,6 +24,7 @@ from gradcam_cli.neuralode.training.datasets import load_data
 from gradcam_cli.neuralode.training.solver_check import solver_options_scope
 from gradcam_cli.neuralode.training.trainer import Trainer
 from gradcam_cli.pipeline.config import ExplainConfig
+from gradcam_cli.pipeline.stages import explain_images
 
 M = np.array([[-0.3, 1.1, 0.2], [-0.9, 0.1, 0.4], [0.3, -0.6, -0.5]], np.float32)
 
@@ -68,6 +73,64 @@ def test_linear_network_matches_closed_form():
                 cam.gradcam(result.A[i][1], result.dA[i][c, 1]).pre_relu, z[1] @ alpha, atol=1e-5
             )
             np.testing.assert_allclose(adjoint_norms(result)[c, :, i], np.sqrt(20) * np.linalg.norm(alpha), rtol=1e-4)
+
+
+def test_flow_of_a_linear_network_matches_closed_form():
+    """The autonomous f = z M acts in each cell: a f = z(t) M e^{M (2 - t)} W_c / Z is the same at all depths."""
+    model, x, depths = linear_classifier(), images(), [0.0, 0.7, 2.0]
+    result = compile_depth_gradients(model, find_block(model), depths, tol=1e-6)(x, np.array([[1]] * 3))
+    W = model.get_layer("scores").get_weights()[0]
+    expected = np.abs(x @ expm(2 * M) @ M @ W[:, 1] / 20)  # (n, u, v)
+    for i, t in enumerate(depths):
+        np.testing.assert_allclose(result.f[i], x @ expm(M * t) @ M, atol=2e-5)
+        for n in range(3):
+            np.testing.assert_allclose(
+                cam.flow(result.A[i][n], result.dA[i][0, n], result.f[i][n]).map, expected[n], atol=1e-5
+            )
+
+
+def test_flow_of_an_autonomous_layer():
+    """A Dense layer is f(z), without t."""
+    image = keras.Input((4, 5, 3))
+    z = ODEBlock(keras.layers.Dense(3, use_bias=False), name="ode")(image)
+    model = keras.Model(image, keras.layers.Dense(2)(keras.layers.GlobalAveragePooling2D()(z)))
+    block, x = find_block(model), images()
+    result = compile_depth_gradients(model, block, [0.0, 1.0], tol=1e-6)(x, np.array([[0]] * 3))
+    for z, f in zip(result.A, result.f, strict=True):
+        np.testing.assert_allclose(f, z @ block.f.get_weights()[0], atol=1e-5)
+
+
+@pytest.mark.parametrize("cell", [(0, 0), (2, 3)])
+def test_flow_is_the_effect_of_skipping_the_layer(cell):
+    """A convolutional f that depends on t: if a cell stays at z(t) until t + h, the score falls by a f h."""
+    f, h, depth = tanh_conv(3, "float32"), 1e-3, 0.4
+    image = keras.Input((4, 5, 3))
+    z = ODEBlock(f, name="ode")(image)
+    model = keras.Model(image, keras.layers.Dense(2)(keras.layers.Flatten()(keras.ops.tanh(z))))
+    block, x = find_block(model), images(1)
+    result = compile_depth_gradients(model, block, [depth], tol=1e-7)(x, np.array([[0]]))
+    head = keras.Model(block.output, model.outputs)
+    before, after = odeint(f, tf.constant(result.A[0]), (depth, depth + h), rtol=1e-7, atol=1e-7).z
+    skipped = after.numpy()
+    skipped[0][cell] = before[0][cell]
+    scores = [
+        head(odeint(f, tf.constant(state), (depth + h, 1.0), rtol=1e-7, atol=1e-7).z[-1])[0, 0]
+        for state in (after.numpy(), skipped)
+    ]
+    expected = abs(float(scores[0] - scores[1])) / h
+    assert cam.flow(result.A[0][0], result.dA[0][0, 0], result.f[0][0]).map[cell] == pytest.approx(expected, rel=0.02)
+
+
+def test_head_is_applied_to_the_state():
+    """The probability at t is the softmax of the scores of the mean of z(t)."""
+    model, x = linear_classifier(), images()
+    block = find_block(model)
+    W, b = model.get_layer("scores").get_weights()
+    for t in (0.0, 2.0):
+        z = x @ expm(M * t)
+        logits = z.mean(axis=(1, 2)) @ W + b
+        expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+        np.testing.assert_allclose(compile_head(model, block)(z), expected, rtol=1e-5)
 
 
 def test_decreasing_time_matches_closed_form():
@@ -152,6 +215,27 @@ def test_run_has_depths_as_layers():
     run = prepare_depth_run(classifier, ExplainConfig(batch_size=2), parse_depths(block, [1.5, 0]), block)
     assert run.layers == {"ode@0": "0", "ode@1.5": "1.5"}
     assert len(run.maps) == 2
+
+
+def test_maps_of_a_report_have_one_scale():
+    """The heatmap at the depth with the largest map has the maximum 1, the others their fraction of it."""
+    classifier = load_model(linear_classifier())
+    block = find_block(classifier.model)
+    run = prepare_depth_run(classifier, ExplainConfig(batch_size=1, methods=("eigencam",)), [0.0, 1.0, 2.0], block)
+    pixels = np.random.default_rng(0).integers(0, 256, (4, 5, 3), dtype=np.uint8)
+    (explanations,) = explain_images(run, [LoadedImage("a.png", pixels)])
+    raw = np.array([explanation.cam.max() for explanation in explanations])
+    assert raw.min() < 0.9 * raw.max()
+    scaled = on_one_scale(explanations)
+    np.testing.assert_allclose([each.heatmap.max() for each in scaled], raw / raw.max(), rtol=1e-5)
+    np.testing.assert_allclose(scaled[0].heatmap, explanations[0].cam / raw.max(), rtol=1e-5)
+
+
+def test_methods_without_maps_along_depth_are_refused():
+    classifier = load_model(linear_classifier())
+    block = find_block(classifier.model)
+    with pytest.raises(UsageError, match=r"method: expected one of gradcam, .* got 'occlusion'"):
+        prepare_depth_run(classifier, ExplainConfig(methods=("occlusion",)), [0.0], block)
 
 
 def test_depth_outside_the_interval_is_refused():
