@@ -20,26 +20,31 @@ if TYPE_CHECKING:
     from gradcam_cli.neuralode.layers.ode_block import ODEBlock
     from gradcam_cli.neuralode.layers.ode_func import ConcatConv2D, GroupNorm, ODEFunc
     from gradcam_cli.neuralode.layers.odenet import ARCHITECTURES, build_odenet
+    from gradcam_cli.neuralode.solver.events import EventSolution, odeint_event
     from gradcam_cli.neuralode.solver.gradcheck import GradcheckRow, gradcheck
-    from gradcam_cli.neuralode.solver.odeint import GRADIENTS, odeint
+    from gradcam_cli.neuralode.solver.odeint import odeint
     from gradcam_cli.neuralode.solver.solution import Solution
     from gradcam_cli.neuralode.solver.status import (
         NotFiniteError,
+        NotReversibleError,
         SolverError,
         Status,
         StepUnderflowError,
         TooManyStepsError,
     )
     from gradcam_cli.neuralode.solver.tableaus import SOLVERS, Tableau
+    from gradcam_cli.neuralode.solver.traced_solver import GRADIENTS
 
 __all__ = [
     "ARCHITECTURES",
     "GRADIENTS",
     "SOLVERS",
     "ConcatConv2D",
+    "EventSolution",
     "GradcheckRow",
     "GroupNorm",
     "NotFiniteError",
+    "NotReversibleError",
     "ODEBlock",
     "ODEFunc",
     "Solution",
@@ -53,6 +58,7 @@ __all__ = [
     "gradcheck",
     "ode_blocks",
     "odeint",
+    "odeint_event",
 ]
 
 _MODULES = {
@@ -60,11 +66,20 @@ _MODULES = {
     "layers.ode_block": ("ODEBlock",),
     "layers.ode_func": ("ConcatConv2D", "GroupNorm", "ODEFunc"),
     "layers.odenet": ("ARCHITECTURES", "build_odenet"),
+    "solver.events": ("EventSolution", "odeint_event"),
     "solver.gradcheck": ("GradcheckRow", "gradcheck"),
-    "solver.odeint": ("GRADIENTS", "odeint"),
+    "solver.odeint": ("odeint",),
     "solver.solution": ("Solution",),
-    "solver.status": ("NotFiniteError", "SolverError", "Status", "StepUnderflowError", "TooManyStepsError"),
+    "solver.status": (
+        "NotFiniteError",
+        "NotReversibleError",
+        "SolverError",
+        "Status",
+        "StepUnderflowError",
+        "TooManyStepsError",
+    ),
     "solver.tableaus": ("SOLVERS", "Tableau"),
+    "solver.traced_solver": ("GRADIENTS",),
 }
 """The module of each public name."""
 

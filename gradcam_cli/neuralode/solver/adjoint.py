@@ -4,8 +4,9 @@ The augmented state Z = [z, theta, t] has the adjoint [a_z, a_theta, a_t], which
 
     da_z/dt = -a_z df/dz,    da_theta/dt = -a_z df/dtheta,    da_t/dt = -a_z df/dt
 
-At each requested time, a_z jumps by the gradient of the loss with respect to the state at that time. a_theta and a_t
-are quadratures: the right-hand side does not depend on them.
+At each requested time, a_z jumps by the gradient of the loss with respect to the state at that time. Adaptive steps
+pass over the times where this gradient is zero. a_theta and a_t are quadratures: the right-hand side does not depend
+on them.
 
 Source:
     Chen et al. 2018, Neural Ordinary Differential Equations, section 2, appendices B.2 and C.
@@ -18,6 +19,7 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
+from gradcam_cli.neuralode.solver.batching import time_within
 from gradcam_cli.neuralode.solver.dynamics import Dynamics
 from gradcam_cli.neuralode.solver.forward_solve import ForwardSolution
 from gradcam_cli.neuralode.solver.integrate import integrate_to
@@ -41,6 +43,7 @@ class AugmentedSystem(NamedTuple):
     args: Tensors
     need_time_gradient: bool
     scale: tf.Tensor
+    bounds: tuple[tf.Tensor, tf.Tensor] | None = None
 
     def rhs(self, t: tf.Tensor, y: Tensors, need_quadrature: bool) -> tuple[Tensors, Tensors]:
         """Return [f, -a df/dz], and -a df/d(theta, t) if requested and all samples share their steps."""
@@ -49,14 +52,18 @@ class AugmentedSystem(NamedTuple):
         return [*dz, *da], v
 
     def quadrature_rhs(self, t: tf.Tensor, y: Tensors, weight: tf.Tensor) -> Tensors:
-        """Return the sum over the samples of -weight a df/d(theta, t)."""
+        """Return the sum over the samples of -weight a df/dtheta, and -weight a df/dt (n,)."""
         a = [self.options.step_mode.broadcast(weight * self.scale, x) * x for x in y[len(y) // 2 :]]
         v = self._vjp(t, y, a, True)[2]
-        return [*v[:-1], tf.reduce_sum(v[-1])] if self.need_time_gradient else v
+        return [*v[:-1], tf.reshape(v[-1], [-1])] if self.need_time_gradient else v
+
+    def between(self, t: tf.Tensor, t1: tf.Tensor) -> AugmentedSystem:
+        """Return the system that evaluates f only strictly between two times."""
+        return self._replace(bounds=(t, t1))
 
     def _vjp(self, t: tf.Tensor, y: Tensors, a: Tensors, need_quadrature: bool) -> tuple[Tensors, Tensors, Tensors]:
         z = y[: len(y) // 2]
-        time = self.options.step_mode.broadcast(t, z[0])
+        time = time_within(self.options.step_mode, t, z[0], self.bounds)
         vjp: tuple[Tensors, Tensors, Tensors] = self.dynamics.rhs_and_vjp(
             time,
             z,
@@ -74,7 +81,7 @@ class AdjointResult(NamedTuple):
     Attributes:
         z: with respect to z0.
         theta: with respect to `Dynamics.theta`.
-        t: (times,) float64, with respect to the requested times; zeros if not requested.
+        t: float64 (times, ...), per step mode, with respect to the requested times; zeros if not requested.
         solver_state: the final state of the backward solve, without its large tensors.
     """
 
@@ -87,9 +94,9 @@ class AdjointResult(NamedTuple):
 def solve_adjoint(
     dynamics: Dynamics,
     options: SolverOptions,
+    forward_options: SolverOptions,
     solution: ForwardSolution,
     g: Tensors,
-    t: tf.Tensor,
     args: Tensors,
     need_time_gradient: bool,
     adjoint_seminorm: bool,
@@ -101,33 +108,66 @@ def solve_adjoint(
     Args:
         dynamics: f.
         options: the options of the backward solve.
-        solution: the forward solve. At each requested time, its states replace the backward ones.
+        forward_options: the options of the forward solve.
+        solution: the forward solve. At each requested time with a jump, its states replace the backward ones.
         g: dL/dz at the requested times, each (times, ...).
-        t: (times,) float64.
         args: the arguments of f after t and z.
         need_time_gradient: whether to compute the gradient of the times.
         adjoint_seminorm: whether the error norm excludes the quadratures.
     """
-    last, scale, theta = t.shape[0] - 1, _adjoint_scale(options, g), dynamics.theta(args)
+    t, mode, scale, theta = solution.t, options.step_mode, _adjoint_scale(options, g), dynamics.theta(args)
+    num_times = t.shape[0] or tf.shape(t)[0]
     system = AugmentedSystem(dynamics, options, args, need_time_gradient, scale)
     jumps = [x / _broadcast_scale(options, scale, x) for x in g]
-    p = _initial_state(options, solution, jumps, t, theta, need_time_gradient)
-    time_gradients = tf.TensorArray(tf.float64, last + 1, element_shape=[]).write(0, tf.zeros([], tf.float64))
+    is_stop = _is_stop(options, g)
+    p = _initial_state(options, solution, jumps, theta, need_time_gradient)
+    time_gradients = tf.TensorArray(tf.float64, num_times, element_shape=t.shape[1:]).unstack(tf.zeros_like(t))
 
     def body(i: tf.Tensor, p: SolverState, time_gradients: Any) -> Any:
         a = [x + u[i] for x, u in zip(p.y[len(g) :], jumps, strict=True)]
-        p = with_first_slope(options, system, p._replace(y=[*(x[i] for x in solution.z), *a]))
+        p = with_first_slope(options, system, p._replace(t=t[i], y=[*(x[i] for x in solution.z), *a]))
         if need_time_gradient:
             p, f = _dynamics_at(options, system, p)
-            time_gradients = time_gradients.write(i, _dot([u[i] for u in g], f))
-        return i - 1, integrate_to(options, system, p, t[i - 1], not adjoint_seminorm), time_gradients
+            time_gradients = time_gradients.write(i, mode.dot([u[i] for u in g], f))
+        stop = _stop_before(is_stop, i)
+        p = integrate_to(options, system, p, t[stop], not adjoint_seminorm)
+        return stop, _check_reconstruction((forward_options, options), p, [x[stop] for x in solution.z]), time_gradients
 
-    if last > 0:
-        _, p, time_gradients = tf.while_loop(lambda i, *_: i > 0, body, (tf.constant(last), p, time_gradients))
+    if t.shape[0] != 1:
+        variables = (_stop_before(is_stop, tf.constant(num_times)), p, time_gradients)
+        _, p, time_gradients = tf.while_loop(lambda i, *_: i > 0, body, variables)
     a = [(x + u[0]) * _broadcast_scale(options, scale, u)[0] for x, u in zip(p.y[len(g) :], jumps, strict=True)]
     q = [x * tf.cast(scale, x.dtype) for x in p.q] if not options.per_sample_steps else p.q
     gt = _time_gradients(time_gradients.stack(), q[-1]) if need_time_gradient else tf.zeros_like(t)
     return make_result(options, p, a, q[: len(theta)], gt)
+
+
+def _is_stop(options: SolverOptions, g: Tensors) -> tf.Tensor:
+    """Return whether the backward solve stops at each requested time, bool (times,).
+
+    Adaptive steps stop where the loss depends on the state, fixed steps at every time.
+    """
+    jumps = [tf.reduce_any(x != 0, axis=list(range(1, len(x.shape)))) for x in g]
+    return tf.reduce_any(tf.stack(jumps), axis=0) | (not options.adaptive)
+
+
+def _stop_before(is_stop: tf.Tensor, i: tf.Tensor) -> tf.Tensor:
+    """Return the last index below i of a stop; 0 without one."""
+    index: tf.Tensor = tf.while_loop(lambda j: (j > 0) & ~is_stop[j], lambda j: (j - 1,), (i - 1,))[0]
+    return index
+
+
+def _check_reconstruction(options: tuple[SolverOptions, SolverOptions], p: SolverState, z: Tensors) -> SolverState:
+    """Return p; with the status NOT_REVERSIBLE if its state differs too much from z, that of the forward solve.
+
+    The unit of the difference is the looser of the tolerances of the two solves.
+    """
+    if not all(x.adaptive for x in options):
+        return p
+    error = [x - y for x, y in zip(p.y[: len(z)], z, strict=True)]
+    wrong = tf.reduce_all([x.error_norm(error, z, z) > x.max_reconstruction_error for x in options], axis=0)
+    wrong &= p.status == Status.SUCCESS
+    return p._replace(status=tf.where(wrong, int(Status.NOT_REVERSIBLE), p.status))
 
 
 def make_result(options: SolverOptions, p: SolverState, z: Tensors, theta: Tensors, t: tf.Tensor) -> AdjointResult:
@@ -156,18 +196,20 @@ def _initial_state(
     options: SolverOptions,
     solution: ForwardSolution,
     g: Tensors,
-    t: tf.Tensor,
     theta: Sequence[Any],
     need_time_gradient: bool,
 ) -> SolverState:
     """Return the solver state at the last requested time, before its jump."""
-    last = t.shape[0] - 1
-    q = [*(tf.zeros_like(x) for x in theta), *([tf.zeros([], g[0].dtype)] if need_time_gradient else [])]
-    y = [*(x[last] for x in solution.z), *(tf.zeros_like(x[last]) for x in g)]
-    p = init_state(options, t[last], y, q, None, store_steps=False)
+    t = solution.t
+    q = [
+        *(tf.zeros_like(x) for x in theta),
+        *([tf.cast(tf.zeros_like(t[0]), g[0].dtype)] if need_time_gradient else []),
+    ]
+    p = init_state(t[-1], [*(x[-1] for x in solution.z), *(tf.zeros_like(x[-1]) for x in g)], q, None)
+    y = p.y
     k = [tf.zeros_like(x) for x in y] if options.adaptive and options.tableau.fsal else []
     v = [tf.zeros_like(x) for x in q] if k and not options.per_sample_steps else []
-    span = tf.abs(t[last] - t[last - 1])
+    span = tf.abs(t[-1] - t[-2]) if t.shape[0] != 1 else tf.zeros_like(t[0])
     h = tf.where(solution.solver_state.next_step > 0, solution.solver_state.next_step, FIRST_BACKWARD_STEP * span)
     return p._replace(first_slope=(k, v), next_step=h, status=solution.solver_state.status)
 
@@ -194,19 +236,14 @@ def _dynamics_at(options: SolverOptions, system: AugmentedSystem, p: SolverState
     return p._replace(nfe=p.nfe + 1), f
 
 
-def _dot(u: Tensors, v: Tensors) -> tf.Tensor:
-    """Return the dot product of u and v over all tensors, float64 ()."""
-    return tf.add_n([tf.reduce_sum(tf.cast(x * y, tf.float64)) for x, y in zip(u, v, strict=True)])
-
-
 def _time_gradients(time_gradients: tf.Tensor, a_t: tf.Tensor) -> tf.Tensor:
-    """Return dL/dt, (times,).
+    """Return dL/dt, (times, ...).
 
     dL/dt_i = g_i . f(t_i, z_i) for i > 0, and dL/dt_0 = a_t(t_0) - sum_i dL/dt_i
 
     Args:
-        time_gradients: (times,) float64, g_i . f(t_i, z_i); the first is ignored.
+        time_gradients: float64 (times, ...), g_i . f(t_i, z_i); the first is ignored.
         a_t: the quadrature a_t at t_0.
     """
-    first = tf.cast(a_t, tf.float64) - tf.reduce_sum(time_gradients[1:])
+    first = tf.cast(a_t, tf.float64) - tf.reduce_sum(time_gradients[1:], axis=0)
     return tf.concat([first[tf.newaxis], time_gradients[1:]], axis=0)

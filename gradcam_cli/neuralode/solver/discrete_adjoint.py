@@ -1,122 +1,35 @@
 """Discrete gradients: recompute the accepted steps, and backpropagate through them one by one.
 
-Memory grows with the number of steps between two requested times. The relative step sizes within such an interval are
-constants: they have no gradient.
+The steps are divided into segments of about sqrt(N) steps. Only the states at the starts of the segments and those
+inside one segment are stored, so memory grows with the square root of the number of steps N, at the cost of a second
+recomputation. A solve of up to `MIN_SEGMENT` steps is a single segment. The sizes of the steps are constants.
+
+Source:
+    Griewank and Walther 2008, Evaluating Derivatives, section 12.1 (checkpoints).
 """
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import tensorflow as tf
 
 from gradcam_cli.neuralode.solver.adjoint import AdjointResult, make_result
 from gradcam_cli.neuralode.solver.dynamics import Dynamics
-from gradcam_cli.neuralode.solver.forward_solve import ForwardSolution, ForwardSystem
-from gradcam_cli.neuralode.solver.runge_kutta import runge_kutta_step
+from gradcam_cli.neuralode.solver.forward_solve import ForwardSolution
+from gradcam_cli.neuralode.solver.step_replay import Cotangents, StepReplay
 from gradcam_cli.neuralode.solver.step_size import SolverOptions
 from gradcam_cli.neuralode.solver.typing import Tensors
 
+MIN_SEGMENT = 16
+"""Minimum number of steps in a segment."""
 
-class StepReplay:
-    """The accepted steps of a forward solve, recomputed and differentiated.
 
-    Args:
-        dynamics: f.
-        options: the options of the forward solve.
-        solution: the forward solve.
-        t: (times,) float64.
-        args: the arguments of f after t and z.
-    """
-
-    def __init__(
-        self,
-        dynamics: Dynamics,
-        options: SolverOptions,
-        solution: ForwardSolution,
-        t: tf.Tensor,
-        args: Tensors,
-    ) -> None:
-        self.options, self.solution, self.t = options, solution, t
-        self.system, self.theta = ForwardSystem(dynamics, options, args), dynamics.theta(args)
-        self.tableau = options.tableau.without_error_estimate()
-
-    def span(self, k: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Return the times at the start and end of step k."""
-        start = self.options.step_mode.batch_time(self.t[0], [x[0] for x in self.solution.z])
-        previous = self.solution.times[tf.maximum(k - 1, 0)]
-        return tf.where(k == 0, start, previous), self.solution.times[k]
-
-    def step(self, t: tf.Tensor, t1: tf.Tensor, z: Tensors) -> Tensors:
-        """Return z at t1, from z at t."""
-        return runge_kutta_step(self.system, self.tableau, self.options.step_mode, (t, t1), z).y
-
-    def states(self, i: tf.Tensor) -> list[tf.TensorArray]:
-        """Return z before each step of the interval that ends at the requested time i."""
-        start, end = self.solution.num_stored[i - 1], self.solution.num_stored[i]
-        z = [x[i - 1] for x in self.solution.z]
-        arrays = [tf.TensorArray(x.dtype, self.options.max_steps, element_shape=x.shape) for x in z]
-
-        def body(k: tf.Tensor, z: Tensors, arrays: Any) -> Any:
-            arrays = [array.write(k - start, x) for array, x in zip(arrays, z, strict=True)]
-            return k + 1, self.step(*self.span(k), z), arrays
-
-        states: list[tf.TensorArray] = tf.while_loop(lambda k, *_: k < end, body, (start, z, arrays))[2]
-        return states
-
-    def backprop_interval(
-        self, i: tf.Tensor, a: Tensors, g_theta: Tensors, g_t: tf.Tensor
-    ) -> tuple[Tensors, Tensors, tf.Tensor]:
-        """Backpropagate from the requested time i to the time before it.
-
-        Args:
-            i: int32 (), index of the requested time.
-            a: dL/dz at that time.
-            g_theta: dL/dtheta so far.
-            g_t: dL/dt so far, (times,) float64.
-
-        Returns:
-            a, g_theta and g_t at the start of the interval.
-        """
-        start, end, states = self.solution.num_stored[i - 1], self.solution.num_stored[i], self.states(i)
-
-        def body(k: tf.Tensor, a: Tensors, g_theta: Tensors, g_t: tf.Tensor) -> Any:
-            z = [array.read(k - start) for array in states]
-            a, theta_gradient, span_gradient = self.vjp(self.span(k), z, a)
-            g_theta = [x + y for x, y in zip(g_theta, theta_gradient, strict=True)]
-            return k - 1, a, g_theta, g_t + self._distribute_time_gradient(i, self.span(k), span_gradient)
-
-        _, a, g_theta, g_t = tf.while_loop(
-            lambda k, *_: k >= start,
-            body,
-            (end - 1, a, g_theta, g_t),
-            parallel_iterations=1,  # the default runs ten steps ahead, with the memory of their gradients
-        )
-        return a, g_theta, g_t
-
-    def vjp(self, span: tuple[tf.Tensor, tf.Tensor], z: Tensors, a: Tensors) -> tuple[Tensors, Tensors, Tensors]:
-        """Return a times the derivatives of a step with respect to z, theta, and its start and end times."""
-        sources = [*z, *self.theta, *span]
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(sources)
-            z1 = self.step(*span, z)
-        gradients = tape.gradient(z1, sources, a, unconnected_gradients=tf.UnconnectedGradients.ZERO)
-        gradients = [tf.convert_to_tensor(x) for x in gradients]
-        return gradients[: len(z)], gradients[len(z) : -2], gradients[-2:]
-
-    def _distribute_time_gradient(
-        self, i: tf.Tensor, span: tuple[tf.Tensor, tf.Tensor], span_gradient: Tensors
-    ) -> tf.Tensor:
-        """Return the gradient of the requested times, (times,), from that of the start and end of a step.
-
-        A step time at the fraction s of its interval passes s of its gradient to the end, and 1 - s to the start.
-        """
-        start, end = self.t[i - 1], self.t[i]
-        fractions = [(x - start) / (end - start) for x in span]
-        end_gradient = tf.add_n([tf.reduce_sum(s * g) for s, g in zip(fractions, span_gradient, strict=True)])
-        start_gradient = tf.add_n([tf.reduce_sum((1 - s) * g) for s, g in zip(fractions, span_gradient, strict=True)])
-        start_index, end_index = (tf.one_hot(j, self.t.shape[0], dtype=tf.float64) for j in (i - 1, i))
-        return start_gradient * start_index + end_gradient * end_index
+def stored_states(max_steps: int) -> tuple[int, int]:
+    """Return the maximum numbers of segments, and of steps in a segment, of a solve of up to max_steps steps."""
+    root = math.isqrt(max_steps) + 1
+    return root, max(MIN_SEGMENT, root)
 
 
 def solve_discrete(
@@ -124,7 +37,6 @@ def solve_discrete(
     options: SolverOptions,
     solution: ForwardSolution,
     g: Tensors,
-    t: tf.Tensor,
     args: Tensors,
 ) -> AdjointResult:
     """Return the exact gradients of the accepted steps.
@@ -132,20 +44,76 @@ def solve_discrete(
     Args:
         dynamics: f.
         options: the options of the forward solve.
-        solution: the forward solve, with its stored steps.
+        solution: the forward solve, with the ends of its steps.
         g: dL/dz at the requested times, each (times, ...).
-        t: (times,) float64.
         args: the arguments of f after t and z.
     """
-    replay, last = StepReplay(dynamics, options, solution, t, args), t.shape[0] - 1
+    replay, num_steps = StepReplay(dynamics, options, solution, g, args), solution.solver_state.num_stored
+    root = tf.cast(tf.math.ceil(tf.sqrt(tf.cast(num_steps, tf.float64))), tf.int32)
+    length = tf.maximum(MIN_SEGMENT, root)
+    num_segments = (num_steps + length - 1) // length
+    max_segments, max_length = stored_states(options.max_steps)
+    starts = _replay_segments(replay, [x[0] for x in solution.z], length, num_segments, max_segments)
 
-    def body(i: tf.Tensor, a: Tensors, g_theta: Tensors, g_t: tf.Tensor) -> Any:
-        a = [x + u[i] for x, u in zip(a, g, strict=True)]
-        return i - 1, *replay.backprop_interval(i, a, g_theta, g_t)
+    def backprop_segment(i: tf.Tensor, c: Cotangents) -> tuple[tf.Tensor, Cotangents]:
+        start = i * length
+        end = tf.minimum(start + length, num_steps)
+        states = _replay_states(replay, [array.read(i) for array in starts], start, end, max_length)
 
-    a, g_theta, g_t = [tf.zeros_like(x[0]) for x in g], [tf.zeros_like(x) for x in replay.theta], tf.zeros_like(t)
-    if last > 0:
-        _, a, g_theta, g_t = tf.while_loop(lambda i, *_: i > 0, body, (tf.constant(last), a, g_theta, g_t))
-    a = [x + u[0] for x, u in zip(a, g, strict=True)]
-    nfe = 2 * replay.tableau.stages * solution.num_stored[last]
-    return make_result(options, solution.solver_state._replace(nfe=nfe), a, g_theta, g_t)
+        def body(k: tf.Tensor, c: Cotangents) -> tuple[tf.Tensor, Cotangents]:
+            return k - 1, replay.backprop(k, [array.read(k - start) for array in states], c)
+
+        return i - 1, _while(lambda k, _: k >= start, body, (end - 1, c))[1]
+
+    t = solution.t
+    row = tf.zeros_like(t[0], tf.int32) + tf.shape(t)[0] - 1
+    c = Cotangents(row, [tf.zeros_like(x[0]) for x in g], [tf.zeros_like(x) for x in replay.theta], tf.zeros_like(t))
+    c = _while(lambda i, _: i >= 0, backprop_segment, (num_segments - 1, c))[1]
+    a = [x + u[0] for x, u in zip(c.a, g, strict=True)]
+    recomputed = tf.maximum(num_segments - 1, 0) * length + num_steps - num_segments
+    nfe = replay.tableau.stages * (recomputed + num_steps)
+    return make_result(options, solution.solver_state._replace(nfe=nfe), a, c.theta, c.t)
+
+
+def _replay_segments(
+    replay: StepReplay, z0: Tensors, length: tf.Tensor, num_segments: tf.Tensor, max_segments: int
+) -> list[tf.TensorArray]:
+    """Return the state at the start of each segment."""
+    arrays = [array.write(0, x) for array, x in zip(_arrays(z0, max_segments), z0, strict=True)]
+
+    def body(i: tf.Tensor, z: Tensors, arrays: Any) -> Any:
+        for_segment = _while(
+            lambda k, _: k < (i + 1) * length,
+            lambda k, z: (k + 1, replay.step(replay.span(k), z).y),
+            (i * length, z),
+        )
+        z = for_segment[1]
+        return i + 1, z, [array.write(i + 1, x) for array, x in zip(arrays, z, strict=True)]
+
+    starts: list[tf.TensorArray] = _while(
+        lambda i, *_: i < num_segments - 1, body, (tf.zeros([], tf.int32), z0, arrays)
+    )[2]
+    return starts
+
+
+def _replay_states(
+    replay: StepReplay, z: Tensors, start: tf.Tensor, end: tf.Tensor, max_length: int
+) -> list[tf.TensorArray]:
+    """Return the state before each step of a segment, from the state z at its start."""
+    arrays = [array.write(0, x) for array, x in zip(_arrays(z, max_length), z, strict=True)]
+
+    def body(k: tf.Tensor, z: Tensors, arrays: Any) -> Any:
+        z = replay.step(replay.span(k), z).y
+        return k + 1, z, [array.write(k + 1 - start, x) for array, x in zip(arrays, z, strict=True)]
+
+    states: list[tf.TensorArray] = _while(lambda k, *_: k < end - 1, body, (start, z, arrays))[2]
+    return states
+
+
+def _arrays(z: Tensors, size: int) -> list[tf.TensorArray]:
+    return [tf.TensorArray(x.dtype, size, element_shape=x.shape, clear_after_read=False) for x in z]
+
+
+def _while(condition: Any, body: Any, variables: Any) -> Any:
+    """Run a loop one iteration at a time: the default runs ten ahead, with the memory of their gradients."""
+    return tf.while_loop(condition, body, variables, parallel_iterations=1)

@@ -9,7 +9,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from gradcam_cli.neuralode.solver.odeint import GRADIENTS, odeint
+from gradcam_cli.neuralode.solver.odeint import odeint
+from gradcam_cli.neuralode.solver.traced_solver import GRADIENTS
 
 TOLERANCES = (1e-3, 1e-6, 1e-9)
 """Default relative and absolute tolerances."""

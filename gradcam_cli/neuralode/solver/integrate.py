@@ -1,4 +1,4 @@
-"""The solver loops from one requested time to the next, with adaptive or fixed steps."""
+"""The solver loop to a target time with adaptive steps."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from gradcam_cli.neuralode.solver.fixed_steps import AfterStep, integrate_fixed
 from gradcam_cli.neuralode.solver.runge_kutta import OdeSystem, RKStep, quadrature_increment, runge_kutta_step
-from gradcam_cli.neuralode.solver.solver_state import UNBOUNDED, SolverState, store_time
+from gradcam_cli.neuralode.solver.solver_state import UNBOUNDED, SolverState, with_first_slope
 from gradcam_cli.neuralode.solver.status import Status
 from gradcam_cli.neuralode.solver.step_size import SolverOptions, combined_error_norm
 from gradcam_cli.neuralode.solver.typing import Tensors
@@ -35,28 +36,55 @@ def integrate_to(
     p: SolverState,
     target: tf.Tensor,
     estimate_quadrature_error: bool = False,
+    after_step: AfterStep | None = None,
 ) -> SolverState:
-    """Step to the target time exactly, or until the status is a failure.
+    """Step to the target time exactly, or until the status is not SUCCESS. Adaptive steps also end at `jump_t`.
 
     Args:
         options: the solver options.
         system: the system to integrate.
         p: the current state; for an adaptive FSAL method with `first_slope` set.
-        target: float64 (), the next requested time.
+        target: float64, per step mode.
         estimate_quadrature_error: whether the error norm includes the quadratures.
+        after_step: called after each step.
     """
-    target = options.step_mode.batch_time(target, p.y)
     if not options.adaptive:
-        return _integrate_fixed(options, system, p, target)
+        return integrate_fixed(options, system, p, target, after_step)
+    if not options.jump_t:
+        return _integrate_adaptive(options, system, p, target, estimate_quadrature_error, after_step)
+    low, high = tf.minimum(p.t, target), tf.maximum(p.t, target)
+    jumps, last = tf.constant(options.jump_t, tf.float64), len(options.jump_t)
+    jumps = tf.where(tf.reduce_all(target >= p.t), jumps, jumps[::-1])
+
+    def body(i: tf.Tensor, p: SolverState) -> tuple[tf.Tensor, SolverState]:
+        jump = tf.clip_by_value(jumps[tf.minimum(i, last - 1)], low, high)
+        stop = tf.where(i == last, target, jump)
+        piece = system.between(p.t, stop)
+        p = with_first_slope(options, piece, p)
+        return i + 1, _integrate_adaptive(options, piece, p, stop, estimate_quadrature_error, after_step)
+
+    final: SolverState = tf.while_loop(lambda i, _: i <= last, body, (tf.zeros([], tf.int32), p))[1]
+    return final
+
+
+def _integrate_adaptive(
+    options: SolverOptions,
+    system: OdeSystem,
+    p: SolverState,
+    target: tf.Tensor,
+    estimate_quadrature_error: bool,
+    after_step: AfterStep | None,
+) -> SolverState:
+    """Step to the target time, where f is continuous in t."""
 
     def active(p: SolverState) -> tf.Tensor:
         return (p.t != target) & (p.status == Status.SUCCESS)
 
     def body(p: SolverState) -> tuple[SolverState]:
         stepping = active(p) if options.per_sample_steps else tf.constant(True)
-        return (_try_step(options, system, p, target, stepping, estimate_quadrature_error),)
+        return (_try_step(options, system, p, target, stepping, estimate_quadrature_error, after_step),)
 
-    p = p._replace(status=_check_max_steps(options, p, target, p.status))
+    p = p._replace(status=_check_max_steps(options, p, target))
     (p,) = tf.while_loop(lambda p: tf.reduce_any(active(p)), body, (p,))
     return p
 
@@ -68,6 +96,7 @@ def _try_step(
     target: tf.Tensor,
     active: tf.Tensor,
     estimate_quadrature_error: bool,
+    after_step: AfterStep | None,
 ) -> SolverState:
     """Try a step, accept it if its error is within the tolerance, and choose the size of the next step.
 
@@ -75,7 +104,7 @@ def _try_step(
     non-finite time, and `MAX_NONFINITE_TRIES` limits the number of non-finite steps there.
     """
     tableau = options.tableau
-    proposal = _propose_step(p, target, active)
+    proposal = _propose_step(options, p, target, active)
     first_slope = p.first_slope if tableau.fsal else None
     rk_step = runge_kutta_step(
         system, tableau, options.step_mode, (p.t, proposal.t1), p.y, first_slope, estimate_quadrature_error
@@ -100,8 +129,11 @@ def _try_step(
         num_rejected_steps=p.num_rejected_steps + tf.cast(active & ~accepted, tf.int32),
         num_nonfinite=num_nonfinite,
         distance_to_nonfinite=distance,
+        status=status,
     )
-    return store_time(p, tf.reduce_any(accepted))._replace(status=_check_max_steps(options, p, target, status))
+    if after_step:
+        p = after_step(p, rk_step, accepted)
+    return p._replace(status=_check_max_steps(options, p, target))
 
 
 class _Proposal(NamedTuple):
@@ -120,10 +152,13 @@ class _Proposal(NamedTuple):
     crosses: tf.Tensor
 
 
-def _propose_step(p: SolverState, target: tf.Tensor, active: tf.Tensor) -> _Proposal:
+def _propose_step(options: SolverOptions, p: SolverState, target: tf.Tensor, active: tf.Tensor) -> _Proposal:
     """Return the next step to try; of size 0 where not active."""
     remaining, size = target - p.t, tf.minimum(p.next_step, OVERSHOOT * p.distance_to_nonfinite)
-    reaches_target = tf.abs(remaining) <= 1.01 * size
+    reach = 1.01 * size
+    if options.max_step is not None:
+        size, reach = tf.minimum(size, options.max_step), tf.minimum(reach, options.max_step)
+    reaches_target = tf.abs(remaining) <= reach
     t1 = tf.where(reaches_target, target, p.t + tf.sign(remaining) * size)
     t1 = tf.where(active, t1, p.t)
     return _Proposal(t1, t1 - p.t, reaches_target, size >= p.distance_to_nonfinite)
@@ -175,53 +210,8 @@ def _update_accepted(
     return p._replace(y=y, q=q, first_slope=(k, v))
 
 
-def _check_max_steps(options: SolverOptions, p: SolverState, target: tf.Tensor, status: tf.Tensor) -> tf.Tensor:
+def _check_max_steps(options: SolverOptions, p: SolverState, target: tf.Tensor) -> tf.Tensor:
     """Return the status, or TOO_MANY_STEPS if `max_steps` is reached before the target."""
     full = (p.num_accepted_steps + p.num_rejected_steps >= options.max_steps) | (p.num_stored >= options.max_steps)
-    failed = full & (p.t != target) & (status == Status.SUCCESS)
-    return tf.where(failed, int(Status.TOO_MANY_STEPS), status)
-
-
-def _integrate_fixed(options: SolverOptions, system: OdeSystem, p: SolverState, target: tf.Tensor) -> SolverState:
-    """Take the smallest number of equal steps no larger than `step_size`; fail at the first that is not finite."""
-    step_mode, tableau, start = options.step_mode, options.tableau, p.t
-    span = target - start
-    max_span = tf.reduce_max(tf.abs(span))
-    size = tf.maximum(max_span, 1e-300) if options.step_size is None else options.step_size
-    steps = tf.minimum(tf.math.ceil(max_span / size - 1e-9), 2.0**30)
-    steps = tf.cast(tf.where(max_span > 0, tf.maximum(steps, 1), 0), tf.int32)
-    remaining_steps = options.max_steps - tf.reduce_max(p.num_accepted_steps)
-    success = int(Status.SUCCESS)
-
-    def body(j: tf.Tensor, p: SolverState) -> tuple[tf.Tensor, SolverState]:
-        t1 = tf.where(j + 1 == steps, target, start + span * tf.cast((j + 1) / steps, tf.float64))
-        active = p.status == success
-        rk_step = runge_kutta_step(system, tableau, step_mode, (p.t, t1), p.y)
-        finite = step_mode.all_finite(rk_step.y)
-        p = p._replace(
-            y=rk_step.y,
-            last_step=tf.where(active, t1 - p.t, p.last_step),
-            t=tf.where(active, t1, p.t),
-            nfe=p.nfe + tableau.stages,
-            num_accepted_steps=p.num_accepted_steps + tf.cast(active, tf.int32),
-            status=tf.where(active & ~finite, int(Status.NOT_FINITE), p.status),
-            q=_add_fixed_increment(system, options, rk_step, p.q, t1 - p.t),
-        )
-        return j + 1, store_time(p, tf.constant(True))
-
-    _, p = tf.while_loop(
-        lambda j, p: (j < tf.minimum(steps, remaining_steps)) & tf.reduce_any(p.status == success),
-        body,
-        (tf.zeros([], tf.int32), p),
-    )
-    too_many = (p.status == success) & (steps > remaining_steps)
-    return p._replace(status=tf.where(too_many, int(Status.TOO_MANY_STEPS), p.status))
-
-
-def _add_fixed_increment(
-    system: OdeSystem, options: SolverOptions, rk_step: RKStep, q: Tensors, dt: tf.Tensor
-) -> Tensors:
-    """Return the quadratures after a fixed step."""
-    per_sample = options.per_sample_steps and q
-    dq = quadrature_increment(system, options.tableau, rk_step, dt) if per_sample else rk_step.dq
-    return [x + dx for x, dx in zip(q, dq, strict=True)]
+    failed = full & (p.t != target) & (p.status == Status.SUCCESS)
+    return tf.where(failed, int(Status.TOO_MANY_STEPS), p.status)

@@ -29,6 +29,9 @@ class OdeSystem(Protocol):
     def quadrature_rhs(self, t: tf.Tensor, y: Tensors, weight: tf.Tensor) -> Tensors:
         """Return the sum of v over the samples, weighted by (n,)."""
 
+    def between(self, t: tf.Tensor, t1: tf.Tensor) -> OdeSystem:
+        """Return the system that evaluates f only strictly between two times, where f jumps."""
+
 
 class RKStep(NamedTuple):
     """The result of a step.
@@ -38,7 +41,9 @@ class RKStep(NamedTuple):
         dq: the increment of the quadratures; with per-sample steps empty (see `quadrature_increment`).
         last_slope: k and v of the last stage, the first slope of the next step of an FSAL method.
         error: the error estimates of y, and of q if requested.
-        stages: t and y of each stage.
+        stages: t and y of each stage; the first is the start of the step.
+        slopes: k of each stage.
+        t1: the time at its end.
     """
 
     y: Tensors
@@ -46,6 +51,8 @@ class RKStep(NamedTuple):
     last_slope: tuple[Tensors, Tensors]
     error: tuple[Tensors, Tensors]
     stages: list[tuple[tf.Tensor, Tensors]]
+    slopes: list[Tensors]
+    t1: tf.Tensor
 
 
 def runge_kutta_step(
@@ -90,7 +97,7 @@ def runge_kutta_step(
     error = coefficients.weighted_sum(ERROR_ROW, k) if tableau.adaptive else []
     dq = coefficients.weighted_sum(B_ROW, v)
     dq_error = coefficients.weighted_sum(ERROR_ROW, v) if estimate_quadrature_error else []
-    return RKStep(y1, dq, (k[-1], v[-1]), (error, dq_error), stages)
+    return RKStep(y1, dq, (k[-1], v[-1]), (error, dq_error), stages, k, t1)
 
 
 def quadrature_increment(system: OdeSystem, tableau: Tableau, rk_step: RKStep, dt: tf.Tensor) -> Tensors:

@@ -31,8 +31,8 @@ class SolverState(NamedTuple):
         num_nonfinite: int32, per step mode, non-finite steps since t last passed the nearest non-finite time.
         distance_to_nonfinite: float64, per step mode, distance from t to that time; infinite if there is none.
         status: int32, per step mode, a `Status`.
-        num_stored: int32 (), number of stored times.
-        times: TensorArray of t after each accepted step, or () if the steps are not stored.
+        num_stored: int32 (), number of recorded steps.
+        records: what the callback after each step records, or ().
     """
 
     t: tf.Tensor
@@ -48,27 +48,19 @@ class SolverState(NamedTuple):
     distance_to_nonfinite: tf.Tensor
     status: tf.Tensor
     num_stored: tf.Tensor
-    times: Any = ()
+    records: Any = ()
 
 
-def init_state(
-    options: SolverOptions, t: tf.Tensor, y: Tensors, q: Tensors, first_step: float | None, store_steps: bool
-) -> SolverState:
+def init_state(t: tf.Tensor, y: Tensors, q: Tensors, first_step: float | None) -> SolverState:
     """Return the state of a solve before its first step.
 
     Args:
-        options: the solver options.
-        t: float64 (), the initial time.
+        t: float64, per step mode, the initial time.
         y: the state at t.
         q: the quadratures at t.
         first_step: size of the first step; None if `with_first_step` or the caller sets it.
-        store_steps: whether to store the times of the steps.
     """
-    t = options.step_mode.batch_time(t, y)
     zeros = tf.zeros_like(t, tf.int32)
-    times: Any = ()
-    if store_steps:
-        times = tf.TensorArray(tf.float64, options.max_steps, element_shape=t.shape, clear_after_read=False)
     return SolverState(
         t=t,
         y=y,
@@ -83,7 +75,6 @@ def init_state(
         distance_to_nonfinite=tf.fill(tf.shape(t), UNBOUNDED),
         status=zeros,
         num_stored=tf.zeros([], tf.int32),
-        times=times,
     )
 
 
@@ -107,14 +98,6 @@ def with_first_step(options: SolverOptions, system: OdeSystem, p: SolverState, e
     return p._replace(next_step=h, nfe=p.nfe + (1 if p.first_slope[0] else 2))
 
 
-def store_time(p: SolverState, accepted: tf.Tensor) -> SolverState:
-    """Store the current time; the time of a rejected step is overwritten by the next one."""
-    if isinstance(p.times, tuple):
-        return p
-    row = tf.minimum(p.num_stored, p.times.size() - 1)
-    return p._replace(times=p.times.write(row, p.t), num_stored=p.num_stored + tf.cast(accepted, tf.int32))
-
-
 def without_state(p: SolverState) -> SolverState:
-    """Return p without the large tensors: y, q, first_slope and times."""
-    return p._replace(y=[], q=[], first_slope=([], []), times=())
+    """Return p without the large tensors: y, q, first_slope and records."""
+    return p._replace(y=[], q=[], first_slope=([], []), records=())

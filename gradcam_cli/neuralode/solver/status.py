@@ -19,6 +19,7 @@ class Status(IntEnum):
     TOO_MANY_STEPS = 1
     STEP_UNDERFLOW = 2
     NOT_FINITE = 3
+    NOT_REVERSIBLE = 4
 
 
 class SolverError(GradcamError):
@@ -47,6 +48,10 @@ class TooManyStepsError(SolverError):
     """The solve reached `max_steps`."""
 
 
+class NotReversibleError(SolverError):
+    """A backward solve did not return to the states of the forward solve, so its gradient would be wrong."""
+
+
 ERRORS: dict[Status, tuple[type[SolverError], str, str]] = {
     Status.TOO_MANY_STEPS: (
         TooManyStepsError,
@@ -63,8 +68,16 @@ ERRORS: dict[Status, tuple[type[SolverError], str, str]] = {
         "f or z is not finite",
         "check f and its weights at this time, or reduce the learning rate or first_step",
     ),
+    Status.NOT_REVERSIBLE: (
+        NotReversibleError,
+        "z differs from the forward solve, so the gradient would be wrong",
+        "tighten rtol and atol",
+    ),
 }
 """For each failure: the error class, the cause, and the hint."""
+
+BACKWARD_HINT = "use gradient='discrete', which solves nothing backward, or "
+"""Start of the hint after a failed backward solve."""
 
 
 def raise_on_failure(status: Any, t: Any, dt: Any, steps: Any, phase: str) -> None:
@@ -81,6 +94,8 @@ def raise_on_failure(status: Any, t: Any, dt: Any, steps: Any, phase: str) -> No
         SolverError: a status is not SUCCESS.
     """
     statuses = np.atleast_1d(status)
+    if not statuses.size:
+        return
     worst = int(statuses.argmax())
     if statuses[worst] == Status.SUCCESS:
         return
@@ -91,6 +106,7 @@ def raise_on_failure(status: Any, t: Any, dt: Any, steps: Any, phase: str) -> No
     message = (
         f"{phase} solve{sample}: {cause}: t = {t_worst:.9g}, dt = {dt_worst:.3g} (time {direction}), step {steps_worst}"
     )
+    hint = BACKWARD_HINT + hint if phase == "backward" else hint
     raise error(message, hint, t_worst, dt_worst, steps_worst)
 
 
@@ -107,10 +123,11 @@ def assert_success(status: tf.Tensor, t: tf.Tensor, dt: tf.Tensor, steps: tf.Ten
     statuses = tf.reshape(status, [-1])
     worst = tf.argmax(statuses)
     numbers = [tf.reshape(x, [-1])[worst] for x in (t, dt, steps)]
+    advice = " (use gradient='discrete')" if phase == "backward" else ""
     return [
         tf.debugging.Assert(
             statuses[worst] != int(failure),
-            [f"{error.__name__}: {phase} solve: {cause}: t, dt, step, sample =", *numbers, worst],
+            [f"{error.__name__}: {phase} solve: {cause}{advice}: t, dt, step, sample =", *numbers, worst],
         )
         for failure, (error, cause, _) in ERRORS.items()
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import tensorflow as tf
 
@@ -20,6 +21,10 @@ MIN_RELATIVE_STEP = 16 * 2.0**-52
 """A step smaller than this fraction of the time underflows."""
 
 
+Tolerance = float | tuple[Any, ...]
+"""A number, or for each tensor of the state a nested tuple that broadcasts with it."""
+
+
 @dataclass(frozen=True)
 class SolverOptions:
     """The options of a solve, validated.
@@ -33,6 +38,9 @@ class SolverOptions:
         first_step: size of the first step; None: Hairer's rule.
         max_steps: maximum number of accepted and rejected steps together.
         per_sample_steps: whether the steps of each sample are chosen separately.
+        max_step: maximum size of adaptive steps.
+        jump_t: increasing times at which f is discontinuous in t; adaptive steps end there.
+        dense: whether the solution inside the steps is kept.
         safety: factor below 1 on the ideal step size.
         min_factor: lower bound of the ratio of two successive step sizes.
         max_factor: upper bound of that ratio.
@@ -42,12 +50,15 @@ class SolverOptions:
     """
 
     solver: str = "dopri5"
-    rtol: float = 1e-6
-    atol: float = 1e-8
+    rtol: Tolerance = 1e-6
+    atol: Tolerance = 1e-8
     step_size: float | None = None
     first_step: float | None = None
     max_steps: int = 10_000
     per_sample_steps: bool = False
+    max_step: float | None = None
+    jump_t: tuple[float, ...] = ()
+    dense: bool = False
     safety: float = 0.9
     min_factor: float = 0.2
     max_factor: float = 10.0
@@ -56,10 +67,16 @@ class SolverOptions:
         """Validate each option."""
         if self.solver not in SOLVERS:
             raise UsageError(f"solver: expected one of {', '.join(SOLVERS)}, got {self.solver}")
-        for name in ("rtol", "atol", "step_size", "first_step", "max_steps"):
-            value = getattr(self, name)
-            if value is not None and not (math.isfinite(value) and value >= 0 and (value > 0 or name == "rtol")):
-                raise UsageError(f"{name}: expected a positive number, got {value}")
+        for name in ("rtol", "atol", "step_size", "first_step", "max_steps", "max_step"):
+            for value in _numbers(getattr(self, name)):
+                if not (math.isfinite(value) and value >= 0 and (value > 0 or name == "rtol")):
+                    raise UsageError(f"{name}: expected a positive number, got {value}")
+        if not all(map(math.isfinite, self.jump_t)):
+            raise UsageError(f"jump_t: expected finite times, got {', '.join(map(str, self.jump_t))}")
+        if not self.adaptive and self.max_step is not None:
+            raise UsageError("max_step requires adaptive steps", "step_size is the maximum size of fixed steps")
+        if not self.adaptive and self.jump_t:
+            raise UsageError("jump_t requires adaptive steps", "request the times of the jumps: fixed steps end there")
         if not 0 < self.min_factor < self.safety < 1 < self.max_factor:
             raise UsageError(
                 "expected 0 < min_factor < safety < 1 < max_factor, "
@@ -72,10 +89,24 @@ class SolverOptions:
         return self.step_size is None and SOLVERS[self.solver].adaptive
 
     @property
+    def interpolates(self) -> bool:
+        """Whether requested times lie inside steps; fixed steps end at each of them."""
+        return self.adaptive
+
+    @property
+    def max_reconstruction_error(self) -> float:
+        """Maximum error of the state of a backward solve, in units of the tolerance.
+
+        rtol^(-2/3), where a third of the digits is left; with rtol = 0, the same of atol.
+        """
+        tolerance = max(_numbers(self.rtol)) or max(_numbers(self.atol))
+        return float(tolerance ** (-2 / 3))
+
+    @property
     def tableau(self) -> Tableau:
-        """The method; for fixed steps without the stages that only the error estimate uses."""
+        """The method; for fixed steps without the stages that only error estimate and dense output use."""
         tableau = SOLVERS[self.solver]
-        return tableau if self.adaptive else tableau.without_error_estimate()
+        return tableau if self.adaptive or self.dense else tableau.without_error_estimate()
 
     @property
     def step_mode(self) -> StepMode:
@@ -87,10 +118,16 @@ class SolverOptions:
 
         sqrt(mean (e / (atol + rtol max(|y|, |y1|)))^2)
         """
-        scaled = [
-            x / (self.atol + self.rtol * tf.maximum(tf.abs(u), tf.abs(v))) for x, u, v in zip(error, y, y1, strict=True)
-        ]
-        return self.step_mode.rms(scaled)
+        scale = self.error_scale([tf.maximum(tf.abs(u), tf.abs(v)) for u, v in zip(y, y1, strict=True)])
+        return self.step_mode.rms([x / u for x, u in zip(error, scale, strict=True)])
+
+    def error_scale(self, y: Tensors) -> Tensors:
+        """Return atol + rtol |y|, the unit of the error. In [*z, *a], z and a have the same tolerances."""
+
+        def tolerance(values: Tolerance, i: int, x: tf.Tensor) -> Any:
+            return tf.constant(values[i % len(values)], x.dtype) if isinstance(values, tuple) else values
+
+        return [tolerance(self.atol, i, x) + tolerance(self.rtol, i, x) * tf.abs(x) for i, x in enumerate(y)]
 
     def step_factor(self, error: tf.Tensor, nonfinite_factor: tf.Tensor | None = None) -> tf.Tensor:
         """Return the ratio of the next step size to this step's.
@@ -111,6 +148,13 @@ class SolverOptions:
         return h < MIN_RELATIVE_STEP * tf.maximum(tf.abs(t), tf.abs(target))
 
 
+def _numbers(value: Any) -> list[float]:
+    """Return the numbers of an option: none, one, or those of a nested tuple."""
+    if value is None:
+        return []
+    return [x for part in value for x in _numbers(part)] if isinstance(value, tuple) else [value]
+
+
 def initial_step_size(
     options: SolverOptions, slope: Sequence[Tensors], y: Sequence[Tensors], h0: tf.Tensor
 ) -> tf.Tensor:
@@ -127,7 +171,7 @@ def initial_step_size(
     Source:
         Hairer, Norsett and Wanner 1993, Solving Ordinary Differential Equations I, section II.4.
     """
-    scale = [options.atol + options.rtol * tf.abs(x) for x in y[0]]
+    scale = options.error_scale(y[0])
     d1 = _norm(options, slope[0], scale)
     d2 = _norm(options, [u - v for u, v in zip(slope[1], slope[0], strict=True)], scale) / h0
     max_d = tf.maximum(d1, d2)
@@ -142,7 +186,7 @@ def trial_step_size(options: SolverOptions, slope: Tensors, y: Tensors, span: tf
 
     h0 = 0.01 |y| / |f|, or 1e-6 |span| where a norm is tiny or not finite
     """
-    scale = [options.atol + options.rtol * tf.abs(x) for x in y]
+    scale = options.error_scale(y)
     d0, d1 = _norm(options, y, scale), _norm(options, slope, scale)
     regular = (d0 > 1e-5) & (d1 > 1e-5) & tf.math.is_finite(d0) & tf.math.is_finite(d1)
     h0 = tf.where(regular, 0.01 * d0 / tf.where(regular, d1, tf.ones_like(d1)), 1e-6 * span)

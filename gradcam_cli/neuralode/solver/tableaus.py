@@ -5,18 +5,22 @@ A step of size h from (t, z), with stages i = 1..s:
     k_i = f(t + c_i h, z + h sum_j a_ij k_j)
     z'  = z + h sum_i b_i k_i
     error estimate: h sum_i e_i k_i, with e = b - b_hat for the weights b_hat of an embedded method
+    inside the step: z(t + x h) = z + h sum_i b_i(x) k_i (see `continuous_extension`)
 
 Sources of the coefficients: Hairer, Norsett and Wanner 1993, Solving Ordinary Differential Equations I (euler,
 midpoint, heun2, rk4, dopri5, and Prince and Dormand's dopri8); Bogacki and Shampine 1989 (bosh3); Tsitouras 2011.
+dopri8 has a fourteenth stage, the slope at z', for its continuous extension. It is the first stage of the next step.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 
 import numpy as np
 
+from gradcam_cli.neuralode.solver.continuous_extension import continuous_extension
 from gradcam_cli.neuralode.solver.order_conditions import order_condition_error
 
 ORDER_CONDITION_TOLERANCE = 2e-13
@@ -35,6 +39,8 @@ class Tableau:
         c: (s,) float64, nodes: the times of the stages, in units of h.
         b_hat: (s,) float64, weights of the embedded method; None without error estimate.
         embedded_order: order of the embedded method.
+        dense_order: order of the continuous extension.
+        dense_degree: degree of its polynomials.
 
     Raises:
         ValueError: the coefficients violate an order condition or have inconsistent shapes.
@@ -47,6 +53,8 @@ class Tableau:
     c: np.ndarray
     b_hat: np.ndarray | None = None
     embedded_order: int = 0
+    dense_order: int = 1
+    dense_degree: int = 1
 
     def __post_init__(self) -> None:
         """Check the shapes, the row sums, and all order conditions of both methods."""
@@ -85,8 +93,13 @@ class Tableau:
         """Exponent 1/q of the step factor error^(-1/q), with q = min(order, embedded_order) + 1."""
         return 1 / (min(self.order, self.embedded_order) + 1)
 
+    @cached_property
+    def extension(self) -> np.ndarray:
+        """(dense_degree, s) float64, the coefficients of x, x^2, ... in the weights b_i(x) inside a step."""
+        return continuous_extension(self.a, self.b, self.dense_order, self.dense_degree, self.fsal)
+
     def without_error_estimate(self) -> Tableau:
-        """Return the method without the stages that only the error estimate uses."""
+        """Return the method without the stages that only the error estimate and the continuous extension use."""
         needed = int(np.flatnonzero(self.b)[-1]) + 1
         return Tableau(self.name, self.order, self.a[:needed, :needed], self.b[:needed], self.c[:needed])
 
@@ -97,7 +110,14 @@ def _parse_numbers(text: str) -> np.ndarray:
 
 
 def _make_tableau(
-    name: str, order: int, a: list[str], b: str, c: str, b_hat: str = "", embedded_order: int = 0
+    name: str,
+    order: int,
+    a: list[str],
+    b: str,
+    c: str,
+    b_hat: str = "",
+    embedded_order: int = 0,
+    dense: tuple[int, int] = (1, 1),
 ) -> Tableau:
     """Create a tableau from strings of numbers; missing numbers at the end of a row are zeros."""
     lower = np.zeros((len(a) + 1, len(a) + 1))
@@ -111,15 +131,23 @@ def _make_tableau(
         _parse_numbers(c),
         _parse_numbers(b_hat) if b_hat else None,
         embedded_order,
+        *dense,
     )
 
 
 EULER = _make_tableau("euler", 1, [], "1", "0")
-MIDPOINT = _make_tableau("midpoint", 2, ["1/2"], "0 1", "0 1/2")
-HEUN2 = _make_tableau("heun2", 2, ["1"], "1/2 1/2", "0 1", "1 0", 1)
-RK4 = _make_tableau("rk4", 4, ["1/2", "0 1/2", "0 0 1"], "1/6 1/3 1/3 1/6", "0 1/2 1/2 1")
+MIDPOINT = _make_tableau("midpoint", 2, ["1/2"], "0 1", "0 1/2", dense=(2, 2))
+HEUN2 = _make_tableau("heun2", 2, ["1"], "1/2 1/2", "0 1", "1 0", 1, dense=(2, 2))
+RK4 = _make_tableau("rk4", 4, ["1/2", "0 1/2", "0 0 1"], "1/6 1/3 1/3 1/6", "0 1/2 1/2 1", dense=(3, 3))
 BOSH3 = _make_tableau(
-    "bosh3", 3, ["1/2", "0 3/4", "2/9 1/3 4/9"], "2/9 1/3 4/9 0", "0 1/2 3/4 1", "7/24 1/4 1/3 1/8", embedded_order=2
+    "bosh3",
+    3,
+    ["1/2", "0 3/4", "2/9 1/3 4/9"],
+    "2/9 1/3 4/9 0",
+    "0 1/2 3/4 1",
+    "7/24 1/4 1/3 1/8",
+    embedded_order=2,
+    dense=(3, 3),
 )
 DOPRI5 = _make_tableau(
     "dopri5",
@@ -136,6 +164,7 @@ DOPRI5 = _make_tableau(
     "0 1/5 3/10 4/5 8/9 1 1",
     "5179/57600 0 7571/16695 393/640 -92097/339200 187/2100 1/40",
     embedded_order=4,
+    dense=(4, 4),
 )
 TSIT5 = _make_tableau(
     "tsit5",
@@ -153,6 +182,7 @@ TSIT5 = _make_tableau(
     "0.09468075576583945 0.009183565540343254 0.4877705284247616 1.234297566930479 -2.7077123499835256 "
     "1.866628418170587 1/66",
     embedded_order=4,
+    dense=(4, 4),
 )
 DOPRI8 = _make_tableau(
     "dopri8",
@@ -176,13 +206,16 @@ DOPRI8 = _make_tableau(
         "403863854/491063109 0 0 -5068492393/434740067 -411421997/543043805 652783627/914296604 "
         "11173962825/925320556 -13158990841/6184727034 3936647629/1978049680 -160528059/685178525 "
         "248638103/1413531060",
+        "14005451/335480064 0 0 0 0 -59238493/1068277825 181606767/758867731 561292985/797845732 "
+        "-1041891430/1371343529 760417239/1151165299 118820643/751138087 -528747749/2220607170 1/4",
     ],
     "14005451/335480064 0 0 0 0 -59238493/1068277825 181606767/758867731 561292985/797845732 "
-    "-1041891430/1371343529 760417239/1151165299 118820643/751138087 -528747749/2220607170 1/4",
-    "0 1/18 1/12 1/8 5/16 3/8 59/400 93/200 5490023248/9719169821 13/20 1201146811/1299019798 1 1",
+    "-1041891430/1371343529 760417239/1151165299 118820643/751138087 -528747749/2220607170 1/4 0",
+    "0 1/18 1/12 1/8 5/16 3/8 59/400 93/200 5490023248/9719169821 13/20 1201146811/1299019798 1 1 1",
     "13451932/455176623 0 0 0 0 -808719846/976000145 1757004468/5645159321 656045339/265891186 "
-    "-3867574721/1518517206 465885868/322736535 53011238/667516719 2/45 0",
+    "-3867574721/1518517206 465885868/322736535 53011238/667516719 2/45 0 0",
     embedded_order=7,
+    dense=(5, 6),
 )
 
 SOLVERS = {tableau.name: tableau for tableau in (EULER, MIDPOINT, HEUN2, RK4, BOSH3, DOPRI5, TSIT5, DOPRI8)}

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-import weakref
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
-import keras
 import tensorflow as tf
 
 from gradcam_cli.errors import UsageError
 from gradcam_cli.neuralode.solver.adjoint import AdjointResult, solve_adjoint, with_nan
 from gradcam_cli.neuralode.solver.discrete_adjoint import solve_discrete
-from gradcam_cli.neuralode.solver.dynamics import Dynamics, floating, in_stateless_scope
-from gradcam_cli.neuralode.solver.forward_solve import ForwardSolution, solve_forward
+from gradcam_cli.neuralode.solver.dynamics import Dynamics, floating
+from gradcam_cli.neuralode.solver.event_location import EventFunction, locate_event
+from gradcam_cli.neuralode.solver.forward_solve import ForwardSolution, ForwardSystem, solve_forward
 from gradcam_cli.neuralode.solver.solution import Solution
 from gradcam_cli.neuralode.solver.solver_state import SolverState
 from gradcam_cli.neuralode.solver.status import assert_success, raise_on_failure
 from gradcam_cli.neuralode.solver.step_size import SolverOptions
 from gradcam_cli.neuralode.solver.typing import Tensors
+
+GRADIENTS = ("adjoint", "discrete")
+"""Gradient methods: the values of `odeint`'s `gradient`."""
 
 
 class SolverKey(NamedTuple):
@@ -29,6 +32,7 @@ class SolverKey(NamedTuple):
     gradient: str
     need_time_gradient: bool
     adjoint_seminorm: bool
+    return_steps: bool
     jit_compile: bool
 
 
@@ -41,26 +45,26 @@ class TracedSolver:
         self.backward = tf.function(_as_function(self._backward), autograph=False, jit_compile=key.jit_compile)
 
     def _forward(self, z: Tensors, t: tf.Tensor, args: Tensors) -> ForwardSolution:
-        store_steps = self.key.gradient == "discrete"
-        return solve_forward(self.dynamics, self.key.options, z, t, args, store_steps)
+        key, store_ends = self.key, self.key.gradient == "discrete"
+        return solve_forward(self.dynamics, key.options, z, t, args, store_ends, store_states=key.return_steps)
 
     def _backward(
-        self, solution: ForwardSolution, g: Tensors, t: tf.Tensor, args: Tensors, values: Tensors
+        self, solution: ForwardSolution, g: Tensors, args: Tensors, values: Tensors
     ) -> tuple[AdjointResult, tf.Tensor]:
         """Return the gradients, and whether the variables of f differ from their values in the forward solve."""
-        result, changed = self._gradients(solution, g, t, args), _any_differs(self.dynamics.variables, values)
+        result, changed = self._gradients(solution, g, args), _any_differs(self.dynamics.variables, values)
         return with_nan(self.key.options, result, changed), changed
 
-    def _gradients(self, solution: ForwardSolution, g: Tensors, t: tf.Tensor, args: Tensors) -> AdjointResult:
+    def _gradients(self, solution: ForwardSolution, g: Tensors, args: Tensors) -> AdjointResult:
         key = self.key
         if key.gradient == "discrete":
-            return solve_discrete(self.dynamics, key.options, solution, g, t, args)
+            return solve_discrete(self.dynamics, key.options, solution, g, args)
         return solve_adjoint(
             self.dynamics,
             key.backward_options,
+            key.options,
             solution,
             g,
-            t,
             args,
             need_time_gradient=key.need_time_gradient,
             adjoint_seminorm=key.adjoint_seminorm,
@@ -81,7 +85,7 @@ class TracedSolver:
             f: the function or layer; the gradient holds a reference to it.
             z0: the state at t[0], in its structure.
             z: the same, flattened.
-            t: (times,) float64.
+            t: float64 (times, ...), per step mode.
             args: the arguments of f after t and z, flattened.
             backward_callback: as in `odeint`.
 
@@ -99,8 +103,8 @@ class TracedSolver:
             solutions.append(solution)
 
             def gradient(*g: tf.Tensor, variables: Any = None) -> Any:
-                gradients = self._differentiate(f, solution, list(g), t, constants, values, backward_callback)
-                gradients = _forbid_second_derivative(gradients, [*inputs, *g])
+                gradients = self._differentiate(f, solution, list(g), constants, values, backward_callback)
+                gradients = _forbid_gradient(gradients, [*inputs, *g], SECOND_DERIVATIVE_ERROR)
                 return (gradients, [None] * len(variables)) if variables else gradients
 
             return tuple(solution.z), gradient
@@ -108,6 +112,8 @@ class TracedSolver:
         zs = states(*z, *theta, *floating(args), t)
         p = solutions[0].solver_state
         zs = _raise_if_failed(list(zs), p, "forward")
+        interpolated = [*z, *theta, *floating(args), t]
+        dense = [solutions[0].t[0], solutions[0].ends[: p.num_stored], *solutions[0].polynomials]
         return Solution(
             z=tf.nest.pack_sequence_as(z0, zs),
             nfe=p.nfe,
@@ -116,19 +122,49 @@ class TracedSolver:
             status=p.status,
             t=p.t,
             dt=p.last_step,
+            times=solutions[0].t,
+            steps=_forbid_gradient(dense, interpolated, INTERPOLATION_ERROR) if self.key.options.dense else [],
         )
+
+    def rhs(self, t: tf.Tensor, z: Tensors, args: Tensors) -> Tensors:
+        """Return f at a time, per step mode."""
+        return ForwardSystem(self.dynamics, self.key.options, args).rhs(t, z, False)[0]
+
+    def locate_event(
+        self, event: EventFunction, z: Tensors, t: tf.Tensor, args: Tensors
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Return the time of an event, whether it occurred, and the number of function evaluations; no gradients.
+
+        Args:
+            event: the event function.
+            z: the state at t[0], flattened.
+            t: float64 (2, ...), per step mode, the initial and the latest time.
+            args: the arguments of f after t and z, flattened.
+
+        Raises:
+            SolverError: in eager mode, the solve failed.
+        """
+        options = replace(self.key.options, dense=True)  # with all stages that the continuous extension needs
+
+        @tf.function(autograph=False)  # type: ignore[untyped-decorator]
+        def locate(z: Tensors, t: tf.Tensor, args: Tensors) -> Any:
+            return locate_event(options, ForwardSystem(self.dynamics, options, args), event, z, t)
+
+        constants = _stop_gradients(z), tf.stop_gradient(t), _stop_gradients(args)
+        time, occurred, p = _call_without_recording(locate, *constants)
+        time, occurred = _raise_if_failed([time, occurred], p, "forward")
+        return tf.stop_gradient(time), occurred, p.nfe
 
     def _differentiate(
         self,
         f: Any,
         solution: ForwardSolution,
         g: Tensors,
-        t: tf.Tensor,
         args: Tensors,
         values: Tensors,
         backward_callback: Callable[[tf.Tensor], None] | None,
     ) -> Tensors:
-        result, changed = _call_without_recording(self.backward, solution, _stop_gradients(g), t, args, values)
+        result, changed = _call_without_recording(self.backward, solution, _stop_gradients(g), args, values)
         if backward_callback:
             backward_callback(result.solver_state.nfe)
         gradients = [*result.z, *result.theta, result.t]
@@ -188,63 +224,22 @@ def _raise_if_failed(tensors: Tensors, p: SolverState, phase: str) -> Tensors:
         return [tf.identity(x) for x in tensors]
 
 
-def _forbid_second_derivative(gradients: Tensors, inputs: Tensors) -> Tensors:
-    """Return the gradients; differentiating them raises UsageError instead of treating them as constants."""
+SECOND_DERIVATIVE_ERROR = ("odeint has no second derivative", "use finite differences of the gradient")
+INTERPOLATION_ERROR = ("Solution.interpolate has no gradient", "request the times in t")
+
+
+def _forbid_gradient(outputs: Tensors, inputs: Tensors, error: tuple[str, str]) -> Tensors:
+    """Return the outputs; differentiating them raises UsageError instead of treating them as constants."""
 
     @tf.custom_gradient  # type: ignore[untyped-decorator]
     def identity(*_: tf.Tensor) -> Any:
         def refuse(*_: tf.Tensor) -> Any:
-            raise UsageError("odeint has no second derivative", "use finite differences of the gradient")
+            raise UsageError(*error)
 
-        return tuple(gradients), refuse
+        return tuple(map(tf.identity, outputs)), refuse
 
     return list(identity(*inputs))
 
 
 def _stop_gradients(tensors: Sequence[tf.Tensor]) -> Tensors:
     return [tf.stop_gradient(x) for x in tensors]
-
-
-_solver_cache: weakref.WeakKeyDictionary[Any, dict[Hashable, TracedSolver]] = weakref.WeakKeyDictionary()
-"""The traced solvers of each f, while it is alive."""
-
-
-def cached_solver(
-    f: Callable[..., Any], z0: Any, z: Tensors, t: tf.Tensor, args: Tensors, args_structure: Any, key: SolverKey
-) -> TracedSolver:
-    """Return the solver of an f from the cache, or trace it.
-
-    Args:
-        f: the function or layer.
-        z0: the state at t[0], in its structure.
-        z: the same, flattened.
-        t: (times,) float64.
-        args: the arguments of f after t and z, flattened.
-        args_structure: structure of these arguments.
-        key: the settings of the solver.
-
-    Raises:
-        UsageError: f is not a valid right-hand side for z.
-    """
-    structure = tf.nest.map_structure(lambda _: 0, z0)
-    owner, name = getattr(f, "__self__", f), getattr(f, "__func__", None)  # each access makes a new bound method
-    signature = (repr(structure), repr(args_structure), *((x.dtype, x.shape.rank) for x in (*z, *args)))
-    try:
-        solvers = _solver_cache.setdefault(owner, {})
-    except TypeError:  # f does not support weak references
-        solvers = {}
-    solver = solvers.get((name, signature, key, _variables_key(f)))
-    if solver is None or in_stateless_scope():  # which may replace the values of Keras variables
-        step_mode = key.options.step_mode
-        time = step_mode.broadcast(step_mode.batch_time(t[0], z), z[0])
-        solver = TracedSolver(Dynamics(f, time, z, structure, args, args_structure), key)
-        if not (solver.dynamics.has_graph_closure or in_stateless_scope()):
-            solvers[name, signature, key, _variables_key(f)] = solver
-    return solver
-
-
-def _variables_key(f: Any) -> Hashable:
-    """Return a key of the variables that a trace reads and differentiates: replica, and parameters that are trained."""
-    replica = tf.distribute.get_replica_context()
-    parameters = f.trainable_variables if isinstance(f, keras.Layer) else ()
-    return None if replica is None else str(replica.replica_id_in_sync_group), *map(id, parameters)

@@ -259,3 +259,26 @@ def test_missing_and_ambiguous_blocks_are_refused():
     inner = linear_classifier()
     with pytest.raises(ModelError, match="inside a nested model"):
         compile_depth_gradients(keras.Sequential([keras.Input((4, 5, 3)), inner]), find_block(inner), [1.0])
+
+
+def test_thirty_depths_cost_the_evaluations_of_five():
+    """Both solves interpolate: the calls of f, forward and with its adjoint, do not grow with the depths."""
+    evaluations = []
+
+    class Counted(keras.Layer):
+        def call(self, t, z):
+            tf.numpy_function(lambda _: evaluations.append(1), [t], [])
+            return tf.sin(3 * z[..., ::-1])
+
+    image = keras.Input((4, 5, 3))
+    z = ODEBlock(Counted(), name="ode")(image)
+    model = keras.Model(image, keras.layers.Dense(2)(keras.layers.GlobalAveragePooling2D()(z)))
+    counts = []
+    for num_times in (5, 30):
+        depths = parse_depths(find_block(model), num_times=num_times)
+        gradient_function = compile_depth_gradients(model, find_block(model), depths)
+        evaluations.clear()
+        result = gradient_function(images(), np.zeros((3, 1), int))
+        counts.append(len(evaluations))
+    assert len(result.A) == len(result.dA) == 30
+    assert 20 < counts[0] == counts[1]

@@ -38,9 +38,9 @@ def test_wrong_adjoint_has_large_errors(monkeypatch):
     """Without the jump at the inner time, the adjoint gradient is wrong by over 1 %."""
     correct = adjoint.solve_adjoint
 
-    def wrong(dynamics, options, solution, g, *rest, **flags):
+    def wrong(dynamics, options, forward_options, solution, g, *rest, **flags):
         g = [x * tf.constant([1.0, 0.0, 1.0], x.dtype)[:, None] for x in g]
-        return correct(dynamics, options, solution, g, *rest, **flags)
+        return correct(dynamics, options, forward_options, solution, g, *rest, **flags)
 
     monkeypatch.setattr("gradcam_cli.neuralode.solver.traced_solver.solve_adjoint", wrong)
     rows = gradcheck(*PROBLEMS["logistic"](), tolerances=(1e-6,))
