@@ -21,7 +21,7 @@ ODEINT_OPTIONS = {
     name: parameter.default
     for name, parameter in inspect.signature(odeint).parameters.items()
     if parameter.kind is parameter.KEYWORD_ONLY
-    and name not in ("args", "per_sample_steps", "backward_callback", "return_steps", "dense")
+    and name not in ("args", "per_sample_steps", "return_steps", "dense", "backward_callback")
 }
 """The keyword arguments that an `ODEBlock` passes to `odeint`, with their defaults."""
 
@@ -84,7 +84,7 @@ class ODEBlock(keras.Layer):  # type: ignore[misc]
             raise UsageError(f"per_sample_steps: expected True, False or 'inference', got {per_sample_steps}")
         if augment_dims < 0 or int(augment_dims) != augment_dims:
             raise UsageError(f"augment_dims: expected a number of channels, got {augment_dims}")
-        _check_options(self.options, per_sample_steps)
+        solver_key(**{**ODEINT_OPTIONS, **self.options}, per_sample_steps=bool(per_sample_steps))
         self.f, self.times = f, _validate_span(t_span, return_trajectory)
         self.per_sample_steps, self.kinetic_energy = per_sample_steps, kinetic_energy
         self.return_trajectory, self.augment_dims = return_trajectory, int(augment_dims)
@@ -210,21 +210,13 @@ def _validate_span(t_span: Sequence[float], return_trajectory: bool) -> tuple[fl
     Raises:
         UsageError: they do not increase or decrease, or their number is not 2, or below 2 for a trajectory.
     """
-    times = tuple(validate_times(t_span, False).numpy().tolist())
+    times = tuple(validate_times(t_span).numpy().tolist())
     if len(times) < 2 or (len(times) > 2 and not return_trajectory):
         raise UsageError(
             f"t_span: expected the initial and final time, got {len(times)} times",
             "return_trajectory=True accepts more than two",
         )
     return times
-
-
-def _check_options(options: dict[str, Any], per_sample_steps: bool | str) -> None:
-    """Raise UsageError if an option of `odeint` is invalid; tolerances for each component are checked with a state."""
-    known = {**ODEINT_OPTIONS, **options}
-    for name in ("rtol", "atol", "adjoint_rtol", "adjoint_atol"):
-        known[name] = known[name] if isinstance(known[name], int | float | None) else ODEINT_OPTIONS[name]
-    solver_key(None, False, **known, per_sample_steps=bool(per_sample_steps), return_steps=False, dense=False)
 
 
 def _with_energy(dz: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

@@ -14,13 +14,21 @@ from gradcam_cli.neuralode.solver.traced_solver import GRADIENTS, SolverKey
 from gradcam_cli.neuralode.solver.typing import Tensors
 
 
-def solver_key(z0: Any, need_time_gradient: bool, **arguments: Any) -> SolverKey:
-    """Return the settings of a solve from all keyword arguments of `odeint`, except `backward_callback`.
+def solver_key(
+    z0: Any = None,
+    need_time_gradient: bool = False,
+    return_steps: bool = False,
+    dense: bool = False,
+    **arguments: Any,
+) -> SolverKey:
+    """Return the settings of a solve from the keyword arguments of `odeint`, except args and backward_callback.
 
     Args:
-        z0: the state at t[0].
+        z0: the state at t[0]; None: a single tensor of any shape.
         need_time_gradient: whether to compute the gradient of the times.
-        **arguments: the keyword arguments.
+        return_steps: as in `odeint`.
+        dense: as in `odeint`.
+        **arguments: the other keyword arguments, all of them.
 
     Raises:
         UsageError: an argument is invalid, or two arguments exclude each other.
@@ -30,15 +38,16 @@ def solver_key(z0: Any, need_time_gradient: bool, **arguments: Any) -> SolverKey
         None if arguments[name] is None else validate_tolerance(name, arguments[name], z0)
         for name in ("adjoint_rtol", "adjoint_atol")
     ]
-    names = ("solver", "step_size", "first_step", "max_step", "max_steps", "per_sample_steps", "dense")
+    names = ("solver", "step_size", "first_step", "max_step", "max_steps", "per_sample_steps")
     options = SolverOptions(
         rtol=rtol,
         atol=atol,
         jump_t=tuple(sorted(map(float, arguments["jump_t"]))),
+        dense=dense,
         **{name: arguments[name] for name in names},
     )
     backward_options = adjoint_options(options, arguments["adjoint_solver"], *backward)
-    seminorm, compiled, return_steps = (arguments[x] for x in ("adjoint_seminorm", "jit_compile", "return_steps"))
+    seminorm, compiled = arguments["adjoint_seminorm"], arguments["jit_compile"]
     if arguments["gradient"] not in GRADIENTS:
         raise UsageError(f"gradient: expected one of {', '.join(GRADIENTS)}, got {arguments['gradient']}")
     if options.per_sample_steps and not seminorm:
@@ -47,7 +56,7 @@ def solver_key(z0: Any, need_time_gradient: bool, **arguments: Any) -> SolverKey
         raise UsageError("adjoint_seminorm=False requires scalar tolerances: the parameters have other shapes than z")
     if return_steps and options.per_sample_steps:
         raise UsageError("return_steps=True requires per_sample_steps=False: samples differ in their number of steps")
-    if compiled and (return_steps or options.dense):
+    if compiled and (return_steps or dense):
         raise UsageError("return_steps and dense require jit_compile=False: XLA needs a constant number of steps")
     return SolverKey(
         options, backward_options, arguments["gradient"], need_time_gradient, seminorm, return_steps, compiled
@@ -85,13 +94,15 @@ def validate_tolerance(name: str, value: Any, z0: Any) -> Tolerance:
     Args:
         name: `rtol` or `atol`.
         value: a number, an array that broadcasts with z0, or a structure of them like that of z0.
-        z0: the state.
+        z0: the state; None: a single tensor of any shape.
 
     Raises:
         UsageError: the value does not broadcast with z0.
     """
     if np.ndim(value) == 0 and not tf.nest.is_nested(value):
         return float(value)
+    if z0 is None:
+        return (_to_tuple(np.asarray(value, np.float64).tolist()),)
     z = tf.nest.flatten(z0)
     try:
         if tf.nest.is_nested(z0):
@@ -154,7 +165,7 @@ def _as_tensor(x: Any, dtype: tf.DType) -> tf.Tensor:
     return tensor
 
 
-def validate_times(t: Any, per_sample_steps: bool) -> tf.Tensor:
+def validate_times(t: Any, per_sample_steps: bool = False) -> tf.Tensor:
     """Return the requested times as float64, (times,) or, with per-sample steps, (times, n).
 
     Raises:

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from functools import partial
 from typing import Any, NamedTuple
 
 import tensorflow as tf
@@ -24,6 +23,7 @@ import tensorflow as tf
 from gradcam_cli.errors import UsageError
 from gradcam_cli.neuralode.solver.arguments import solver_key, validate_args, validate_state, validate_times
 from gradcam_cli.neuralode.solver.event_location import EventFunction
+from gradcam_cli.neuralode.solver.forward_solve import ForwardSystem
 from gradcam_cli.neuralode.solver.odeint import odeint
 from gradcam_cli.neuralode.solver.solver_cache import cached_solver
 from gradcam_cli.neuralode.solver.typing import Tensors
@@ -78,27 +78,25 @@ def odeint_event(f: Callable[..., Any], z0: Any, t: Any, event_fn: Callable[...,
     if times.shape[0] != 2:
         raise UsageError(f"t: expected the initial and the latest time, got {times.shape[0]} times")
     times = key.options.step_mode.batch_times(times, z)
-    structure, args = tf.nest.map_structure(lambda _: 0, args), validate_args(args, z[0].dtype)
+    args, structure = validate_args(args, z[0].dtype), tf.nest.map_structure(lambda _: 0, args)
     solver = cached_solver(f, z0, z, times, args, structure, key)
     event = EventFunction(event_fn, z0, key.options)
     located, occurred, nfe = solver.locate_event(event, z, times, args)
     solution = solver.solve(f, z0, z, tf.stack([times[0], located]), args, callback)
     z1 = [x[-1] for x in tf.nest.flatten(solution.z)]
-    dt, slope = _newton_step(partial(solver.rhs, args=args), event, located, z1)
+    dt, slope = _newton_step(ForwardSystem(solver.dynamics, key.options, args), event, located, z1)
     dt = tf.where(occurred, dt, tf.zeros_like(dt))
     states = [x + key.options.step_mode.broadcast(dt, x) * dz for x, dz in zip(z1, slope, strict=True)]
     return EventSolution(located + dt, tf.nest.pack_sequence_as(z0, states), occurred, nfe + solution.nfe)
 
 
-def _newton_step(
-    rhs: Callable[..., Tensors], event: EventFunction, t: tf.Tensor, z: Tensors
-) -> tuple[tf.Tensor, Tensors]:
+def _newton_step(system: ForwardSystem, event: EventFunction, t: tf.Tensor, z: Tensors) -> tuple[tf.Tensor, Tensors]:
     """Return -g / (dg/dt + dg/dz . f), float64 per step mode, whose denominator is a constant, and f."""
     constants = [tf.stop_gradient(x) for x in z]
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch([t, *constants])
         value = event(t, constants)
     of_t, *of_z = tape.gradient(value, [t, *constants], unconnected_gradients=tf.UnconnectedGradients.ZERO)
-    f = [tf.stop_gradient(x) for x in rhs(t, constants)]
+    f = [tf.stop_gradient(x) for x in system.rhs(t, constants, False)[0]]
     slope = tf.stop_gradient(of_t + event.options.step_mode.dot(of_z, f))
     return -tf.cast(event(t, z), tf.float64) / slope, f

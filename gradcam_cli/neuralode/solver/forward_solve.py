@@ -33,7 +33,8 @@ class ForwardSystem(NamedTuple):
 
     def rhs(self, t: tf.Tensor, y: Tensors, need_quadrature: bool) -> tuple[Tensors, Tensors]:
         """Return f(t, y), and an empty list of quadratures."""
-        return self.dynamics.rhs(time_within(self.options.step_mode, t, y[0], self.bounds), y, self.args), []
+        time = time_within(self.options.step_mode, t, y[0], self.bounds)
+        return self.dynamics.rhs(time, y, self.args), []
 
     def quadrature_rhs(self, t: tf.Tensor, y: Tensors, weight: tf.Tensor) -> Tensors:
         """Return an empty list: there are no quadratures."""

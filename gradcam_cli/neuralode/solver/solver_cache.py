@@ -1,4 +1,4 @@
-"""The traced solvers of each f, kept while it is alive."""
+"""The cache of traced solvers."""
 
 from __future__ import annotations
 

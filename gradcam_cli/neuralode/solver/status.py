@@ -123,7 +123,8 @@ def assert_success(status: tf.Tensor, t: tf.Tensor, dt: tf.Tensor, steps: tf.Ten
     statuses = tf.reshape(status, [-1])
     worst = tf.argmax(statuses)
     numbers = [tf.reshape(x, [-1])[worst] for x in (t, dt, steps)]
-    advice = " (use gradient='discrete')" if phase == "backward" else ""
+    # Without quotes, which TensorFlow would escape.
+    advice = " (use gradient=discrete)" if phase == "backward" else ""
     return [
         tf.debugging.Assert(
             statuses[worst] != int(failure),

@@ -58,8 +58,8 @@ class StepReplay:
         args: Tensors,
     ) -> None:
         self.options, self.mode = options, options.step_mode
-        self.t, self.ends, self.g, self.theta = solution.t, solution.ends, g, dynamics.theta(args)
-        self.system = ForwardSystem(dynamics, options, args)
+        self.t, self.ends, self.g = solution.t, solution.ends, g
+        self.system, self.theta = ForwardSystem(dynamics, options, args), dynamics.theta(args)
         self.interpolates = options.interpolates and solution.t.shape[0] not in (1, 2)
         self.tableau = options.tableau if self.interpolates else options.tableau.without_error_estimate()
         self.sign = tf.sign(self.t[-1] - self.t[0])

@@ -1,4 +1,4 @@
-"""The traced forward and backward solves of each f, joined by a custom gradient and cached."""
+"""The traced forward and backward solves of an f, joined by a custom gradient."""
 
 from __future__ import annotations
 
@@ -8,15 +8,20 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from gradcam_cli.errors import UsageError
 from gradcam_cli.neuralode.solver.adjoint import AdjointResult, solve_adjoint, with_nan
 from gradcam_cli.neuralode.solver.discrete_adjoint import solve_discrete
 from gradcam_cli.neuralode.solver.dynamics import Dynamics, floating
 from gradcam_cli.neuralode.solver.event_location import EventFunction, locate_event
 from gradcam_cli.neuralode.solver.forward_solve import ForwardSolution, ForwardSystem, solve_forward
 from gradcam_cli.neuralode.solver.solution import Solution
-from gradcam_cli.neuralode.solver.solver_state import SolverState
-from gradcam_cli.neuralode.solver.status import assert_success, raise_on_failure
+from gradcam_cli.neuralode.solver.solve_checks import (
+    INTERPOLATION_ERROR,
+    SECOND_DERIVATIVE_ERROR,
+    any_differs,
+    forbid_gradient,
+    raise_if_changed,
+    raise_if_failed,
+)
 from gradcam_cli.neuralode.solver.step_size import SolverOptions
 from gradcam_cli.neuralode.solver.typing import Tensors
 
@@ -52,7 +57,7 @@ class TracedSolver:
         self, solution: ForwardSolution, g: Tensors, args: Tensors, values: Tensors
     ) -> tuple[AdjointResult, tf.Tensor]:
         """Return the gradients, and whether the variables of f differ from their values in the forward solve."""
-        result, changed = self._gradients(solution, g, args), _any_differs(self.dynamics.variables, values)
+        result, changed = self._gradients(solution, g, args), any_differs(self.dynamics.variables, values)
         return with_nan(self.key.options, result, changed), changed
 
     def _gradients(self, solution: ForwardSolution, g: Tensors, args: Tensors) -> AdjointResult:
@@ -104,16 +109,16 @@ class TracedSolver:
 
             def gradient(*g: tf.Tensor, variables: Any = None) -> Any:
                 gradients = self._differentiate(f, solution, list(g), constants, values, backward_callback)
-                gradients = _forbid_gradient(gradients, [*inputs, *g], SECOND_DERIVATIVE_ERROR)
+                gradients = forbid_gradient(gradients, [*inputs, *g], SECOND_DERIVATIVE_ERROR)
                 return (gradients, [None] * len(variables)) if variables else gradients
 
             return tuple(solution.z), gradient
 
         zs = states(*z, *theta, *floating(args), t)
         p = solutions[0].solver_state
-        zs = _raise_if_failed(list(zs), p, "forward")
-        interpolated = [*z, *theta, *floating(args), t]
+        zs = raise_if_failed(list(zs), p, "forward")
         dense = [solutions[0].t[0], solutions[0].ends[: p.num_stored], *solutions[0].polynomials]
+        inputs = [*z, *theta, *floating(args), t]
         return Solution(
             z=tf.nest.pack_sequence_as(z0, zs),
             nfe=p.nfe,
@@ -123,12 +128,8 @@ class TracedSolver:
             t=p.t,
             dt=p.last_step,
             times=solutions[0].t,
-            steps=_forbid_gradient(dense, interpolated, INTERPOLATION_ERROR) if self.key.options.dense else [],
+            steps=forbid_gradient(dense, inputs, INTERPOLATION_ERROR) if self.key.options.dense else [],
         )
-
-    def rhs(self, t: tf.Tensor, z: Tensors, args: Tensors) -> Tensors:
-        """Return f at a time, per step mode."""
-        return ForwardSystem(self.dynamics, self.key.options, args).rhs(t, z, False)[0]
 
     def locate_event(
         self, event: EventFunction, z: Tensors, t: tf.Tensor, args: Tensors
@@ -152,7 +153,7 @@ class TracedSolver:
 
         constants = _stop_gradients(z), tf.stop_gradient(t), _stop_gradients(args)
         time, occurred, p = _call_without_recording(locate, *constants)
-        time, occurred = _raise_if_failed([time, occurred], p, "forward")
+        time, occurred = raise_if_failed([time, occurred], p, "forward")
         return tf.stop_gradient(time), occurred, p.nfe
 
     def _differentiate(
@@ -168,7 +169,7 @@ class TracedSolver:
         if backward_callback:
             backward_callback(result.solver_state.nfe)
         gradients = [*result.z, *result.theta, result.t]
-        return _raise_if_failed(_raise_if_changed(gradients, changed), result.solver_state, "backward")
+        return raise_if_failed(raise_if_changed(gradients, changed), result.solver_state, "backward")
 
 
 def _as_function(method: Callable[..., Any]) -> Callable[..., Any]:
@@ -187,58 +188,6 @@ def _call_without_recording(function: Any, *arguments: Any) -> Any:
     traced = function.get_concrete_function(*arguments)
     with tf.init_scope():
         return traced(*arguments)
-
-
-def _any_differs(variables: Sequence[Any], values: Tensors) -> tf.Tensor:
-    """Return whether any variable differs from its value; NaN equals NaN."""
-    differs = [tf.reduce_any((x != y) & ((x == x) | (y == y))) for x, y in zip(variables, values, strict=True)]
-    return tf.reduce_any(tf.stack(differs)) if differs else tf.constant(False)
-
-
-def _raise_if_changed(gradients: Tensors, changed: tf.Tensor) -> Tensors:
-    """Return the gradients, after a check that no variable of f was assigned since the forward solve.
-
-    Raises:
-        UsageError: in eager mode, one was.
-    """
-    message = "the variables of f changed between the solve and its gradient"
-    if not tf.executing_eagerly():
-        with tf.control_dependencies([tf.debugging.Assert(tf.logical_not(changed), [message])]):
-            return [tf.identity(x) for x in gradients]
-    if changed:
-        raise UsageError(message, "compute all gradients before the optimizer assigns the variables")
-    return gradients
-
-
-def _raise_if_failed(tensors: Tensors, p: SolverState, phase: str) -> Tensors:
-    """Return the tensors, after a check of the solver status.
-
-    Raises:
-        SolverError: in eager mode, the solve failed.
-    """
-    steps = p.num_accepted_steps + p.num_rejected_steps
-    if tf.executing_eagerly():
-        raise_on_failure(p.status.numpy(), p.t.numpy(), p.last_step.numpy(), steps.numpy(), phase)
-        return tensors
-    with tf.control_dependencies(assert_success(p.status, p.t, p.last_step, steps, phase)):
-        return [tf.identity(x) for x in tensors]
-
-
-SECOND_DERIVATIVE_ERROR = ("odeint has no second derivative", "use finite differences of the gradient")
-INTERPOLATION_ERROR = ("Solution.interpolate has no gradient", "request the times in t")
-
-
-def _forbid_gradient(outputs: Tensors, inputs: Tensors, error: tuple[str, str]) -> Tensors:
-    """Return the outputs; differentiating them raises UsageError instead of treating them as constants."""
-
-    @tf.custom_gradient  # type: ignore[untyped-decorator]
-    def identity(*_: tf.Tensor) -> Any:
-        def refuse(*_: tf.Tensor) -> Any:
-            raise UsageError(*error)
-
-        return tuple(map(tf.identity, outputs)), refuse
-
-    return list(identity(*inputs))
 
 
 def _stop_gradients(tensors: Sequence[tf.Tensor]) -> Tensors:
