@@ -41,17 +41,17 @@ class DefaultCommandGroup(click.Group):
         Raises:
             UsageError: the first argument is no file, and nearly a command.
         """
-        if not args:
+        if not args and not ctx.resilient_parsing:
             click.echo(self.overview(ctx), err=True)
             ctx.exit(2)
-        if tuple(args) not in HELP_ONLY and args[0] not in self.commands:
+        if args and tuple(args) not in HELP_ONLY and args[0] not in self.commands:
             self._check_misspelt(args[0])
             args = ["explain", *args]
         return super().parse_args(ctx, args)
 
     def _check_misspelt(self, word: str) -> None:
         near = difflib.get_close_matches(word, self.commands, 1)
-        if near and not os.path.lexists(word):
+        if near and not word.startswith("-") and not os.path.lexists(word):
             raise UsageError(f"no such command or file: {word}", f"did you mean gradcam {near[0]}?")
 
     def overview(self, ctx: click.Context) -> str:

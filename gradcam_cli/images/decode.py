@@ -119,6 +119,8 @@ def _has_bands(file: BinaryIO, rgb: str | None) -> bool:
         return samples != len(image.getbands())  # of bands in planes, Pillow opens the first
     except UnidentifiedImageError:
         return True
+    except Image.DecompressionBombError:  # a picture; opening it says how large it is
+        return False
     finally:
         file.seek(0)
 

@@ -89,8 +89,8 @@ def solve_forward(
     if t.shape[0] > 1:
         p = integrate_times(options, system, p, t, recorder.after_step)
     records: Records = p.records
-    steps = tf.range(p.num_stored)
     if store_states:
+        steps = tf.range(p.num_stored)
         t = tf.concat([t[:1], records.ends.gather(steps)], axis=0)
         inner = [array.gather(steps)[:-1] for array in records.states]
     else:
@@ -104,7 +104,7 @@ def solve_forward(
         t,
         without_state(p),
         records.ends.stack() if recorder.needs_ends else tf.zeros([0], tf.float64),
-        [array.gather(steps) for array in records.polynomials],
+        [array.gather(tf.range(p.num_stored)) for array in records.polynomials],
     )
 
 

@@ -117,8 +117,6 @@ class TracedSolver:
         zs = states(*z, *theta, *floating(args), t)
         p = solutions[0].solver_state
         zs = raise_if_failed(list(zs), p, "forward")
-        dense = [solutions[0].t[0], solutions[0].ends[: p.num_stored], *solutions[0].polynomials]
-        inputs = [*z, *theta, *floating(args), t]
         return Solution(
             z=tf.nest.pack_sequence_as(z0, zs),
             nfe=p.nfe,
@@ -128,7 +126,7 @@ class TracedSolver:
             t=p.t,
             dt=p.last_step,
             times=solutions[0].t,
-            steps=forbid_gradient(dense, inputs, INTERPOLATION_ERROR) if self.key.options.dense else [],
+            steps=_polynomials(solutions[0], [*z, *theta, *floating(args), t]) if self.key.options.dense else [],
         )
 
     def locate_event(
@@ -170,6 +168,12 @@ class TracedSolver:
             backward_callback(result.solver_state.nfe)
         gradients = [*result.z, *result.theta, result.t]
         return raise_if_failed(raise_if_changed(gradients, changed), result.solver_state, "backward")
+
+
+def _polynomials(solution: ForwardSolution, inputs: Tensors) -> Tensors:
+    """Return the initial time, the ends of the steps, and their polynomials, which have no gradient."""
+    ends = solution.ends[: solution.solver_state.num_stored]
+    return forbid_gradient([solution.t[0], ends, *solution.polynomials], inputs, INTERPOLATION_ERROR)
 
 
 def _as_function(method: Callable[..., Any]) -> Callable[..., Any]:

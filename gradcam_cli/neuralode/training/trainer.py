@@ -29,6 +29,7 @@ from gradcam_cli.neuralode.training.config import TrainingConfig
 from gradcam_cli.neuralode.training.datasets import Dataset
 from gradcam_cli.neuralode.training.evaluate import evaluate
 from gradcam_cli.neuralode.training.optimizer import make_optimizer
+from gradcam_cli.neuralode.training.reproducible import reproducible_sums
 from gradcam_cli.storage.files import write_output
 
 
@@ -125,7 +126,8 @@ class Trainer:
             GradcamError: out of memory.
         """
         while not self.is_complete:
-            self.history.append(self._epoch(len(self.history), advance))
+            with reproducible_sums():
+                self.history.append(self._epoch(len(self.history), advance))
             if checkpoint:
                 self._save(checkpoint)
             yield self.history[-1]

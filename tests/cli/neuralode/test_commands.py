@@ -31,7 +31,7 @@ def test_gradcheck_errors_decrease_with_the_tolerance(cli):
     for name in ("z0", "theta", "times"):
         errors = [row[name] for row in rows if row["gradient"] == "adjoint"]
         assert errors[2] < errors[0]
-        assert errors[2] < 1e-7
+        assert errors[2] < 3e-7  # the central differences have an error of this order
 
 
 @pytest.mark.slow
