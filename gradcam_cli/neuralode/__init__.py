@@ -20,11 +20,13 @@ if TYPE_CHECKING:
     from gradcam_cli.neuralode.layers.ode_block import ODEBlock
     from gradcam_cli.neuralode.layers.ode_func import ConcatConv2D, GroupNorm, ODEFunc
     from gradcam_cli.neuralode.layers.odenet import ARCHITECTURES, build_odenet
+    from gradcam_cli.neuralode.solver.butcher_tableau import Tableau
     from gradcam_cli.neuralode.solver.events import EventSolution, odeint_event
     from gradcam_cli.neuralode.solver.gradcheck import GradcheckRow, gradcheck
     from gradcam_cli.neuralode.solver.odeint import odeint
     from gradcam_cli.neuralode.solver.solution import Solution
     from gradcam_cli.neuralode.solver.status import (
+        NotConvergedError,
         NotFiniteError,
         NotReversibleError,
         SolverError,
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
         StepUnderflowError,
         TooManyStepsError,
     )
-    from gradcam_cli.neuralode.solver.tableaus import SOLVERS, Tableau
+    from gradcam_cli.neuralode.solver.tableaus import SOLVERS
     from gradcam_cli.neuralode.solver.traced_solver import GRADIENTS
 
 __all__ = [
@@ -43,6 +45,7 @@ __all__ = [
     "EventSolution",
     "GradcheckRow",
     "GroupNorm",
+    "NotConvergedError",
     "NotFiniteError",
     "NotReversibleError",
     "ODEBlock",
@@ -66,11 +69,13 @@ _MODULES = {
     "layers.ode_block": ("ODEBlock",),
     "layers.ode_func": ("ConcatConv2D", "GroupNorm", "ODEFunc"),
     "layers.odenet": ("ARCHITECTURES", "build_odenet"),
+    "solver.butcher_tableau": ("Tableau",),
     "solver.events": ("EventSolution", "odeint_event"),
     "solver.gradcheck": ("GradcheckRow", "gradcheck"),
     "solver.odeint": ("odeint",),
     "solver.solution": ("Solution",),
     "solver.status": (
+        "NotConvergedError",
         "NotFiniteError",
         "NotReversibleError",
         "SolverError",
@@ -78,7 +83,7 @@ _MODULES = {
         "StepUnderflowError",
         "TooManyStepsError",
     ),
-    "solver.tableaus": ("SOLVERS", "Tableau"),
+    "solver.tableaus": ("SOLVERS",),
     "solver.traced_solver": ("GRADIENTS",),
 }
 """The module of each public name."""

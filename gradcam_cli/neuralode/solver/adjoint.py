@@ -23,7 +23,13 @@ from gradcam_cli.neuralode.solver.batching import time_within
 from gradcam_cli.neuralode.solver.dynamics import Dynamics
 from gradcam_cli.neuralode.solver.forward_solve import ForwardSolution
 from gradcam_cli.neuralode.solver.integrate import integrate_to
-from gradcam_cli.neuralode.solver.solver_state import SolverState, init_state, with_first_slope, without_state
+from gradcam_cli.neuralode.solver.solver_state import (
+    SolverState,
+    init_state,
+    with_first_slope,
+    with_newton,
+    without_state,
+)
 from gradcam_cli.neuralode.solver.status import Status
 from gradcam_cli.neuralode.solver.step_size import SolverOptions
 from gradcam_cli.neuralode.solver.typing import Tensors
@@ -44,6 +50,11 @@ class AugmentedSystem(NamedTuple):
     need_time_gradient: bool
     scale: tf.Tensor
     bounds: tuple[tf.Tensor, tf.Tensor] | None = None
+
+    @property
+    def has_quadratures(self) -> bool:
+        """Whether `rhs` returns quadratures."""
+        return not self.options.per_sample_steps and bool(self.need_time_gradient or self.dynamics.theta(self.args))
 
     def rhs(self, t: tf.Tensor, y: Tensors, need_quadrature: bool) -> tuple[Tensors, Tensors]:
         """Return [f, -a df/dz], and -a df/d(theta, t) if requested and all samples share their steps."""
@@ -211,7 +222,7 @@ def _initial_state(
     v = [tf.zeros_like(x) for x in q] if k and not options.per_sample_steps else []
     span = tf.abs(t[-1] - t[-2]) if t.shape[0] != 1 else tf.zeros_like(t[0])
     h = tf.where(solution.solver_state.next_step > 0, solution.solver_state.next_step, FIRST_BACKWARD_STEP * span)
-    return p._replace(first_slope=(k, v), next_step=h, status=solution.solver_state.status)
+    return with_newton(options, p._replace(first_slope=(k, v), next_step=h, status=solution.solver_state.status))
 
 
 def _adjoint_scale(options: SolverOptions, g: Tensors) -> tf.Tensor:

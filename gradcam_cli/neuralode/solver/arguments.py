@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from gradcam_cli.errors import UsageError
+from gradcam_cli.neuralode.solver.newton import MAX_IMPLICIT_SIZE
 from gradcam_cli.neuralode.solver.step_size import SolverOptions, Tolerance
 from gradcam_cli.neuralode.solver.traced_solver import GRADIENTS, SolverKey
 from gradcam_cli.neuralode.solver.typing import Tensors
@@ -61,6 +63,24 @@ def solver_key(
     return SolverKey(
         options, backward_options, arguments["gradient"], need_time_gradient, seminorm, return_steps, compiled
     )
+
+
+def require_implicit_size(key: SolverKey, z: Tensors) -> None:
+    """Check the size of a state for an implicit solver, as far as its shape is static; the solve checks the rest.
+
+    Raises:
+        UsageError: the state has more than `MAX_IMPLICIT_SIZE` elements.
+    """
+    for name, options in (("solver", key.options), ("adjoint_solver", key.backward_options)):
+        first_axis = 1 if options.per_sample_steps else 0
+        size = sum(math.prod(n or 1 for n in x.shape[first_axis:]) for x in z)
+        if options.tableau.implicit and size > MAX_IMPLICIT_SIZE:
+            unit = "elements for each sample" if options.per_sample_steps else "elements, all samples together"
+            others = "" if options.per_sample_steps else ", or per_sample_steps=True if each sample is small"
+            raise UsageError(
+                f"{name}={options.solver}: expected a state of at most {MAX_IMPLICIT_SIZE} {unit}, got {size}",
+                f"use an explicit solver such as dopri5{others}",
+            )
 
 
 def adjoint_options(

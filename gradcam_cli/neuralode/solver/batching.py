@@ -29,6 +29,14 @@ class SharedSteps:
         coefficients: list[tf.Tensor] = tf.unstack(tf.cast(dt * weights, z.dtype))
         return coefficients
 
+    def num_rows(self, z: Sequence[tf.Tensor]) -> Any:
+        """Return the number of systems with steps of their own: 1."""
+        return 1
+
+    def row_size(self, z: tf.Tensor) -> Any:
+        """Return the number of elements of z: an integer if its shape is static, otherwise a tensor."""
+        return tf.size(z) if z.shape.num_elements() is None else z.shape.num_elements()
+
     def take(self, x: tf.Tensor, row: tf.Tensor) -> tf.Tensor:
         """Return x[row], for x (rows, ...)."""
         return tf.gather(x, row)
@@ -83,6 +91,15 @@ class PerSampleSteps:
         """Return dt times each weight, in shapes that broadcast with z."""
         shape = [-1, len(weights)] + [1] * (len(z.shape) - 1)
         return list(tf.unstack(tf.reshape(tf.cast(dt[:, tf.newaxis] * weights, z.dtype), shape), axis=1))
+
+    def num_rows(self, z: Sequence[tf.Tensor]) -> Any:
+        """Return the number of systems with steps of their own: n, an integer if it is static."""
+        return tf.shape(z[0])[0] if z[0].shape[0] is None else z[0].shape[0]
+
+    def row_size(self, z: tf.Tensor) -> Any:
+        """Return the number of elements of a sample of z: an integer if its shape is static, otherwise a tensor."""
+        size = z.shape[1:].num_elements()
+        return tf.reduce_prod(tf.shape(z)[1:]) if size is None else size
 
     def take(self, x: tf.Tensor, row: tf.Tensor) -> tf.Tensor:
         """Return x[row[s], s] for each sample s, for x (rows, n, ...) and row (n,)."""

@@ -53,61 +53,63 @@ def solve_discrete(
     length = tf.maximum(MIN_SEGMENT, root)
     num_segments = (num_steps + length - 1) // length
     max_segments, max_length = stored_states(options.max_steps)
-    starts = _replay_segments(replay, [x[0] for x in solution.z], length, num_segments, max_segments)
+    starts, nfe = _replay_segments(
+        replay, replay.initial_state([x[0] for x in solution.z]), length, num_segments, max_segments
+    )
 
     def backprop_segment(i: tf.Tensor, c: Cotangents) -> tuple[tf.Tensor, Cotangents]:
         start = i * length
         end = tf.minimum(start + length, num_steps)
-        states = _replay_states(replay, [array.read(i) for array in starts], start, end, max_length)
+        states, nfe = _replay_states(replay, [array.read(i) for array in starts], start, end, max_length)
 
         def body(k: tf.Tensor, c: Cotangents) -> tuple[tf.Tensor, Cotangents]:
             return k - 1, replay.backprop(k, [array.read(k - start) for array in states], c)
 
+        c = c._replace(nfe=c.nfe + nfe)
         return i - 1, _while(lambda k, _: k >= start, body, (end - 1, c))[1]
 
     t = solution.t
     row = tf.zeros_like(t[0], tf.int32) + tf.shape(t)[0] - 1
-    c = Cotangents(row, [tf.zeros_like(x[0]) for x in g], [tf.zeros_like(x) for x in replay.theta], tf.zeros_like(t))
+    a, theta = [tf.zeros_like(x[0]) for x in g], [tf.zeros_like(x) for x in replay.theta]
+    c = Cotangents(row, a, theta, tf.zeros_like(t), nfe)
     c = _while(lambda i, _: i >= 0, backprop_segment, (num_segments - 1, c))[1]
     a = [x + u[0] for x, u in zip(c.a, g, strict=True)]
-    recomputed = tf.maximum(num_segments - 1, 0) * length + num_steps - num_segments
-    nfe = replay.tableau.stages * (recomputed + num_steps)
-    return make_result(options, solution.solver_state._replace(nfe=nfe), a, c.theta, c.t)
+    return make_result(options, solution.solver_state._replace(nfe=c.nfe), a, c.theta, c.t)
 
 
 def _replay_segments(
     replay: StepReplay, z0: Tensors, length: tf.Tensor, num_segments: tf.Tensor, max_segments: int
-) -> list[tf.TensorArray]:
-    """Return the state at the start of each segment."""
+) -> tuple[list[tf.TensorArray], tf.Tensor]:
+    """Return the state at the start of each segment, and the number of function evaluations."""
     arrays = [array.write(0, x) for array, x in zip(_arrays(z0, max_segments), z0, strict=True)]
 
-    def body(i: tf.Tensor, z: Tensors, arrays: Any) -> Any:
-        for_segment = _while(
-            lambda k, _: k < (i + 1) * length,
-            lambda k, z: (k + 1, replay.step(replay.span(k), z).y),
-            (i * length, z),
-        )
-        z = for_segment[1]
-        return i + 1, z, [array.write(i + 1, x) for array, x in zip(arrays, z, strict=True)]
+    def step(k: tf.Tensor, z: Tensors, nfe: tf.Tensor) -> Any:
+        rk_step = replay.step(replay.span(k), z)
+        return k + 1, replay.state_after(rk_step, z), nfe + rk_step.nfe
 
-    starts: list[tf.TensorArray] = _while(
-        lambda i, *_: i < num_segments - 1, body, (tf.zeros([], tf.int32), z0, arrays)
-    )[2]
-    return starts
+    def body(i: tf.Tensor, z: Tensors, nfe: tf.Tensor, arrays: Any) -> Any:
+        _, z, nfe = _while(lambda k, *_: k < (i + 1) * length, step, (i * length, z, nfe))
+        return i + 1, z, nfe, [array.write(i + 1, x) for array, x in zip(arrays, z, strict=True)]
+
+    zero = tf.zeros([], tf.int32)
+    _, _, nfe, starts = _while(lambda i, *_: i < num_segments - 1, body, (zero, z0, zero, arrays))
+    return starts, nfe
 
 
 def _replay_states(
     replay: StepReplay, z: Tensors, start: tf.Tensor, end: tf.Tensor, max_length: int
-) -> list[tf.TensorArray]:
-    """Return the state before each step of a segment, from the state z at its start."""
+) -> tuple[list[tf.TensorArray], tf.Tensor]:
+    """Return the state before each step of a segment, from the state z at its start; and the function evaluations."""
     arrays = [array.write(0, x) for array, x in zip(_arrays(z, max_length), z, strict=True)]
 
-    def body(k: tf.Tensor, z: Tensors, arrays: Any) -> Any:
-        z = replay.step(replay.span(k), z).y
-        return k + 1, z, [array.write(k + 1 - start, x) for array, x in zip(arrays, z, strict=True)]
+    def body(k: tf.Tensor, z: Tensors, nfe: tf.Tensor, arrays: Any) -> Any:
+        step = replay.step(replay.span(k), z)
+        z = replay.state_after(step, z)
+        arrays = [array.write(k + 1 - start, x) for array, x in zip(arrays, z, strict=True)]
+        return k + 1, z, nfe + step.nfe, arrays
 
-    states: list[tf.TensorArray] = _while(lambda k, *_: k < end - 1, body, (start, z, arrays))[2]
-    return states
+    _, _, nfe, states = _while(lambda k, *_: k < end - 1, body, (start, z, tf.zeros([], tf.int32), arrays))
+    return states, nfe
 
 
 def _arrays(z: Tensors, size: int) -> list[tf.TensorArray]:

@@ -21,7 +21,13 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from gradcam_cli.errors import UsageError
-from gradcam_cli.neuralode.solver.arguments import solver_key, validate_args, validate_state, validate_times
+from gradcam_cli.neuralode.solver.arguments import (
+    require_implicit_size,
+    solver_key,
+    validate_args,
+    validate_state,
+    validate_times,
+)
 from gradcam_cli.neuralode.solver.event_location import EventFunction
 from gradcam_cli.neuralode.solver.forward_solve import ForwardSystem
 from gradcam_cli.neuralode.solver.odeint import odeint
@@ -75,6 +81,7 @@ def odeint_event(f: Callable[..., Any], z0: Any, t: Any, event_fn: Callable[...,
     callback, args = arguments.pop("backward_callback"), arguments.pop("args")
     key = solver_key(z0, tf.is_tensor(t) or isinstance(t, tf.Variable), **arguments)
     z, times = validate_state(z0, key.options.per_sample_steps), validate_times(t, key.options.per_sample_steps)
+    require_implicit_size(key, z)
     if times.shape[0] != 2:
         raise UsageError(f"t: expected the initial and the latest time, got {times.shape[0]} times")
     times = key.options.step_mode.batch_times(times, z)

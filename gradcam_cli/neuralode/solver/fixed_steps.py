@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from gradcam_cli.neuralode.solver.runge_kutta import OdeSystem, RKStep, quadrature_increment, runge_kutta_step
+from gradcam_cli.neuralode.solver.implicit_step import take_step
+from gradcam_cli.neuralode.solver.runge_kutta import OdeSystem, RKStep, quadrature_increment
 from gradcam_cli.neuralode.solver.solver_state import SolverState
 from gradcam_cli.neuralode.solver.status import Status
 from gradcam_cli.neuralode.solver.step_size import SolverOptions
@@ -21,6 +22,8 @@ def integrate_fixed(
 ) -> SolverState:
     """Take the smallest number of equal steps no larger than `step_size`; fail at the first that is not finite.
 
+    A step in which Newton's method does not converge fails, too.
+
     Args:
         options: the solver options.
         system: the system to integrate.
@@ -28,7 +31,7 @@ def integrate_fixed(
         target: float64, per step mode.
         after_step: called after each step.
     """
-    step_mode, tableau, start = options.step_mode, options.tableau, p.t
+    step_mode, start = options.step_mode, p.t
     span = target - start
     max_span = tf.reduce_max(tf.abs(span))
     size = tf.maximum(max_span, 1e-300) if options.step_size is None else options.step_size
@@ -40,15 +43,16 @@ def integrate_fixed(
     def body(j: tf.Tensor, p: SolverState) -> tuple[tf.Tensor, SolverState]:
         t1 = tf.where(j + 1 == steps, target, start + span * tf.cast((j + 1) / steps, tf.float64))
         active = p.status == success
-        rk_step = runge_kutta_step(system, tableau, step_mode, (p.t, t1), p.y)
+        rk_step = take_step(options, system, (p.t, t1), p.y)
         finite = step_mode.all_finite(rk_step.y)
         p = p._replace(
             y=rk_step.y,
             last_step=tf.where(active, t1 - p.t, p.last_step),
             t=tf.where(active, t1, p.t),
-            nfe=p.nfe + tableau.stages,
+            nfe=p.nfe + rk_step.nfe,
+            njev=p.njev + rk_step.njev,
             num_accepted_steps=p.num_accepted_steps + tf.cast(active, tf.int32),
-            status=tf.where(active & ~finite, int(Status.NOT_FINITE), p.status),
+            status=tf.where(active, _status(finite, rk_step), p.status),
             q=_add_fixed_increment(system, options, rk_step, p.q, t1 - p.t),
         )
         return j + 1, after_step(p, rk_step, active) if after_step else p
@@ -60,6 +64,12 @@ def integrate_fixed(
     )
     too_many = (p.status == success) & (steps > remaining_steps)
     return p._replace(status=tf.where(too_many, int(Status.TOO_MANY_STEPS), p.status))
+
+
+def _status(finite: tf.Tensor, rk_step: RKStep) -> tf.Tensor:
+    """Return the status after a step, per step mode."""
+    status = tf.where(rk_step.converged, int(Status.SUCCESS), int(Status.NOT_CONVERGED))
+    return tf.where(finite, status, int(Status.NOT_FINITE))
 
 
 def _add_fixed_increment(

@@ -16,6 +16,7 @@ from gradcam_cli.neuralode.solver.solver_state import (
     init_state,
     with_first_slope,
     with_first_step,
+    with_newton,
     without_state,
 )
 from gradcam_cli.neuralode.solver.status import Status
@@ -30,6 +31,11 @@ class ForwardSystem(NamedTuple):
     options: SolverOptions
     args: Tensors
     bounds: tuple[tf.Tensor, tf.Tensor] | None = None
+
+    @property
+    def has_quadratures(self) -> bool:
+        """Whether `rhs` returns quadratures."""
+        return False
 
     def rhs(self, t: tf.Tensor, y: Tensors, need_quadrature: bool) -> tuple[Tensors, Tensors]:
         """Return f(t, y), and an empty list of quadratures."""
@@ -112,7 +118,7 @@ def integrate_times(
     options: SolverOptions, system: ForwardSystem, p: SolverState, t: tf.Tensor, after_step: AfterStep
 ) -> SolverState:
     """Integrate to the last of at least two times (times, ...); fixed steps end at each of them."""
-    p = with_first_slope(options, system, p)
+    p = with_first_slope(options, system, with_newton(options, p))
     if options.adaptive and options.first_step is None:
         p = with_first_step(options, system, p, t[-1])
     if options.adaptive:

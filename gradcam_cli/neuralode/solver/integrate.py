@@ -8,7 +8,8 @@ import numpy as np
 import tensorflow as tf
 
 from gradcam_cli.neuralode.solver.fixed_steps import AfterStep, integrate_fixed
-from gradcam_cli.neuralode.solver.runge_kutta import OdeSystem, RKStep, quadrature_increment, runge_kutta_step
+from gradcam_cli.neuralode.solver.implicit_step import take_step
+from gradcam_cli.neuralode.solver.runge_kutta import OdeSystem, RKStep, quadrature_increment
 from gradcam_cli.neuralode.solver.solver_state import UNBOUNDED, SolverState, with_first_slope
 from gradcam_cli.neuralode.solver.status import Status
 from gradcam_cli.neuralode.solver.step_size import SolverOptions, combined_error_norm
@@ -26,6 +27,9 @@ SHRINK_FACTOR = np.float64(0.6)
 """Step factor after a non-finite step across that time. Near the golden section, so that accepted and non-finite steps
 alternate.
 """
+
+NEWTON_SHRINK_FACTOR = np.float64(0.5)
+"""Step factor after Newton's method failed with the Jacobian of the start of the step."""
 
 ZERO = np.float64(0)
 
@@ -100,21 +104,21 @@ def _try_step(
 ) -> SolverState:
     """Try a step, accept it if its error is within the tolerance, and choose the size of the next step.
 
+    A step in which Newton's method does not converge is rejected.
+
     Where the domain of f ends, accepted steps could approach the end forever. `OVERSHOOT` limits a step near the last
     non-finite time, and `MAX_NONFINITE_TRIES` limits the number of non-finite steps there.
     """
     tableau = options.tableau
     proposal = _propose_step(options, p, target, active)
     first_slope = p.first_slope if tableau.fsal else None
-    rk_step = runge_kutta_step(
-        system, tableau, options.step_mode, (p.t, proposal.t1), p.y, first_slope, estimate_quadrature_error
-    )
+    rk_step = take_step(options, system, (p.t, proposal.t1), p.y, first_slope, estimate_quadrature_error, p.newton)
     q1 = [q + dq for q, dq in zip(p.q, rk_step.dq, strict=True)] if rk_step.dq else p.q
     error = combined_error_norm(options, rk_step.error, p.y, rk_step.y, p.q, q1)
-    finite, accepted = tf.math.is_finite(error) | ~active, active & (error <= 1)
+    finite, accepted = tf.math.is_finite(error) | ~active, active & (error <= 1) & rk_step.converged
     p = _update_accepted(options, system, p, rk_step, q1, accepted, proposal.dt)
 
-    h = tf.where(active, _next_step_size(options, p, proposal, error, accepted), p.next_step)
+    h = tf.where(active, _next_step_size(options, p, proposal, error, accepted, rk_step), p.next_step)
     num_nonfinite, distance = _track_nonfinite(p, proposal, finite, accepted)
     underflow = active & ~accepted & options.is_underflow(h, p.t, target)
     status = tf.where(underflow, int(Status.STEP_UNDERFLOW), p.status)
@@ -124,7 +128,9 @@ def _try_step(
         t=tf.where(accepted, proposal.t1, p.t),
         next_step=h,
         last_step=tf.where(active, proposal.dt, p.last_step),
-        nfe=p.nfe + tableau.stages - (1 if tableau.fsal else 0),
+        nfe=p.nfe + rk_step.nfe,
+        njev=p.njev + rk_step.njev,
+        newton=rk_step.newton.moved(tf.reshape(accepted, [-1])) if p.newton else (),
         num_accepted_steps=p.num_accepted_steps + tf.cast(accepted, tf.int32),
         num_rejected_steps=p.num_rejected_steps + tf.cast(active & ~accepted, tf.int32),
         num_nonfinite=num_nonfinite,
@@ -165,11 +171,24 @@ def _propose_step(options: SolverOptions, p: SolverState, target: tf.Tensor, act
 
 
 def _next_step_size(
-    options: SolverOptions, p: SolverState, proposal: _Proposal, error: tf.Tensor, accepted: tf.Tensor
+    options: SolverOptions,
+    p: SolverState,
+    proposal: _Proposal,
+    error: tf.Tensor,
+    accepted: tf.Tensor,
+    rk_step: RKStep,
 ) -> tf.Tensor:
-    """Return the size of the next step. A step shortened to reach the target does not reduce it."""
+    """Return the size of the next step. A step shortened to reach the target does not reduce it.
+
+    Where Newton's method failed with a Jacobian of an earlier step, the same step is tried with a new Jacobian.
+    """
     nonfinite_factor = tf.where(proposal.crosses, SHRINK_FACTOR, np.float64(options.min_factor))
-    h = tf.abs(proposal.dt) * options.step_factor(error, nonfinite_factor)
+    factor = options.step_factor(error, nonfinite_factor)
+    if p.newton:
+        is_current = tf.reshape(rk_step.newton.is_current, tf.shape(p.t))
+        retry_factor = tf.where(is_current, NEWTON_SHRINK_FACTOR, 1)
+        factor = tf.where(rk_step.converged | ~tf.math.is_finite(error), factor, retry_factor)
+    h = tf.abs(proposal.dt) * factor
     return tf.where(accepted & proposal.reaches_target, tf.maximum(p.next_step, h), h)
 
 

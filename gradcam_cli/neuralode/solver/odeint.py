@@ -8,7 +8,13 @@ from typing import Any
 import tensorflow as tf
 
 from gradcam_cli.errors import UsageError
-from gradcam_cli.neuralode.solver.arguments import solver_key, validate_args, validate_state, validate_times
+from gradcam_cli.neuralode.solver.arguments import (
+    require_implicit_size,
+    solver_key,
+    validate_args,
+    validate_state,
+    validate_times,
+)
 from gradcam_cli.neuralode.solver.solution import Solution
 from gradcam_cli.neuralode.solver.solver_cache import cached_solver
 
@@ -54,9 +60,11 @@ def odeint(
         args: further arguments of f: a tuple of tensors, or of (nested) structures of tensors. Numbers become constants
             in the dtype of z.
         solver: a name in `SOLVERS`. Adaptive steps end at the last time only. The states at the times before are
-            interpolated with the order `dense_order` of the solver, without function evaluations.
-        rtol: relative tolerance of an adaptive solver: a number, an array that broadcasts with z0, or for a tuple z0 a
-            tuple of them.
+            interpolated with the order `dense_order` of the solver, without function evaluations. kvaerno3 and kvaerno5
+            are for stiff equations with a state of at most 1,000 elements, or 1,000 for each sample with
+            per_sample_steps=True. They evaluate the Jacobian of f.
+        rtol: relative tolerance of an adaptive or implicit solver: a number, an array that broadcasts with z0, or for a
+            tuple z0 a tuple of them.
         atol: absolute tolerance, in units of z; likewise.
         gradient: `adjoint` solves the adjoint equation backward in time, in constant memory. `discrete` is the exact
             gradient of the steps taken, in memory that grows with the square root of their number.
@@ -115,6 +123,7 @@ def odeint(
         jit_compile=jit_compile,
     )
     z, t = validate_state(z0, per_sample_steps), validate_times(t, per_sample_steps)
+    require_implicit_size(key, z)
     if return_steps and (key.need_time_gradient or t.shape[0] != 2):
         raise UsageError(f"return_steps=True: expected t as two numbers, the first and the last time, got {t}")
     t = key.options.step_mode.batch_times(t, z)

@@ -1,4 +1,4 @@
-"""A step of an explicit Runge-Kutta method, for systems whose state is a list of tensors.
+"""A step of a Runge-Kutta method, for systems whose state is a list of tensors.
 
 A system is y' = k(t, y) with quadratures q' = v(t, y). k does not depend on q, so q needs no stages. In the adjoint
 system, y holds z and a_z, and q holds a_theta and a_t.
@@ -7,13 +7,13 @@ system, y holds z and a_z, and q holds a_theta and a_t.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import tensorflow as tf
 
 from gradcam_cli.neuralode.solver.batching import StepMode
-from gradcam_cli.neuralode.solver.tableaus import Tableau
+from gradcam_cli.neuralode.solver.butcher_tableau import Tableau
 from gradcam_cli.neuralode.solver.typing import Tensors
 
 B_ROW, ERROR_ROW = -2, -1
@@ -22,6 +22,10 @@ B_ROW, ERROR_ROW = -2, -1
 
 class OdeSystem(Protocol):
     """A system to integrate."""
+
+    @property
+    def has_quadratures(self) -> bool:
+        """Whether `rhs` returns v if it is needed."""
 
     def rhs(self, t: tf.Tensor, y: Tensors, need_quadrature: bool) -> tuple[Tensors, Tensors]:
         """Return k, and v if needed, otherwise an empty list; t has the shape of the step mode."""
@@ -44,6 +48,10 @@ class RKStep(NamedTuple):
         stages: t and y of each stage; the first is the start of the step.
         slopes: k of each stage.
         t1: the time at its end.
+        nfe: number of function evaluations.
+        njev: number of Jacobian evaluations.
+        newton: for an implicit method a `NewtonState`, otherwise ().
+        converged: for an implicit method, bool per step mode, whether Newton's method converged; otherwise true.
     """
 
     y: Tensors
@@ -53,6 +61,10 @@ class RKStep(NamedTuple):
     stages: list[tuple[tf.Tensor, Tensors]]
     slopes: list[Tensors]
     t1: tf.Tensor
+    nfe: Any
+    njev: Any = 0
+    newton: Any = ()
+    converged: Any = True
 
 
 def runge_kutta_step(
@@ -64,7 +76,7 @@ def runge_kutta_step(
     first_slope: tuple[Tensors, Tensors] | None = None,
     estimate_quadrature_error: bool = False,
 ) -> RKStep:
-    """Take a step from t to t'.
+    """Take a step of an explicit method from t to t'.
 
     The equations are in `tableaus`.
 
@@ -79,16 +91,14 @@ def runge_kutta_step(
     """
     t, t1 = span
     dt = t1 - t
-    coefficients = _ScaledTableau(tableau, step_mode, dt)
-    b, e = tableau.b, tableau.error_weights
-    need_quadrature = (b != 0) | (estimate_quadrature_error & (e != 0))
-    need_quadrature[-1] |= tableau.fsal  # the first stage of the next step
+    coefficients = ScaledTableau(tableau, step_mode, dt)
+    need_quadrature = quadrature_stages(tableau, estimate_quadrature_error)
     k: list[Tensors] = []
     v: list[Tensors] = []
     stages = [(t, y)]
     for i in range(tableau.stages):
         if i > 0:
-            stages.append((_stage_time(t, t1, dt, tableau.c[i]), coefficients.weighted_sum(i, k, y)))
+            stages.append((stage_time(t, t1, tableau.c[i]), coefficients.weighted_sum(i, k, y)))
         t_i, y_i = stages[i]
         k_i, v_i = first_slope if i == 0 and first_slope else system.rhs(t_i, y_i, bool(need_quadrature[i]))
         k.append(k_i)
@@ -97,7 +107,15 @@ def runge_kutta_step(
     error = coefficients.weighted_sum(ERROR_ROW, k) if tableau.adaptive else []
     dq = coefficients.weighted_sum(B_ROW, v)
     dq_error = coefficients.weighted_sum(ERROR_ROW, v) if estimate_quadrature_error else []
-    return RKStep(y1, dq, (k[-1], v[-1]), (error, dq_error), stages, k, t1)
+    nfe = tableau.stages - (1 if first_slope else 0)
+    return RKStep(y1, dq, (k[-1], v[-1]), (error, dq_error), stages, k, t1, nfe)
+
+
+def quadrature_stages(tableau: Tableau, estimate_error: bool) -> np.ndarray:
+    """Return which stages need v, bool (s,)."""
+    need_quadrature: np.ndarray = (tableau.b != 0) | (estimate_error & (tableau.error_weights != 0))
+    need_quadrature[-1] |= tableau.fsal  # the first stage of the next step
+    return need_quadrature
 
 
 def quadrature_increment(system: OdeSystem, tableau: Tableau, rk_step: RKStep, dt: tf.Tensor) -> Tensors:
@@ -110,11 +128,12 @@ def quadrature_increment(system: OdeSystem, tableau: Tableau, rk_step: RKStep, d
     return [tf.add_n(list(terms)) for terms in zip(*parts, strict=True)]
 
 
-def _stage_time(t: tf.Tensor, t1: tf.Tensor, dt: tf.Tensor, c: float) -> tf.Tensor:
-    return t1 if c == 1 else t + c * dt
+def stage_time(t: tf.Tensor, t1: tf.Tensor, c: float) -> tf.Tensor:
+    """Return the time of a stage in the step from t to t1."""
+    return t1 if c == 1 else t + c * (t1 - t)
 
 
-class _ScaledTableau:
+class ScaledTableau:
     """The coefficients of a tableau times dt, computed once per step for each dtype and rank."""
 
     def __init__(self, tableau: Tableau, step_mode: StepMode, dt: tf.Tensor) -> None:

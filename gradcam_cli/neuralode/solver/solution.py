@@ -18,7 +18,8 @@ class Solution(NamedTuple):
 
     Attributes:
         z: the states at `times`, (len(times), ...), in the structure of z0; NaN after a failed solve.
-        nfe: int32 (), number of function evaluations.
+        nfe: int32 (), number of function evaluations; those inside a Jacobian do not count.
+        njev: int32 (), number of Jacobians df/dz that an implicit solver evaluated; 0 for an explicit solver.
         num_accepted_steps: int32.
         num_rejected_steps: int32.
         status: int32, a value of `Status`.
@@ -32,6 +33,7 @@ class Solution(NamedTuple):
 
     z: Any
     nfe: tf.Tensor
+    njev: tf.Tensor
     num_accepted_steps: tf.Tensor
     num_rejected_steps: tf.Tensor
     status: tf.Tensor

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from gradcam_cli.neuralode.solver.newton import init_newton
 from gradcam_cli.neuralode.solver.runge_kutta import OdeSystem
 from gradcam_cli.neuralode.solver.step_size import SolverOptions, initial_step_size, trial_step_size
 from gradcam_cli.neuralode.solver.typing import Tensors
@@ -26,6 +27,7 @@ class SolverState(NamedTuple):
         next_step: float64, per step mode, size of the next step.
         last_step: float64, per step mode, the last step tried, signed.
         nfe: int32 (), number of evaluations of the system.
+        njev: int32 (), number of evaluations of its Jacobian.
         num_accepted_steps: int32, per step mode.
         num_rejected_steps: int32, per step mode.
         num_nonfinite: int32, per step mode, non-finite steps since t last passed the nearest non-finite time.
@@ -33,6 +35,7 @@ class SolverState(NamedTuple):
         status: int32, per step mode, a `Status`.
         num_stored: int32 (), number of recorded steps.
         records: what the callback after each step records, or ().
+        newton: for an implicit solver with adaptive steps a `NewtonState`, otherwise ().
     """
 
     t: tf.Tensor
@@ -42,6 +45,7 @@ class SolverState(NamedTuple):
     next_step: tf.Tensor
     last_step: tf.Tensor
     nfe: tf.Tensor
+    njev: tf.Tensor
     num_accepted_steps: tf.Tensor
     num_rejected_steps: tf.Tensor
     num_nonfinite: tf.Tensor
@@ -49,6 +53,7 @@ class SolverState(NamedTuple):
     status: tf.Tensor
     num_stored: tf.Tensor
     records: Any = ()
+    newton: Any = ()
 
 
 def init_state(t: tf.Tensor, y: Tensors, q: Tensors, first_step: float | None) -> SolverState:
@@ -69,6 +74,7 @@ def init_state(t: tf.Tensor, y: Tensors, q: Tensors, first_step: float | None) -
         next_step=tf.zeros_like(t) + (0.0 if first_step is None else first_step),
         last_step=tf.zeros_like(t),
         nfe=tf.zeros([], tf.int32),
+        njev=tf.zeros([], tf.int32),
         num_accepted_steps=zeros,
         num_rejected_steps=zeros,
         num_nonfinite=zeros,
@@ -78,10 +84,21 @@ def init_state(t: tf.Tensor, y: Tensors, q: Tensors, first_step: float | None) -
     )
 
 
+def with_newton(options: SolverOptions, p: SolverState) -> SolverState:
+    """Return p with the state of Newton's method, for an implicit solver with adaptive steps."""
+    implicit = options.adaptive and options.tableau.implicit
+    return p._replace(newton=init_newton(options.step_mode, p.y)) if implicit else p
+
+
 def with_first_slope(options: SolverOptions, system: OdeSystem, p: SolverState) -> SolverState:
-    """Evaluate the system at the current time, if the solver is adaptive and FSAL; otherwise return p."""
+    """Evaluate the system at the current time, if the solver is adaptive and FSAL; otherwise return p.
+
+    Newton's method evaluates its Jacobian again.
+    """
     if not (options.adaptive and options.tableau.fsal):
         return p
+    if p.newton:
+        p = p._replace(newton=p.newton.restarted())
     slope = system.rhs(p.t, p.y, True)
     return p._replace(first_slope=slope, nfe=p.nfe + 1)
 
@@ -99,5 +116,5 @@ def with_first_step(options: SolverOptions, system: OdeSystem, p: SolverState, e
 
 
 def without_state(p: SolverState) -> SolverState:
-    """Return p without the large tensors: y, q, first_slope and records."""
-    return p._replace(y=[], q=[], first_slope=([], []), records=())
+    """Return p without the large tensors: y, q, first_slope, records and newton."""
+    return p._replace(y=[], q=[], first_slope=([], []), records=(), newton=())

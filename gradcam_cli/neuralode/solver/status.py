@@ -20,6 +20,7 @@ class Status(IntEnum):
     STEP_UNDERFLOW = 2
     NOT_FINITE = 3
     NOT_REVERSIBLE = 4
+    NOT_CONVERGED = 5
 
 
 class SolverError(GradcamError):
@@ -52,6 +53,10 @@ class NotReversibleError(SolverError):
     """A backward solve did not return to the states of the forward solve, so its gradient would be wrong."""
 
 
+class NotConvergedError(SolverError):
+    """Newton's method did not converge in a fixed step of an implicit solver."""
+
+
 ERRORS: dict[Status, tuple[type[SolverError], str, str]] = {
     Status.TOO_MANY_STEPS: (
         TooManyStepsError,
@@ -72,6 +77,11 @@ ERRORS: dict[Status, tuple[type[SolverError], str, str]] = {
         NotReversibleError,
         "z differs from the forward solve, so the gradient would be wrong",
         "tighten rtol and atol",
+    ),
+    Status.NOT_CONVERGED: (
+        NotConvergedError,
+        "Newton's method does not converge",
+        "reduce step_size, or use adaptive steps",
     ),
 }
 """For each failure: the error class, the cause, and the hint."""

@@ -8,7 +8,9 @@ import tensorflow as tf
 
 from gradcam_cli.neuralode.solver.dynamics import Dynamics
 from gradcam_cli.neuralode.solver.forward_solve import ForwardSolution, ForwardSystem
-from gradcam_cli.neuralode.solver.runge_kutta import RKStep, runge_kutta_step
+from gradcam_cli.neuralode.solver.implicit_step import differentiable_step, linearize, take_step
+from gradcam_cli.neuralode.solver.newton import MAX_REPLAY_ITERATIONS
+from gradcam_cli.neuralode.solver.runge_kutta import RKStep
 from gradcam_cli.neuralode.solver.step_interpolation import combine, locate
 from gradcam_cli.neuralode.solver.step_size import SolverOptions
 from gradcam_cli.neuralode.solver.typing import Tensors
@@ -22,12 +24,14 @@ class Cotangents(NamedTuple):
         a: dL/dz at the current time.
         theta: dL/dtheta so far.
         t: float64 (times, ...), per step mode: dL/dt so far.
+        nfe: int32 (), number of function evaluations so far.
     """
 
     row: tf.Tensor
     a: Tensors
     theta: Tensors
     t: tf.Tensor
+    nfe: tf.Tensor
 
 
 class OutputCotangents(NamedTuple):
@@ -68,18 +72,54 @@ class StepReplay:
         """Return the times at the start and end of step k."""
         return tf.where(k == 0, self.t[0], self.ends[tf.maximum(k - 1, 0)]), self.ends[k]
 
-    def step(self, span: tuple[tf.Tensor, tf.Tensor], z: Tensors) -> RKStep:
-        """Take the step of a span from z."""
-        system = self.system.between(*map(tf.stop_gradient, span)) if self.options.jump_t else self.system
-        return runge_kutta_step(system, self.tableau, self.mode, span, z)
+    def initial_state(self, z: Tensors) -> Tensors:
+        """Return what a step starts from: z, and for an implicit solver with adaptive steps the first slope."""
+        if not (self.options.adaptive and self.tableau.implicit):
+            return z
+        return [*z, *self._system_of(self.span(tf.constant(0))).rhs(self.t[0], z, False)[0]]
 
-    def backprop(self, k: tf.Tensor, z: Tensors, c: Cotangents) -> Cotangents:
-        """Return the cotangents before step k, from those after it; z is the state before it."""
-        span = self.span(k)
-        sources = [*z, *self.theta, *span]
+    def step(self, span: tuple[tf.Tensor, tf.Tensor], state: Tensors) -> RKStep:
+        """Take the step of a span from a state."""
+        z, system = state[: len(self.g)], self._system_of(span)
+        first_slope = self._first_slope(system, span[0], z, state[len(z) :])
+        return take_step(
+            self.options,
+            system,
+            span,
+            z,
+            first_slope=(first_slope, []) if first_slope else None,
+            tableau=self.tableau,
+            max_iterations=MAX_REPLAY_ITERATIONS,
+        )
+
+    def state_after(self, step: RKStep, state: Tensors) -> Tensors:
+        """Return what the step after a step starts from."""
+        return [*step.y, *(step.last_slope[0] if len(state) > len(step.y) else [])]
+
+    def _first_slope(self, system: ForwardSystem, t: tf.Tensor, z: Tensors, slope: Tensors) -> Tensors:
+        """Return the first slope of a step, which is evaluated after a jump of f."""
+        if not (slope and self.options.jump_t):
+            return slope
+        jumps = tf.constant(self.options.jump_t, tf.float64)
+        at_jump = tf.reduce_any(t[..., tf.newaxis] == jumps, axis=-1)
+        after_jump: Tensors = self.mode.select(at_jump, system.rhs(t, z, False)[0], slope)
+        return after_jump
+
+    def _system_of(self, span: tuple[tf.Tensor, tf.Tensor]) -> ForwardSystem:
+        return self.system.between(*map(tf.stop_gradient, span)) if self.options.jump_t else self.system
+
+    def backprop(self, k: tf.Tensor, state: Tensors, c: Cotangents) -> Cotangents:
+        """Return the cotangents before step k, from those after it, and the state before it."""
+        span, z = self.span(k), state[: len(self.g)]
+        sources, system = [*z, *self.theta, *span], self._system_of(span)
+        solved = self.step(span, state) if self.tableau.implicit else None
+        linearization = linearize(self.options, system, solved) if solved else None
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(sources)
-            step = self.step(span, z)
+            if linearization:
+                step = differentiable_step(self.options, system, span, z, linearization)
+            else:
+                step = self.step(span, z)
             outputs = [*step.y, *(tf.nest.flatten(step.slopes) if self.interpolates else [])]
         c, of_outputs, of_span = self._collect(span, step, c)
         output_gradients = [*of_outputs.end, *tf.nest.flatten(of_outputs.slopes)]
@@ -88,7 +128,8 @@ class StepReplay:
         a = [x + y for x, y in zip(gradients[: len(z)], of_outputs.start, strict=True)]
         theta = [x + y for x, y in zip(c.theta, gradients[len(z) : -2], strict=True)]
         of_span = [x + y for x, y in zip(gradients[-2:], of_span, strict=True)]
-        return Cotangents(c.row, a, theta, c.t + self._time_gradient(c.row, span, of_span))
+        nfe = c.nfe + step.nfe + (solved.nfe if solved else 0)
+        return Cotangents(c.row, a, theta, c.t + self._time_gradient(c.row, span, of_span), nfe)
 
     def _collect(
         self, span: tuple[tf.Tensor, tf.Tensor], step: RKStep, c: Cotangents

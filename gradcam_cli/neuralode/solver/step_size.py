@@ -11,7 +11,8 @@ import tensorflow as tf
 
 from gradcam_cli.errors import UsageError
 from gradcam_cli.neuralode.solver.batching import PerSampleSteps, SharedSteps, StepMode
-from gradcam_cli.neuralode.solver.tableaus import SOLVERS, Tableau
+from gradcam_cli.neuralode.solver.butcher_tableau import Tableau
+from gradcam_cli.neuralode.solver.tableaus import SOLVERS
 from gradcam_cli.neuralode.solver.typing import Tensors
 
 MIN_ERROR = 1e-10
@@ -77,6 +78,11 @@ class SolverOptions:
             raise UsageError("max_step requires adaptive steps", "step_size is the maximum size of fixed steps")
         if not self.adaptive and self.jump_t:
             raise UsageError("jump_t requires adaptive steps", "request the times of the jumps: fixed steps end there")
+        if self.jump_t and SOLVERS[self.solver].c.max() > 1:
+            raise UsageError(
+                f"jump_t: {self.solver} evaluates f after the end of each step, so it cannot stop at a jump",
+                "use kvaerno3, or solve from jump to jump",
+            )
         if not 0 < self.min_factor < self.safety < 1 < self.max_factor:
             raise UsageError(
                 "expected 0 < min_factor < safety < 1 < max_factor, "

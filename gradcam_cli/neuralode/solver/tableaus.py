@@ -1,107 +1,18 @@
-"""Runge-Kutta methods as Butcher tableaus, validated by their order conditions.
-
-A step of size h from (t, z), with stages i = 1..s:
-
-    k_i = f(t + c_i h, z + h sum_j a_ij k_j)
-    z'  = z + h sum_i b_i k_i
-    error estimate: h sum_i e_i k_i, with e = b - b_hat for the weights b_hat of an embedded method
-    inside the step: z(t + x h) = z + h sum_i b_i(x) k_i (see `continuous_extension`)
+"""The Runge-Kutta methods, as Butcher tableaus (see `butcher_tableau`).
 
 Sources of the coefficients: Hairer, Norsett and Wanner 1993, Solving Ordinary Differential Equations I (euler,
-midpoint, heun2, rk4, dopri5, and Prince and Dormand's dopri8); Bogacki and Shampine 1989 (bosh3); Tsitouras 2011.
+midpoint, heun2, rk4, dopri5, and Prince and Dormand's dopri8); Bogacki and Shampine 1989 (bosh3); Tsitouras 2011;
+Kvaerno 2004 (kvaerno3 and kvaerno5, L-stable, where b_hat is the stage before the last: ESDIRK 3/2 and 5/4).
 dopri8 has a fourteenth stage, the slope at z', for its continuous extension. It is the first stage of the next step.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from fractions import Fraction
-from functools import cached_property
 
 import numpy as np
 
-from gradcam_cli.neuralode.solver.continuous_extension import continuous_extension
-from gradcam_cli.neuralode.solver.order_conditions import order_condition_error
-
-ORDER_CONDITION_TOLERANCE = 2e-13
-"""Maximum residual of an order condition: float64 rounding times the largest coefficient, 30 in dopri8."""
-
-
-@dataclass(frozen=True, eq=False)
-class Tableau:
-    """An explicit Runge-Kutta method.
-
-    Attributes:
-        name: name of the method in `SOLVERS`.
-        order: order of z'.
-        a: (s, s) float64, strictly lower triangular.
-        b: (s,) float64, weights of z'.
-        c: (s,) float64, nodes: the times of the stages, in units of h.
-        b_hat: (s,) float64, weights of the embedded method; None without error estimate.
-        embedded_order: order of the embedded method.
-        dense_order: order of the continuous extension.
-        dense_degree: degree of its polynomials.
-
-    Raises:
-        ValueError: the coefficients violate an order condition or have inconsistent shapes.
-    """
-
-    name: str
-    order: int
-    a: np.ndarray
-    b: np.ndarray
-    c: np.ndarray
-    b_hat: np.ndarray | None = None
-    embedded_order: int = 0
-    dense_order: int = 1
-    dense_degree: int = 1
-
-    def __post_init__(self) -> None:
-        """Check the shapes, the row sums, and all order conditions of both methods."""
-        if not (self.a.shape == (self.stages, self.stages) and len(self.b) == self.stages):
-            raise ValueError(f"{self.name}: a, b and c have inconsistent sizes")
-        if np.triu(self.a).any():
-            raise ValueError(f"{self.name}: a is not strictly lower triangular")
-        if abs(self.a.sum(axis=1) - self.c).max() > ORDER_CONDITION_TOLERANCE:
-            raise ValueError(f"{self.name}: c differs from the row sums of a")
-        for weights, order in ((self.b, self.order), (self.b_hat, self.embedded_order)):
-            if weights is not None and order_condition_error(self.a, weights, order) > ORDER_CONDITION_TOLERANCE:
-                raise ValueError(f"{self.name}: the coefficients violate the conditions of order {order}")
-
-    @property
-    def stages(self) -> int:
-        """Number of stages: function evaluations per step."""
-        return len(self.c)
-
-    @property
-    def fsal(self) -> bool:
-        """First same as last: whether the last stage is f(t + h, z'), the first stage of the next step."""
-        return self.b_hat is not None and bool((self.a[-1] == self.b).all() and self.c[-1] == 1)
-
-    @property
-    def adaptive(self) -> bool:
-        """Whether the method has an error estimate."""
-        return self.b_hat is not None
-
-    @property
-    def error_weights(self) -> np.ndarray:
-        """(s,) float64, the weights of the error estimate; zeros without one."""
-        return np.zeros_like(self.b) if self.b_hat is None else self.b - self.b_hat
-
-    @property
-    def error_exponent(self) -> float:
-        """Exponent 1/q of the step factor error^(-1/q), with q = min(order, embedded_order) + 1."""
-        return 1 / (min(self.order, self.embedded_order) + 1)
-
-    @cached_property
-    def extension(self) -> np.ndarray:
-        """(dense_degree, s) float64, the coefficients of x, x^2, ... in the weights b_i(x) inside a step."""
-        return continuous_extension(self.a, self.b, self.dense_order, self.dense_degree, self.fsal)
-
-    def without_error_estimate(self) -> Tableau:
-        """Return the method without the stages that only the error estimate and the continuous extension use."""
-        needed = int(np.flatnonzero(self.b)[-1]) + 1
-        return Tableau(self.name, self.order, self.a[:needed, :needed], self.b[:needed], self.c[:needed])
+from gradcam_cli.neuralode.solver.butcher_tableau import Tableau
 
 
 def _parse_numbers(text: str) -> np.ndarray:
@@ -217,6 +128,38 @@ DOPRI8 = _make_tableau(
     embedded_order=7,
     dense=(5, 6),
 )
+KVAERNO3 = _make_tableau(
+    "kvaerno3",
+    3,
+    [
+        "0.435866521508458999 0.435866521508458999",
+        "0.490563388421780571 0.073570090069760430 0.435866521508458999",
+        "0.308809969976746523 1.490563388421780571 -1.235239879906986093 0.435866521508458999",
+    ],
+    "0.308809969976746523 1.490563388421780571 -1.235239879906986093 0.435866521508458999",
+    "0 0.871733043016917999 1 1",
+    "0.490563388421780571 0.073570090069760430 0.435866521508458999 0",
+    embedded_order=2,
+    dense=(3, 3),
+)
+KVAERNO5 = _make_tableau(
+    "kvaerno5",
+    5,
+    [
+        "0.26 0.26",
+        "0.13 0.84033320996790809 0.26",
+        "0.22371961478320505 0.47675532319799699 -0.06470895363112615 0.26",
+        "0.16648564323248321 0.1045001884159172 0.03631482272098715 -0.13090704451073998 0.26",
+        "0.13855640231268224 0 -0.04245337201752043 0.02446657898003141 0.61943039072480676 0.26",
+        "0.13659751177640291 0 -0.05496908796538376 -0.04118626728321046 0.62993304899016403 0.06962479448202728 0.26",
+    ],
+    "0.13659751177640291 0 -0.05496908796538376 -0.04118626728321046 0.62993304899016403 0.06962479448202728 0.26",
+    "0 0.52 1.23033320996790809 0.89576598435007589 0.43639360985864758 1 1",
+    "0.13855640231268224 0 -0.04245337201752043 0.02446657898003141 0.61943039072480676 0.26 0",
+    embedded_order=4,
+    dense=(4, 4),
+)
 
-SOLVERS = {tableau.name: tableau for tableau in (EULER, MIDPOINT, HEUN2, RK4, BOSH3, DOPRI5, TSIT5, DOPRI8)}
+_TABLEAUS = (EULER, MIDPOINT, HEUN2, RK4, BOSH3, DOPRI5, TSIT5, DOPRI8, KVAERNO3, KVAERNO5)
+SOLVERS = {tableau.name: tableau for tableau in _TABLEAUS}
 """All solvers by name: the values of `odeint`'s `solver`."""

@@ -120,6 +120,7 @@ class TracedSolver:
         return Solution(
             z=tf.nest.pack_sequence_as(z0, zs),
             nfe=p.nfe,
+            njev=p.njev,
             num_accepted_steps=p.num_accepted_steps,
             num_rejected_steps=p.num_rejected_steps,
             status=p.status,
