@@ -39,7 +39,7 @@ def two_moons(num_points: int, seed: int = 0, noise: float = 0.08) -> np.ndarray
     return (points + noise * rng.normal(size=points.shape)).astype(np.float32)
 
 
-class Velocity(keras.Layer):
+class Velocity(keras.Layer):  # type: ignore[misc]
     """f(t, z) of two hidden layers.
 
     Args:
@@ -67,7 +67,7 @@ class Velocity(keras.Layer):
         return self.out(x)
 
 
-class DensityFlow(keras.Layer):
+class DensityFlow(keras.Layer):  # type: ignore[misc]
     """The right-hand side of the state [z, log p]: f and -tr(df/dz), with the exact trace.
 
     Args:
