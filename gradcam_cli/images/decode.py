@@ -27,7 +27,8 @@ DECODED_BYTES_PER_PIXEL, WIDE_BYTES_PER_PIXEL = 12, 20
 
 SAMPLES_PER_PIXEL = 277
 """Tag of a TIFF file."""
-logging.getLogger("PIL.TiffImagePlugin").setLevel(logging.CRITICAL)  # what it logs, it also raises
+for _reader in ("PIL.TiffImagePlugin", "tifffile"):
+    logging.getLogger(_reader).setLevel(logging.CRITICAL + 1)  # what they log, they also raise
 MODES_OF_BANDS = ("RGBA", "LA", "CMYK")
 """Pillow's modes of images with two or four bands of 8 bits."""
 
