@@ -14,7 +14,7 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
-from gradcam_cli.cli.configuration import defaults_for, variable
+from gradcam_cli.cli.option_defaults import check_keys, defaults_for, find_table, variable
 from gradcam_cli.cli.protection import check_named_outputs, command_protection
 from gradcam_cli.errors import UsageError
 from gradcam_cli.models.catalog import catalog, is_model_path
@@ -53,8 +53,11 @@ class GroupedCommand(click.Command):
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
     ) -> click.Context:
         """Create the context, with the values of pyproject.toml in the place of the defaults."""
-        path = [*command_names(parent), info_name or ""]
-        return super().make_context(info_name, args, parent, **{"default_map": defaults_for(self, path), **extra})
+        project = find_table()
+        if project and parent:
+            check_keys(project, parent.find_root().command.commands)  # type: ignore[attr-defined]  # a group
+        values = defaults_for(self, [*command_names(parent), info_name or ""], project)
+        return super().make_context(info_name, args, parent, **{"default_map": values, **extra})
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; its inputs are protected from its outputs."""

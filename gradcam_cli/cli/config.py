@@ -10,7 +10,7 @@ import click
 from click.core import ParameterSource
 
 from gradcam_cli.cli.click_extensions import GroupedCommand
-from gradcam_cli.cli.configuration import check_keys, defaults_for, find_file, key_of
+from gradcam_cli.cli.option_defaults import ProjectTable, defaults_for, find_table, key_of
 from gradcam_cli.cli.options import general_options, setup_logging
 from gradcam_cli.cli.tables import write_table
 from gradcam_cli.errors import UsageError
@@ -27,9 +27,7 @@ def config(ctx: click.Context, /, **options: Any) -> None:
     GRADCAM_LAYER, from the table [tool.gradcam] of the nearest pyproject.toml, or is the default.
     """
     setup_logging(ctx, quiet=options["quiet"], verbose=options["verbose"], debug=options["debug"])
-    root: Any = ctx.find_root().command
-    check_keys(root)
-    names, command = options["command"] or ("explain",), root
+    names, command = options["command"] or ("explain",), ctx.find_root().command
     for name in names:
         commands = getattr(command, "commands", {})
         if name not in commands:
@@ -37,16 +35,18 @@ def config(ctx: click.Context, /, **options: Any) -> None:
         command = commands[name]
     if isinstance(command, click.Group):
         raise UsageError(f"config: expected one of {', '.join(command.commands)} behind {' '.join(names)}")
-    values = defaults_for(command, names)
+    project = find_table()
+    values = defaults_for(command, names, project)
     inner = command.make_context(names[-1], [], ctx.parent, resilient_parsing=True, default_map=values)
-    write_table(list(_rows(command, inner)), sys.stdout, as_json=options["as_json"])
+    write_table(list(_rows(command, inner, project)), sys.stdout, as_json=options["as_json"])
 
 
-def _rows(command: click.Command, ctx: click.Context) -> Iterator[dict[str, Any]]:
+def _rows(command: click.Command, ctx: click.Context, project: ProjectTable | None) -> Iterator[dict[str, Any]]:
+    file = str(project.file) if project else ""
     for option in command.params:
         if isinstance(option, click.Option) and option.name and option.name not in ("help", "version"):
             source, value = ctx.get_parameter_source(option.name), ctx.params.get(option.name)
-            origins = {ParameterSource.DEFAULT_MAP: str(find_file()), ParameterSource.ENVIRONMENT: f"${option.envvar}"}
+            origins = {ParameterSource.DEFAULT_MAP: file, ParameterSource.ENVIRONMENT: f"${option.envvar}"}
             yield {
                 "option": f"--{key_of(option)}",
                 "value": None if value is None else _text(value),

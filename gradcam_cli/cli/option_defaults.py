@@ -9,9 +9,9 @@ from __future__ import annotations
 import difflib
 import os
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 
@@ -26,6 +26,7 @@ MAX_BYTES = 1 << 20
 ONLY_TYPED = {
     "allow_unsafe": "it runs code that a model file contains, and a directory must not decide that",
     "output": "it would be the file of every run",
+    "ray_address": "images and models go there, and a directory must not decide that",
 }
 """Options that a file cannot set, by the name of their parameter, and why."""
 OTHER_VARIABLES = frozenset({"GRADCAM_WEIGHTS", "GRADCAM_WEIGHTS_MIRROR"})
@@ -40,64 +41,75 @@ def variable(option: click.Option) -> str | None:
     return None if eager or name in OTHER_VARIABLES else name
 
 
-def find_file() -> Path | None:
-    """Return the pyproject.toml with a table `[tool.gradcam]` in the working directory, or the nearest above it."""
+class ProjectTable(NamedTuple):
+    """The table `[tool.gradcam]`, and the file that contains it."""
+
+    file: Path
+    values: Mapping[str, Any]
+
+
+def find_table() -> ProjectTable | None:
+    """Return the table of the nearest pyproject.toml, in the working directory or above it, or None if it has none.
+
+    Raises:
+        UsageError: the file cannot be read.
+    """
     try:
         here = Path.cwd()
     except OSError:  # the working directory was deleted
         return None
-    for directory in (here, *here.parents):
-        path = directory / FILE
-        if path.is_file():
-            return path if _read(path) is not None else None
-    return None
+    file = next((path for directory in (here, *here.parents) if (path := directory / FILE).is_file()), None)
+    values = _read(file) if file else None
+    return ProjectTable(file, values) if file and values else None
 
 
-def defaults_for(command: click.Command, path: Sequence[str]) -> dict[str, Any]:
+def defaults_for(command: click.Command, path: Sequence[str], project: ProjectTable | None) -> dict[str, Any]:
     """Return the values of a command's options in the file, by the name of their parameter.
 
     Args:
         command: the command.
         path: its name, for example `neuralode`, `train`; its own table is below that of all commands.
+        project: the table of the file.
 
     Raises:
-        UsageError: the file cannot be read, or has an option that no command has or that it cannot set.
+        UsageError: the file has a value of another type, or an option that it cannot set.
     """
-    file = find_file()
-    if file is None:
+    if project is None:
         return {}
-    table = _read(file) or {}
-    own: Any = table
-    for name in path:
-        own = own.get(name, {}) if isinstance(own, dict) else {}
     options = {key_of(option): option for option in command.params if isinstance(option, click.Option)}
-    options.pop("", None)
-    shared = {key: value for key, value in table.items() if key in options and not isinstance(value, dict)}
-    if isinstance(own, dict) and own is not table:
-        for key in own:
-            if key not in options and not isinstance(own[key], dict):
-                raise _unknown(file, key, list(options))
-        shared |= {key: value for key, value in own.items() if key in options}
-    return {str(options[key].name): _value(file, options[key], key, value) for key, value in shared.items()}
+    values: dict[str, Any] = {}
+    table: Any = project.values
+    for name in ("", *path):
+        table = table.get(name, {}) if name else table
+        values |= {key: value for key, value in table.items() if key in options and not isinstance(value, dict)}
+    return {str(options[key].name): _value(project.file, options[key], key, value) for key, value in values.items()}
 
 
-def check_keys(root: click.Group) -> None:
-    """Check that each key of the file is an option of some command, or the table of a command.
+def check_keys(project: ProjectTable, commands: Mapping[str, click.Command]) -> None:
+    """Check that each key of the file is an option, and each table that of a command with these options.
 
     Raises:
         UsageError: it is neither.
     """
-    if (file := find_file()) is None:
-        return
-    known = {key_of(option) for command in _commands(root) for option in command.params} | set(root.commands)
-    for key in _read(file) or {}:
-        if key not in known:
-            raise _unknown(file, key, [name for name in known if name])
+    _check_table(project.file, project.values, commands, {key for each in commands.values() for key in _keys(each)})
 
 
-def _commands(group: click.Group) -> Iterator[click.Command]:
-    for command in group.commands.values():
-        yield from _commands(command) if isinstance(command, click.Group) else (command,)
+def _check_table(file: Path, table: Mapping[str, Any], commands: Mapping[str, click.Command], keys: set[str]) -> None:
+    for key, value in table.items():
+        if not isinstance(value, dict) and key not in keys:
+            raise _unknown(file, key, sorted(keys))
+        if isinstance(value, dict):
+            if key not in commands:
+                raise _unknown(file, key, sorted(commands))
+            command = commands[key]
+            _check_table(file, value, getattr(command, "commands", {}), _keys(command))
+
+
+def _keys(command: click.Command) -> set[str]:
+    """Return the keys of the options of a command, or of all commands of a group."""
+    if isinstance(command, click.Group):
+        return {key for each in command.commands.values() for key in _keys(each)}
+    return {key_of(option) for option in command.params if isinstance(option, click.Option)}
 
 
 def _unknown(file: Path, key: str, known: Sequence[str]) -> UsageError:
