@@ -77,17 +77,10 @@ def resize_to_input(pixels: np.ndarray, crop_box: Box, input_shape: tuple[int, i
     Returns:
         (h, w, channels) uint8.
     """
-    image = Image.fromarray(pixels)
-    if clip_to_image(crop_box, pixels.shape[:2]) != crop_box:
-        padded = Image.new("RGB", (crop_box.x1 - crop_box.x0, crop_box.y1 - crop_box.y0), PADDING_COLOR)
-        padded.paste(image, (-crop_box.x0, -crop_box.y0))
-        image, crop_box = padded, Box(0, 0, *padded.size)
+    image, crop_box = _padded(Image.fromarray(pixels), crop_box, PADDING_COLOR)
     if channels == 1:
         image = image.convert("L")
-    size = (input_shape[1], input_shape[0])
-    if size != image.size or crop_box != (0, 0, *size):
-        image = image.resize(size, Image.Resampling.BILINEAR, box=crop_box)
-    return np.asarray(image).reshape(*input_shape, channels)
+    return np.asarray(_resized(image, crop_box, input_shape)).reshape(*input_shape, channels)
 
 
 def resize_bands(values: np.ndarray, crop_box: Box, input_shape: tuple[int, int]) -> np.ndarray:
@@ -105,13 +98,22 @@ def resize_bands(values: np.ndarray, crop_box: Box, input_shape: tuple[int, int]
     """
     resized = np.empty((*input_shape, values.shape[2]), np.float32)
     for i in range(values.shape[2]):
-        band, box = Image.fromarray(np.ascontiguousarray(values[:, :, i])), crop_box
-        if clip_to_image(box, values.shape[:2]) != box:
-            padded = Image.new("F", (box.x1 - box.x0, box.y1 - box.y0), float(values[:, :, i].mean(dtype=np.float64)))
-            padded.paste(band, (-box.x0, -box.y0))
-            band, box = padded, Box(0, 0, *padded.size)
-        size = (input_shape[1], input_shape[0])
-        if size != band.size or box != (0, 0, *size):
-            band = band.resize(size, Image.Resampling.BILINEAR, box=box)
-        resized[:, :, i] = np.asarray(band)
+        band = np.ascontiguousarray(values[:, :, i])
+        padded, box = _padded(Image.fromarray(band), crop_box, float(band.mean(dtype=np.float64)))
+        resized[:, :, i] = np.asarray(_resized(padded, box, input_shape))
     return resized
+
+
+def _padded(image: Image.Image, crop_box: Box, color: float | tuple[int, ...]) -> tuple[Image.Image, Box]:
+    """Return an image that contains a box, filled up with a color, and the box in it."""
+    if clip_to_image(crop_box, (image.height, image.width)) == crop_box:
+        return image, crop_box
+    padded = Image.new(image.mode, (crop_box.x1 - crop_box.x0, crop_box.y1 - crop_box.y0), color)
+    padded.paste(image, (-crop_box.x0, -crop_box.y0))
+    return padded, Box(0, 0, *padded.size)
+
+
+def _resized(image: Image.Image, box: Box, input_shape: tuple[int, int]) -> Image.Image:
+    """Return a part of an image at the size (h, w) of the model input; without a copy if it has this size."""
+    size = (input_shape[1], input_shape[0])
+    return image if size == image.size and box == (0, 0, *size) else image.resize(size, Image.Resampling.BILINEAR, box)
