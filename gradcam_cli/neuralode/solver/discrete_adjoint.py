@@ -18,6 +18,7 @@ import tensorflow as tf
 from gradcam_cli.neuralode.solver.adjoint import AdjointResult, make_result
 from gradcam_cli.neuralode.solver.dynamics import Dynamics
 from gradcam_cli.neuralode.solver.forward_solve import ForwardSolution
+from gradcam_cli.neuralode.solver.status import Status
 from gradcam_cli.neuralode.solver.step_replay import Cotangents, StepReplay
 from gradcam_cli.neuralode.solver.step_size import SolverOptions
 from gradcam_cli.neuralode.solver.typing import Tensors
@@ -71,10 +72,12 @@ def solve_discrete(
     t = solution.t
     row = tf.zeros_like(t[0], tf.int32) + tf.shape(t)[0] - 1
     a, theta = [tf.zeros_like(x[0]) for x in g], [tf.zeros_like(x) for x in replay.theta]
-    c = Cotangents(row, a, theta, tf.zeros_like(t), nfe)
+    c = Cotangents(row, a, theta, tf.zeros_like(t), nfe, tf.ones_like(row, tf.bool))
     c = _while(lambda i, _: i >= 0, backprop_segment, (num_segments - 1, c))[1]
     a = [x + u[0] for x, u in zip(c.a, g, strict=True)]
-    return make_result(options, solution.solver_state._replace(nfe=c.nfe), a, c.theta, c.t)
+    p = solution.solver_state
+    status = tf.where(c.converged, p.status, tf.maximum(p.status, int(Status.NOT_CONVERGED)))
+    return make_result(options, p._replace(nfe=c.nfe, status=status), a, c.theta, c.t)
 
 
 def _replay_segments(

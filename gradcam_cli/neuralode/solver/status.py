@@ -116,7 +116,7 @@ def raise_on_failure(status: Any, t: Any, dt: Any, steps: Any, phase: str) -> No
     message = (
         f"{phase} solve{sample}: {cause}: t = {t_worst:.9g}, dt = {dt_worst:.3g} (time {direction}), step {steps_worst}"
     )
-    hint = BACKWARD_HINT + hint if phase == "backward" else hint
+    hint = BACKWARD_HINT + hint if phase == "backward" and error is not NotConvergedError else hint
     raise error(message, hint, t_worst, dt_worst, steps_worst)
 
 

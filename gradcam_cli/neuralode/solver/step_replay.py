@@ -25,6 +25,7 @@ class Cotangents(NamedTuple):
         theta: dL/dtheta so far.
         t: float64 (times, ...), per step mode: dL/dt so far.
         nfe: int32 (), number of function evaluations so far.
+        converged: bool, per step mode, whether Newton's method converged in all recomputed steps.
     """
 
     row: tf.Tensor
@@ -32,6 +33,7 @@ class Cotangents(NamedTuple):
     theta: Tensors
     t: tf.Tensor
     nfe: tf.Tensor
+    converged: tf.Tensor
 
 
 class OutputCotangents(NamedTuple):
@@ -129,7 +131,8 @@ class StepReplay:
         theta = [x + y for x, y in zip(c.theta, gradients[len(z) : -2], strict=True)]
         of_span = [x + y for x, y in zip(gradients[-2:], of_span, strict=True)]
         nfe = c.nfe + step.nfe + (solved.nfe if solved else 0)
-        return Cotangents(c.row, a, theta, c.t + self._time_gradient(c.row, span, of_span), nfe)
+        converged = c.converged & solved.converged if solved else c.converged
+        return Cotangents(c.row, a, theta, c.t + self._time_gradient(c.row, span, of_span), nfe, converged)
 
     def _collect(
         self, span: tuple[tf.Tensor, tf.Tensor], step: RKStep, c: Cotangents

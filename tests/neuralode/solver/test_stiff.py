@@ -245,6 +245,17 @@ def test_newton_failures():
     assert max(Status) == Status.NOT_CONVERGED
 
 
+def test_a_gradient_of_steps_that_do_not_converge_again_raises(monkeypatch):
+    """The steps of a discrete gradient are recomputed; one that Newton's method does not solve would make it wrong."""
+    monkeypatch.setattr("gradcam_cli.neuralode.solver.step_replay.MAX_REPLAY_ITERATIONS", 1)
+    z0 = tf.constant([2.0, 0.0], tf.float64)
+    with tf.GradientTape() as tape:
+        tape.watch(z0)
+        z = odeint(lambda t, z: van_der_pol(t, z), z0, (0, 10), solver="kvaerno5", gradient="discrete").z[-1]
+    with pytest.raises(NotConvergedError, match="backward solve"):
+        tape.gradient(z, z0)
+
+
 def test_size_limit_and_jumps():
     """The error names the solver, the size and the alternative; samples count separately with per-sample steps."""
     z0 = tf.zeros([4, 400], tf.float64)
