@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import threading
-import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,8 +11,9 @@ from typing import Any
 import keras
 import numpy as np
 
-from gradcam_cli.errors import WeightsError
+from gradcam_cli.errors import InputError, WeightsError
 from gradcam_cli.models.opening import patched
+from gradcam_cli.storage.arrays import open_arrays
 
 MAX_WEIGHT_BYTES = 1 << 26
 """Limit of the decompressed size of a weight file; lite0.npz has 9.3 MB."""
@@ -54,11 +54,9 @@ def initial_weights(file: Path | None, model: str) -> Iterator[None]:
 
 def _read_arrays(file: Path, model: str) -> dict[str, np.ndarray]:
     try:
-        with zipfile.ZipFile(file) as archive:
-            num_bytes = sum(member.file_size for member in archive.infolist())
-        if num_bytes > MAX_WEIGHT_BYTES:
-            raise ValueError(f"expected at most {MAX_WEIGHT_BYTES:,} bytes, got {num_bytes:,}")
-        with np.load(file, allow_pickle=False) as arrays:
-            return {name: arrays[name].astype(np.float32) for name in arrays.files}
-    except Exception as error:  # numpy and zipfile raise different types
+        with open_arrays(file, MAX_WEIGHT_BYTES) as arrays:
+            return {name: arrays[name].astype(np.float32) for name in arrays}
+    except InputError as error:
+        raise WeightsError(str(error)) from error
+    except ValueError as error:  # an array of texts is no number
         raise WeightsError(f"{file} does not fit {model}: {error}") from error
