@@ -118,8 +118,10 @@ def compile_depth_gradients(
         z = solve(block.f, block.initial_state(upstream(x, training=False)), times)  # (times, n, u, v, k)
         *scores, classes, gradients = _gradients_after(downstream, score, z[-1], selectors)
         adjoints = [_solve_adjoint(solve, augmented, z[-1], a1, times) for a1 in gradients]
-        f = [call(block.f, tf.constant(t, z.dtype), z[i], ()) for t, i in zip(depths, indices, strict=True)]
-        return *scores, classes, [z[i] for i in indices], [tf.stack([a[i] for a in adjoints]) for i in indices], f
+        A, dA = [z[i] for i in indices], [tf.stack([a[i] for a in adjoints]) for i in indices]
+        t = tf.reshape(tf.repeat(tf.constant(depths, z.dtype), tf.shape(x)[0]), [-1, 1, 1, 1])
+        f = call(block.f, t, tf.concat(A, axis=0), ())  # one call for all depths, (depths * n, u, v, k)
+        return *scores, classes, A, dA, tf.split(f, len(depths))
 
     def gradient_function(x: np.ndarray, selectors: np.ndarray) -> ForwardBackward:
         try:
