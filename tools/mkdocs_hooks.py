@@ -1,13 +1,17 @@
-"""MkDocs hooks: pages and files outside docs/, links between them, and equations.
+"""MkDocs hooks: pages and files outside docs/, links between them, equations, and search from disk.
 
 Links are written for the repository (`../gradcam_cli/methods/cam.py` in a page of docs/). The hooks convert them to
 links within the site and copy the linked files into it. Equations are converted to MathML, which browsers display
 without a script.
+
+The theme searches in a worker, and browsers start no worker from a file on disk. The hooks put the worker's source into
+a script, which starts it from memory.
 """
 
 from __future__ import annotations
 
 import html
+import json
 import posixpath
 import re
 from collections.abc import Iterator
@@ -25,7 +29,34 @@ PAGES = {
 """Pages outside docs/, and their names in the site if these differ."""
 
 LINK = re.compile(r"(?<=\]\()(?!#|[a-z]+:)([^)#\s]+)")
+DOTTED_NAME = re.compile(r"(?<!<pre>)<code>(\w+(?:\.\w+)+(?:\(\))?)</code>")
 EQUATION = re.compile(r'<(span|div) class="arithmatex">\\([(\[])(.*?)\\[)\]]</\1>', re.DOTALL)
+
+
+SEARCH_SCRIPT = "search/worker.js"
+
+
+def on_config(config: Any) -> Any:
+    """Load the script of the search worker, in place of one from another server."""
+    config.extra["polyfills"] = [SEARCH_SCRIPT]
+    return config
+
+
+def on_post_build(config: Any) -> None:
+    """Write the script that starts the search worker on pages opened from disk."""
+    site = Path(config.site_dir)
+    (worker,) = site.glob("assets/javascripts/workers/search.*.js")
+    source = json.dumps(worker.read_text()).replace("</", "<\\/")
+    (site / SEARCH_SCRIPT).write_text(
+        f"""if (location.protocol === "file:") {{
+  const source = {source}
+  const FileWorker = window.Worker
+  window.Worker = function () {{
+    return new FileWorker(URL.createObjectURL(new Blob([source], {{type: "text/javascript"}})))
+  }}
+}}
+"""
+    )
 
 
 def on_files(files: Any, config: Any) -> Any:
@@ -51,7 +82,7 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
 
 
 def on_page_content(content: str, **_: Any) -> str:
-    r"""Convert the equations that arithmatex has marked, `\(...\)` and `\[...\]`, to MathML."""
+    r"""Convert the equations that arithmatex has marked, `\(...\)` and `\[...\]`, to MathML; break names after dots."""
     from latex2mathml.converter import convert
 
     def mathml(equation: re.Match[str]) -> str:
@@ -59,6 +90,7 @@ def on_page_content(content: str, **_: Any) -> str:
         display = "block" if bracket == "[" else "inline"
         return f'<{tag} class="equation">{convert(html.unescape(latex), display=display)}</{tag}>'
 
+    content = DOTTED_NAME.sub(lambda code: f"<code>{code[1].replace('.', '.<wbr>')}</code>", content)
     return EQUATION.sub(mathml, content)
 
 

@@ -4,8 +4,6 @@ import doctest
 import importlib
 import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -114,17 +112,6 @@ def test_links_have_a_target(page):
 def test_navigation_lists_every_page(page):
     name = {"README.md": "index.md"}.get(page.name, page.name)
     assert re.search(rf": {re.escape(name)}$", (ROOT / "mkdocs.yml").read_text(), re.MULTILINE), name
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory):
-    """Return the directory of the site as `make docs` builds it, without a warning."""
-    pytest.importorskip("mkdocs")
-    directory = tmp_path_factory.mktemp("site")
-    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(directory)]
-    build = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert build.returncode == 0, build.stderr
-    return directory
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)

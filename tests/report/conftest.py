@@ -1,10 +1,8 @@
-"""Fixtures of the browser tests: Chromium, the page of a document, and example documents."""
+"""Fixtures of the browser tests of reports: the page of a document, and example documents."""
 
 from __future__ import annotations
 
-import os
-import shutil
-
+import chromium
 import numpy as np
 import pytest
 from PIL import Image
@@ -12,23 +10,7 @@ from report_documents import make_document, make_entry, make_failure, make_map, 
 
 from gradcam_cli.report import page as report_page
 
-PROGRAMS = ["chromium", "chromium-browser", "google-chrome"]
-CHROMIUM = os.environ.get("GRADCAM_CHROMIUM") or next(filter(None, map(shutil.which, PROGRAMS)), None)
-FLAGS = [
-    *["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"],
-    *["--disable-component-update", "--disable-sync", "--disable-quic"],
-]
-
-
-@pytest.fixture(scope="module")
-def browser():
-    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    if not CHROMIUM:
-        pytest.skip("Chromium is not on the PATH, and GRADCAM_CHROMIUM is not set")
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
+browser = chromium.browser
 
 
 @pytest.fixture
