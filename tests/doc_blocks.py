@@ -18,7 +18,7 @@ README = ROOT / "README.md"
 PAGES = [README, ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
-ANNOUNCEMENT = re.compile(r"^\S+: input \d+x\d+ (?:RGB|BGR|grayscale).*, preprocessing .*\n", re.MULTILINE)
+ANNOUNCEMENT = re.compile(r"^(?:note: )?\S+: input \d+x\d+ (?:RGB|BGR|grayscale).*, preprocessing .*\n", re.MULTILINE)
 """The line on standard error that each run prints about its model."""
 
 
