@@ -6,20 +6,19 @@ import contextlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
-from gradcam_cli.errors import ModelError, UsageError
+from gradcam_cli.errors import GradcamError, ModelError, UsageError
 from gradcam_cli.models.backbone import Backbone, find_backbone
 from gradcam_cli.models.catalog import is_model_path, require_spec
 from gradcam_cli.models.image_rows import ImageRows
 from gradcam_cli.models.input_range import choose_preprocess
 from gradcam_cli.models.input_shape import find_input_shape
-from gradcam_cli.models.labels import Labels, infer_labels, labels_file, read_labels
+from gradcam_cli.models.labels import Labels, find_labels, infer_labels
 from gradcam_cli.models.loading import build_model
 from gradcam_cli.models.model_files import load_model_file
 from gradcam_cli.models.opening import check_results
@@ -34,13 +33,14 @@ from gradcam_cli.models.preprocessing import (
 from gradcam_cli.models.task import infer_task, stored_loss
 from gradcam_cli.models.weight_files import load_weights_into
 from gradcam_cli.models.weights import UNTRAINED, ensure_weights
-from gradcam_cli.network.gradients import GradientFunction, compile_gradient_function
-from gradcam_cli.network.layer_choice import LayerCheck, default_layer, layer_check
-from gradcam_cli.network.layer_trace import LayerOutput, find_output, output_activation, output_shape, trace_layers
+from gradcam_cli.network.layer_choice import LayerCheck, default_layer
+from gradcam_cli.network.layer_trace import LayerOutput, find_output
 from gradcam_cli.network.layers import require_channels_last
 from gradcam_cli.network.target import CLASS, Target, find_head, require_shape, select_head
 from gradcam_cli.network.target_scores import target_tensor
 from gradcam_cli.network.task import TASKS
+from gradcam_cli.network.trace_cache import trace_cache
+from gradcam_cli.network.traced_model import TracedModel
 from gradcam_cli.storage.checksum import LazySha256
 
 
@@ -74,26 +74,27 @@ class Classifier:
     target: Target = CLASS
     other_inputs: str | None = None
     rows: ImageRows | None = None
-    _function_cache: dict[tuple[tuple[str, ...], str, str], GradientFunction] = field(
-        default_factory=dict, repr=False, compare=False
-    )
     announced: set[str] = field(default_factory=set, repr=False, compare=False)
-    _by_target: dict[Any, Classifier] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def preprocess_mode(self) -> str:
         """The preprocessing, a value returned by `resolve_preprocess`."""
         return self.preprocess_choice.mode
 
-    @cached_property
+    @property
+    def traced(self) -> TracedModel:
+        """The model with its traces."""
+        return TracedModel(self.model, self.input_shape, self.task, self.target)
+
+    @property
     def layer_outputs(self) -> list[LayerOutput]:
         """The outputs of all layers and their places in the image, from one traced pass."""
-        return trace_layers(self.model, self.input_shape, self.target)
+        return self.traced.layer_outputs
 
-    @cached_property
+    @property
     def check_layer(self) -> LayerCheck:
         """Returns why a layer's output cannot be explained, or None; a layer is measured once."""
-        return layer_check(self.model, self.layer_outputs, self.preprocess, self.input_shape, self.target)
+        return self.traced.check_layer(self.preprocess, self.preprocess_mode)
 
     def find_layer(self, requested: str) -> LayerOutput:
         """Return a layer whose output is a grid over the image: by its path, or the default one for `auto`.
@@ -102,43 +103,37 @@ class Classifier:
             UsageError: there is no such layer, or its output is not a grid over the image.
             ModelError: no layer has such an output, or the class score does not depend on the layer.
         """
-        if requested == "auto":
-            return default_layer(self.layer_outputs, self.check_layer)
-        output = find_output(self.layer_outputs, self.model, requested)
-        if reason := self.check_layer(output):
-            raise UsageError(f"layer {output.path}: {reason}", "`gradcam layers MODEL` lists the layers that qualify")
-        return output
+        try:
+            if requested == "auto":
+                return default_layer(self.layer_outputs, self.check_layer)
+            output = find_output(self.layer_outputs, self.model, requested)
+            if reason := self.check_layer(output):
+                hint = "`gradcam layers MODEL` lists the layers that qualify"
+                raise UsageError(f"layer {output.path}: {reason}", hint)
+            return output
+        except GradcamError:
+            self.traced.drop_check(self.preprocess_mode)
+            raise
 
-    @cached_property
+    @property
     def class_count(self) -> int:
         """Number of classes; a single sigmoid output has two, and a single value one.
 
         Raises:
             ModelError: the output does not have the form of the target.
         """
-        shape = select_head(output_shape(self.model, self.input_shape), self.target.head)
+        shape = select_head(self.traced.output_shape, self.target.head)
         require_shape(shape, self.target)
         count: int = 1 if self.target.kind == "similarity" else shape[-1]
         if count != 1 or self.target.kind == "similarity" or self.task == "regression":
             return count
-        linear = output_activation(self.model, self.input_shape, self.target) == "linear"
+        linear = self.traced.output_activation == "linear"
         return 1 if self.task == "auto" and linear else 2
 
     @property
     def is_regression(self) -> bool:
         """Whether the output is a single value without classes."""
         return self.class_count == 1
-
-    def gradient_function(
-        self, layers: Sequence[str | LayerOutput], score: str, precision: str = "float32"
-    ) -> GradientFunction:
-        """Return the compiled gradient function for these layers, score and precision; functions are cached."""
-        key = (tuple(layer if isinstance(layer, str) else layer.path for layer in layers), score, precision)
-        if key not in self._function_cache:
-            self._function_cache[key] = compile_gradient_function(
-                self.model, layers, score, precision, self.task, self.target
-            )
-        return self._function_cache[key]
 
     def for_target(self, target: Target, key: Any) -> Classifier:
         """Return the same model with another target; a target with the same key is prepared once.
@@ -151,17 +146,18 @@ class Classifier:
             UsageError: the model has no such output, or the number of class names differs.
             ModelError: the output does not have the form of the target.
         """
-        if key not in self._by_target:
-            names = list(getattr(self.model, "output_names", None) or ())
-            if target.head is not None:
-                head = find_head(output_shape(self.model, self.input_shape), names, target.head)
-                target = replace(target, head=head)
-            labels = Labels((" - ".join(target.files),)) if target.kind == "similarity" else self.labels
-            changed = replace(self, target=target, labels=labels, _function_cache={}, announced=set(), _by_target={})
-            if labels.names and len(labels.names) != changed.class_count:
-                raise UsageError(f"labels: expected {changed.class_count} names, got {len(labels.names)}")
-            self._by_target[key] = changed
-        return self._by_target[key]
+        chosen = trace_cache(self.model).get(("target", self.input_shape, key), lambda: self._with_head(target))
+        labels = Labels((" - ".join(target.files),)) if target.kind == "similarity" else self.labels
+        changed = replace(self, target=chosen, labels=labels)
+        if labels.names and len(labels.names) != changed.class_count:
+            raise UsageError(f"labels: expected {changed.class_count} names, got {len(labels.names)}")
+        return changed
+
+    def _with_head(self, target: Target) -> Target:
+        names = list(getattr(self.model, "output_names", None) or ())
+        if target.head is None:
+            return target
+        return replace(target, head=find_head(self.traced.output_shape, names, target.head))
 
     def embedding(self, pixels: np.ndarray) -> np.ndarray:
         """Return the embedding (d,) float32 of an image of the model's input size, (h, w, c) uint8.
@@ -182,7 +178,7 @@ def load_model(
     model: str | os.PathLike[str] | keras.Model = "vgg19",
     *,
     weights: str | None = None,
-    labels: str | os.PathLike[str] | None = None,
+    labels: str | os.PathLike[str] | Sequence[str] | None = None,
     preprocess: str | None = None,
     input_size: tuple[int, int] | None = None,
     allow_unsafe: bool = False,
@@ -197,7 +193,8 @@ def load_model(
         model: a catalog name, the path of a `.keras` or `.h5` file, or a Keras model.
         weights: a weight file; None or `imagenet` searches `GRADCAM_WEIGHTS` and Keras's cache, then
             downloads; `none` initializes a catalog model randomly.
-        labels: a file of class names; None: `net.labels.txt` beside a file `net.keras`, or the names that are known.
+        labels: the class names, or a file of them; None: `net.labels.txt` beside a file `net.keras`, or the names
+            that are known.
         preprocess: a value in `preprocess_choices()`, or an own mean and standard deviation such as
             `0..1,mean=0.5,std=0.2`; None infers it from the model.
         input_size: (h, w) of a model with variable input size.
@@ -219,8 +216,7 @@ def load_model(
     if not isinstance(model, (str, os.PathLike, keras.Model)):
         raise UsageError(f"expected a model name, a file or a Keras model, got {type(model).__name__}")
     spec, from_file = None, not isinstance(model, keras.Model) and is_model_path(os.fspath(model))
-    labels = labels_file(labels, model)
-    file_labels = None if labels is None else read_labels(labels)._replace(source=Path(labels).name)
+    given_labels = find_labels(labels, model)
     if isinstance(model, keras.Model):
         network, name, file = model, model.name, None
     elif from_file:
@@ -235,6 +231,7 @@ def load_model(
         network, name = build_model(spec, file), spec.name
     network, rows = image_model(network, other_inputs)
     require_channels_last(network)
+    trace_cache(network).drop_stale(network)
     backbone = Backbone(spec, f"as for {spec.name}") if spec else find_backbone(network)
     shape = find_input_shape(network, input_size, backbone.spec if backbone else None)
     if from_file and not allow_unsafe:
@@ -244,7 +241,7 @@ def load_model(
     classifier = Classifier(
         network,
         name,
-        file_labels or infer_labels(network, backbone),
+        given_labels or infer_labels(network, backbone),
         choice,
         shape,
         file.name if file else None,
@@ -254,6 +251,8 @@ def load_model(
         rows=rows,
     )
     with contextlib.suppress(ModelError):  # no classifier; its target is not known yet
-        if file_labels and len(file_labels.names) != classifier.class_count:
-            raise UsageError(f"labels {labels}: expected {classifier.class_count} names, got {len(file_labels.names)}")
+        if given_labels and len(given_labels.names) != classifier.class_count:
+            raise UsageError(
+                f"labels {given_labels.source}: expected {classifier.class_count} names, got {len(given_labels.names)}"
+            )
     return classifier

@@ -6,7 +6,7 @@ import functools
 import json
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -87,6 +87,27 @@ def labels_file(given: str | os.PathLike[str] | None, model: object) -> str | os
         path = Path(model).with_suffix(".labels.txt")
         return path if path.is_file() else None
     return given
+
+
+def find_labels(given: str | os.PathLike[str] | Sequence[str] | None, model: object) -> Labels | None:
+    """Return the class names that are given, those of a file beside the model (`labels_file`), or None.
+
+    Args:
+        given: a file, or the names in the order of the model's outputs.
+        model: the model, or its file.
+
+    Raises:
+        UsageError: the file cannot be read, or a name is no text.
+    """
+    if given is not None and not isinstance(given, (str, os.PathLike)):
+        if isinstance(given, Mapping) or not isinstance(given, Iterable):
+            raise UsageError(f"labels: expected a file or a list of names, got {type(given).__name__}")
+        names = tuple(given)
+        if problem := name_problem(names):
+            raise UsageError(f"labels: {problem}")
+        return Labels(names, source="labels")
+    file = labels_file(given, model)
+    return None if file is None else read_labels(file)._replace(source=Path(file).name)
 
 
 def name_problem(names: Sequence[object]) -> str | None:

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from gradcam_cli.network.dependence import tensors_downstream
+from gradcam_cli.network.trace_cache import trace_cache
 
 WEIGHTED = {
     *("Conv2D", "DepthwiseConv2dNative", "Conv2DBackpropInput", "Conv3D", "SpaceToBatchND"),
@@ -47,12 +48,7 @@ def probe_input(model: keras.Model, input_shape: tuple[int, int, int]) -> InputP
         model: the model.
         input_shape: (h, w, c).
     """
-
-    @tf.function(autograph=False)  # type: ignore[untyped-decorator]
-    def before_weights(x: tf.Tensor) -> tf.Tensor:
-        model(x, training=False)
-        return _first_weighted_input(x)
-
+    before_weights = trace_cache(model).get("probe", lambda: _function_before_weights(model))
     images = np.broadcast_to(np.array(LEVELS, np.float32)[:, None, None, None], (len(LEVELS), *input_shape))
     try:
         values: np.ndarray = before_weights(tf.constant(images)).numpy()
@@ -61,6 +57,15 @@ def probe_input(model: keras.Model, input_shape: tuple[int, int, int]) -> InputP
     if values.ndim != 4 or len(values) != len(LEVELS) or not np.isfinite(values).all():
         return None
     return InputProbe(np.median(values, axis=(1, 2)))  # without the zeros of a padding
+
+
+def _function_before_weights(model: keras.Model) -> Any:
+    @tf.function(autograph=False)  # type: ignore[untyped-decorator]
+    def before_weights(x: tf.Tensor) -> tf.Tensor:
+        model(x, training=False)
+        return _first_weighted_input(x)
+
+    return before_weights
 
 
 def _first_weighted_input(x: tf.Tensor) -> tf.Tensor:

@@ -21,6 +21,7 @@ from gradcam_cli.network.grid import Grid
 from gradcam_cli.network.layer_trace import LayerOutput
 from gradcam_cli.network.precision import resolve_precision
 from gradcam_cli.network.scorer import ModelScorer
+from gradcam_cli.network.trace_cache import trace_cache
 from gradcam_cli.pipeline.announcement import announce, describe_choices
 from gradcam_cli.pipeline.config import ExplainConfig, ModelConfig, RunSettings, check_choice, check_settings
 from gradcam_cli.pipeline.results import ModelInfo
@@ -76,11 +77,7 @@ class PreparedRun:
     @cached_property
     def attention(self) -> ModelAttention:
         """The attention maps of the model; methods of the kind `attention` require that it has them."""
-        classifier = self.classifier
-        return ModelAttention(
-            *(classifier.model, classifier.input_shape, self.config.score, self.precision),
-            *(classifier.task, classifier.target),
-        )
+        return self.classifier.traced.attention(self.config.score, self.precision)
 
     def scorer(self, layer: int, method: str) -> ModelScorer | ModelAttention:
         """Return what a `MULTI_PASS` method runs the model with."""
@@ -122,6 +119,7 @@ def prepare_run(classifier: Classifier, config: ExplainConfig) -> PreparedRun:
             a method that uses them.
     """
     check_settings(config)
+    trace_cache(classifier.model).drop_stale(classifier.model)
     classifier = classifier_for_target(classifier, config)
     for method in config.methods:
         check_choice("method", method, registry.LAYER_METHODS)
@@ -141,13 +139,10 @@ def prepare_run(classifier: Classifier, config: ExplainConfig) -> PreparedRun:
     classes = resolve_classes(config.classes, classifier.labels, classifier.class_count)
     precision = resolve_precision(config.precision)
     batch_size = config.batch_size or default_batch_size(classifier.model, classifier.input_shape)
-    network = classifier.gradient_function(tuple(outputs.values()), config.score, precision)
+    network = classifier.traced.gradient_function(tuple(outputs.values()), config.score, precision)
     for method in set(config.methods) & set(registry.names_of_kind(*registry.MULTI_PASS)):
         log.info("%s: %s, for each image and class", method, registry.METHODS[method].cost)
-    scorers = [
-        ModelScorer(classifier.model, output, config.score, precision, batch_size, classifier.task, classifier.target)
-        for output in outputs.values()
-    ]
+    scorers = [classifier.traced.scorer(output, config.score, precision, batch_size) for output in outputs.values()]
     run = PreparedRun(
         classifier, config, layers, classes, batch_size, precision, network, scorers, list(outputs.values())
     )

@@ -97,7 +97,7 @@ def test_counterfactual_of_unsupported_methods_is_refused(cli, photo):
 def test_aug_smooth_is_the_mean_of_six_maps(classifier):
     """The mean of six Grad-CAMs: upright and mirrored (and mirrored back), at 0.9, 1 and 1.1 of the brightness."""
     (smooth,) = explained(classifier, aug_smooth=True)
-    network = classifier.gradient_function(("conv2",), "logit")
+    network = classifier.traced.gradient_function(("conv2",), "logit")
     L, alpha = [], []
     for mirrored in (False, True):
         for light in (0.9, 1, 1.1):

@@ -8,6 +8,7 @@ from small_models import small_network
 import gradcam_cli
 from gradcam_cli import explain, load_model
 from gradcam_cli.errors import InputError, UsageError
+from gradcam_cli.network.trace_cache import trace_cache
 
 PHOTO = np.random.default_rng(1).integers(0, 256, (30, 20, 3), dtype=np.uint8)
 
@@ -31,7 +32,7 @@ def test_loaded_model_is_compiled_once(model_file):
     classifier = load_model(model_file, preprocess="none")
     for _ in range(3):
         explain(PHOTO, classifier, "conv2")
-    assert len(classifier._function_cache) == 1
+    assert sum("gradients" in key[0] for key in trace_cache(classifier.model)._traces if isinstance(key, tuple)) == 1
 
 
 def test_target_class_by_rank_and_index(model_file):

@@ -82,7 +82,7 @@ def test_cam_methods_agree_with_pytorch_grad_cam(vgg19, golden):
 def test_centered_eigencam_equals_pytorch_grad_cam(vgg19, golden):
     """pytorch-grad-cam subtracts the mean from A, unlike the paper; the maps of the centered A agree up to the sign."""
     images, reference = golden
-    network = vgg19.gradient_function(("block5_conv4",), "logit")
+    network = vgg19.traced.gradient_function(("block5_conv4",), "logit")
     for path in images:
         x = vgg19.preprocess(np.asarray(Image.open(path).convert("RGB"))[None])
         A = network(x, np.array([[-1]], np.int32)).A[0][0]
