@@ -14,11 +14,19 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from gradcam_cli.pipeline.api import Classifier, Explanation, GradcamError, explain, load_model
+    from gradcam_cli.pipeline.api import (
+        Classifier,
+        Explanation,
+        Failure,
+        GradcamError,
+        explain,
+        explain_many,
+        load_model,
+    )
 
 __version__ = "0.1.0"
 
-__all__ = ["Classifier", "Explanation", "GradcamError", "explain", "load_model"]
+__all__ = ["Classifier", "Explanation", "Failure", "GradcamError", "explain", "explain_many", "load_model"]
 
 if "keras" not in sys.modules:
     # TensorFlow computes the gradients, whatever the environment or keras.json selects. Keras reads this on import.

@@ -88,24 +88,31 @@ def decode_all(
         if _has_bands(file, rgb):
             bands = band_files.read_bands(data, max_pixels, max_value)
             return Decoded(band_files.to_rgb(bands, rgb), bands=bands)
-        decoded, image = _decode_picture(data, _open_image(file, max_pixels), max_value)
-        if rgb is None:
-            return decoded
-        stored = np.asarray(image) if image.mode in MODES_OF_BANDS else decoded.pixels
-        bands = band_files.to_bands(stored, None)
-        return Decoded(band_files.to_rgb(bands, rgb), decoded.note, bands)
+        return _decode_picture(data, _open_image(file, max_pixels), max_value, rgb)
 
 
-def _decode_picture(data: bytes, image: Image.Image, max_value: int | None) -> tuple[Decoded, Image.Image]:
-    """Return the pixels of an open image, and the image as it is stored."""
+def decode_opened(image: Image.Image, max_value: int | None = None, rgb: str | None = None) -> Decoded:
+    """Return the pixels of a Pillow image, which stays as it is, like those of its file; see `decode`."""
+    with _one_line_errors():
+        return _decode_picture(b"", image.copy(), max_value, rgb)
+
+
+def _decode_picture(data: bytes, image: Image.Image, max_value: int | None, rgb: str | None) -> Decoded:
+    """Return the pixels of an open image; with `rgb`, also its values as they are stored."""
+    note, shown = None, image
     if bit_depth.has_wide_colors(image):
-        return _decode_wide_colors(image, data, max_value), image
-    image.load()
-    _apply_orientation(image)
-    if image.mode.startswith("I") or image.mode == "F":
-        image, note = _to_uint8(image, max_value)
-        return Decoded(_to_array(_as_rgb(image)), note), image
-    return Decoded(_to_array(_as_rgb(image))), image
+        decoded = _decode_wide_colors(image, data, max_value)
+    else:
+        image.load()
+        _apply_orientation(image)
+        if image.mode.startswith("I") or image.mode == "F":
+            shown, note = _to_uint8(image, max_value)
+        decoded = Decoded(_to_array(_as_rgb(shown)), note)
+    if rgb is None:
+        return decoded
+    stored = np.asarray(image) if image.mode in MODES_OF_BANDS else decoded.pixels
+    bands = band_files.to_bands(stored, None)
+    return Decoded(band_files.to_rgb(bands, rgb), decoded.note, bands)
 
 
 def _has_bands(file: BinaryIO, rgb: str | None) -> bool:

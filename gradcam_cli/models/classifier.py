@@ -13,6 +13,7 @@ import keras
 import numpy as np
 
 from gradcam_cli.errors import GradcamError, ModelError, UsageError
+from gradcam_cli.keywords import names_misspelt_keywords
 from gradcam_cli.models.backbone import Backbone, find_backbone
 from gradcam_cli.models.catalog import is_model_path, require_spec
 from gradcam_cli.models.image_rows import ImageRows
@@ -174,6 +175,7 @@ class Classifier:
         return preprocess_pixels(pixels, self.preprocess_mode)
 
 
+@names_misspelt_keywords()
 def load_model(
     model: str | os.PathLike[str] | keras.Model = "vgg19",
     *,

@@ -142,14 +142,14 @@ def side_by_side_figure(image: np.ndarray, overlay_pixels: np.ndarray, title: st
         title: text above both; it is wrapped to the width of the figure.
         dpi: dots per inch; the longer side of a panel is 4.5 inches.
     """
-    from matplotlib.figure import Figure
+    from gradcam_cli.output.notebook_figure import NotebookFigure
 
     H, W = image.shape[:2]
     width, height = PANEL_SIZE * min(1, W / H), PANEL_SIZE * min(1, H / W)
     width, height = max(width, 2.2), max(height, 0.8)
     lines = textwrap.wrap(_renderable_text(title), int(22 * width)) or [""]
     head = 0.12 + 0.22 * len(lines)
-    figure = Figure(figsize=(2 * width + 0.24, height + head + 0.08), dpi=dpi)
+    figure = NotebookFigure(figsize=(2 * width + 0.24, height + head + 0.08), dpi=dpi)
     total = figure.get_size_inches()
     for column, pixels in enumerate((image, overlay_pixels)):
         left = 0.08 + column * (width + 0.08)
@@ -173,7 +173,7 @@ def grid_figure(rows: Sequence[Sequence[Cell]], dpi: int = 150) -> Figure:
         rows: the cells of each row: a label and pixels (H, W, 3) uint8.
         dpi: dots per inch; the longer side of a cell is 2.5 inches.
     """
-    from matplotlib.figure import Figure
+    from gradcam_cli.output.notebook_figure import NotebookFigure
 
     shapes = [pixels.shape[:2] for row in rows for _, pixels in row]
     width = max(CELL_SIZE * max(min(1, W / H) for H, W in shapes), 1.4)
@@ -183,7 +183,7 @@ def grid_figure(rows: Sequence[Sequence[Cell]], dpi: int = 150) -> Figure:
     head, gap = 0.45, 0.1
     columns = max(len(row) for row in rows)
     total = np.array([columns * (width + gap) + gap, sum(heights) + len(rows) * head + gap])
-    figure = Figure(figsize=tuple(total), dpi=dpi)
+    figure = NotebookFigure(figsize=tuple(total), dpi=dpi)
     for i, row in enumerate(rows):
         height = heights[i]
         bottom = total[1] - sum(heights[: i + 1]) - (i + 1) * head

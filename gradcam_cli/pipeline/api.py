@@ -1,29 +1,33 @@
-"""The function `explain` of the Python package."""
+"""The functions `explain` and `explain_many` of the Python package."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import keras
-import numpy as np
-from PIL import Image
 
-from gradcam_cli.errors import GradcamError, InputError, UsageError
+from gradcam_cli.errors import GradcamError, InputError
 from gradcam_cli.images import decode
-from gradcam_cli.images.bands import to_bands, to_rgb
-from gradcam_cli.images.load import LoadedImage, Unexplained, load_image
-from gradcam_cli.images.source import Source
+from gradcam_cli.images.batches import count_images, read_images
+from gradcam_cli.images.load import Failure, LoadedImage, Unexplained
+from gradcam_cli.keywords import names_misspelt_keywords
 from gradcam_cli.models.classifier import Classifier, load_model
-from gradcam_cli.pipeline.config import ExplainConfig
+from gradcam_cli.output.notebook_progress import notebook_progress
+from gradcam_cli.pipeline.api_options import OPTIONS, prepare
+from gradcam_cli.pipeline.config import check_choice
 from gradcam_cli.pipeline.results import Explanation
-from gradcam_cli.pipeline.run import prepare_run
+from gradcam_cli.pipeline.run import PreparedRun
 from gradcam_cli.pipeline.stages import explain_images
 
+ON_ERROR = ("raise", "yield")
 
+
+@names_misspelt_keywords()
 def explain(
-    image: str | os.PathLike[str] | np.ndarray | Image.Image,
+    image: Any,
     model: str | os.PathLike[str] | keras.Model | Classifier = "vgg19",
     layer: str = "auto",
     *,
@@ -35,13 +39,14 @@ def explain(
     interpolation: str = "linear",
     counterfactual: bool = False,
     aug_smooth: bool = False,
+    max_channels: int | None = None,
     top_k: int = 5,
     precision: str = "float32",
     max_pixels: int = decode.MAX_PIXELS,
     max_value: int | None = None,
     rgb: str | None = None,
     weights: str | os.PathLike[str] | None = None,
-    labels: str | os.PathLike[str] | None = None,
+    labels: str | os.PathLike[str] | Sequence[str] | None = None,
     preprocess: str | None = None,
     input_size: tuple[int, int] | None = None,
     allow_unsafe: bool = False,
@@ -53,8 +58,9 @@ def explain(
     """Compute one map: which parts of an image contribute to the score of a class.
 
     Args:
-        image: a path, an array (H, W, 3) or (H, W) of uint8, a Pillow image, or an array (H, W, k) of any numbers
-            for a model of k channels.
+        image: a path, a URL, bytes, a binary file, a Pillow image, an array or a tensor. An array is uint8, or float in
+            0..1 or 0..255, as its largest value shows: (H, W, 3), RGBA (H, W, 4), gray (H, W) or (H, W, 1), or a batch
+            of one. For a model of k other channels, it is (H, W, k) of any numbers.
         model: a name, a path, a Keras model, or the result of `load_model`: load a model once to explain many images.
         layer: its path in the model, or `auto`.
         target_class: an index, a name, `top`, or `topN` for the class of rank N.
@@ -66,13 +72,14 @@ def explain(
         interpolation: `nearest`, `linear` or `cubic`.
         counterfactual: negate the gradients.
         aug_smooth: average six maps: of the image at three brightness levels, mirrored and not mirrored.
+        max_channels: of `scorecam`: use only the channels with the largest standard deviation.
         top_k: number of predictions to list.
         precision: `float32`, `auto`, `bfloat16` or `float16`, for this call only.
         max_pixels: the largest image to decode.
-        max_value: value of white in 16-bit and float images.
+        max_value: value of white in 16-bit and float images, and in arrays of float and of larger integers.
         rgb: numbers of the bands to show, such as `3,2,1`; all bands of the image are read.
         weights: `imagenet` or a weight file; see `load_model`, as for all that follow.
-        labels: file of class names.
+        labels: list of class names, or a file of them.
         preprocess: name of the preprocessing, or an own mean and standard deviation.
         input_size: (height, width) for models with a variable input size.
         allow_unsafe: whether code in a model file may run.
@@ -85,74 +92,105 @@ def explain(
         The explanation, with `.heatmap` (H, W) in 0..1, `.cam`, `.alpha`, `.prediction`, `.figure()`, `.save(path)`.
 
     Raises:
-        InputError: the image cannot be read.
+        InputError: the image cannot be read, or its values or axes are ambiguous.
         UsageError: the layer or class does not exist, or an option value is wrong.
         ModelError, WeightsError: the model cannot be used.
+        TypeError: a keyword does not exist.
     """
-    classifier = _classifier(
-        model,
-        weights=weights,
-        labels=labels,
-        preprocess=preprocess,
-        input_size=input_size,
-        allow_unsafe=allow_unsafe,
-        packages=packages,
-        offline=offline,
-        task="" if task == "auto" else task,
-        other_inputs=other_inputs,
-    )
-    config = ExplainConfig(
-        layers=(layer,),
-        classes=(target_class,),
-        methods=(method,),
-        target=target,
-        score=score,
-        fit=fit,
-        interpolation=interpolation,
-        counterfactual=counterfactual,
-        aug_smooth=aug_smooth,
-        top_k=top_k,
-        batch_size=1,
-        precision=precision,
-        max_value=max_value,
-        rgb=rgb,
-    )
-    (result,) = explain_images(prepare_run(classifier, config), [_load(image, max_pixels, max_value, rgb)])
+    options = {
+        "target": target,
+        "score": score,
+        "max_value": max_value,
+        "rgb": rgb,
+        "fit": fit,
+        "interpolation": interpolation,
+        "counterfactual": counterfactual,
+        "aug_smooth": aug_smooth,
+        "max_channels": max_channels,
+        "precision": precision,
+        "top_k": top_k,
+        "max_pixels": max_pixels,
+        "weights": weights,
+        "labels": labels,
+        "preprocess": preprocess,
+        "input_size": input_size,
+        "allow_unsafe": allow_unsafe,
+        "packages": packages,
+        "offline": offline,
+        "task": task,
+        "other_inputs": other_inputs,
+    }
+    run, reader = prepare(model, (layer,), (target_class,), (method,), 1, options)
+    (result,) = explain_images(run, [reader.read(image)])
+    return _require_explained(result)[-1]
+
+
+@names_misspelt_keywords(*OPTIONS)
+def explain_many(
+    images: Iterable[Any],
+    model: str | os.PathLike[str] | keras.Model | Classifier = "vgg19",
+    *,
+    layers: str | Sequence[str] = "auto",
+    methods: str | Sequence[str] = "gradcam",
+    classes: str | int | Sequence[str | int] = "top",
+    batch_size: int | None = None,
+    on_error: str = "raise",
+    progress: bool = True,
+    **options: Any,
+) -> Iterator[Explanation | Failure]:
+    """Compute the maps of many images, batch by batch; all maps of an image come from one forward pass.
+
+    Images are read when their batch is due. At most two batches of images are in memory, besides the explanations that
+    the caller keeps.
+
+    Args:
+        images: an iterable of images, as for `explain`: a list, a generator, an array (n, H, W, 3), or a
+            `tf.data.Dataset`, batched or not, with or without labels. The range of float arrays is that of the first.
+        model: as for `explain`.
+        layers: one path or several, or `auto`.
+        methods: one name or several, in `LAYER_METHODS`.
+        classes: one class or several: an index, a name, `top`, or `topN` for the N classes with the largest scores.
+        batch_size: images in one pass; None chooses it from the size of the model and the free memory.
+        on_error: what follows an image that cannot be read: `raise` ends the run with its error; `yield` returns a
+            `Failure` in its place and continues with the next image, as the command does.
+        progress: show the number of explained images in a notebook.
+        **options: all other keywords of `explain`.
+
+    Yields:
+        The explanations in the order of the images; of an image, one for each layer, method and class, in this order.
+        An array is named by its position, `images[3]`.
+
+    Raises:
+        InputError: an image cannot be read, and `on_error` is `raise`.
+        UsageError: a single image is given, a layer or class does not exist, or an option value is wrong.
+        ModelError, WeightsError: the model cannot be used.
+        TypeError: a keyword does not exist.
+    """
+    check_choice("on_error", on_error, ON_ERROR)
+    run, reader = prepare(model, layers, classes, methods, batch_size, options)
+    advances = notebook_progress("explained", count_images(images), enabled=progress)
+    return _explanations(run, read_images(images, reader), on_error, advances)
+
+
+def _explanations(
+    run: PreparedRun,
+    loaded: Iterator[LoadedImage | Failure],
+    on_error: str,
+    progress: AbstractContextManager[Callable[[], None]],
+) -> Iterator[Explanation | Failure]:
+    with progress as advance:
+        for result in explain_images(run, loaded):
+            advance()
+            if isinstance(result, Failure) and on_error == "yield":
+                yield result
+            else:
+                yield from _require_explained(result)
+
+
+def _require_explained(result: list[Explanation] | Unexplained) -> list[Explanation]:
     if isinstance(result, Unexplained):
         raise InputError(f"{result.source}: {result.error}", result.hint)
-    return result[-1]
+    return result
 
 
-def _classifier(model: str | os.PathLike[str] | keras.Model | Classifier, **options: Any) -> Classifier:
-    if not isinstance(model, Classifier):
-        return load_model(model, **{**options, "task": options["task"] or "auto"})
-    if given := [name for name, value in options.items() if value]:
-        raise UsageError(f"{', '.join(given)}: expected a model that is not loaded yet, got a Classifier")
-    return model
-
-
-def _load(
-    image: str | os.PathLike[str] | np.ndarray | Image.Image, max_pixels: int, max_value: int | None, rgb: str | None
-) -> LoadedImage | Unexplained:
-    if isinstance(image, Image.Image):
-        image = np.asarray(image.convert("RGB"))
-    if isinstance(image, np.ndarray):
-        return _from_array(image, max_value, rgb)
-    if not isinstance(image, (str, os.PathLike)):
-        raise InputError(f"expected a path, an array or a Pillow image, got {type(image).__name__}")
-    return load_image(Source(os.fspath(image)), max_pixels, max_value, rgb)
-
-
-def _from_array(pixels: np.ndarray, max_value: int | None, rgb: str | None) -> LoadedImage:
-    is_numeric = pixels.dtype.kind in "biuf" and pixels.ndim == 3 and 0 not in pixels.shape
-    if is_numeric and (rgb is not None or pixels.shape[2] not in (1, 3)):
-        bands = to_bands(pixels, max_value)
-        return LoadedImage("array", to_rgb(bands, rgb), bands=bands)
-    if pixels.ndim == 2:
-        pixels = np.repeat(pixels[:, :, None], 3, axis=2)
-    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or 0 in pixels.shape:
-        raise InputError(f"expected an array (H, W, 3) or (H, W) of uint8, got {pixels.shape} of {pixels.dtype}")
-    return LoadedImage("array", pixels)
-
-
-__all__ = ["Classifier", "Explanation", "GradcamError", "explain", "load_model"]
+__all__ = ["Classifier", "Explanation", "Failure", "GradcamError", "explain", "explain_many", "load_model"]

@@ -21,12 +21,16 @@ from gradcam_cli.methods import maps
 from gradcam_cli.output import figures
 from gradcam_cli.output.destination import ARTIFACT_SUFFIXES, GRID, artifact_for_suffix, format_for_suffix
 from gradcam_cli.pipeline.config import RunSettings
+from gradcam_cli.pipeline.explanation_html import explanation_html
 from gradcam_cli.pipeline.grids import encode_grid
 from gradcam_cli.pipeline.origin import ORIGIN_KEY, Origin, picture_comment
 from gradcam_cli.pipeline.prediction import Prediction, json_number
 from gradcam_cli.storage.files import write_output
 from gradcam_cli.storage.paths import as_path
 from gradcam_cli.storage.protected import ProtectedInputs, protected_inputs
+
+NOTEBOOK_DPI = 100
+"""Resolution of the figure that a notebook shows, in dots per inch."""
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -82,6 +86,7 @@ class Explanation:
         model: the model.
         settings: the settings of the run.
         timings: seconds spent, by stage.
+        note: what was assumed about the values of the image, or None.
     """
 
     source: str
@@ -104,6 +109,7 @@ class Explanation:
     model: ModelInfo = field(repr=False)
     settings: RunSettings = field(repr=False)
     timings: dict[str, float] = field(repr=False)
+    note: str | None = field(default=None, repr=False)
 
     @cached_property
     def peak(self) -> tuple[int, int] | None:
@@ -147,6 +153,16 @@ class Explanation:
     def figure(self, cmap: str = "jet", opacity: float = 0.5, dpi: int = 150) -> Figure:
         """Return a matplotlib figure: the image, and next to it the image with the map."""
         return figures.side_by_side_figure(self.image, self.overlay(cmap, opacity), self.title, dpi)
+
+    @cached_property
+    def _png(self) -> bytes:
+        return figures.encode_figure(self.figure(dpi=NOTEBOOK_DPI))
+
+    def _repr_png_(self) -> bytes:
+        return self._png
+
+    def _repr_html_(self) -> str:
+        return explanation_html(self, self._png)
 
     def encode(
         self,

@@ -55,8 +55,7 @@ class ForwardResult(NamedTuple):
     """An image after the forward and backward pass: all that its maps are computed from.
 
     Attributes:
-        image: the decoded image.
-        crop_box: the part of the image that the model input shows.
+        image, crop_box: as in `ModelInput`.
         batch_result: activations, gradients and scores of the whole batch.
         batch_index: index of the image in the batch.
         multi_pass_maps: maps that needed further passes, by their key in `PreparedRun.maps`.
@@ -248,6 +247,7 @@ def _make_explanation(
         or (None if heatmap.any() else OUTSIDE_IMAGE),
         model=run.model,
         settings=run.settings,
+        note=image.note and image.note.text,
         timings={"decode": image.seconds, "network": seconds, "map": time.perf_counter() - start},
     )
 

@@ -1,14 +1,19 @@
 """The Python package: `load_model` and `explain`."""
 
+import inspect
+import logging
+
 import numpy as np
 import pytest
 from PIL import Image
 from small_models import small_network
 
 import gradcam_cli
-from gradcam_cli import explain, load_model
+from gradcam_cli import explain, explain_many, load_model
 from gradcam_cli.errors import InputError, UsageError
 from gradcam_cli.network.trace_cache import trace_cache
+from gradcam_cli.pipeline.api_options import OPTIONS
+from gradcam_cli.pipeline.config import DEFAULTS
 
 PHOTO = np.random.default_rng(1).integers(0, 256, (30, 20, 3), dtype=np.uint8)
 
@@ -50,15 +55,63 @@ def test_grayscale_array_with_a_grayscale_model():
     np.testing.assert_array_equal(record.image[..., 2], gray)
 
 
-@pytest.mark.parametrize("wrong", [np.zeros((4, 4, 3)), np.zeros(4, np.uint8), np.zeros((0, 4, 3), np.uint8)])
-def test_arrays_of_other_shapes_or_types_are_refused(wrong, model_file):
-    with pytest.raises(InputError, match=r"expected an array \(H, W, 3\) or \(H, W\) of uint8"):
-        explain(wrong, model_file, preprocess="none")
+def test_an_array_of_other_channels_than_the_model_is_refused(model_file):
+    with pytest.raises(
+        InputError, match=r"array: expected an array \(H, W, 3\), \(H, W, 4\) or \(H, W\), got \(4, 4, 5\)"
+    ):
+        explain(np.zeros((4, 4, 5), np.uint8), model_file, preprocess="none")
 
 
-def test_an_array_of_other_bands_than_the_model_is_refused(model_file):
-    with pytest.raises(InputError, match="the model takes images of 3 channels, and this one has 4 bands"):
-        explain(np.zeros((4, 4, 4), np.uint8), model_file, preprocess="none")
+def test_the_range_of_a_float_image_is_logged_and_stored(model_file, caplog):
+    classifier = load_model(model_file, preprocess="none")
+    with caplog.at_level(logging.INFO):
+        explanation = explain(PHOTO / 255, classifier, "conv2")
+    assert explanation.note == "array: float64 values were read as 0 (black) to 1 (white)"
+    assert explanation.note in caplog.text
+    np.testing.assert_array_equal(explanation.heatmap, explain(PHOTO, classifier, "conv2").heatmap)
+    assert explain(PHOTO, classifier, "conv2").note is None
+
+
+def test_labels_are_a_list_or_a_file(model_file, tmp_path):
+    (tmp_path / "names.txt").write_text("one\ntwo\nthree\n")
+    for labels in (["one", "two", "three"], ("one", "two", "three"), tmp_path / "names.txt"):
+        assert explain(PHOTO, model_file, labels=labels, target_class="two", preprocess="none").prediction.index == 1
+    for wrong, error in (
+        (["one"], "expected 3 names, got 1"),
+        ([1, 2, 3], "got int"),
+        ({"one": 0}, "got dict"),
+        (3, "int"),
+    ):
+        with pytest.raises(UsageError, match=error):
+            explain(PHOTO, model_file, labels=wrong, preprocess="none")
+
+
+@pytest.mark.parametrize(
+    ("function", "keyword", "near"),
+    [
+        (explain, "methd", "method"),
+        (explain, "labls", "labels"),
+        (explain_many, "method", "methods"),
+        (explain_many, "batchsize", "batch_size"),
+        (explain_many, "precison", "precision"),
+        (load_model, "preproces", "preprocess"),
+    ],
+)
+def test_a_misspelt_keyword_is_named(function, keyword, near):
+    with pytest.raises(TypeError, match=rf"{function.__name__}\(\) .* '{keyword}': did you mean '{near}'\?"):
+        function(PHOTO, **{keyword: "x"})
+
+
+def test_keywords_follow_the_settings_and_the_arguments_of_load_model():
+    """A setting that is added to the command is also a keyword of `explain`, with the same default."""
+    parameters = inspect.signature(explain).parameters
+    own = {"image", "model", "layer", "target_class", "method"}
+    assert set(parameters) - own == set(OPTIONS)
+    for name in set(OPTIONS) & set(DEFAULTS):
+        assert parameters[name].default == DEFAULTS[name], name
+    loading = inspect.signature(load_model).parameters
+    for name in set(OPTIONS) & set(loading):
+        assert parameters[name].default == loading[name].default, name
 
 
 def test_errors_name_the_input(tmp_path, model_file):

@@ -1,0 +1,80 @@
+"""Several images of a Python program: lists, generators, arrays (n, H, W, C) and `tf.data.Dataset`s."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from gradcam_cli.errors import InputError, UsageError
+from gradcam_cli.images.array_values import PICTURE_CHANNELS
+from gradcam_cli.images.in_memory import ImageReader, to_array
+from gradcam_cli.images.load import Failure, LoadedImage
+
+
+def read_images(images: Iterable[Any], reader: ImageReader) -> Iterator[LoadedImage | Failure]:
+    """Return images that are read one by one, in order; one that cannot be read becomes a `Failure`.
+
+    An image without a path is named by its position, `images[3]`.
+
+    Args:
+        images: an iterable of images for `ImageReader.read` or of batches (n, H, W, C); such a batch; a dataset with
+            an `element_spec`, whose elements are images or batches, alone or first in a tuple with labels.
+        reader: reads each image.
+
+    Raises:
+        UsageError: it is a single image, or cannot be iterated.
+    """
+    _require_several(images)
+    return _read_all(images, reader)
+
+
+def _read_all(images: Iterable[Any], reader: ImageReader) -> Iterator[LoadedImage | Failure]:
+    number = 0
+    for element in images:
+        for image in _images_of(element, reader, labeled=hasattr(images, "element_spec")):
+            if isinstance(image, Failure):
+                yield Failure(f"images[{number}]", image.error, image.hint)
+            else:
+                yield reader.read(image, f"images[{number}]")
+            number += 1
+
+
+def count_images(images: Any) -> int | None:
+    """Return the number of images, or None if it is not known before they are read."""
+    if hasattr(images, "element_spec"):  # it may have batches
+        return None
+    try:
+        return len(images)
+    except TypeError:
+        return None
+
+
+def _require_several(images: Any) -> None:
+    hint = "explain explains one image; give a list of images"
+    if isinstance(images, (str, bytes, os.PathLike, Image.Image)) or hasattr(images, "read"):
+        raise UsageError(f"images: expected several images, got one {type(images).__name__}", hint)
+    if not isinstance(images, Iterable):
+        raise UsageError(f"images: expected an iterable of images, got {type(images).__name__}", hint)
+    shape = getattr(images, "shape", None)
+    if shape is not None and (len(shape) < 3 or (len(shape) == 3 and shape[-1] in PICTURE_CHANNELS)):
+        raise UsageError(f"images: expected a batch (n, H, W, 3), got an array {tuple(shape)}", hint)
+
+
+def _images_of(element: Any, reader: ImageReader, *, labeled: bool) -> Iterator[Any]:
+    """Yield the images of an element: its rows if it is a batch, or the element itself."""
+    if labeled and isinstance(element, tuple):
+        element = element[0]
+    if len(getattr(element, "shape", ())) != 4:
+        yield element
+        return
+    try:
+        batch = to_array(element)
+        reader.fix_range(batch)
+    except InputError as error:
+        yield from [Failure("", error.message, error.hint)] * len(element)
+        return
+    yield from np.asarray(batch)
