@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from gradcam_cli.evaluation.api import evaluate
     from gradcam_cli.pipeline.api import (
         Classifier,
         Explanation,
@@ -21,12 +22,23 @@ if TYPE_CHECKING:
         GradcamError,
         explain,
         explain_many,
+        grid,
         load_model,
     )
 
 __version__ = "0.1.0"
 
-__all__ = ["Classifier", "Explanation", "Failure", "GradcamError", "explain", "explain_many", "load_model"]
+__all__ = [
+    "Classifier",
+    "Explanation",
+    "Failure",
+    "GradcamError",
+    "evaluate",
+    "explain",
+    "explain_many",
+    "grid",
+    "load_model",
+]
 
 if "keras" not in sys.modules:
     # TensorFlow computes the gradients, whatever the environment or keras.json selects. Keras reads this on import.
@@ -36,7 +48,8 @@ if "keras" not in sys.modules:
 def __getattr__(name: str) -> Any:
     if name in __all__:
         _require_tensorflow()
-        return getattr(import_module("gradcam_cli.pipeline.api"), name)
+        module = "gradcam_cli.evaluation.api" if name == "evaluate" else "gradcam_cli.pipeline.api"
+        return getattr(import_module(module), name)
     raise AttributeError(f"module 'gradcam_cli' has no attribute {name!r}")
 
 

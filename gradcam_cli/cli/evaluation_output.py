@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
 from gradcam_cli.cli.tables import write_table
 from gradcam_cli.console import log
-from gradcam_cli.evaluation.metrics.summary import SanityStep, has_several_layers, map_label
+from gradcam_cli.evaluation.metrics.summary import SanityStep
 from gradcam_cli.evaluation.results import EvaluationResults
 from gradcam_cli.methods.registry import INPUT_LAYER
 from gradcam_cli.output.numbers import format_number
@@ -37,25 +37,12 @@ class EvaluationWriter(NamedTuple):
 def print_tables(results: EvaluationResults, stdout: TextIO) -> None:
     """Print the mean metrics of each map and, if it was run, the sanity check."""
     if results.rows:
-        write_table(_mean_rows(results), stdout, as_json=False)
+        write_table(results.mean_rows, stdout, as_json=False)
     if results.steps:
         stdout.write("\n")
         write_table(_sanity_rows(results.steps), stdout, as_json=False)
         for name in results.insensitive_methods:
             stdout.write(f"{name} is insensitive: its maps do not depend on the trained weights\n")
-
-
-def _mean_rows(results: EvaluationResults) -> list[dict[str, Any]]:
-    several_layers = has_several_layers(results.rows)
-    return [
-        {
-            "map": map_label(mean["method"], mean["relu"]) + (" (baseline)" if mean["baseline"] else ""),
-            **({"layer": mean["layer"]} if several_layers else {}),
-            "maps": mean["maps"],
-            **{name: format_number(mean[name]) for name in results.metrics},
-        }
-        for mean in results.mean_metrics
-    ]
 
 
 def _sanity_rows(steps: Sequence[SanityStep]) -> list[dict[str, Any]]:

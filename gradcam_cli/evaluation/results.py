@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from html import escape
 from typing import Any
 
-from gradcam_cli.evaluation.metrics.summary import MetricRow, SanityStep, insensitive_methods, summarize
+from gradcam_cli.evaluation.metrics.summary import (
+    MetricRow,
+    SanityStep,
+    has_several_layers,
+    insensitive_methods,
+    map_label,
+    summarize,
+)
 from gradcam_cli.evaluation.thresholds import ThresholdResults
 from gradcam_cli.images.load import Unexplained
+from gradcam_cli.output.numbers import format_number
 
 
 @dataclass
@@ -45,6 +54,29 @@ class EvaluationResults:
     def mean_metrics(self) -> list[dict[str, Any]]:
         """The mean metrics of every layer and method."""
         return summarize(self.rows, self.metrics)
+
+    @property
+    def mean_rows(self) -> list[dict[str, Any]]:
+        """The same as the rows of a table, with the metrics as text."""
+        several_layers = has_several_layers(self.rows)
+        return [
+            {
+                "map": map_label(mean["method"], mean["relu"]) + (" (baseline)" if mean["baseline"] else ""),
+                **({"layer": mean["layer"]} if several_layers else {}),
+                "maps": mean["maps"],
+                **{name: format_number(mean[name]) for name in self.metrics},
+            }
+            for mean in self.mean_metrics
+        ]
+
+    def _repr_html_(self) -> str:
+        """Return the means as a table, and the failures below it."""
+        rows = self.mean_rows
+        heads = "".join(f"<th>{escape(name)}</th>" for name in rows[0]) if rows else ""
+        cells = ("".join(f"<td>{escape(str(value))}</td>" for value in row.values()) for row in rows)
+        body = "".join(f"<tr>{row}</tr>" for row in cells)
+        failures = "".join(f"<p>{escape(f'{each.source}: {each.error}')}</p>" for each in self.failures)
+        return f"<table><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>{failures}"
 
     @property
     def insensitive_methods(self) -> list[str]:

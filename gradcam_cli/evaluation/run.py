@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -33,7 +33,7 @@ class EvaluationConfig:
     Attributes:
         metrics: the metrics and their parameters; the seed is also that of the sanity check.
         explain: layers, methods and settings of the maps; its classes are replaced by `target_class`.
-        target_class: index or name; None for the annotated class, or the first prediction without annotations.
+        target_class: index, name or `topN`; None for the annotated class, or the first prediction without annotations.
         class_map: file that maps annotated categories to classes of the model, or None.
         max_pixels: larger images fail.
         threads: number of threads, or None for one per core.
@@ -72,8 +72,7 @@ class EvaluationRun:
             draw: draws the maps for a report, or None.
         """
         items = (EvaluationItem(self._load(task), task.classes, task.annotations) for task in self.tasks)
-        evaluator = Evaluator(self.run, self.config.metrics, draw)
-        yield from evaluator.evaluate(items, self.config.threads or available_cpus())
+        yield from evaluate_items(self.run, self.config, items, draw)
 
     def check_sanity(self) -> Iterator[SanityStep]:
         """Yield the steps of the sanity check of all methods, without the baselines, on the first images."""
@@ -91,10 +90,21 @@ class EvaluationRun:
         return model_inputs
 
     def _load(self, task: EvaluationTask) -> LoadedImage | Failure:
-        loaded = load_image(task.source, self.config.max_pixels, self.config.explain.max_value)
-        if isinstance(loaded, LoadedImage) and loaded.decoded().bands:
-            return Failure(loaded.name, "the metrics replace colors by black, gray or noise, and this image has bands")
-        return loaded
+        return require_colors(load_image(task.source, self.config.max_pixels, self.config.explain.max_value))
+
+
+def evaluate_items(
+    run: PreparedRun, config: EvaluationConfig, items: Iterable[EvaluationItem], draw: Draw | None = None
+) -> Iterator[list[MetricRow] | Unexplained]:
+    """Yield the metrics of all maps of each image, in order, or the reason why it has none."""
+    yield from Evaluator(run, config.metrics, draw).evaluate(items, config.threads or available_cpus())
+
+
+def require_colors(image: LoadedImage | Failure) -> LoadedImage | Failure:
+    """Return an image that the metrics can change, or why they cannot."""
+    if isinstance(image, LoadedImage) and image.decoded().bands:
+        return Failure(image.name, "the metrics replace colors by black, gray or noise, and this image has bands")
+    return image
 
 
 def prepare_evaluation(
@@ -116,16 +126,26 @@ def prepare_evaluation(
         UsageError: the model has no such layer or class or has further inputs that differ from image to image, or
             several classes are requested.
     """
+    tasks = plan_tasks(sources, annotations, classifier, config.target_class, config.class_map)
+    run = prepare_maps(classifier, config, annotated=annotations is not None)
+    return EvaluationRun(classifier, config, tasks, run)
+
+
+def prepare_maps(classifier: Classifier, config: EvaluationConfig, *, annotated: bool = False) -> PreparedRun:
+    """Prepare the maps of all methods and baselines of an evaluation.
+
+    Raises:
+        UsageError: as `prepare_evaluation`.
+    """
     if classifier.rows:
         raise UsageError("--other-inputs: the metrics require the same further inputs for all images")
-    tasks = plan_tasks(sources, annotations, classifier, config.target_class, config.class_map)
-    baselines = [name for name in names_of_kind("baseline") if name != UNIFORM or annotations is not None]
+    baselines = [name for name in names_of_kind("baseline") if name != UNIFORM or annotated]
     methods = list(dict.fromkeys([*config.explain.methods, *baselines]))
-    target_class = "top" if annotations is not None else config.target_class or "top"
+    target_class = "top" if annotated else config.target_class or "top"
     explain = replace(config.explain, methods=methods, classes=(target_class,), top_k=TOP_K)
     run = prepare_run(classifier, explain)
     if len(run.classes) > 1:
         raise UsageError(
             f"--class {target_class}: expected one class, got {len(run.classes)}", "use a class name or an index"
         )
-    return EvaluationRun(classifier, config, tasks, run)
+    return run

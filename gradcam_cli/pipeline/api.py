@@ -1,26 +1,32 @@
-"""The functions `explain` and `explain_many` of the Python package."""
+"""The functions `explain`, `explain_many` and `grid` of the Python package."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
+import numpy as np
 
-from gradcam_cli.errors import GradcamError, InputError
+from gradcam_cli.errors import GradcamError, InputError, UsageError
 from gradcam_cli.images import decode
 from gradcam_cli.images.batches import count_images, read_images
 from gradcam_cli.images.load import Failure, LoadedImage, Unexplained
 from gradcam_cli.keywords import names_misspelt_keywords
 from gradcam_cli.models.classifier import Classifier, load_model
+from gradcam_cli.output.figures import grid_figure
 from gradcam_cli.output.notebook_progress import notebook_progress
 from gradcam_cli.pipeline.api_options import OPTIONS, prepare
-from gradcam_cli.pipeline.config import check_choice
+from gradcam_cli.pipeline.config import RenderOptions, check_choice
+from gradcam_cli.pipeline.grids import grid_row
 from gradcam_cli.pipeline.results import Explanation
 from gradcam_cli.pipeline.run import PreparedRun
 from gradcam_cli.pipeline.stages import explain_images
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 ON_ERROR = ("raise", "yield")
 
@@ -193,4 +199,28 @@ def _require_explained(result: list[Explanation] | Unexplained) -> list[Explanat
     return result
 
 
-__all__ = ["Classifier", "Explanation", "Failure", "GradcamError", "explain", "explain_many", "load_model"]
+def grid(explanations: Iterable[Explanation | Failure], **render_options: Any) -> Figure:
+    """Return a figure with a row for each image: the image, and its maps side by side. A notebook shows it.
+
+    Args:
+        explanations: maps of one image or of several, with those of an image one after the other.
+        **render_options: as for `Explanation.save`.
+
+    Raises:
+        UsageError: there is no explanation, or one of the values is none.
+    """
+    rows: list[list[Explanation]] = []
+    for explanation in explanations:
+        if not isinstance(explanation, Explanation):
+            raise UsageError(f"explanations: expected results of explain, got {explanation!r}")
+        if rows and rows[-1][0].source == explanation.source and np.array_equal(rows[-1][0].image, explanation.image):
+            rows[-1].append(explanation)
+        else:
+            rows.append([explanation])
+    if not rows:
+        raise UsageError("explanations: expected results of explain, got none")
+    options = RenderOptions(**render_options)
+    return grid_figure([grid_row(row, **options.values()) for row in rows], options.dpi)
+
+
+__all__ = ["Classifier", "Explanation", "Failure", "GradcamError", "explain", "explain_many", "grid", "load_model"]
