@@ -1,5 +1,6 @@
 """The pages of the documentation, and the blocks in them."""
 
+import ast
 import re
 import shlex
 import shutil
@@ -74,6 +75,20 @@ def prepared(block, folder, request):
         shutil.copytree(request.getfixturevalue("trained_digits"), folder, dirs_exist_ok=True)
     lines = block.splitlines(keepends=True)
     return "".join(line for line in lines if line.partition("#")[0].strip() != TRAINING)
+
+
+def run_cell(block):
+    """Run a block of Python as a notebook does, and return the value of its last line that a notebook would show."""
+    tree = ast.parse(block)
+    last = tree.body.pop() if isinstance(tree.body[-1], ast.Expr) else None
+    names = {"__name__": "__main__"}
+    exec(compile(tree, "cell", "exec"), names)
+    return eval(compile(ast.Expression(last.value), "cell", "eval"), names) if last else None
+
+
+def lines_after_import(block):
+    """Return the lines of a block that are neither blank nor imports."""
+    return [line for line in block.splitlines() if line and not line.startswith(("import ", "from "))]
 
 
 def run_program(block):

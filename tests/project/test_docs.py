@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from command_tree import commands
-from doc_blocks import PAGES, README, ROOT, blocks, is_session, numbered, run_commands
+from doc_blocks import PAGES, README, ROOT, blocks, is_session, lines_after_import, numbered, run_cell, run_commands
 
 from gradcam_cli.cli import gradcam
 from gradcam_cli.cli.explain import explain
@@ -30,9 +30,17 @@ def test_commands_of_a_page_run(workspace, block, request):
 @pytest.mark.slow
 @pytest.mark.parametrize("block", numbered(OTHERS, "python"))
 def test_programs_of_a_page_run(workspace, block, capsys):
-    """Each block without prompts is a program that prints something."""
-    exec(block, {"__name__": "__main__"})
-    assert capsys.readouterr().out
+    """Each block without prompts is a program that prints something, or a cell that shows something in a notebook."""
+    value = run_cell(block)
+    shown = [getattr(value, name)() for name in ("_repr_html_", "_repr_png_") if hasattr(value, name)]
+    assert capsys.readouterr().out or any(shown)
+
+
+def test_the_six_tasks_take_few_lines():
+    """Load and show; class and layer; batch of arrays; four methods; overlay; faithfulness: lines after the import."""
+    section = (ROOT / "docs/python.md").read_text().split("## Six tasks\n")[1].split("\n## ")[0]
+    tasks = re.findall(r"^```python\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)
+    assert [len(lines_after_import(task)) for task in tasks] == [1, 1, 1, 3, 1, 2]
 
 
 @pytest.fixture
