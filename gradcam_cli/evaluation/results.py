@@ -33,9 +33,9 @@ class EvaluationResults:
     """
 
     metrics: Sequence[str]
-    rows: list[MetricRow] = field(default_factory=list)
+    rows: list[MetricRow] = field(default_factory=list, repr=False)
     failures: list[Unexplained] = field(default_factory=list)
-    steps: list[SanityStep] = field(default_factory=list)
+    steps: list[SanityStep] = field(default_factory=list, repr=False)
     threshold_results: ThresholdResults = field(default_factory=dict)
 
     def add(self, result: list[MetricRow] | Unexplained) -> None:

@@ -21,7 +21,7 @@ from gradcam_cli.output.notebook_progress import notebook_progress
 from gradcam_cli.pipeline.api_options import OPTIONS, prepare
 from gradcam_cli.pipeline.config import RenderOptions, check_choice
 from gradcam_cli.pipeline.grids import grid_row
-from gradcam_cli.pipeline.results import Explanation
+from gradcam_cli.pipeline.results import NOTEBOOK_DPI, Explanation
 from gradcam_cli.pipeline.run import PreparedRun
 from gradcam_cli.pipeline.stages import explain_images
 
@@ -204,7 +204,7 @@ def grid(explanations: Iterable[Explanation | Failure], **render_options: Any) -
 
     Args:
         explanations: maps of one image or of several, with those of an image one after the other.
-        **render_options: as for `Explanation.save`.
+        **render_options: as for `Explanation.save`; `dpi` is 100 unless it is given.
 
     Raises:
         UsageError: there is no explanation, or one of the values is none.
@@ -219,7 +219,7 @@ def grid(explanations: Iterable[Explanation | Failure], **render_options: Any) -
             rows.append([explanation])
     if not rows:
         raise UsageError("explanations: expected results of explain, got none")
-    options = RenderOptions(**render_options)
+    options = RenderOptions(**{"dpi": NOTEBOOK_DPI, **render_options})
     return grid_figure([grid_row(row, **options.values()) for row in rows], options.dpi)
 
 
