@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -45,12 +45,10 @@ def _read_all(images: Iterable[Any], reader: ImageReader) -> Iterator[LoadedImag
 
 def count_images(images: Any) -> int | None:
     """Return the number of images, or None if it is not known before they are read."""
-    if hasattr(images, "element_spec"):  # it may have batches
+    if hasattr(images, "element_spec") or not hasattr(images, "__len__"):
         return None
-    try:
-        return len(images)
-    except TypeError:
-        return None
+    first = images[0] if isinstance(images, Sequence) and images else None
+    return None if _is_batch(first) else len(images)
 
 
 def _require_several(images: Any) -> None:
@@ -60,7 +58,7 @@ def _require_several(images: Any) -> None:
     if not isinstance(images, Iterable):
         raise UsageError(f"images: expected an iterable of images, got {type(images).__name__}", hint)
     shape = getattr(images, "shape", None)
-    if shape is not None and (len(shape) < 3 or (len(shape) == 3 and shape[-1] in PICTURE_CHANNELS)):
+    if shape is not None and (len(shape) in (0, 2) or (len(shape) == 3 and shape[-1] in PICTURE_CHANNELS)):
         raise UsageError(f"images: expected a batch (n, H, W, 3), got an array {tuple(shape)}", hint)
 
 
@@ -68,7 +66,7 @@ def _images_of(element: Any, reader: ImageReader, *, labeled: bool) -> Iterator[
     """Yield the images of an element: its rows if it is a batch, or the element itself."""
     if labeled and isinstance(element, tuple):
         element = element[0]
-    if len(getattr(element, "shape", ())) != 4:
+    if not _is_batch(element):
         yield element
         return
     try:
@@ -78,3 +76,7 @@ def _images_of(element: Any, reader: ImageReader, *, labeled: bool) -> Iterator[
         yield from [Failure("", error.message, error.hint)] * len(element)
         return
     yield from np.asarray(batch)
+
+
+def _is_batch(element: Any) -> bool:
+    return len(getattr(element, "shape", ())) == 4

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
@@ -94,7 +94,8 @@ class ImageReader:
             return self._read_file(image, name)
         if isinstance(image, np.ndarray) or hasattr(image, "__array__"):
             return self._read_array(to_array(image), name)
-        hint = "explain_many explains several images" if isinstance(image, (list, tuple)) else None
+        hint = "give the image alone, without its label" if isinstance(image, (tuple, Mapping)) else None
+        hint = "explain_many explains several images" if isinstance(image, list) else hint
         raise InputError(f"expected {EXPECTED}, got {type(image).__name__}", hint)
 
     def _read_file(self, file: Any, name: str) -> LoadedImage | Failure:

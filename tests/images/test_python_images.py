@@ -8,6 +8,7 @@ import tensorflow as tf
 from keras import ops
 from PIL import Image
 
+from gradcam_cli.images.batches import count_images
 from gradcam_cli.images.in_memory import ImageReader
 from gradcam_cli.images.load import Failure, LoadedImage
 
@@ -141,6 +142,8 @@ def test_a_model_of_other_channels_reads_bands():
         (np.array([["a"]]), "array of numbers", None),
         (np.dstack([np.full((2, 2, 3), 99.0), np.ones((2, 2, 1))]), "colors of 0..255 and an opacity of 0..1", None),
         ([RGB], "expected a path, .* got list", "explain_many"),
+        ((RGB, 3), "expected a path, .* got tuple", "without its label"),
+        ({"image": RGB}, "expected a path, .* got dict", "without its label"),
         (None, "got NoneType", None),
         (b"", "the file is empty", None),
         (b"no image", "unknown format", None),
@@ -162,3 +165,19 @@ def test_an_array_is_copied():
     read = pixels(frame)
     frame[:] = 0
     np.testing.assert_array_equal(read, RGB)
+
+
+@pytest.mark.parametrize(
+    ("images", "count"),
+    [
+        ([RGB, RGB], 2),
+        (np.zeros((5, 6, 5, 3)), 5),
+        (np.array(["a.png", "b.png"]), 2),
+        ([np.zeros((5, 6, 5, 3)), np.zeros((4, 6, 5, 3))], None),
+        (iter([RGB]), None),
+        (tf.data.Dataset.from_tensor_slices(np.zeros((4, 6, 5, 3))).batch(2), None),
+        ([], 0),
+    ],
+)
+def test_number_of_images_before_they_are_read(images, count):
+    assert count_images(images) == count

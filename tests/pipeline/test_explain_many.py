@@ -89,6 +89,11 @@ def test_options_are_those_of_explain(classifier):
     assert len(found.predictions) == 2
 
 
+def test_paths_in_an_array(classifier, photo):
+    paths = np.array([str(photo("a.png")), str(photo("b.png"))])
+    assert [each.source for each in explain_many(paths, classifier)] == list(paths)
+
+
 def test_an_unreadable_image_ends_the_run_or_is_yielded(classifier, photo, tmp_path):
     """By default with its error at its place; the images before it are explained."""
     images = [photo("a.png"), tmp_path / "none.png", IMAGES[0]]
