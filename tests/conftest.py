@@ -189,11 +189,14 @@ def cli_process(tmp_path):
 @pytest.fixture
 def workspace(tmp_path, monkeypatch):
     """A directory with an image, a directory of images, an array of images, a model, its labels, and annotations."""
-    for name, photo in (("cat.jpg", "rocket.jpg"), ("photo.png", "chelsea.png"), ("photos/a.jpg", "grace_hopper.jpg")):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
+    photos = {"cat.jpg": "rocket.jpg", "photo.png": "chelsea.png", "photos/a.jpg": "grace_hopper.jpg"}
+    photos |= {"animals/Egyptian_cat/chelsea.png": "chelsea.png", "animals/lynx/cat.png": "chelsea.png"}
+    for name, photo in photos.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(SAMPLES / photo, tmp_path / name)
     for name in ("net", "old", "new"):
         small_network().save(tmp_path / f"{name}.keras")
+    (tmp_path / "truth.csv").write_text("image,class\nEgyptian_cat/chelsea.png,Egyptian cat\nlynx/cat.png,n02127052\n")
     (tmp_path / "names.txt").write_text("one\ntwo\nthree\n")
     np.save(tmp_path / "photos.npy", np.random.default_rng(0).integers(0, 256, (2, 64, 96, 3), np.uint8))
     annotation = {"image_id": 1, "category_id": 652, "bbox": [0, 0, 512, 600]}

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, TextIO
 
+from gradcam_cli.cli.truth_summary import TruthSummary
 from gradcam_cli.console import ANNOUNCE, clear_progress_line, log, print_error
 from gradcam_cli.engines.job import JobResult
 from gradcam_cli.output.figures import Cell
@@ -20,13 +21,16 @@ class ConsoleWriter:
     Args:
         stdout: where lines go.
         report_writer: of the report, or None.
+        truth: counts right and wrong predictions, or None without true classes.
 
     Attributes:
         grid_rows: the rows of the grid figure that all inputs share.
     """
 
-    def __init__(self, stdout: TextIO, report_writer: ReportWriter | None = None) -> None:
-        self.stdout, self.report_writer = stdout, report_writer
+    def __init__(
+        self, stdout: TextIO, report_writer: ReportWriter | None = None, truth: TruthSummary | None = None
+    ) -> None:
+        self.stdout, self.report_writer, self.truth = stdout, report_writer, truth
         self.counts: Counter[str] = Counter()
         self.grid_rows: list[Sequence[Cell]] = []
         self.num_replaced = 0
@@ -35,6 +39,8 @@ class ConsoleWriter:
         """Print the result of one input, and count it."""
         self.counts[result.status] += 1
         self.num_replaced += result.num_replaced
+        if self.truth:
+            self.truth.add(result)
         if self.report_writer:
             self.report_writer.write(*result.report_records)
         if result.data:
@@ -60,6 +66,20 @@ class ConsoleWriter:
     def log_interrupted(self) -> None:
         """Log how many inputs an interrupted run has processed."""
         log.warning("interrupted after %s; rerun with --skip-existing to resume", self._count_summary())
+
+    def write_truth(self, *, to_stderr: bool) -> None:
+        """Print how many predictions are right, and log why true classes are unknown.
+
+        Args:
+            to_stderr: print on standard error, because standard output has JSON or the bytes of a file.
+        """
+        if self.truth is None:
+            return
+        if to_stderr:
+            log.log(ANNOUNCE, "%s", self.truth.text)
+        else:
+            self._write_line(self.truth.text)
+        self.truth.log_unknown()
 
     def exit_status(self) -> int:
         """Return 0 if no input failed, 1 if some failed, 3 if all failed; log counts."""

@@ -8,10 +8,12 @@ from gradcam_cli.methods.registry import require_counterfactual
 from gradcam_cli.models.catalog import find_spec, is_model_path
 from gradcam_cli.models.class_selection import resolve_classes
 from gradcam_cli.models.labels import spec_labels
+from gradcam_cli.models.truth import require_known_class
 from gradcam_cli.output.destination import ARTIFACT_SUFFIXES, IMAGE_SUFFIXES, Destination
+from gradcam_cli.pipeline.config import ExplainConfig
 
 
-def validate_without_tensorflow(options: dict[str, Any], destination: Destination) -> None:
+def validate_without_tensorflow(options: dict[str, Any], destination: Destination, config: ExplainConfig) -> None:
     """Raise the usage errors that can be found before TensorFlow is imported.
 
     Raises:
@@ -26,4 +28,6 @@ def validate_without_tensorflow(options: dict[str, Any], destination: Destinatio
     spec = find_spec(options["model"])
     if spec and not options["labels"] and not is_model_path(options["model"]):
         labels = spec_labels(spec)
-        resolve_classes(options["classes"], labels, len(labels.names))
+        resolve_classes(config.classes, labels, len(labels.names), has_truth=config.truth is not None)
+        if config.truth:
+            require_known_class(config.truth, labels, len(labels.names))

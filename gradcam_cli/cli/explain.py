@@ -24,6 +24,7 @@ from gradcam_cli.cli.options import (
 )
 from gradcam_cli.cli.report_options import open_report, report_option, require_report_directory, rerun_options
 from gradcam_cli.cli.signals import raise_if_interrupted
+from gradcam_cli.cli.truth_options import truth_of, truth_options
 from gradcam_cli.console import escape_control_chars, progress
 from gradcam_cli.errors import UsageError
 from gradcam_cli.images.discover import expand_inputs, find_sources, no_images_error
@@ -38,6 +39,7 @@ from gradcam_cli.output.destination import (
     parse_destination,
 )
 from gradcam_cli.output.naming import OutputFile, paths_by_map, plan_outputs
+from gradcam_cli.pipeline.config import ExplainConfig
 
 _explanation, _output = option_group("Explanation"), option_group("Output")
 MAX_COUNTED_INPUTS = 10_000
@@ -52,6 +54,7 @@ Examples:
   gradcam photos --save overlay --precision auto  several times faster
   gradcam photos --save grid -o grid.png          one figure, one row per image
   gradcam photos --report                         HTML report
+  gradcam photos --truth parent --only wrong      maps of the wrong predictions
   gradcam s3://in -o s3://out --engine ray        object storage, Ray cluster
   gradcam cat.jpg --save npz --json               arrays and a JSON line
   cat cat.jpg | gradcam - -o - > map.png          in a shell pipeline
@@ -76,7 +79,7 @@ Exit status:
     multiple=True,
     default=["top"],
     metavar="CLASS",
-    help="Class to explain: index, name, top or topN, repeatable. [default: top]",
+    help="Class to explain: index, name, top, topN, or truth with --truth; repeatable. [default: top]",
 )
 @setting_options()
 @_explanation(
@@ -86,6 +89,7 @@ Exit status:
     metavar="N",
     help="List the N classes with the highest scores. [default: 5 in JSON, none in text]",
 )
+@truth_options
 @model_options
 @_output(
     "-o",
@@ -149,6 +153,7 @@ def explain(ctx: click.Context, /, **options: Any) -> int:
     require_report_directory(options, into_directory=destination.directory is not None)
     if destination.stdout and options["as_json"]:
         raise UsageError("-o - and --json exclude each other: both write to standard output")
+    truth = truth_of(options, destination)
     inputs, planned = plan_tasks(options, destination)
     first = list(itertools.islice(planned, MAX_COUNTED_INPUTS))
     if not first:
@@ -157,19 +162,22 @@ def explain(ctx: click.Context, /, **options: Any) -> int:
     planned = itertools.chain(first, planned)
     if options["dry_run"]:
         return dry_run(planned, as_json=options["as_json"])
-    validate_without_tensorflow(options, destination)
-    return run(ctx, options, destination, planned, count)
+    config = explain_config(options, truth=truth)
+    validate_without_tensorflow(options, destination, config)
+    return run(ctx, options, config, destination, planned, count)
 
 
 def run(
     ctx: click.Context,
     options: dict[str, Any],
+    config: ExplainConfig,
     destination: Destination,
     planned: Iterable[tuple[Source, list[OutputFile]]],
     count: int | None,
 ) -> int:
     """Explain all planned inputs and return the exit status."""
     from gradcam_cli.cli.console_writer import ConsoleWriter
+    from gradcam_cli.cli.truth_summary import TruthSummary
     from gradcam_cli.engines.explain_job import ExplainJob, iter_tasks
     from gradcam_cli.pipeline.origin import local_weights_hash
     from gradcam_cli.report.run_records import MAX_REPORT_INPUTS
@@ -178,7 +186,7 @@ def run(
         model = model_config(options)
         job = ExplainJob(
             model,
-            explain_config(options),
+            config,
             destination,
             render_options(options),
             options["max_pixels"],
@@ -191,7 +199,7 @@ def run(
             draw_for_report=report_writer.images.report_fields if report_writer else None,
         )
         tasks = iter_tasks(planned, report_writer.completed_inputs() if report_writer else None, MAX_REPORT_INPUTS)
-        writer = ConsoleWriter(sys.stdout, report_writer)
+        writer = ConsoleWriter(sys.stdout, report_writer, TruthSummary(config.only) if config.truth else None)
         with (
             progress("explaining", count) as advance,
             contextlib.closing(run_engine(ctx, options, tasks, job)) as results,
@@ -204,6 +212,7 @@ def run(
             except (KeyboardInterrupt, SystemExit):
                 writer.log_interrupted()
                 raise
+    writer.write_truth(to_stderr=options["as_json"] or destination.stdout)
     if writer.grid_rows and destination.file:
         from gradcam_cli.pipeline.grids import write_grid
 

@@ -21,6 +21,7 @@ from gradcam_cli.storage.targets import is_special, resolve_target
 INPUTS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(["inputs", "images", "files_from", "model", "labels", "class_map", "directory", "from_jsonl"], ()),
     "other_inputs": (),
+    "truth": (),
     **dict.fromkeys(["baseline", "new"], (".npz",)),
     "annotations": (".xml",),
     "data": tuple(SUFFIXES),

@@ -15,13 +15,22 @@ from gradcam_cli.models.weights import UNTRAINED
 from gradcam_cli.output.destination import ARTIFACT_SUFFIXES, IMAGE_SUFFIXES
 from gradcam_cli.output.naming import OutputFile
 from gradcam_cli.pipeline.config import ExplainConfig, ModelConfig, RenderOptions
-from gradcam_cli.pipeline.origin import Origin, differences, origin_of_file, origin_of_run, read_origin
+from gradcam_cli.pipeline.origin import (
+    Origin,
+    differences,
+    origin_in,
+    origin_of_file,
+    origin_of_run,
+    read_origin,
+    read_record,
+)
 from gradcam_cli.storage.files import exists
 
 NAMES = {
     "sha256": "image",
     "weights_sha256": "weights",
     "maps": "layer, method or class",
+    "truth": "true class",
     "origin": "origin, or none",
 }
 """How messages call the values of an origin; others by their keys."""
@@ -52,28 +61,33 @@ class RunOrigins:
         }
 
     def origin(
-        self, outputs: Sequence[OutputFile], path: Path, image_hash: str | None, weights_hash: str | None
+        self, source: str, outputs: Sequence[OutputFile], path: Path, image_hash: str | None, weights_hash: str | None
     ) -> Origin:
         """Return the origin of one of an input's files."""
         own = [output for output in outputs if output.path == path]
         picture = ARTIFACT_SUFFIXES[own[0].kind] is IMAGE_SUFFIXES
-        return origin_of_file(self._shared[picture], [output.request_key for output in own], image_hash, weights_hash)
+        shared = self._shared[picture]
+        if self.config.truth:
+            shared = {**shared, "truth": self.config.truth.label(source)}
+        return origin_of_file(shared, [output.request_key for output in own], image_hash, weights_hash)
 
-    def are_current(self, task: ExplainTask) -> bool:
-        """Return whether all files of a task exist and have the origin of this run."""
+    def current_record(self, task: ExplainTask) -> Origin | None:
+        """Return what a file of a task carries, or None unless all its files exist and have the origin of this run."""
         paths = {output.path for output in task.outputs}
         if self.model.weights == UNTRAINED or task.source.name == "-" or not all(map(exists, paths)):
-            return False
-        saved = {path: read_origin(path) for path in paths}
+            return None
+        records = {path: read_record(path) for path in paths}
+        saved = {path: origin_in(record) for path, record in records.items()}
         hashes = {
             origin["sha256"] if origin and isinstance(origin.get("sha256"), str) else "" for origin in saved.values()
         }
         image_hash = hashes.pop()
         if hashes or any(
-            differences(saved[path], self.origin(task.outputs, path, image_hash, self.weights_hash)) for path in paths
+            differences(saved[path], self.origin(task.source.name, task.outputs, path, image_hash, self.weights_hash))
+            for path in paths
         ):
-            return False
-        return _hash_of(task.source) == image_hash
+            return None
+        return next(iter(records.values())) if _hash_of(task.source) == image_hash else None
 
 
 def replacement(path: Path, origin: Origin) -> str | None:

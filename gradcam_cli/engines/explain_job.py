@@ -17,13 +17,14 @@ from gradcam_cli.errors import OutputError
 from gradcam_cli.images.decode import MAX_PIXELS
 from gradcam_cli.images.load import Failure, LoadedImage, Skipped, Unexplained, load_image
 from gradcam_cli.images.source import Source
-from gradcam_cli.output.destination import GRID, Destination, format_for_suffix
+from gradcam_cli.output.destination import DIFFERENCE, GRID, Destination, format_for_suffix
 from gradcam_cli.output.naming import OutputFile, paths_by_map
 from gradcam_cli.pipeline.config import ExplainConfig, ModelConfig, RenderOptions
 from gradcam_cli.pipeline.grids import encode_grid, grid_row
 from gradcam_cli.pipeline.json_lines import Record, json_line, to_json
-from gradcam_cli.pipeline.origin import Origin
+from gradcam_cli.pipeline.origin import Origin, truth_in
 from gradcam_cli.pipeline.results import Explanation
+from gradcam_cli.pipeline.truth import LeftOut
 from gradcam_cli.storage.files import write_output
 from gradcam_cli.storage.protected import ProtectedInputs, current_inputs, protected_inputs
 
@@ -79,8 +80,8 @@ class ExplainJob:
 
     def read(self, task: ExplainTask) -> LoadedImage | Unexplained:
         """Read the image of a task, unless its files exist and are to be kept."""
-        if self.skip_existing and not (task.force or self.single_grid) and self.origins.are_current(task):
-            return Skipped(task.source.name)
+        if self.skip_existing and not (task.force or self.single_grid) and (kept := self.origins.current_record(task)):
+            return Skipped(task.source.name, truth=truth_in(kept) if self.config.truth else None)
         return load_image(task.source, self.max_pixels, self.config.max_value, self.config.rgb)
 
     def finish(self, task: ExplainTask, result: list[Explanation] | Unexplained) -> JobResult:
@@ -93,7 +94,8 @@ class ExplainJob:
         if self.single_grid:
             written = [{GRID: str(self.destination.file)}] * len(result)
             lines = self._lines(result, written, self._records(result, written))
-            return JobResult("ok", lines, _log_messages(result), grid_row=grid_row(result, **self.render.values()))
+            row = grid_row(result, **self.render.values())
+            return JobResult("ok", lines, _log_messages(result), grid_row=row, truth=_truth_of(result))
         try:
             with protected_inputs(self.protected):
                 stale = self._stale_files(result, outputs) if self.skip_existing else []
@@ -106,7 +108,8 @@ class ExplainJob:
             return self._unexplained_result(Failure(source.name, "out of memory while drawing"), outputs)
         messages = [*_log_messages(result), *((logging.INFO, message) for message in stale)]
         lines = self._lines(result, written, records)
-        return JobResult("ok", lines, messages, report_records=reported, num_replaced=len(stale))
+        truth, replaced = _truth_of(result), len(stale)
+        return JobResult("ok", lines, messages, report_records=reported, num_replaced=replaced, truth=truth)
 
     @cached_property
     def origins(self) -> RunOrigins:
@@ -118,9 +121,12 @@ class ExplainJob:
         return self.as_json or self.draw_for_report is not None
 
     def _bytes_result(self, result: list[Explanation], kind: str) -> JobResult:
-        make = partial(encode_grid, result) if kind == GRID else partial(result[0].encode, kind)
+        shown = [each for each in result if kind != DIFFERENCE or each.difference is not None]
+        if not shown:
+            return self._unexplained_result(Failure(result[0].source, "its true class is unknown"), [])
+        make = partial(encode_grid, result) if kind == GRID else partial(shown[0].encode, kind)
         data = make(self.destination.image_format, **self.render.values())
-        return JobResult("ok", [], _log_messages(result), data=data)
+        return JobResult("ok", [], _log_messages(result), data=data, truth=_truth_of(result))
 
     def _records(self, result: Sequence[Explanation], written: Sequence[dict[str, str]]) -> list[Record]:
         if not self._needs_records:
@@ -145,7 +151,8 @@ class ExplainJob:
         return [self._save(explanation, outputs) for explanation in result]
 
     def _origin(self, result: Sequence[Explanation], outputs: Sequence[OutputFile], path: Path) -> Origin:
-        return self.origins.origin(outputs, path, result[0].sha256, result[0].model.weights_sha256)
+        first = result[0]
+        return self.origins.origin(first.source, outputs, path, first.sha256, first.model.weights_sha256)
 
     def _stale_files(self, result: Sequence[Explanation], outputs: Sequence[OutputFile]) -> list[str]:
         """Return a message for each existing file that has another origin than the one that replaces it."""
@@ -179,24 +186,28 @@ class ExplainJob:
         if self.as_json:
             return [json_line(record) for record in records]
         parts = (
-            f"{explanation.prediction.summary} -> {', '.join(paths.values())}"
+            " -> ".join(filter(None, (explanation.prediction.summary, ", ".join(paths.values()))))
             for explanation, paths in zip(result, written, strict=True)
         )
         maps = "; ".join(dict.fromkeys(parts))  # the maps of a class on one grid are listed once
         first = result[0]
         ranked = first.predictions if self.list_predictions else ()
         predictions = "".join(f" | {prediction.summary}" for prediction in ranked)
-        return [escape_control_chars(f"{first.source}: {maps}{predictions}")]
+        explained = {explanation.prediction.index for explanation in result}
+        truth = f" | {first.truth.summary(explained)}" if first.truth else ""
+        return [escape_control_chars(f"{first.source}: {maps}{truth}{predictions}")]
 
     def _unexplained_result(self, result: Unexplained, outputs: Sequence[OutputFile]) -> JobResult:
-        existing = [{}] if isinstance(result, Failure) else paths_by_map(outputs)
+        existing = [{}] if isinstance(result, Failure | LeftOut) else paths_by_map(outputs)
         records = [to_json(result, paths) for paths in existing]
         lines = [json_line(record) for record in records] if self.as_json else []
         if isinstance(result, Failure):
             error = (f"{result.source}: {result.error}", result.hint)
             return JobResult("failed", lines, error=error, report_records=records)
+        if isinstance(result, LeftOut):
+            return JobResult("skipped", lines, report_records=records, truth=result.truth, left_out=True)
         message = f"{escape_control_chars(result.source)}: skipped, its output files exist"
-        return JobResult("skipped", lines, [(logging.INFO, message)], report_records=records[:1])
+        return JobResult("skipped", lines, [(logging.INFO, message)], report_records=records[:1], truth=result.truth)
 
 
 def iter_tasks(
@@ -215,6 +226,10 @@ def iter_tasks(
     for number, (source, outputs) in enumerate(planned):
         missing = completed is not None and number < max_inputs and source.name not in completed
         yield ExplainTask(source, outputs, force=missing)
+
+
+def _truth_of(result: Sequence[Explanation]) -> Record | None:
+    return result[0].truth.to_json() if result[0].truth else None
 
 
 def _log_messages(result: Sequence[Explanation]) -> list[tuple[int, str]]:

@@ -7,8 +7,8 @@ Between `JobHandler.read` and `JobHandler.finish` every engine calls `stages.to_
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from gradcam_cli.images.load import LoadedImage, Unexplained
 from gradcam_cli.images.source import Source
@@ -47,6 +47,8 @@ class JobResult(NamedTuple):
         data: bytes for standard output, with `-o -`.
         grid_row: row of the grid figure that all inputs share, if there is one.
         num_replaced: existing files that had another origin and were replaced.
+        truth: JSON object of the true class and the prediction, or None without true classes.
+        left_out: whether `--only` does not select the input.
     """
 
     status: str
@@ -57,6 +59,8 @@ class JobResult(NamedTuple):
     data: bytes = b""
     grid_row: Sequence[Cell] = ()
     num_replaced: int = 0
+    truth: Mapping[str, Any] | None = None
+    left_out: bool = False
 
 
 class JobHandler(Protocol):

@@ -152,7 +152,7 @@ class Evaluator:
         drawn = [e for e in explanations if METHODS[e.method].kind != "baseline"] if self.draw else []
         files = self.draw(drawn) if self.draw and drawn else []
         return {
-            e.request_key: {**paths, "map": map_summary(e), "predictions": predictions(e)}
+            e.request_key: {**paths, "map": map_summary(e), "predictions": predictions(e.predictions)}
             for e, paths in zip(drawn, files, strict=True)
         }
 

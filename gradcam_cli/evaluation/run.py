@@ -86,7 +86,9 @@ class EvaluationRun:
                 break
             model_input = to_model_input(self.run, self._load(task))
             if isinstance(model_input, ModelInput):
-                model_inputs.append(model_input._replace(classes=task.classes[:1] if task.classes else None))
+                model_inputs.append(
+                    model_input._replace(classes=task.classes[:1] if task.classes else model_input.classes)
+                )
         return model_inputs
 
     def _load(self, task: EvaluationTask) -> LoadedImage | Failure:

@@ -7,7 +7,7 @@ import io
 import logging
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -123,11 +123,18 @@ class Failure:
 
 @dataclass(frozen=True)
 class Skipped:
-    """An input that was skipped because its output files exist."""
+    """An input that was skipped because its output files exist.
+
+    Attributes:
+        source: the input's name.
+        hint: another reason, or None.
+        truth: JSON object of its true class and its prediction, which its files carry, or None.
+    """
 
     source: str
     error: None = None
-    hint: None = None
+    hint: str | None = None
+    truth: Mapping[str, Any] | None = None
     status = "skipped"
 
 

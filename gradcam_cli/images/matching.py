@@ -9,7 +9,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def index_by_path(items: Iterable[tuple[str, T]]) -> Callable[[str], list[T]]:
+def index_by_path(items: Iterable[tuple[str, T]], *, by_file_name: bool = True) -> Callable[[str], list[T]]:
     """Return a function that finds the items of an image by its path.
 
     `val/a.jpg` in a file matches `/data/val/a.jpg`; the longest matching path wins. If no path matches, the file name
@@ -18,21 +18,22 @@ def index_by_path(items: Iterable[tuple[str, T]]) -> Callable[[str], list[T]]:
 
     Args:
         items: pairs of the path of an image, and what belongs to it.
+        by_file_name: whether the file name decides if no path matches.
     """
     files: dict[tuple[str, ...], list[T]] = {}
     for path, item in items:
         files.setdefault(_path_parts(path), []).append(item)
-    by_file_name: dict[tuple[str, ...], list[list[T]]] = {}
+    by_last_part: dict[tuple[str, ...], list[list[T]]] = {}
     files.pop((), None)  # a name such as "/" is no image
-    for parts, group in files.items():
-        by_file_name.setdefault(parts[-1:], []).append(group)
+    for parts, group in files.items() if by_file_name else ():
+        by_last_part.setdefault(parts[-1:], []).append(group)
 
     def find(path: str) -> list[T]:
         variants = _path_variants(_path_parts(path))
         tails = [parts[start:] for start in range(len(variants[0])) for parts in variants]
         by_path = [files[tail] for tail in tails if tail in files]
         names = [parts[-1:] for parts in variants]
-        by_name = [by_file_name[name][0] for name in names if len(by_file_name.get(name, ())) == 1]
+        by_name = [by_last_part[name][0] for name in names if len(by_last_part.get(name, ())) == 1]
         return next(iter(by_path + by_name), [])
 
     return find

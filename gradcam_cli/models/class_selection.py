@@ -11,14 +11,18 @@ from gradcam_cli.errors import UsageError
 from gradcam_cli.models.labels import Labels, normalize_name
 
 MAX_RANK = 100_000
+TRUTH = "truth"
+"""The request for the true class of each image."""
+TRUE_CLASS = -(2**31)
+"""Takes the place of the index of the true class, which differs from image to image."""
 
 
 class ClassSelector(NamedTuple):
     """A requested class.
 
     Attributes:
-        text: the request, with `topN` expanded: `top2`, `tabby`, `281`.
-        index_or_rank: the class index, or -r for the class with the r-th largest score.
+        text: the request, with `topN` expanded: `top2`, `tabby`, `281`, `truth`.
+        index_or_rank: the class index, -r for the class with the r-th largest score, or `TRUE_CLASS`.
     """
 
     text: str
@@ -42,8 +46,10 @@ def _last_rank(request: str, digits: str) -> int:
     return last
 
 
-def resolve_classes(requests: Sequence[str | int], labels: Labels, class_count: int) -> list[ClassSelector]:
-    """Resolve requests: a class index, a name (exact match, then a unique substring), `top` or `topN`.
+def resolve_classes(
+    requests: Sequence[str | int], labels: Labels, class_count: int, *, has_truth: bool = False
+) -> list[ClassSelector]:
+    """Resolve requests: a class index, a name (exact match, then a unique substring), `top`, `topN` or `truth`.
 
     `index:10` is the class of index 10, and `name:10` the class named 10.
 
@@ -51,6 +57,7 @@ def resolve_classes(requests: Sequence[str | int], labels: Labels, class_count: 
         requests: values of `--class`.
         labels: the model's class names.
         class_count: the model's number of classes.
+        has_truth: whether the true classes of the images are given; otherwise `truth` is a name like any other.
 
     Raises:
         UsageError: a request matches no class or several, or is the index of one class and the name of another; the
@@ -59,6 +66,9 @@ def resolve_classes(requests: Sequence[str | int], labels: Labels, class_count: 
     resolved: dict[int, ClassSelector] = {}
     indices = {str(request) for request in requests if isinstance(request, int)}
     for text in expand_top_n(requests):
+        if has_truth and text == TRUTH:
+            resolved.setdefault(TRUE_CLASS, ClassSelector(TRUTH, TRUE_CLASS))
+            continue
         rank = re.fullmatch(r"top(\d+)", text)
         index_or_rank = (
             -int(rank[1]) if rank else _find_class(f"index:{text}" if text in indices else text, labels, class_count)
@@ -70,7 +80,19 @@ def resolve_classes(requests: Sequence[str | int], labels: Labels, class_count: 
     return list(resolved.values())
 
 
-def _find_class(text: str, labels: Labels, class_count: int) -> int:
+def find_exact_class(text: str, labels: Labels, class_count: int) -> int:
+    """Return the class that a text names exactly: by its name, its index, or its WordNet id.
+
+    Raises:
+        UsageError: no class or several have this name.
+    """
+    index = _find_class(text, labels, class_count, by_substring=False)
+    if index >= class_count:
+        raise UsageError(f"class {text}: expected an index from 0 to {class_count - 1}, got {text}")
+    return index
+
+
+def _find_class(text: str, labels: Labels, class_count: int, *, by_substring: bool = True) -> int:
     prefix, _, value = text.partition(":")
     number = value if prefix == "index" else text
     if re.fullmatch(r"[0-9]+", number):
@@ -80,7 +102,7 @@ def _find_class(text: str, labels: Labels, class_count: int) -> int:
         return index
     if text in labels.ids:
         return labels.ids.index(text)
-    return _find_name(value if prefix == "name" else text, labels, class_count)
+    return _find_name(value if prefix == "name" else text, labels, class_count, by_substring=by_substring)
 
 
 def _require_same_class(text: str, index: int, labels: Labels) -> None:
@@ -94,16 +116,19 @@ def _require_same_class(text: str, index: int, labels: Labels) -> None:
             )
 
 
-def _find_name(text: str, labels: Labels, class_count: int) -> int:
+def _find_name(text: str, labels: Labels, class_count: int, *, by_substring: bool) -> int:
     names = [normalize_name(name) for name in labels.names[:class_count]]
     query = normalize_name(text)
     matches = [index for index, name in enumerate(names) if name == query]
-    matches = matches or [index for index, name in enumerate(names) if query and query in name]
+    parts = [] if matches else [index for index, name in enumerate(names) if query and query in name]
+    matches = matches or (parts if by_substring else [])
     if len(matches) == 1:
         return matches[0]
+    if text == TRUTH and by_substring:
+        raise UsageError("class truth requires --truth", "give --truth parent or --truth FILE.csv")
     if not names:
         raise UsageError(f"class {text!r}: the model has no class names", "give --labels FILE or a class index")
-    near = matches or [names.index(name) for name in difflib.get_close_matches(query, names, 5)]
+    near = matches or parts or [names.index(name) for name in difflib.get_close_matches(query, names, 5)]
     listed = ", ".join(f"{index} {labels.names[index]}" for index in near[:10])
     raise UsageError(
         f"class {text!r}: {len(matches)} classes match" if matches else f"class {text!r} not found",

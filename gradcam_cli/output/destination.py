@@ -22,6 +22,7 @@ ARTIFACT_SUFFIXES = {
     "overlay": IMAGE_SUFFIXES,
     "heatmap": IMAGE_SUFFIXES,
     "grid": IMAGE_SUFFIXES,
+    "difference": IMAGE_SUFFIXES,
     "npy": (".npy",),
     "npz": (".npz",),
 }
@@ -29,6 +30,8 @@ ARTIFACT_SUFFIXES = {
 
 GRID = "grid"
 """The artifact kind that shows all maps of an image in one file."""
+DIFFERENCE = "difference"
+"""The artifact kind that shows the map of the predicted class minus that of the true class."""
 
 
 @dataclass(frozen=True)

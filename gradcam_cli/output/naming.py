@@ -13,9 +13,11 @@ from typing import NamedTuple
 
 from gradcam_cli.errors import UsageError
 from gradcam_cli.images.source import Source
+from gradcam_cli.models.class_selection import TRUTH
 from gradcam_cli.output.destination import (
     ARTIFACT_SUFFIXES,
     DEFAULT_OUTPUT_DIR,
+    DIFFERENCE,
     FORMATS,
     GRID,
     IMAGE_SUFFIXES,
@@ -129,6 +131,7 @@ def _plan_single_file(
     sources: Iterable[Source], destination: Destination, maps: Sequence[MapKey], inputs: Sequence[str]
 ) -> Iterator[tuple[Source, list[OutputFile]]]:
     option, kind = f"-o {destination.file or '-'}", destination.artifact_kinds[0]
+    maps = [map_key for map_key in maps if kind != DIFFERENCE or map_key[2] == TRUTH]
     if len(maps) > 1 and kind != GRID:
         raise UsageError(f"{option}: expected one map, got {len(maps)}", "give a directory instead")
     limit = MAX_GRID_ROWS if destination.single_grid else 1
@@ -204,13 +207,15 @@ def _name_parts(
     differs[1] |= any(method != DEFAULT_METHOD for _, method, _ in maps)
     target_part = [] if target == DEFAULT_TARGET else [safe_filename(target)]
     for map_key in maps:
-        map_parts = target_part + [safe_filename(part) for part, needed in zip(map_key, differs, strict=True) if needed]
+        map_parts = [safe_filename(part) for part, needed in zip(map_key, differs, strict=True) if needed]
         for kind in artifact_kinds:
-            parts = [] if kind == GRID else map_parts
-            kind_part = [kind] if kind in ("overlay", "heatmap", GRID) else []
+            if kind == DIFFERENCE and map_key[2] != TRUTH:
+                continue
+            shown = {GRID: [], DIFFERENCE: target_part + map_parts[:-1]}.get(kind, target_part + map_parts)
+            kind_part = [kind] if kind in ("overlay", "heatmap", GRID, DIFFERENCE) else []
             suffixes = ARTIFACT_SUFFIXES[kind]
             suffix = (FORMATS[image_format] if suffixes is IMAGE_SUFFIXES else suffixes)[0]
-            yield map_key, kind, "_".join([OUTPUT_MARKER, *parts, *kind_part]) + suffix
+            yield map_key, kind, "_".join([OUTPUT_MARKER, *shown, *kind_part]) + suffix
 
 
 def safe_filename(text: str) -> str:

@@ -14,6 +14,7 @@ from gradcam_cli.errors import UsageError
 from gradcam_cli.images.bands import parse_rgb
 from gradcam_cli.images.fit import FIT_MODES
 from gradcam_cli.methods.maps import INTERPOLATIONS
+from gradcam_cli.models.truth import TruthSource
 from gradcam_cli.network.precision import PRECISIONS
 from gradcam_cli.network.target import parse_target
 
@@ -144,15 +145,19 @@ class ExplainConfig(RunSettings):
 
     Attributes:
         layers: paths, or `auto`.
-        classes: indices, names, `top`, `topN`.
+        classes: indices, names, `top`, `topN`, and `truth` with true classes.
         methods: names in `methods.registry.LAYER_METHODS`.
         top_k: number of predictions to list.
+        truth: the true classes of the images, or None.
+        only: compute maps only of the images whose prediction is `right` or `wrong`; None for all.
     """
 
     layers: Sequence[str] = ("auto",)
     classes: Sequence[str | int] = ("top",)
     methods: Sequence[str] = ("gradcam",)
     top_k: int = 5
+    truth: TruthSource | None = None
+    only: str | None = None
 
 
 @dataclass(frozen=True)

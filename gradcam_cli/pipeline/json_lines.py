@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from importlib import metadata
 from typing import Any
@@ -12,8 +12,9 @@ from typing import Any
 from gradcam_cli.images.load import Failure, Skipped
 from gradcam_cli.pipeline import fields
 from gradcam_cli.pipeline.config import DEFAULTS, MAP_SETTINGS, SETTINGS
-from gradcam_cli.pipeline.prediction import json_number
+from gradcam_cli.pipeline.prediction import Prediction, json_number
 from gradcam_cli.pipeline.results import Explanation
+from gradcam_cli.pipeline.truth import TRUTH, LeftOut
 
 SCHEMA_VERSION = 2
 
@@ -59,6 +60,7 @@ METADATA_FIELDS: fields.Fields = {
     "class_name": fields.nullable(fields.name),
     "probability": fields.nullable(fields.number()),
     "requested_class": fields.text(),
+    "truth": fields.nullable(TRUTH),
     **{key: setting_field(key) for key in MAP_SETTINGS},
     "rerun_args": fields.nullable(fields.list_of(fields.text())),
 }
@@ -83,6 +85,7 @@ FIELDS: fields.Fields = {
     "probability": METADATA_FIELDS["probability"],
     "value": fields.nullable(fields.number()),
     "predictions": fields.nullable(PREDICTIONS),
+    "truth": METADATA_FIELDS["truth"],
     "map": fields.nullable(fields.record(SUMMARY_FIELDS)),
     "crop_box": fields.nullable(fields.box),
     "detection_box": fields.nullable(fields.box),
@@ -122,6 +125,10 @@ def to_json(
     record.update(schema_version=SCHEMA_VERSION, input=result.source, outputs=outputs or {}, versions=versions())
     if not isinstance(result, Explanation):
         record.update(status=result.status, error=result.error, hint=result.hint)
+        if isinstance(result, Skipped):
+            record.update(truth=result.truth)
+        if isinstance(result, LeftOut):
+            record.update(sha256=result.sha256, predictions=predictions(result.predictions))
         return record
     prediction = result.prediction
     record.update(
@@ -141,7 +148,8 @@ def to_json(
         logit=json_number(prediction.logit),
         probability=json_number(prediction.probability),
         value=json_number(prediction.value),
-        predictions=predictions(result),
+        predictions=predictions(result.predictions),
+        truth=result.truth and result.truth.to_json(),
         map=map_summary(result),
         crop_box=result.crop_box,
         detection_box=result.detection_box,
@@ -151,7 +159,7 @@ def to_json(
     return record
 
 
-def predictions(result: Explanation) -> list[dict[str, Any]]:
+def predictions(ranked: Iterable[Prediction]) -> list[dict[str, Any]]:
     """Return the classes with the largest scores, largest first."""
     return [
         {
@@ -161,7 +169,7 @@ def predictions(result: Explanation) -> list[dict[str, Any]]:
             "probability": json_number(p.probability),
             "value": json_number(p.value),
         }
-        for p in result.predictions
+        for p in ranked
     ]
 
 

@@ -22,6 +22,8 @@ from gradcam_cli.models.weights import UNTRAINED, find_weights
 from gradcam_cli.network.target import parse_target
 from gradcam_cli.output.naming import MapKey
 from gradcam_cli.pipeline.config import ExplainConfig, ModelConfig, RenderOptions
+from gradcam_cli.pipeline.fields import FieldError
+from gradcam_cli.pipeline.truth import TRUTH
 from gradcam_cli.storage.arrays import open_arrays
 from gradcam_cli.storage.checksum import sha256
 from gradcam_cli.storage.files import read_head
@@ -104,15 +106,36 @@ def picture_comment(metadata: Sequence[Mapping[str, Any]], origin: Origin | None
     return json.dumps({"maps": maps, ORIGIN_KEY: origin})
 
 
-def read_origin(path: Path) -> Origin | None:
-    """Return the origin that a file carries, or None. Only headers and metadata are read, no pixels and no maps."""
+def read_record(path: Path) -> Origin | None:
+    """Return what a file carries of its maps and its origin, or None. Only headers and metadata are read, no pixels."""
     try:
         text = _npz_metadata(path) if path.suffix == ".npz" else read_comment(read_head(path, HEAD_BYTES))
         record = json.loads(text) if text else None
     except (GradcamError, OSError, ValueError, KeyError, RecursionError, zipfile.BadZipFile):
         return None
-    origin = record.get(ORIGIN_KEY) if isinstance(record, dict) else None
+    return record if isinstance(record, dict) else None
+
+
+def read_origin(path: Path) -> Origin | None:
+    """Return the origin that a file carries, or None."""
+    return origin_in(read_record(path))
+
+
+def origin_in(record: Origin | None) -> Origin | None:
+    """Return the origin in a record from `read_record`, or None."""
+    origin = record.get(ORIGIN_KEY) if record else None
     return origin if isinstance(origin, dict) else None
+
+
+def truth_in(record: Origin | None) -> Origin | None:
+    """Return the true class and the prediction in a record from `read_record`, or None."""
+    maps = record.get("maps") if record else None
+    first = maps[0] if isinstance(maps, list) and maps else record
+    try:
+        truth: Origin = TRUTH(first.get("truth") if isinstance(first, dict) else None)
+    except FieldError:
+        return None
+    return truth
 
 
 def _npz_metadata(path: Path) -> str:

@@ -19,9 +19,16 @@ from gradcam_cli.images.boxes import draw_box
 from gradcam_cli.images.fit import Box
 from gradcam_cli.methods import maps
 from gradcam_cli.output import figures
-from gradcam_cli.output.destination import ARTIFACT_SUFFIXES, GRID, artifact_for_suffix, format_for_suffix
+from gradcam_cli.output.destination import (
+    ARTIFACT_SUFFIXES,
+    DIFFERENCE,
+    GRID,
+    artifact_for_suffix,
+    format_for_suffix,
+)
 from gradcam_cli.pipeline.config import RunSettings
 from gradcam_cli.pipeline.explanation_html import explanation_html
+from gradcam_cli.pipeline.differences import encode_difference
 from gradcam_cli.pipeline.grids import encode_grid
 from gradcam_cli.pipeline.origin import ORIGIN_KEY, Origin, picture_comment
 from gradcam_cli.pipeline.prediction import Prediction, json_number
@@ -36,6 +43,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from gradcam_cli.models.preprocessing import PreprocessChoice
+    from gradcam_cli.pipeline.truth import Truth
     from gradcam_cli.storage.checksum import LazySha256
 
 
@@ -87,6 +95,9 @@ class Explanation:
         settings: the settings of the run.
         timings: seconds spent, by stage.
         note: what was assumed about the values of the image, or None.
+        truth: whether the prediction for the image is right, or None without true classes.
+        difference: (u, v) float32: L of the predicted class minus that of the true class, in units of the score, for
+            the map of `truth` in a run with `top`; otherwise None.
     """
 
     source: str
@@ -110,6 +121,8 @@ class Explanation:
     settings: RunSettings = field(repr=False)
     timings: dict[str, float] = field(repr=False)
     note: str | None = field(default=None, repr=False)
+    truth: Truth | None = field(default=None, repr=False)
+    difference: np.ndarray | None = field(default=None, repr=False)
 
     @cached_property
     def peak(self) -> tuple[int, int] | None:
@@ -136,6 +149,7 @@ class Explanation:
             "probability": json_number(prediction.probability),
             "requested_class": self.request_key[2],
             **self.settings.map_settings(),
+            **({"truth": self.truth.to_json()} if self.truth else {}),
         }
 
     @property
@@ -189,6 +203,8 @@ class Explanation:
             rerun_args: the options of the command that recompute the map, saved in an `.npz` file.
         """
         comment = picture_comment([self.metadata()], origin)
+        if kind == DIFFERENCE:
+            return encode_difference(self, image_format, dpi, comment)
         if kind == "figure":
             return figures.encode_figure(self.figure(cmap, opacity, dpi), image_format, comment)
         if kind == "overlay":
@@ -206,6 +222,8 @@ class Explanation:
             arrays["metadata"] = np.array(json.dumps(metadata))
             if self.alpha is not None:
                 arrays["alpha"] = self.alpha
+            if self.difference is not None:
+                arrays["difference"] = self.difference
             np.savez(buffer, allow_pickle=False, heatmap=self.heatmap, cam=self.cam, **arrays)
         return buffer.getvalue()
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
-from functools import cached_property
+from functools import cache, cached_property, partial
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from gradcam_cli.console import Announcement, log
 from gradcam_cli.errors import UsageError
 from gradcam_cli.images.fit import Box, part_of_box
 from gradcam_cli.methods import registry
-from gradcam_cli.models.class_selection import ClassSelector, resolve_classes
+from gradcam_cli.models.class_selection import TRUE_CLASS, ClassSelector, resolve_classes
 from gradcam_cli.models.classifier import Classifier, load_model
 from gradcam_cli.network.attention_scorer import ModelAttention
 from gradcam_cli.network.batch_size import default_batch_size
@@ -26,6 +26,7 @@ from gradcam_cli.pipeline.announcement import announce, describe_choices
 from gradcam_cli.pipeline.config import ExplainConfig, ModelConfig, RunSettings, check_choice, check_settings
 from gradcam_cli.pipeline.results import ModelInfo
 from gradcam_cli.pipeline.targets import classifier_for_target
+from gradcam_cli.pipeline.truth import TrueClass, find_true_class, require_classes
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,20 @@ class PreparedRun:
     def maps(self) -> list[tuple[int, str, int]]:
         """(index of the layer, method, index of the class) of every map of an image."""
         return registry.map_keys(range(len(self.layers)), self.config.methods, range(len(self.classes)))
+
+    def true_class(self, image: str) -> TrueClass | None:
+        """Return the true class of an image, by its name; None for a run without true classes."""
+        return self._true_class_of(self.config.truth.label(image)) if self.config.truth else None
+
+    @cached_property
+    def _true_class_of(self) -> Callable[[str | None], TrueClass]:
+        return cache(partial(find_true_class, classifier=self.classifier))
+
+    def class_selectors(self, true_class: TrueClass | None = None) -> tuple[int, ...]:
+        """Return an image's class indices and -r for ranks r; the first rank takes the place of an unknown class."""
+        index = -1 if true_class is None or true_class.index is None else true_class.index
+        selectors = (selector.index_or_rank for selector in self.classes)
+        return tuple(index if selector == TRUE_CLASS else selector for selector in selectors)
 
     def covered_boxes(self, layer: int, method: str, crop_box: Box) -> tuple[Box, Box]:
         """Return the parts of the image and of the model input that the cells of a map cover.
@@ -136,7 +151,9 @@ def prepare_run(classifier: Classifier, config: ExplainConfig) -> PreparedRun:
         outputs[output.path] = output
     if config.aug_smooth:
         _require_symmetric(outputs.values(), classifier.input_shape[1])
-    classes = resolve_classes(config.classes, classifier.labels, classifier.class_count)
+    has_truth = config.truth is not None
+    classes = resolve_classes(config.classes, classifier.labels, classifier.class_count, has_truth=has_truth)
+    require_classes(config, classifier)
     precision = resolve_precision(config.precision)
     batch_size = config.batch_size or default_batch_size(classifier.model, classifier.input_shape)
     network = classifier.traced.gradient_function(tuple(outputs.values()), config.score, precision)

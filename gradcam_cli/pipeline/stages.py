@@ -7,7 +7,7 @@ The stages are separate so that they can overlap. `to_model_input` and `make_exp
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import NamedTuple
 
@@ -17,19 +17,21 @@ import tensorflow as tf
 from gradcam_cli.console import log
 from gradcam_cli.errors import InputError
 from gradcam_cli.images import decode
-from gradcam_cli.images.boxes import to_image_box
 from gradcam_cli.images.fit import Box, crop_box_for
 from gradcam_cli.images.load import Failure, LoadedImage, Unexplained
 from gradcam_cli.images.memory import ACTIVE, bytes_to_draw
 from gradcam_cli.methods import cam, maps, registry
-from gradcam_cli.methods.scorer import AttributionInputs
+from gradcam_cli.models.class_selection import TRUTH
 from gradcam_cli.models.image_rows import selected_rows
 from gradcam_cli.network.gradients import ForwardBackward
 from gradcam_cli.pipeline.augmentation import augmented_passes
+from gradcam_cli.pipeline.differences import with_differences
+from gradcam_cli.pipeline.map_values import compute_cam, compute_multi_pass, detection_box
 from gradcam_cli.pipeline.model_input import fit_to_model
-from gradcam_cli.pipeline.prediction import prediction_of
+from gradcam_cli.pipeline.prediction import Prediction, prediction_of
 from gradcam_cli.pipeline.results import Explanation
 from gradcam_cli.pipeline.run import PreparedRun
+from gradcam_cli.pipeline.truth import LeftOut, Truth, judge
 
 OUT_OF_MEMORY = ("out of memory", "use a smaller image, a smaller --input-size, or fewer --threads")
 OUTSIDE_IMAGE = "the map is positive only outside the image: in the padding, or between the pixels of a small image"
@@ -42,13 +44,13 @@ class ModelInput(NamedTuple):
         image: the decoded image.
         crop_box: the part of the image that the model input shows.
         pixels: (h, w, c), the model input before preprocessing: uint8, or float32 for an image of bands.
-        classes: classes to explain instead of those of the run, the same number of them; or None.
+        classes: the classes to explain: indices, or -r for the class of rank r.
     """
 
     image: LoadedImage
     crop_box: Box
     pixels: np.ndarray
-    classes: tuple[int, ...] | None = None
+    classes: tuple[int, ...]
 
 
 class ForwardResult(NamedTuple):
@@ -60,6 +62,7 @@ class ForwardResult(NamedTuple):
         batch_index: index of the image in the batch.
         multi_pass_maps: maps that needed further passes, by their key in `PreparedRun.maps`.
         seconds: the image's share of the time of the pass.
+        truth: whether its prediction is right, or None without true classes.
     """
 
     image: LoadedImage
@@ -68,6 +71,11 @@ class ForwardResult(NamedTuple):
     batch_index: int
     multi_pass_maps: dict[tuple[int, str, int], cam.Cam]
     seconds: float
+    truth: Truth | None = None
+
+    def left_out_by(self, only: str | None) -> bool:
+        """Return whether `--only` does not select the image."""
+        return only is not None and self.truth is not None and self.truth.state != only
 
 
 def explain_images(
@@ -93,7 +101,7 @@ def to_model_input(run: PreparedRun, image: LoadedImage | Unexplained) -> ModelI
     except InputError as error:
         return Failure(image.name, error.message, error.hint)
     image.wait()
-    return ModelInput(image, crop_box, pixels)
+    return ModelInput(image, crop_box, pixels, run.class_selectors(run.true_class(image.name)))
 
 
 def run_batches(
@@ -152,60 +160,54 @@ def _run_batch(run: PreparedRun, model_inputs: list[ModelInput], padded_size: in
     start = time.perf_counter()
     pixels = [item.pixels for item in model_inputs]
     x = run.classifier.preprocess(np.stack(pixels + [pixels[-1]] * (padded_size - len(pixels))))
-    default = tuple(selector.index_or_rank for selector in run.classes)
-    classes = [item.classes or default for item in model_inputs] + [default] * (padded_size - len(model_inputs))
+    classes = [item.classes for item in model_inputs] + [model_inputs[-1].classes] * (padded_size - len(model_inputs))
     names = [item.image.name for item in model_inputs]
     with selected_rows(run.classifier.rows, names + [names[-1]] * (padded_size - len(names))):
         results = [(run.gradient_function(x, np.array(classes, np.int32)), False)]
         results += augmented_passes(run, np.stack(pixels), results[0][0]) if run.config.aug_smooth else ()
-    maps_of_images = []
-    for i, name in enumerate(names):
-        with selected_rows(run.classifier.rows, [name]):
-            maps_of_images.append(_compute_multi_pass(run, x[i], results, i))
-    seconds = (time.perf_counter() - start) / len(model_inputs)
-    return [
-        ForwardResult(item.image, item.crop_box, results[0][0], i, maps_of_images[i], seconds)
+    forward_results = [
+        ForwardResult(item.image, item.crop_box, results[0][0], i, {}, 0.0, _truth_of(run, results[0][0], i, item))
         for i, item in enumerate(model_inputs)
     ]
+    for i, result in enumerate(forward_results):
+        if not result.left_out_by(run.config.only):
+            with selected_rows(run.classifier.rows, [names[i]]):
+                result.multi_pass_maps.update(compute_multi_pass(run, x[i], results, i))
+    seconds = (time.perf_counter() - start) / len(model_inputs)
+    return [result._replace(seconds=seconds) for result in forward_results]
 
 
-def _compute_multi_pass(
-    run: PreparedRun, x: np.ndarray, results: Sequence[tuple[ForwardBackward, bool]], i: int
-) -> dict[tuple[int, str, int], cam.Cam]:
-    """Compute the maps of an image that need further passes, or the average over several copies."""
-    first, computed = results[0][0], {}
-    for layer, method, c in run.maps:
-        if registry.METHODS[method].kind in registry.MULTI_PASS:
-            index, max_channels = int(first.classes[i, c]), run.config.max_channels
-            A, dA = first.A[layer][i], first.dA[layer][c, i]
-            inputs = AttributionInputs(x, run.baseline_input, A, dA, index, max_channels)
-            computed[layer, method, c] = registry.METHODS[method].function(run.scorer(layer, method), inputs)
-        elif len(results) > 1:
-            cams = [(_compute_cam(run, method, result, (i, layer, c)), mirrored) for result, mirrored in results]
-            L = np.mean([each.map[:, ::-1] if mirrored else each.map for each, mirrored in cams], axis=0)
-            weights = [each.alpha for each, _ in cams if each.alpha is not None]
-            alpha = np.mean(weights, axis=0) if weights else None
-            computed[layer, method, c] = cam.Cam(alpha, L)
-    return computed
+def _truth_of(run: PreparedRun, result: ForwardBackward, i: int, item: ModelInput) -> Truth | None:
+    true_class = run.true_class(item.image.name)
+    return judge(true_class, result.ranked_by[i], _predictions_of(run, result, i)) if true_class else None
 
 
-def _compute_cam(run: PreparedRun, method: str, result: ForwardBackward, indices: tuple[int, int, int]) -> cam.Cam:
-    i, layer, c = indices
-    dA = result.dA[layer][c, i]
-    arrays = [result.A[layer][i], -dA if run.config.counterfactual else dA]
-    if registry.METHODS[method].kind == "depth":
-        arrays.append(result.f[layer][i])
-    return registry.METHODS[method].function(*arrays)
+def _predictions_of(run: PreparedRun, result: ForwardBackward, i: int) -> Callable[[int], Prediction]:
+    """Return the function that returns a class of the i-th image of a batch by its index."""
+    return partial(prediction_of, result, i, run.classifier.labels, run.config.score)
+
+
+def _ranked_predictions(run: PreparedRun, result: ForwardBackward, i: int) -> tuple[Prediction, ...]:
+    ranked = np.argsort(-result.ranked_by[i], kind="stable")[: run.config.top_k]
+    return tuple(map(_predictions_of(run, result, i), map(int, ranked)))
 
 
 def make_explanations(run: PreparedRun, forward_result: ForwardResult | Unexplained) -> list[Explanation] | Unexplained:
     """Compute the maps of an image: one explanation per layer, method and class; a failure is passed on."""
     if isinstance(forward_result, Unexplained):
         return forward_result
-    ACTIVE.reserve(bytes_to_draw(forward_result.image.shape, len(run.maps)))
+    image, truth = forward_result.image, forward_result.truth
+    if forward_result.left_out_by(run.config.only):
+        ranked = _ranked_predictions(run, forward_result.batch_result, forward_result.batch_index)
+        judged, hint = truth.to_json() if truth else None, f"left out by --only {run.config.only}"
+        return LeftOut(image.name, hint=hint, truth=judged, predictions=ranked, sha256=image.sha256)
+    keys = [key for key in run.maps if not (truth and truth.unknown and run.classes[key[2]].text == TRUTH)]
+    if not keys:
+        return Failure(image.name, f"its true class is unknown: {truth and truth.unknown}")
+    ACTIVE.reserve(bytes_to_draw(image.shape, len(keys)))
     try:
-        pixels = forward_result.image.pixels
-        return [_make_explanation(run, forward_result, pixels, key) for key in run.maps]
+        pixels = image.pixels
+        return with_differences([_make_explanation(run, forward_result, pixels, key) for key in keys])
     except InputError as error:
         return Failure(forward_result.image.name, error.message, error.hint)
     except MemoryError:
@@ -216,16 +218,14 @@ def _make_explanation(
     run: PreparedRun, forward_result: ForwardResult, pixels: np.ndarray, key: tuple[int, str, int]
 ) -> Explanation:
     start = time.perf_counter()
-    image, crop_box, result, i, computed, seconds = forward_result
+    image, crop_box, result, i, computed, seconds, truth = forward_result
     layer, method, c = key
     path, requested_layer = list(run.layers.items())[layer]
-    cam_map = computed.get(key) or _compute_cam(run, method, result, (i, layer, c))
+    cam_map = computed.get(key) or compute_cam(run, method, result, (i, layer, c))
     if not np.isfinite(cam_map.map).all():
         raise InputError("the network's output for this image contains NaN or infinity")
     map_box, input_box = run.covered_boxes(layer, method, crop_box)
     heatmap = maps.to_image(cam_map.map, map_box, image.shape, run.config.interpolation)
-    prediction = partial(prediction_of, result, i, run.classifier.labels, run.config.score)
-    ranked = np.argsort(-result.ranked_by[i], kind="stable")[: run.config.top_k]
     return Explanation(
         source=image.name,
         sha256=image.sha256,
@@ -237,11 +237,11 @@ def _make_explanation(
         crop_box=crop_box,
         map_box=map_box,
         input_box=input_box,
-        prediction=prediction(int(result.classes[i, c])),
-        predictions=tuple(prediction(int(index)) for index in ranked),
+        prediction=_predictions_of(run, result, i)(int(result.classes[i, c])),
+        predictions=_ranked_predictions(run, result, i),
         layer=path if registry.METHODS[method].uses_layer else registry.INPUT_LAYER,
         method=method,
-        detection_box=_detection_box(run, result, i, c, crop_box),
+        detection_box=detection_box(run, result, i, c, crop_box),
         request_key=(requested_layer, method, run.classes[c].text),
         zero_reason=cam.zero_reason(result.A[layer][i], result.dA[layer][c, i], cam_map)
         or (None if heatmap.any() else OUTSIDE_IMAGE),
@@ -249,12 +249,5 @@ def _make_explanation(
         settings=run.settings,
         note=image.note and image.note.text,
         timings={"decode": image.seconds, "network": seconds, "map": time.perf_counter() - start},
+        truth=truth,
     )
-
-
-def _detection_box(run: PreparedRun, result: ForwardBackward, i: int, c: int, crop_box: Box) -> Box | None:
-    box_format = run.classifier.target.box_format
-    if result.boxes is None or box_format is None:
-        return None
-    numbers = result.boxes[i, int(result.classes[i, c])]
-    return to_image_box(numbers, box_format, crop_box, run.classifier.input_shape[:2])

@@ -91,6 +91,24 @@ def call_when_files_exist(directory, count, function):
 
 
 @pytest.mark.slow
+def test_right_and_wrong_predictions_are_those_of_the_local_engine(explain, explain_on_ray, capfd):
+    """Images that --only leaves out, too; the table is read once, where the command runs."""
+    _, all_records = explain("all")
+    classes = {record["input"]: record["class_index"] for record in all_records if record["status"] == "ok"}
+    rows = [f"{name},{(index + (number % 2)) % 3}" for number, (name, index) in enumerate(classes.items())]
+    (explain.here / "truth.csv").write_text("\n".join(["image,class", *rows[:-2]]))
+    options = ("--truth", "truth.csv", "--only", "wrong", "--class", "top", "--class", "truth")
+    (local, expected), (_, records) = explain("local", *options), explain_on_ray(*options)
+    assert [(r["input"], r["status"], r["truth"]) for r in records] == [
+        (r["input"], r["status"], r["truth"]) for r in expected
+    ]
+    assert sum(record["status"] == "ok" for record in records) == 2 * (len(rows[:-2]) // 2)
+    assert read_files(explain.here / "maps") == read_files(explain.here / "local")
+    assert "accuracy 0.514 (19 of 37 right), 2 unknown" in local.stderr
+    assert "accuracy 0.514 (19 of 37 right), 2 unknown" in capfd.readouterr().err  # Ray writes to the descriptor
+
+
+@pytest.mark.slow
 def test_results_equal_those_of_the_local_engine(explain, explain_on_ray, capfd):
     """The same records except for the timings, the same files, the same report images, and the same messages."""
     Image.fromarray(np.full((24, 30), 4095, np.uint16)).save(explain.images / "11.png")

@@ -1,0 +1,52 @@
+"""The options `--truth` and `--only`, and their checks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from gradcam_cli.cli.click_extensions import combine_options, option_group
+from gradcam_cli.errors import UsageError
+from gradcam_cli.models.class_selection import TRUTH, expand_top_n
+from gradcam_cli.models.truth import TruthSource, read_truth
+from gradcam_cli.network.target import parse_target
+from gradcam_cli.output.destination import DIFFERENCE, Destination
+from gradcam_cli.pipeline.differences import TOP
+from gradcam_cli.pipeline.truth import not_of_classes
+
+_truth = option_group("Truth")
+truth_option = _truth(
+    "--truth",
+    metavar="parent|FILE.csv",
+    help="True class of each image: the name of its folder, or a table with the columns image and class. Results are "
+    "then right, wrong or unknown, and --class truth explains the true class.",
+)
+truth_options = combine_options(
+    truth_option,
+    _truth(
+        "--only",
+        type=click.Choice(["right", "wrong"]),
+        help="Compute maps only of the images whose prediction is right, or wrong; the others are counted.",
+    ),
+)
+
+
+def truth_of(options: dict[str, Any], destination: Destination) -> TruthSource | None:
+    """Return the true classes that the options name, or None.
+
+    Raises:
+        UsageError: the table is invalid, or an option requires --truth or the classes top and truth.
+    """
+    given, only = options["truth"], options["only"]
+    if only and not given:
+        raise UsageError(f"--only {only} requires --truth", "give --truth parent or --truth FILE.csv")
+    if given and parse_target(options["target"]).kind != "class":
+        raise not_of_classes(f"--target {options['target']}")
+    classes = expand_top_n(options["classes"])
+    if DIFFERENCE in destination.artifact_kinds and not (given and TOP in classes and TRUTH in classes):
+        raise UsageError(
+            "--save difference requires the maps of the predicted and of the true class",
+            "add --truth parent --class top --class truth",
+        )
+    return read_truth(given) if given else None

@@ -1,0 +1,53 @@
+"""The maps L_c of an image from the results of the pass of its batch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from gradcam_cli.images.boxes import to_image_box
+from gradcam_cli.images.fit import Box
+from gradcam_cli.methods import cam, registry
+from gradcam_cli.methods.scorer import AttributionInputs
+from gradcam_cli.network.gradients import ForwardBackward
+from gradcam_cli.pipeline.run import PreparedRun
+
+
+def compute_multi_pass(
+    run: PreparedRun, x: np.ndarray, results: Sequence[tuple[ForwardBackward, bool]], i: int
+) -> dict[tuple[int, str, int], cam.Cam]:
+    """Compute the maps of an image that need further passes, or the average over several copies."""
+    first, computed = results[0][0], {}
+    for layer, method, c in run.maps:
+        if registry.METHODS[method].kind in registry.MULTI_PASS:
+            index, max_channels = int(first.classes[i, c]), run.config.max_channels
+            A, dA = first.A[layer][i], first.dA[layer][c, i]
+            inputs = AttributionInputs(x, run.baseline_input, A, dA, index, max_channels)
+            computed[layer, method, c] = registry.METHODS[method].function(run.scorer(layer, method), inputs)
+        elif len(results) > 1:
+            cams = [(compute_cam(run, method, result, (i, layer, c)), mirrored) for result, mirrored in results]
+            L = np.mean([each.map[:, ::-1] if mirrored else each.map for each, mirrored in cams], axis=0)
+            weights = [each.alpha for each, _ in cams if each.alpha is not None]
+            alpha = np.mean(weights, axis=0) if weights else None
+            computed[layer, method, c] = cam.Cam(alpha, L)
+    return computed
+
+
+def compute_cam(run: PreparedRun, method: str, result: ForwardBackward, indices: tuple[int, int, int]) -> cam.Cam:
+    """Compute a map from activations and gradients; the indices are those of the image, the layer and the class."""
+    i, layer, c = indices
+    dA = result.dA[layer][c, i]
+    arrays = [result.A[layer][i], -dA if run.config.counterfactual else dA]
+    if registry.METHODS[method].kind == "depth":
+        arrays.append(result.f[layer][i])
+    return registry.METHODS[method].function(*arrays)
+
+
+def detection_box(run: PreparedRun, result: ForwardBackward, i: int, c: int, crop_box: Box) -> Box | None:
+    """Return the box of the explained anchor, in pixels of the image, or None."""
+    box_format = run.classifier.target.box_format
+    if result.boxes is None or box_format is None:
+        return None
+    numbers = result.boxes[i, int(result.classes[i, c])]
+    return to_image_box(numbers, box_format, crop_box, run.classifier.input_shape[:2])
