@@ -16,13 +16,18 @@ from gradcam_cli.cli.protection import protect_found
 from gradcam_cli.cli.report_options import open_report, report_directory_option, report_option, rerun_options
 from gradcam_cli.cli.signals import raise_if_interrupted
 from gradcam_cli.cli.tables import write_table
+from gradcam_cli.cli.truth_options import truth_option
 from gradcam_cli.console import escape_control_chars, log, print_error, progress
 from gradcam_cli.errors import UsageError
+from gradcam_cli.evaluation.correctness import BROKEN, describe
 from gradcam_cli.evaluation.drift import DRIFTS, Comparison, MapChange, compare_runs
+from gradcam_cli.evaluation.saved_truth import SavedTruth
 from gradcam_cli.evaluation.thresholds import MetricThreshold, check_drifts
 from gradcam_cli.images.fit import Box
 from gradcam_cli.methods.maps import bounding_box, peak
 from gradcam_cli.models.catalog import find_spec, is_model_path
+from gradcam_cli.models.labels import Labels, read_labels
+from gradcam_cli.models.truth import TruthSource, read_truth
 from gradcam_cli.pipeline.json_lines import json_line
 from gradcam_cli.pipeline.saved import load_saved_map, load_source_image
 from gradcam_cli.storage.paths import as_path, is_url
@@ -32,6 +37,7 @@ if TYPE_CHECKING:
     from gradcam_cli.report.writer import ReportWriter
 
 _DRIFTS_HELP = "".join(f"  {name:13} {drift.title}\n" for name, drift in DRIFTS.items())
+_DRIFTS_HELP += f"  {BROKEN:13} right before and wrong after, fraction of images (--truth)\n"
 EPILOG = f"""\
 Drift measures (0: nothing changed):
 {_DRIFTS_HELP}
@@ -41,6 +47,7 @@ Examples:
   gradcam compare before after --grid drift.png   the maps that changed most
   gradcam compare before after --report           all maps side by side
   gradcam compare before after --max-drift rank=0.1 --max-drift class-change=0
+  gradcam compare before after --max-drift broken=0    no image gets wrong
   gradcam compare before new.keras                the same images, new model
 
 Exit status:
@@ -51,6 +58,7 @@ Exit status:
   4    a threshold of --max-drift failed
 """
 
+_IN_BOTH = {"right": " in both", "wrong": " in both"}
 _metrics, _output = option_group("Metrics"), option_group("Output")
 
 
@@ -59,10 +67,11 @@ _metrics, _output = option_group("Metrics"), option_group("Output")
 @click.argument("new", type=ModelNameOrFile())
 @_metrics(
     "--max-drift",
-    type=Threshold(DRIFTS),
+    type=Threshold([*DRIFTS, BROKEN]),
     multiple=True,
     help="Exit with status 4 if the mean drift of all maps is larger; repeatable.",
 )
+@truth_option
 @report_option
 @report_directory_option("gradcam_comparison")
 @_output(
@@ -83,17 +92,23 @@ def compare(ctx: click.Context, /, baseline: Path, new: str, **options: Any) -> 
     """
     setup_logging(ctx, quiet=options["quiet"], verbose=options["verbose"], debug=options["debug"])
     stdout = sys.stdout
+    source = read_truth(options["truth"]) if options["truth"] else None
     if is_url(new) or Path(new).is_dir():
-        return _run_comparison(ctx, baseline, as_path(new), options, stdout)
+        labels = read_labels(options["labels"]) if options["labels"] else None
+        truth = SavedTruth(source, labels) if source else None
+        return _run_comparison(ctx, baseline, as_path(new), options, stdout, truth)
     if not (is_model_path(new) or find_spec(new)):
         raise UsageError(f"NEW {new}: expected a directory of results or a model", "list models with: gradcam models")
     with tempfile.TemporaryDirectory(prefix="gradcam-") as directory:
-        _reexplain_baseline(ctx, baseline, Path(directory), {**options, "model": new})
-        return _run_comparison(ctx, baseline, Path(directory), options, stdout)
+        labels = _reexplain_baseline(ctx, baseline, Path(directory), {**options, "model": new}, source)
+        truth = SavedTruth(source, labels) if source else None
+        return _run_comparison(ctx, baseline, Path(directory), options, stdout, truth)
 
 
-def _reexplain_baseline(ctx: click.Context, baseline: Path, output_dir: Path, options: dict[str, Any]) -> None:
-    """Recompute the maps of the baseline with another model."""
+def _reexplain_baseline(
+    ctx: click.Context, baseline: Path, output_dir: Path, options: dict[str, Any], truth: TruthSource | None
+) -> Labels:
+    """Recompute the maps of the baseline with another model, and return its class names."""
     before_loading(ctx, options)
     from gradcam_cli.cli.model_options import load_classifier
     from gradcam_cli.evaluation.reexplain import load_records, reexplain
@@ -104,17 +119,29 @@ def _reexplain_baseline(ctx: click.Context, baseline: Path, output_dir: Path, op
     protect_found(ctx, images)
     settings = settings_as_argv({**next(iter(records.values())), "preprocess": None})
     rerun_args = ["--model", str(options["model"]), *rerun_options(ctx), *settings]
+    classifier = load_classifier(options)
     with progress("explaining", len(images)) as advance:
-        for result in reexplain(load_classifier(options), records, output_dir, rerun_args):
+        for result in reexplain(classifier, records, output_dir, rerun_args, truth):
             if not isinstance(result, str):
                 print_error(f"{result.source}: {result.error}", result.hint)
             advance(1)
             raise_if_interrupted()
+    return classifier.labels
 
 
-def _run_comparison(ctx: click.Context, baseline: Path, new: Path, options: dict[str, Any], stdout: TextIO) -> int:
+def _run_comparison(
+    ctx: click.Context,
+    baseline: Path,
+    new: Path,
+    options: dict[str, Any],
+    stdout: TextIO,
+    truth: SavedTruth | None,
+) -> int:
     """Compare two directories, print and write the results, and return the exit status."""
-    comparison = compare_runs(baseline, new)
+    comparison = compare_runs(baseline, new, truth)
+    thresholds = [MetricThreshold("--max-drift", name, "max", value) for name, value in options["max_drift"]]
+    if any(threshold.metric == BROKEN for threshold in thresholds):
+        _require_correctness(comparison)
     protect_found(ctx, (change.input for change in comparison.changes))
     if options["as_json"]:
         stdout.writelines(json_line(record) + "\n" for record in comparison.to_json())
@@ -126,7 +153,6 @@ def _run_comparison(ctx: click.Context, baseline: Path, new: Path, options: dict
         print_error(damaged.error, damaged.hint)
     if options["grid"]:
         _write_grid(comparison, options["grid"], options["top"])
-    thresholds = [MetricThreshold("--max-drift", name, "max", value) for name, value in options["max_drift"]]
     threshold_results = check_drifts(thresholds, comparison.drifts)
     messages = [message for message in threshold_results.values() if message]
     for message in messages:
@@ -140,12 +166,27 @@ def _run_comparison(ctx: click.Context, baseline: Path, new: Path, options: dict
     return 4 if messages else 1 if comparison.unmatched or comparison.damaged else 0
 
 
+def _require_correctness(comparison: Comparison) -> None:
+    """Check that `broken` is known: an image that only one run has, as after `--only wrong`, may be a broken one."""
+    if BROKEN not in comparison.drifts:
+        raise UsageError(
+            "--max-drift broken: no image has a known true class in both runs",
+            "run gradcam with --truth and --save npz, or give --truth here",
+        )
+    if missing := len(comparison.unmatched) + len(comparison.damaged):
+        raise UsageError(
+            f"--max-drift broken: {missing:,} maps are missing or damaged in one of the runs",
+            "compare two runs over all images, without --only",
+        )
+
+
 def _print_tables(comparison: Comparison, stdout: TextIO) -> None:
     """Print the maps whose class changed, and the mean and the largest value of each drift measure."""
-    for change in comparison.changes:
-        if change.class_changed:
-            text = f"{change.input}: class {change.class_before} -> {change.class_after}"
-            stdout.write(escape_control_chars(text) + "\n")
+    for text in dict.fromkeys(filter(None, map(_describe_change, comparison.changes))):
+        stdout.write(escape_control_chars(text) + "\n")
+    if BROKEN in comparison.drifts:
+        counts = (f"{count} {state}{_IN_BOTH.get(state, '')}" for state, count in comparison.correctness.items())
+        stdout.write(f"predictions: {', '.join(counts)}\n")
     rows = []
     for name, drift in DRIFTS.items():
         largest = max(comparison.changes, key=drift.compute)
@@ -155,6 +196,17 @@ def _print_tables(comparison: Comparison, stdout: TextIO) -> None:
             {"drift": name, "mean": f"{comparison.drifts[name]:.4f}", "largest": f"{value:.4f}", "map": map_name}
         )
     write_table(rows, stdout, as_json=False)
+
+
+def _describe_change(change: MapChange) -> str | None:
+    """Return the line of an image that was mended or broken, or whose explained class changed; otherwise None."""
+    before, after = change.truth_before, change.truth_after
+    if before and after and change.correctness in ("mended", BROKEN):
+        classes = f"{describe(before, 'predicted')} -> {describe(after, 'predicted')}"
+        return f"{change.input}: {change.correctness}: {classes}, true class {describe(after, 'class')}"
+    if change.class_changed:
+        return f"{change.input}: class {change.class_before} -> {change.class_after}"
+    return None
 
 
 def _write_grid(comparison: Comparison, path: Path, count: int) -> None:

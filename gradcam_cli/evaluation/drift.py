@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,7 +11,9 @@ from statistics import mean
 from typing import Any, NamedTuple
 
 from gradcam_cli.errors import InputError, UsageError
+from gradcam_cli.evaluation.correctness import BROKEN, CORRECTNESS, correctness
 from gradcam_cli.evaluation.metrics.similarity import peak_shift, rank_correlation, ssim, top_iou
+from gradcam_cli.evaluation.saved_truth import SavedTruth
 from gradcam_cli.pipeline.prediction import Prediction
 from gradcam_cli.pipeline.saved import COMPARABLE_KEYS, SavedMap, find_saved_maps, load_saved_map
 
@@ -27,6 +30,8 @@ class MapChange(NamedTuple):
         ssim: structural similarity of the maps at the image's size.
         top_iou: intersection over union of the fifths with the largest values.
         peak_shift: distance between the peaks, as a fraction of the diagonal.
+        truth_before: JSON object of the image's true class and prediction in the first run, or None.
+        truth_after: the same of the second run.
     """
 
     name: str
@@ -37,6 +42,13 @@ class MapChange(NamedTuple):
     ssim: float
     top_iou: float
     peak_shift: float
+    truth_before: Mapping[str, Any] | None = None
+    truth_after: Mapping[str, Any] | None = None
+
+    @property
+    def correctness(self) -> str:
+        """Whether the prediction was right in both runs, one of `CORRECTNESS`."""
+        return correctness(self.truth_before, self.truth_after)
 
     @property
     def class_changed(self) -> bool:
@@ -46,7 +58,7 @@ class MapChange(NamedTuple):
     def to_json(self) -> dict[str, Any]:
         """Return the JSON object of the change; classes are objects of index and name."""
         classes = {key: {"index": c.index, "name": c.name} for key, c in self._classes().items()}
-        return {**self._asdict(), **classes, "status": "ok"}
+        return {**self._asdict(), **classes, "correctness": self.correctness, "status": "ok"}
 
     def _classes(self) -> dict[str, Prediction]:
         return {"class_before": self.class_before, "class_after": self.class_after}
@@ -55,7 +67,8 @@ class MapChange(NamedTuple):
     def from_json(cls, record: Mapping[str, Any]) -> MapChange:
         """Return the change of a JSON object."""
         classes = {key: _class_of(**record[key]) for key in ("class_before", "class_after")}
-        return cls(**{**{name: record[name] for name in cls._fields}, **classes})
+        values: dict[str, Any] = {name: record.get(name) for name in cls._fields}
+        return cls(**{**values, **classes})
 
 
 def _class_of(index: int, name: str | None, probability: float | None = None) -> Prediction:
@@ -113,8 +126,17 @@ class Comparison:
 
     @property
     def drifts(self) -> dict[str, float]:
-        """The mean of each drift measure over all maps."""
-        return {name: mean(map(drift.compute, self.changes)) for name, drift in DRIFTS.items()}
+        """The mean of each drift measure over all maps, and the fraction of broken images if true classes are known."""
+        means = {name: mean(map(drift.compute, self.changes)) for name, drift in DRIFTS.items()}
+        counts = self.correctness
+        known = sum(counts[state] for state in CORRECTNESS if state != "unknown")
+        return {**means, BROKEN: counts[BROKEN] / known} if known else means
+
+    @property
+    def correctness(self) -> dict[str, int]:
+        """The number of images by `CORRECTNESS`."""
+        counts = Counter({change.input: change.correctness for change in self.changes}.values())
+        return {state: counts[state] for state in CORRECTNESS}
 
     def most_changed(self, count: int) -> list[MapChange]:
         """Return the maps with the largest rank drift, largest first."""
@@ -125,7 +147,7 @@ class Comparison:
         yield from self.failures()
         yield from (change.to_json() for change in self.changes)
         counts = {"maps": len(self.changes), "unmatched": len(self.unmatched), "failed": len(self.damaged)}
-        yield {"status": "summary", **counts, "drift": self.drifts}
+        yield {"status": "summary", **counts, "correctness": self.correctness, "drift": self.drifts}
 
     def failures(self) -> Iterator[dict[str, Any]]:
         """Yield the JSON objects of the maps that were not compared."""
@@ -159,6 +181,8 @@ def compare_maps(name: str, before: SavedMap, after: SavedMap) -> MapChange:
         ssim(before.heatmap, after.heatmap),
         top_iou(before.heatmap, after.heatmap),
         peak_shift(before.heatmap, after.heatmap),
+        before.metadata.get("truth"),
+        after.metadata.get("truth"),
     )
 
 
@@ -167,8 +191,13 @@ def explained_class(saved: SavedMap) -> Prediction:
     return _class_of(saved.metadata["class_index"], saved.metadata["class_name"], saved.metadata.get("probability"))
 
 
-def compare_runs(before: Path, after: Path) -> Comparison:
+def compare_runs(before: Path, after: Path, truth: SavedTruth | None = None) -> Comparison:
     """Compare the saved maps of two directories.
+
+    Args:
+        before: the first directory.
+        after: the second directory.
+        truth: the true classes, or None for those that the maps carry.
 
     Raises:
         InputError: a directory has no maps, no file name occurs in both, or all maps are damaged.
@@ -185,10 +214,12 @@ def compare_runs(before: Path, after: Path) -> Comparison:
     damaged: list[DamagedMap] = []
     for name in common:
         try:
-            maps = load_saved_map(paths_before[name]), load_saved_map(paths_after[name])
+            maps = [load_saved_map(paths[name]) for paths in (paths_before, paths_after)]
         except InputError as error:
             damaged.append(DamagedMap(name, error.message, error.hint))
             continue
+        if truth:
+            maps = [each._replace(metadata={**each.metadata, "truth": truth.judge(each.metadata)}) for each in maps]
         changes.append(compare_maps(name, *maps))
     if not changes:
         raise InputError(damaged[0].error, damaged[0].hint)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from gradcam_cli.errors import InputError, UsageError
+from gradcam_cli.evaluation.saved_truth import truth_in_records
 from gradcam_cli.images.decode import decode_all
 from gradcam_cli.images.load import Failure, LoadedImage, Unexplained
 from gradcam_cli.methods.registry import INPUT_LAYER, LAYER_METHODS
 from gradcam_cli.models.classifier import Classifier
+from gradcam_cli.models.truth import TruthSource
 from gradcam_cli.pipeline.config import MAP_SETTINGS, ExplainConfig
 from gradcam_cli.pipeline.recorded_image import read_recorded_image
 from gradcam_cli.pipeline.results import Explanation
@@ -77,7 +80,11 @@ def _unique(records: Records, key: str) -> list[str]:
 
 
 def reexplain(
-    classifier: Classifier, records: Records, output_dir: Path, rerun_args: Sequence[str] | None = None
+    classifier: Classifier,
+    records: Records,
+    output_dir: Path,
+    rerun_args: Sequence[str] | None = None,
+    truth: TruthSource | None = None,
 ) -> Iterator[Unexplained | str]:
     """Recompute maps and write them under their previous names; yield each input, or why it has no map.
 
@@ -86,6 +93,7 @@ def reexplain(
         records: metadata of the earlier run's maps, by file name.
         output_dir: directory of the new maps.
         rerun_args: the options of the command that recompute the new maps, saved with them.
+        truth: the true classes of the images; None for those of the earlier run.
 
     Raises:
         UsageError: the model has no such layer or class, or the records come from several runs.
@@ -95,7 +103,8 @@ def reexplain(
     hashes = {record["input"]: record["sha256"] for record in records.values()}
     for name, record in records.items():
         names.setdefault(record["input"], {})[record["layer"], record["method"], record["requested_class"]] = name
-    run = prepare_run(classifier, config_from_records(records))
+    truth = truth or truth_in_records(records.values())
+    run = prepare_run(classifier, replace(config_from_records(records), truth=truth))
     images = (_load_unchanged_image(path, hashes[path], run.config) for path in names)
     for path, result in zip(names, explain_images(run, images), strict=True):
         if isinstance(result, Unexplained):
