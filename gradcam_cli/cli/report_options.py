@@ -95,6 +95,7 @@ def open_report(
         "inputs": inputs,
         "thresholds": list(thresholds),
         "cmap": options.get("cmap"),
+        "only": options.get("only"),
     }
     images = ReportImages(directory, options.get("cmap", "jet"), options.get("opacity", 0.5))
     return ReportWriter(directory, start_record, images, resume=bool(options.get("skip_existing")))

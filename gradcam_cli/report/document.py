@@ -16,6 +16,7 @@ from gradcam_cli.pipeline.json_lines import Record
 from gradcam_cli.report.entries import build_entries
 from gradcam_cli.report.rerun import escape_texts
 from gradcam_cli.report.tables import drift_table, mean_metrics_table, sanity_check_table
+from gradcam_cli.report.truth import confusion, truth_states
 
 SETTING_KEYS = (
     *("model", "weights", "preprocess", "preprocess_reason", "layer", "method", "requested_class"),
@@ -69,10 +70,12 @@ def build_document(records: Sequence[Record]) -> dict[str, Any]:
             for threshold, failure in run_end.get("threshold_results", {}).items()
         ],
         "tables": [table for table in (*tables, drift_table(entries)) if table["rows"]],
+        "truth_states": truth_states(entries, compared=command == "compare"),
+        "only": run_start.get("only"),
         "plots": [],
         "metrics": [{"name": name, **metric} for name, metric in titles.items()],
     }
-    return {**escape_texts(document), "entries": entries}
+    return {**escape_texts(document), "confusion": confusion(entries), "entries": entries}
 
 
 def metric_rows(records: Iterable[Record]) -> list[MetricRow]:

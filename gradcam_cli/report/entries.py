@@ -8,11 +8,13 @@ from itertools import zip_longest
 from typing import Any
 from urllib.parse import quote
 
+from gradcam_cli.evaluation.correctness import BROKEN
 from gradcam_cli.evaluation.drift import DRIFTS, MapChange
 from gradcam_cli.pipeline.json_lines import Record
 from gradcam_cli.report.record_fields import RESULT_STATUSES
 from gradcam_cli.report.rerun import escape_texts, rerun_command, shell_quote
 from gradcam_cli.report.run_records import input_name
+from gradcam_cli.report.truth import class_labels, entry_truth
 from gradcam_cli.storage.paths import is_url
 
 SHOWN_RUN = "after"
@@ -27,7 +29,11 @@ def build_entries(records: Iterable[Record], run_start: Record) -> list[dict[str
     for record in records:
         if record["status"] in RESULT_STATUSES:
             inputs.setdefault(input_name(record), []).append(record)
-    return [escape_texts(_entry(source, group, run_start)) for source, group in inputs.items()]
+    labels = class_labels(record for group in inputs.values() for record in group)
+    return [
+        escape_texts({**_entry(source, group, run_start), "truth": entry_truth(group, labels)})
+        for source, group in inputs.items()
+    ]
 
 
 def _entry(source: str, records: Sequence[Record], run_start: Record) -> dict[str, Any]:
@@ -40,6 +46,8 @@ def _entry(source: str, records: Sequence[Record], run_start: Record) -> dict[st
     if failure and not results:
         entry["error"] = failure.get("error") or "in one run only"
         entry["hint"] = failure.get("hint")
+    if entry["status"] == "skipped" and records[0].get("hint"):
+        entry["hint"] = records[0]["hint"]
     images: Record = next((record["report"] for record in results if record.get("report")), {})
     maps = [map_ for record in results for map_ in _maps(record, run_start)]
     shown = next((map_ for map_ in maps if map_.get("run") == SHOWN_RUN), maps[0] if maps else {})
@@ -123,7 +131,9 @@ def _failed_thresholds(record: Record, thresholds: Iterable[Threshold]) -> Itera
     """Yield the metrics whose value in this record alone fails a threshold of the run."""
     if record.get("baseline") or not record.get("relu", True):
         return
-    values = _drifts(record) if "class_before" in record else record.get("metrics", {})
+    values = record.get("metrics", {})
+    if "class_before" in record:
+        values = {**_drifts(record), BROKEN: float(MapChange.from_json(record).correctness == BROKEN)}
     for name, kind, limit in thresholds:
         value = values.get(name)
         if value is not None and (value < limit if kind == "min" else value > limit):

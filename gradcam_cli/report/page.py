@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 _FOLDER = Path(__file__).parent
-_SCRIPTS = ("state.js", "gallery.js", "detail.js", "viewer.js", "details.js", "sparkline.js", "main.js")
+_SCRIPTS = ("state.js", "truth.js", "gallery.js", "detail.js", "viewer.js", "details.js", "sparkline.js", "main.js")
 """Scripts in the order of the page; the last one draws the first view."""
 _MAX_LISTED_FAILURES = 50
 """Failed inputs in the summary; the gallery lists all of them."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from gradcam_cli.evaluation.correctness import BROKEN, CORRECTNESS
 from gradcam_cli.evaluation.drift import DRIFTS
 from gradcam_cli.evaluation.metrics.registry import METRICS
 from gradcam_cli.pipeline.fields import (
@@ -23,6 +24,7 @@ from gradcam_cli.pipeline.fields import (
     tuple_of,
 )
 from gradcam_cli.pipeline.json_lines import FIELDS, METADATA_FIELDS, PREDICTIONS, SUMMARY_FIELDS, Record
+from gradcam_cli.pipeline.truth import STATES, TRUTH
 
 MAX_CURVE_POINTS = 10_000
 RESULT_STATUSES = ("ok", "failed", "skipped", "unmatched")
@@ -87,6 +89,8 @@ COMPARISON = Shape(
         "class_before": _CLASS,
         "class_after": _CLASS,
         **dict.fromkeys(("rank", "ssim", "top_iou", "peak_shift"), _MEASURE),
+        **dict.fromkeys(("truth_before", "truth_after"), nullable(TRUTH)),
+        "correctness": choice(CORRECTNESS),
         "report": _REPORT,
     },
     ("name", "input", "class_before", "class_after", "rank", "ssim", "top_iou", "peak_shift"),
@@ -104,7 +108,8 @@ SHAPES = {
             "rerun_args": list_of(text()),
             "inputs": nullable(integer()),
             "cmap": nullable(name),
-            "thresholds": list_of(tuple_of(choice({**METRICS, **DRIFTS}), choice(("min", "max")), number())),
+            "only": nullable(choice(STATES)),
+            "thresholds": list_of(tuple_of(choice([*METRICS, *DRIFTS, BROKEN]), choice(("min", "max")), number())),
             "start": text(100),
         }
     ),

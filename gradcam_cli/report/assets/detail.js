@@ -113,7 +113,7 @@ function drawDetail() {
 }
 
 function makeNotices(entry, maps) {
-  const notices = [];
+  const notices = makeTruthNotice(entry);
   if (entry.status !== "ok") {
     const text = make("p", {}, make("strong", {}, entry.status === "failed" ? "✗ Failed. " : "↷ Skipped. "),
       makeText("span", entry.error ?? ""));

@@ -12,7 +12,7 @@ const statusFilters = {
   zero: (entry) => entry.maps.some((map) => map.zero_reason),
   threshold: (entry) => entry.failed_thresholds.length > 0,
 };
-const filterFields = ["q", "class", "min", "max", "status", "sort", "order"];
+const filterFields = ["q", "class", "min", "max", "status", "truth", "true", "predicted", "sort", "order"];
 const classCounts = new Map();
 let matchingIndices = []; // indices of the entries that pass the filters, in display order
 let matchingKey = null; // the filter values that `matchingIndices` belongs to
@@ -23,6 +23,7 @@ function prepareGallery() {
     entry.failed_thresholds ??= [];
     for (const name of classesOf(entry)) classCounts.set(name, (classCounts.get(name) ?? 0) + 1);
   }
+  prepareTruth();
   const frequent = [...classCounts].sort((first, second) => second[1] - first[1]).slice(0, maxListedClasses);
   const options = frequent.map(([name]) => make("option", { value: name }));
   byId("class").addEventListener("focus", () => byId("classes").replaceChildren(...options));
@@ -74,7 +75,8 @@ function makeFilter() {
   const hasProbability = makeRangeFilter(state.min, state.max);
   const anyMap = !className && state.min === "" && state.max === "";
   const hasText = (entry) => [entry.name, ...classesOf(entry)].some((name) => name.toLowerCase().includes(text));
-  return (entry) => statusFilters[state.status](entry) && hasText(entry)
+  const hasTruth = makeTruthFilter();
+  return (entry) => statusFilters[state.status](entry) && hasText(entry) && hasTruth(entry)
     && (anyMap || entry.maps.some((map) => hasClass(map) && hasProbability(map.probability)));
 }
 
@@ -113,7 +115,7 @@ function sortValue(entry) {
 }
 
 function drawGallery() {
-  for (const key of filterFields) {
+  for (const key of filterFields.filter(byId)) {
     if (byId(key).value !== state[key]) byId(key).value = state[key];
   }
   const indices = matches();
@@ -154,7 +156,7 @@ function cardClasses(entry) {
   const before = entry.maps.find((map) => map.run === "before");
   const shown = { class: entry.class, probability: entry.probability };
   if (before && before.class !== entry.class) return [before, { ...shown, class: `→ ${entry.class}` }];
-  if (before || !entry.class) return entry.class ? [shown] : [];
+  if (before || !entry.class) return entry.class ? [shown] : entry.truth ? [{ class: entry.truth.predicted }] : [];
   const others = new Map(entry.maps.map((map) => [map.class, map]));
   others.delete(entry.class);
   const all = [shown, ...others.values()].filter((map) => map.class);
@@ -174,7 +176,7 @@ function cardStatus(entry) {
 }
 
 function statusText(entry) {
-  const parts = [];
+  const parts = truthText(entry);
   if (sortMetric() !== null) parts.push(`${sortMetric()} ${formatNumber(sortValue(entry))}`);
   if (entry.status === "failed") parts.push("✗ failed");
   if (entry.status === "skipped") parts.push("↷ skipped");

@@ -4,7 +4,8 @@ const byId = (id) => document.getElementById(id);
 const report = JSON.parse(byId("report").textContent);
 
 const defaults = {
-  view: "", q: "", class: "", min: "", max: "", status: "all", sort: "run", order: "ascending", page: "1",
+  view: "", q: "", class: "", min: "", max: "", status: "all", truth: report.only ?? "all", true: "", predicted: "",
+  sort: "run", order: "ascending", page: "1",
   entry: "", map: "1", mode: "overlay", opacity: "", peak: "", box: "",
 };
 let state = parseFragment();
@@ -14,8 +15,8 @@ function parseFragment() {
   const parsed = Object.fromEntries(
     Object.entries(defaults).map(([key, value]) => [key, parameters.get(key) ?? value]),
   );
-  for (const key of ["status", "sort", "order"]) {
-    const valid = [...byId(key).options].some((option) => option.value === parsed[key]);
+  for (const key of ["status", "truth", "sort", "order"]) {
+    const valid = [...(byId(key)?.options ?? [])].some((option) => option.value === parsed[key]);
     if (!valid) parsed[key] = defaults[key];
   }
   for (const key of ["min", "max"]) {
