@@ -27,8 +27,8 @@ from gradcam_cli.output.destination import (
     format_for_suffix,
 )
 from gradcam_cli.pipeline.config import RunSettings
-from gradcam_cli.pipeline.explanation_html import explanation_html
 from gradcam_cli.pipeline.differences import encode_difference
+from gradcam_cli.pipeline.explanation_html import explanation_html
 from gradcam_cli.pipeline.grids import encode_grid
 from gradcam_cli.pipeline.origin import ORIGIN_KEY, Origin, picture_comment
 from gradcam_cli.pipeline.prediction import Prediction, json_number
