@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
 import os
 import sys
 from collections.abc import Sequence
@@ -23,6 +22,7 @@ from gradcam_cli.cli.report import report as report_command
 from gradcam_cli.cli.streams import discard_stdout
 from gradcam_cli.console import print_error
 from gradcam_cli.errors import GradcamError, InputError, UsageError
+from gradcam_cli.near_matches import did_you_mean
 
 HELP_ONLY = (("-h",), ("--help",))
 EXAMPLES = (
@@ -50,9 +50,9 @@ class DefaultCommandGroup(click.Group):
         return super().parse_args(ctx, args)
 
     def _check_misspelt(self, word: str) -> None:
-        near = difflib.get_close_matches(word, self.commands, 1)
-        if near and not word.startswith("-") and not os.path.lexists(word):
-            raise UsageError(f"no such command or file: {word}", f"did you mean gradcam {near[0]}?")
+        hint = did_you_mean(word, self.commands, "gradcam {}")
+        if hint and not word.startswith("-") and not os.path.lexists(word):
+            raise UsageError(f"no such command or file: {word}", hint)
 
     def overview(self, ctx: click.Context) -> str:
         """Return what the program does, three examples, and the commands, in at most 25 lines."""

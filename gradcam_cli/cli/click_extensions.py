@@ -14,11 +14,13 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
+from gradcam_cli.cli.hinted_parameters import HintedParameter
 from gradcam_cli.cli.option_defaults import check_keys, defaults_for, find_table, variable
 from gradcam_cli.cli.protection import check_named_outputs, command_protection
 from gradcam_cli.errors import UsageError
 from gradcam_cli.models.catalog import catalog, is_model_path
 from gradcam_cli.models.preprocessing import preprocess_choices, resolve_preprocess
+from gradcam_cli.near_matches import did_you_mean
 from gradcam_cli.storage.paths import as_path, is_url
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -28,7 +30,7 @@ CONTEXT_SETTINGS = {"help_option_names": ["-h", "--help"]}
 """Settings of every command and group."""
 
 
-class GroupedOption(click.Option):
+class GroupedOption(HintedParameter, click.Option):
     """An option that the help lists under a heading, without the range of its values."""
 
     def __init__(self, *args: Any, heading: str = "Options", **kwargs: Any) -> None:
@@ -173,7 +175,8 @@ class Threshold(click.ParamType):  # type: ignore[type-arg]  # generic only in n
             option = param.opts[0] if param else "threshold"
             example = f"{next(iter(self.metrics))}=0.1"
             raise UsageError(
-                f"{option} {value}: expected one of {', '.join(self.metrics)} with a limit, such as {example}"
+                f"{option} {value}: expected one of {', '.join(self.metrics)} with a limit, such as {example}",
+                did_you_mean(metric, self.metrics) if metric not in self.metrics else None,
             )
         return metric, number
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 
 from gradcam_cli.cli.click_extensions import GroupedCommand, ModelNameOrFile, PathOrUrl, Threshold, option_group
+from gradcam_cli.cli.hinted_parameters import HintedArgument
 from gradcam_cli.cli.model_options import loading_options
 from gradcam_cli.cli.options import before_loading, general_options, setup_logging
 from gradcam_cli.cli.protection import protect_found
@@ -22,7 +23,8 @@ from gradcam_cli.evaluation.drift import DRIFTS, Comparison, MapChange, compare_
 from gradcam_cli.evaluation.thresholds import MetricThreshold, check_drifts
 from gradcam_cli.images.fit import Box
 from gradcam_cli.methods.maps import bounding_box, peak
-from gradcam_cli.models.catalog import find_spec, is_model_path
+from gradcam_cli.models.catalog import catalog, find_spec, is_model_path
+from gradcam_cli.near_matches import did_you_mean, near_file
 from gradcam_cli.pipeline.json_lines import json_line
 from gradcam_cli.pipeline.saved import load_saved_map, load_source_image
 from gradcam_cli.storage.paths import as_path, is_url
@@ -55,7 +57,7 @@ _metrics, _output = option_group("Metrics"), option_group("Output")
 
 
 @click.command(cls=GroupedCommand, epilog=EPILOG, short_help="Measure how much the maps of two runs differ.")
-@click.argument("baseline", type=PathOrUrl(exists=True, file_okay=False))
+@click.argument("baseline", cls=HintedArgument, type=PathOrUrl(exists=True, file_okay=False))
 @click.argument("new", type=ModelNameOrFile())
 @_metrics(
     "--max-drift",
@@ -86,7 +88,8 @@ def compare(ctx: click.Context, /, baseline: Path, new: str, **options: Any) -> 
     if is_url(new) or Path(new).is_dir():
         return _run_comparison(ctx, baseline, as_path(new), options, stdout)
     if not (is_model_path(new) or find_spec(new)):
-        raise UsageError(f"NEW {new}: expected a directory of results or a model", "list models with: gradcam models")
+        hint = near_file(new) or did_you_mean(new, catalog()) or "list models with: gradcam models"
+        raise UsageError(f"NEW {new}: expected a directory of results or a model", hint)
     with tempfile.TemporaryDirectory(prefix="gradcam-") as directory:
         _reexplain_baseline(ctx, baseline, Path(directory), {**options, "model": new})
         return _run_comparison(ctx, baseline, Path(directory), options, stdout)

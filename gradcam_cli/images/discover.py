@@ -13,6 +13,7 @@ from pathlib import Path
 from gradcam_cli.console import escape_control_chars, log
 from gradcam_cli.errors import InputError, UsageError
 from gradcam_cli.images.source import ARRAY_SUFFIX, SUFFIXES, UNSUPPORTED_SUFFIXES, Source
+from gradcam_cli.near_matches import near_file
 from gradcam_cli.storage import remote
 from gradcam_cli.storage.download import hosts_of
 from gradcam_cli.storage.files import read_bytes
@@ -205,6 +206,7 @@ def read_list(path: str, *, nul: bool = False) -> list[str]:
     try:
         data = sys.stdin.buffer.read() if path == "-" else read_bytes(as_path(path), MAX_LIST_BYTES, allow_pipe=True)
     except OSError as error:
-        raise UsageError(f"list {path} cannot be read: {error.strerror or error}") from error
+        hint = near_file(path) if isinstance(error, FileNotFoundError) else None
+        raise UsageError(f"list {path} cannot be read: {error.strerror or error}", hint) from error
     parts = data.split(b"\0") if nul else data.splitlines()
     return [os.fsdecode(part) for part in parts if part]

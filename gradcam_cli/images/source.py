@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from gradcam_cli.errors import InputError
+from gradcam_cli.near_matches import near_file
 from gradcam_cli.storage import remote
 from gradcam_cli.storage.paths import is_url
 from gradcam_cli.storage.regular_files import FileTooLargeError, SpecialFileError, open_regular
@@ -75,4 +76,5 @@ class Source:
         except FileTooLargeError as error:
             raise InputError(str(error.strerror), "raise --max-pixels if you trust the file") from error
         except OSError as error:
-            raise InputError(f"cannot be read: {error.strerror or error}") from error
+            hint = near_file(self.name) if isinstance(error, FileNotFoundError) and not is_url(self.name) else None
+            raise InputError(f"cannot be read: {error.strerror or error}", hint) from error

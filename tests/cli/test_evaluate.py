@@ -177,11 +177,11 @@ def test_sanity_check_reports_insensitive_methods(evaluate):
         (["--metric", "pointing-game"], "pointing-game requires --annotations"),
         (["--fail-under", "energy-pointing-game=0.5"], "energy-pointing-game requires --annotations"),
         (["--fail-under", "beauty=1"], "--fail-under beauty=1: expected one of average-drop"),
-        (["--class-map", "map.csv"], "does not exist"),
+        (["--class-map", "map.csv"], "no such file or directory"),
         (["--class", "top2"], "expected one class, got 2"),
         (["--class", "77"], "expected an index from 0 to 2"),
         (["--layer", "nowhere"], "nowhere"),
-        (["--annotations", "nowhere.json"], "does not exist"),
+        (["--annotations", "nowhere.json"], "no such file or directory"),
     ],
 )
 def test_invalid_options_give_status_2(evaluate, options, words):
