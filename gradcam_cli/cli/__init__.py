@@ -16,6 +16,7 @@ from gradcam_cli.cli.config import config
 from gradcam_cli.cli.evaluate import evaluate
 from gradcam_cli.cli.explain import explain
 from gradcam_cli.cli.layers import layers
+from gradcam_cli.cli.methods import methods
 from gradcam_cli.cli.models import models
 from gradcam_cli.cli.neuralode import neuralode
 from gradcam_cli.cli.report import report as report_command
@@ -134,5 +135,5 @@ def gradcam() -> None:
     """Show which parts of an image contribute to the class score of a Keras image classifier."""
 
 
-for command in (explain, evaluate, compare, report_command, layers, models, config, neuralode):
+for command in (explain, evaluate, compare, report_command, layers, models, methods, config, neuralode):
     gradcam.add_command(command)
