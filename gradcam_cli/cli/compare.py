@@ -14,10 +14,17 @@ from gradcam_cli.cli.hinted_parameters import HintedArgument
 from gradcam_cli.cli.model_options import loading_options
 from gradcam_cli.cli.options import before_loading, general_options, setup_logging
 from gradcam_cli.cli.protection import protect_found
-from gradcam_cli.cli.report_options import open_report, report_directory_option, report_option, rerun_options
+from gradcam_cli.cli.report_options import (
+    open_report,
+    report_directory_option,
+    report_option,
+    rerun_options,
+    written_places,
+)
+from gradcam_cli.cli.run_summary import RunClock
 from gradcam_cli.cli.signals import raise_if_interrupted
 from gradcam_cli.cli.tables import write_table
-from gradcam_cli.console import escape_control_chars, log, print_error, progress
+from gradcam_cli.console import escape_control_chars, log, print_error, print_failed_threshold, progress
 from gradcam_cli.errors import UsageError
 from gradcam_cli.evaluation.drift import DRIFTS, Comparison, MapChange, compare_runs
 from gradcam_cli.evaluation.thresholds import MetricThreshold, check_drifts
@@ -25,6 +32,7 @@ from gradcam_cli.images.fit import Box
 from gradcam_cli.methods.maps import bounding_box, peak
 from gradcam_cli.models.catalog import catalog, find_spec, is_model_path
 from gradcam_cli.near_matches import did_you_mean, near_file
+from gradcam_cli.output.destination import IMAGE_SUFFIXES, require_suffix
 from gradcam_cli.pipeline.json_lines import json_line
 from gradcam_cli.pipeline.saved import load_saved_map, load_source_image
 from gradcam_cli.storage.paths import as_path, is_url
@@ -83,16 +91,18 @@ def compare(ctx: click.Context, /, baseline: Path, new: str, **options: Any) -> 
     BASELINE and NEW are output directories of gradcam with --save npz. If NEW is a model, it explains the images of
     BASELINE with the same settings. The command prints the maps whose class changed, and the drift of all maps.
     """
+    clock = RunClock()
+    require_suffix("--grid", options["grid"], IMAGE_SUFFIXES)
     setup_logging(ctx, quiet=options["quiet"], verbose=options["verbose"], debug=options["debug"])
     stdout = sys.stdout
     if is_url(new) or Path(new).is_dir():
-        return _run_comparison(ctx, baseline, as_path(new), options, stdout)
+        return _run_comparison(ctx, baseline, as_path(new), options, stdout, clock)
     if not (is_model_path(new) or find_spec(new)):
         hint = near_file(new) or did_you_mean(new, catalog()) or "list models with: gradcam models"
         raise UsageError(f"NEW {new}: expected a directory of results or a model", hint)
     with tempfile.TemporaryDirectory(prefix="gradcam-") as directory:
         _reexplain_baseline(ctx, baseline, Path(directory), {**options, "model": new})
-        return _run_comparison(ctx, baseline, Path(directory), options, stdout)
+        return _run_comparison(ctx, baseline, Path(directory), options, stdout, clock)
 
 
 def _reexplain_baseline(ctx: click.Context, baseline: Path, output_dir: Path, options: dict[str, Any]) -> None:
@@ -110,12 +120,14 @@ def _reexplain_baseline(ctx: click.Context, baseline: Path, output_dir: Path, op
     with progress("explaining", len(images)) as advance:
         for result in reexplain(load_classifier(options), records, output_dir, rerun_args):
             if not isinstance(result, str):
-                print_error(f"{result.source}: {result.error}", result.hint)
+                print_error(f"{result.source}: {result.error}", result.hint, result.source)
             advance(1)
             raise_if_interrupted()
 
 
-def _run_comparison(ctx: click.Context, baseline: Path, new: Path, options: dict[str, Any], stdout: TextIO) -> int:
+def _run_comparison(
+    ctx: click.Context, baseline: Path, new: Path, options: dict[str, Any], stdout: TextIO, clock: RunClock
+) -> int:
     """Compare two directories, print and write the results, and return the exit status."""
     comparison = compare_runs(baseline, new)
     protect_found(ctx, (change.input for change in comparison.changes))
@@ -131,15 +143,17 @@ def _run_comparison(ctx: click.Context, baseline: Path, new: Path, options: dict
         _write_grid(comparison, options["grid"], options["top"])
     thresholds = [MetricThreshold("--max-drift", name, "max", value) for name, value in options["max_drift"]]
     threshold_results = check_drifts(thresholds, comparison.drifts)
-    messages = [message for message in threshold_results.values() if message]
-    for message in messages:
-        log.error("%s", message)
     num_maps = len(comparison.changes) + len(comparison.unmatched) + len(comparison.damaged)
     report_thresholds = [(threshold.metric, threshold.kind, threshold.value) for threshold in thresholds]
     with open_report(ctx, options, options["output"], num_maps, thresholds=report_thresholds) as report_writer:
         if report_writer:
             report_writer.end_record["threshold_results"] = threshold_results
             _write_report(comparison, report_writer)
+    rest = {"damaged": len(comparison.damaged), "in one run only": len(comparison.unmatched)}
+    clock.log({"map": len(comparison.changes)}, written_places(options, "grid"), rest)
+    messages = [message for message in threshold_results.values() if message]
+    for message in messages:
+        print_failed_threshold(message)
     return 4 if messages else 1 if comparison.unmatched or comparison.damaged else 0
 
 

@@ -6,7 +6,7 @@ import contextlib
 import itertools
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -23,6 +23,7 @@ from gradcam_cli.cli.options import (
     threads_option,
 )
 from gradcam_cli.cli.report_options import open_report, report_option, require_report_directory, rerun_options
+from gradcam_cli.cli.run_summary import RunClock
 from gradcam_cli.cli.signals import raise_if_interrupted
 from gradcam_cli.console import escape_control_chars, progress
 from gradcam_cli.errors import UsageError
@@ -38,6 +39,9 @@ from gradcam_cli.output.destination import (
     parse_destination,
 )
 from gradcam_cli.output.naming import OutputFile, paths_by_map, plan_outputs
+
+if TYPE_CHECKING:
+    from gradcam_cli.cli.console_writer import ConsoleWriter
 
 _explanation, _output = option_group("Explanation"), option_group("Output")
 MAX_COUNTED_INPUTS = 10_000
@@ -142,6 +146,7 @@ def explain(ctx: click.Context, /, **options: Any) -> int:
     Grad-CAM (Selvaraju et al. 2017) runs with a pretrained VGG19, with any classifier of
     keras.applications, or with your own Keras model.
     """
+    clock = RunClock()
     setup_logging(ctx, quiet=options["quiet"], verbose=options["verbose"], debug=options["debug"])
     if options["report"]:
         options["output"] = options["output"] or str(DEFAULT_OUTPUT_DIR)
@@ -158,7 +163,9 @@ def explain(ctx: click.Context, /, **options: Any) -> int:
     if options["dry_run"]:
         return dry_run(planned, as_json=options["as_json"])
     validate_without_tensorflow(options, destination)
-    return run(ctx, options, destination, planned, count)
+    writer = run(ctx, options, destination, planned, count)
+    writer.log_end(clock, destination.places(output.path for _, outputs in first for output in outputs))
+    return writer.exit_status()
 
 
 def run(
@@ -167,8 +174,8 @@ def run(
     destination: Destination,
     planned: Iterable[tuple[Source, list[OutputFile]]],
     count: int | None,
-) -> int:
-    """Explain all planned inputs and return the exit status."""
+) -> ConsoleWriter:
+    """Explain all planned inputs; return the writer, which has counted their results."""
     from gradcam_cli.cli.console_writer import ConsoleWriter
     from gradcam_cli.engines.explain_job import ExplainJob, iter_tasks
     from gradcam_cli.pipeline.origin import local_weights_hash
@@ -208,7 +215,7 @@ def run(
         from gradcam_cli.pipeline.grids import write_grid
 
         write_grid(destination.file, writer.grid_rows, options["dpi"])
-    return writer.exit_status()
+    return writer
 
 
 def plan_tasks(

@@ -93,7 +93,8 @@ class ExplainJob:
         if self.single_grid:
             written = [{GRID: str(self.destination.file)}] * len(result)
             lines = self._lines(result, written, self._records(result, written))
-            return JobResult("ok", lines, _log_messages(result), grid_row=grid_row(result, **self.render.values()))
+            row = grid_row(result, **self.render.values())
+            return JobResult("ok", lines, _log_messages(result), grid_row=row, num_maps=len(result))
         try:
             with protected_inputs(self.protected):
                 stale = self._stale_files(result, outputs) if self.skip_existing else []
@@ -106,7 +107,7 @@ class ExplainJob:
             return self._unexplained_result(Failure(source.name, "out of memory while drawing"), outputs)
         messages = [*_log_messages(result), *((logging.INFO, message) for message in stale)]
         lines = self._lines(result, written, records)
-        return JobResult("ok", lines, messages, report_records=reported, num_replaced=len(stale))
+        return JobResult("ok", lines, messages, report_records=reported, num_maps=len(result), num_replaced=len(stale))
 
     @cached_property
     def origins(self) -> RunOrigins:
@@ -120,7 +121,7 @@ class ExplainJob:
     def _bytes_result(self, result: list[Explanation], kind: str) -> JobResult:
         make = partial(encode_grid, result) if kind == GRID else partial(result[0].encode, kind)
         data = make(self.destination.image_format, **self.render.values())
-        return JobResult("ok", [], _log_messages(result), data=data)
+        return JobResult("ok", [], _log_messages(result), data=data, num_maps=len(result))
 
     def _records(self, result: Sequence[Explanation], written: Sequence[dict[str, str]]) -> list[Record]:
         if not self._needs_records:
@@ -193,7 +194,7 @@ class ExplainJob:
         records = [to_json(result, paths) for paths in existing]
         lines = [json_line(record) for record in records] if self.as_json else []
         if isinstance(result, Failure):
-            error = (f"{result.source}: {result.error}", result.hint)
+            error = (f"{result.source}: {result.error}", result.hint, result.source)
             return JobResult("failed", lines, error=error, report_records=records)
         message = f"{escape_control_chars(result.source)}: skipped, its output files exist"
         return JobResult("skipped", lines, [(logging.INFO, message)], report_records=records[:1])

@@ -21,10 +21,12 @@ SUFFIXES = frozenset(
     ".webp".split()
 )
 """Suffixes of the files in a directory that are images."""
+HEIF_SUFFIXES = frozenset((".heic", ".heif", ".hif"))
+"""Suffixes of photos that are images if pillow-heif is installed."""
 ARRAY_SUFFIX = ".npy"
 """Suffix of arrays of bands; a directory may hold other arrays, so that its arrays are images only if bands are."""
 UNSUPPORTED_SUFFIXES = frozenset(
-    ".ai .arw .cr2 .cr3 .dcm .dng .emf .eps .exr .hdr .heic .heif .jxl .jxr .nef .nii .orf .pdf .ps .raf .rw2 .svg "
+    ".ai .arw .cr2 .cr3 .dcm .dng .emf .eps .exr .hdr .jxl .jxr .nef .nii .orf .pdf .ps .raf .rw2 .svg "
     ".wdp .wmf".split()
 )
 """Suffixes of images that cannot be read; a note counts those in a directory."""

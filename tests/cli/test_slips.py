@@ -77,6 +77,24 @@ def test_commas_are_explained(files, words, hint):
     assert f"hint: repeat the option: {hint}\n" in done.stderr
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["cat.jpg", "-o", "out.webp"],
+        ["neuralode", "explain", "cat.jpg", "--model", "net.keras", "-o", "out.webp"],
+        ["compare", "photos", "mini", "--grid", "out.webp"],
+    ],
+    ids=" ".join,
+)
+def test_unsupported_image_formats_of_outputs_are_refused(files, words):
+    """Before any work; no directory is created."""
+    done = files(*words)
+    assert (done.status, done.stdout) == (2, "")
+    assert "out.webp" in done.stderr
+    assert ".png" in done.stderr
+    assert not (files.here / "out.webp").exists()
+
+
 def test_commas_of_an_option_that_is_not_repeatable_are_no_list(files):
     assert "repeat the option" not in files("cat.jpg", "--fit", "crop,pad").stderr
 
