@@ -35,6 +35,11 @@ def blocks(page, language):
     return re.findall(rf"^```{language}\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL)
 
 
+def relative_links(text):
+    """Return the targets of links and images in Markdown that are no URLs."""
+    return [target for target in re.findall(r"\]\(([^)\s]+)", text) if not re.match(r"https?://", target)]
+
+
 def is_session(block):
     return block.startswith(">>> ")
 

@@ -9,9 +9,11 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 import click
+from click.shell_completion import CompletionItem
 
 from gradcam_cli.cli.click_extensions import CONTEXT_SETTINGS
 from gradcam_cli.cli.compare import compare
+from gradcam_cli.cli.completion import VARIABLE, use_own_bash_function
 from gradcam_cli.cli.config import config
 from gradcam_cli.cli.evaluate import evaluate
 from gradcam_cli.cli.explain import explain
@@ -46,7 +48,8 @@ class DefaultCommandGroup(click.Group):
             click.echo(self.overview(ctx), err=True)
             ctx.exit(2)
         if args and tuple(args) not in HELP_ONLY and args[0] not in self.commands:
-            self._check_misspelt(args[0])
+            if not ctx.resilient_parsing:
+                self._check_misspelt(args[0])
             args = ["explain", *args]
         return super().parse_args(ctx, args)
 
@@ -67,15 +70,20 @@ class DefaultCommandGroup(click.Group):
         return formatter.getvalue().rstrip("\n")
 
     def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the help of `explain`, followed by the list of commands."""
+        """Write the help of `explain`, with the commands and the examples before its options."""
         with click.Context(explain, info_name="gradcam", **explain.context_settings) as inner:
-            explain.format_help(inner, formatter)
-        self.format_commands(ctx, formatter)
+            explain.format_usage(inner, formatter)
+            explain.format_help_text(inner, formatter)
+            self.format_commands(ctx, formatter)
+            explain.format_examples(formatter)
+            explain.format_options(inner, formatter)
+            explain.format_epilog(inner, formatter)
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[Any]:
-        """Complete commands, and the options of `explain`."""
+        """Complete commands, and the options and inputs of `explain`."""
         with click.Context(explain, info_name="explain", **explain.context_settings) as inner:
-            return super().shell_complete(ctx, incomplete) + explain.shell_complete(inner, incomplete)
+            own = super().shell_complete(ctx, incomplete) + explain.shell_complete(inner, incomplete)
+        return own if incomplete.startswith("-") else [*own, CompletionItem(incomplete, type="file")]
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command. click reports every EOFError as an interruption, as if it came from a prompt."""
@@ -93,6 +101,8 @@ class DefaultCommandGroup(click.Group):
         except Exception as error:
             if "--debug" in words:
                 raise
+            if VARIABLE in os.environ:  # a message would stand in the line that is completed
+                sys.exit(1)
             status = report_error(error)
         except KeyboardInterrupt:
             print_error("interrupted")
@@ -135,5 +145,6 @@ def gradcam() -> None:
     """Show which parts of an image contribute to the class score of a Keras image classifier."""
 
 
+use_own_bash_function()
 for command in (explain, evaluate, compare, report_command, layers, models, methods, config, neuralode):
     gradcam.add_command(command)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gradcam_cli.cli.click_extensions import GroupedCommand, PathOrUrl, Threshold, option_group
+from gradcam_cli.cli.completion import complete_classes
 from gradcam_cli.cli.evaluation_output import EvaluationWriter, end_run, print_tables
 from gradcam_cli.cli.model_options import explain_config, load_classifier, model_options
 from gradcam_cli.cli.options import (
@@ -73,6 +74,7 @@ _explanation, _metrics, _output = option_group("Explanation"), option_group("Met
     "--class",
     "target_class",
     metavar="CLASS",
+    shell_complete=complete_classes,
     help="Class index or name. [default: the annotated class, without annotations the first prediction]",
 )
 @setting_options(exclude=("counterfactual", "target", "rgb"))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 
 from gradcam_cli.cli.click_extensions import GroupedCommand, option_group
+from gradcam_cli.cli.completion import complete_classes, complete_colormaps, complete_files
 from gradcam_cli.cli.model_options import (
     labels_option,
     model_config,
@@ -68,7 +69,14 @@ class FloatList(click.ParamType):  # type: ignore[type-arg]  # generic only in n
 @click.argument("inputs", metavar="IMAGE...", nargs=-1, type=click.Path())
 @input_options
 @setting_option("max_value")
-@_explanation("-m", "--model", required=True, metavar="FILE", help="A .keras file with an ODEBlock.")
+@_explanation(
+    "-m",
+    "--model",
+    required=True,
+    metavar="FILE",
+    shell_complete=complete_files,
+    help="A .keras file with an ODEBlock.",
+)
 @labels_option
 @preprocess_option
 @trust_options
@@ -84,6 +92,7 @@ class FloatList(click.ParamType):  # type: ignore[type-arg]  # generic only in n
     default="top",
     show_default=True,
     metavar="CLASS",
+    shell_complete=complete_classes,
     help="Class to explain: index, name or top.",
 )
 @_explanation(
@@ -119,6 +128,7 @@ class FloatList(click.ParamType):  # type: ignore[type-arg]  # generic only in n
     "-o",
     "--output",
     metavar="DIR|FILE",
+    shell_complete=complete_files,
     help="Output directory, or file for a single image. [default: the current directory; gradcam_out/ for directories]",
 )
 @report_option
@@ -140,7 +150,12 @@ class FloatList(click.ParamType):  # type: ignore[type-arg]  # generic only in n
     help="Opacity of the largest value of all maps; smaller values are more transparent.",
 )
 @_output(
-    "--cmap", default=DEFAULT_RENDER.cmap, show_default=True, metavar="NAME", help="Name of a matplotlib colormap."
+    "--cmap",
+    default=DEFAULT_RENDER.cmap,
+    show_default=True,
+    metavar="NAME",
+    shell_complete=complete_colormaps,
+    help="Name of a matplotlib colormap.",
 )
 @general_options
 @click.pass_context
