@@ -100,6 +100,7 @@ def test_damaged_models_have_no_completions(complete, content):
     assert values(complete("a.png", "--model", "bad.keras", "--class", "")) == ["top"]
 
 
+@pytest.mark.slow
 def test_class_names_stored_in_the_file_are_completed(complete, trained_digits):
     shutil.copy(trained_digits / "digits.keras", complete.here)
     assert values(complete("neuralode", "explain", "a.png", "--model", "digits.keras", "--class", "")) == [
@@ -114,6 +115,7 @@ def test_the_table_has_every_model_and_its_default_layer():
         assert spec.default_layer in layer_names(spec.name), spec.name
 
 
+@pytest.mark.slow
 def test_the_table_agrees_with_a_built_model():
     """The network that `gradcam layers` opens has these layers."""
     from gradcam_cli.models.classifier import load_model

@@ -145,6 +145,7 @@ def test_the_action_explains_and_compares(step):
     assert (step.here / "after/moved.png").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["images", "model", "output", "options"])
 def test_inputs_of_the_action_are_not_executed(step, name):
     """Command substitutions and separators in an input are part of a name."""
