@@ -11,7 +11,7 @@ GRADCAM_TEST_DATA ?=
 export GRADCAM_TEST_DATA
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all test-fast test-robustness coverage check lint typecheck format docs bench wheel smoke clean
+.PHONY: help demo test test-all test-fast test-robustness coverage check lint typecheck format docs man bench wheel smoke clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -66,6 +66,9 @@ format: $(VENV)/ready  ## fix style
 
 docs: $(VENV)/ready  ## build the documentation: site/index.html
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+
+man: $(VENV)/ready  ## write the man page, docs/gradcam.1, from the help
+	$(BIN)/python tools/man_page.py
 
 bench:  ## measure gradcam and other tools (hours, 16 GB; requires GRADCAM_WEIGHTS and GRADCAM_TEST_DATA)
 	$(PYTHON) benchmarks/bench.py

@@ -13,7 +13,9 @@ import re
 import sys
 import warnings
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from gradcam_cli.github_actions import annotation, is_enabled
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -42,7 +44,11 @@ class _Handler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         clear_progress_line()
         prefix = "note: " if record.levelno >= logging.WARNING else ""
-        print(prefix + escape_control_chars(record.getMessage()), file=sys.stderr, flush=True)
+        message = escape_control_chars(record.getMessage())
+        print(prefix + message, file=sys.stderr)
+        if prefix:
+            _annotate("warning", message)
+        sys.stderr.flush()
 
 
 def stderr_is_terminal() -> bool:
@@ -67,13 +73,33 @@ def configure_logging(*, quiet: bool = False, verbose: bool = False) -> None:
     log.addHandler(_Handler())
 
 
-def print_error(message: str, hint: str | None = None) -> None:
-    """Print `error: ...` and `hint: ...`, one line each; control characters are escaped."""
+def print_error(message: str, hint: str | None = None, file: str | None = None) -> None:
+    """Print `error: ...` and `hint: ...`, one line each; control characters are escaped.
+
+    Args:
+        message: what happened.
+        hint: how to resolve it, or None.
+        file: the input that failed, for an annotation of GitHub Actions.
+    """
     clear_progress_line()
-    print("error: " + escape_control_chars(message), file=sys.stderr)
-    if hint:
-        print("hint: " + escape_control_chars(hint), file=sys.stderr)
+    lines = [escape_control_chars(message), *(["hint: " + escape_control_chars(hint)] if hint else [])]
+    print("error: " + "\n".join(lines), file=sys.stderr)
+    _annotate("error", "\n".join(lines), file)
     sys.stderr.flush()
+
+
+def print_failed_threshold(message: str) -> None:
+    """Print `FAILED: ...`, also with --quiet; control characters are escaped."""
+    text = "FAILED: " + escape_control_chars(message)
+    print(text, file=sys.stderr)
+    _annotate("error", text)
+    sys.stderr.flush()
+
+
+def _annotate(level: Literal["error", "warning"], text: str, file: str | None = None) -> None:
+    """Print an annotation, if this is a job of GitHub Actions, which reads both streams."""
+    if is_enabled():
+        print(annotation(level, text, escape_control_chars(file) if file else None), file=sys.stderr)
 
 
 _CONTROL = re.compile(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import functools
 import inspect
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
+
+from gradcam_cli.near_matches import did_you_mean
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -32,9 +33,8 @@ def names_misspelt_keywords(*further: str) -> Callable[[Callable[P, R]], Callabl
         def call(*args: P.args, **kwargs: P.kwargs) -> R:
             for name in kwargs:
                 if name not in known:
-                    near = difflib.get_close_matches(name, known, 1)
-                    did_you_mean = f": did you mean {near[0]!r}?" if near else f": expected {', '.join(known)}"
-                    raise TypeError(f"{function.__name__}() got an unexpected keyword {name!r}{did_you_mean}")
+                    hint = did_you_mean(name, known, "{!r}") or f"expected {', '.join(known)}"
+                    raise TypeError(f"{function.__name__}() got an unexpected keyword {name!r}: {hint}")
             return function(*args, **kwargs)
 
         return call

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from doc_blocks import ANNOUNCEMENT, TRAINING
+from doc_blocks import ANNOUNCEMENT, SUMMARY, TRAINING, messages
 from PIL import Image
 from small_models import small_network
 
@@ -72,7 +72,8 @@ def pytest_xdist_make_scheduler(config, log):
 
 @pytest.fixture(autouse=True)
 def _isolated_environment(monkeypatch, tmp_path_factory):
-    """Hide the developer's weights and home directory from the tests."""
+    """Hide the developer's weights and home directory, and the job that runs the tests, from the tests."""
+    monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
     monkeypatch.delenv("GRADCAM_WEIGHTS", raising=False)
     monkeypatch.delenv("GRADCAM_WEIGHTS_MIRROR", raising=False)
     monkeypatch.setenv("KERAS_HOME", str(tmp_path_factory.getbasetemp() / "keras"))
@@ -140,11 +141,12 @@ def model_file(tmp_path_factory):
 
 
 class CliResult:
-    """Result of a command: its exit status, its two streams, and its announcements, which are not part of stderr."""
+    """Result of a command: status and streams; announcements and last lines of runs are not part of stderr."""
 
     def __init__(self, status, stdout, stderr):
-        self.status, self.stdout, self.stderr = status, stdout, ANNOUNCEMENT.sub("", stderr)
+        self.status, self.stdout, self.stderr = status, stdout, messages(stderr)
         self.announcements = [line.rstrip("\n") for line in ANNOUNCEMENT.findall(stderr)]
+        self.summaries = [line.rstrip("\n") for line in SUMMARY.findall(stderr)]
 
     @property
     def lines(self):

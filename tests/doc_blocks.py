@@ -23,8 +23,22 @@ ANNOUNCEMENT = re.compile(r"^(?:note: )?\S+: input \d+x\d+ (?:RGB|BGR|grayscale)
 """The line on standard error that each run prints about its model."""
 
 
+SUMMARY = re.compile(r"^[\d,]+ (?:image|map|epoch)s?\b.*\(\d+\.\d s\).*\n", re.MULTILINE)
+"""The line on standard error that ends each run."""
+
+
+def messages(stderr):
+    """Return standard error without the announcement and the last line of a run."""
+    return SUMMARY.sub("", ANNOUNCEMENT.sub("", stderr))
+
+
 def blocks(page, language):
     return re.findall(rf"^```{language}\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL)
+
+
+def relative_links(text):
+    """Return the targets of links and images in Markdown that are no URLs."""
+    return [target for target in re.findall(r"\]\(([^)\s]+)", text) if not re.match(r"https?://", target)]
 
 
 def is_session(block):
@@ -42,10 +56,10 @@ def numbered(pages, language):
 
 
 def run_shell_block(block, folder, request):
-    """Run a block of commands in a shell; they must print nothing on stderr but the announcement."""
+    """Run a block of commands in a shell; they must print nothing on stderr but the announcement and the last line."""
     done = subprocess.run(["sh", "-e", "-c", prepared(block, folder, request)], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert ANNOUNCEMENT.sub("", done.stderr) == ""
+    assert messages(done.stderr) == ""
     assert done.stdout
 
 
@@ -62,7 +76,7 @@ def run_commands(block, folder, request):
         program, *arguments = shlex.split(command)
         assert program == "gradcam", line
         done = CliRunner().invoke(gradcam, arguments)
-        assert (done.exit_code, ANNOUNCEMENT.sub("", done.stderr)) == (0, ""), line
+        assert (done.exit_code, messages(done.stderr)) == (0, ""), line
         printed += done.stdout
         if file:
             (folder / file.strip()).write_text(done.stdout)

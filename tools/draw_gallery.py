@@ -3,7 +3,7 @@
 Usage:
     python tools/draw_gallery.py [DIR]
 
-Runs gradcam with `lite0` on three sample images, and writes a strip of the results for each row of the page into DIR, by
+Runs gradcam with `lite0` on three sample images. Writes a strip of the results for each row of the page into DIR, by
 default docs/gallery. Score-CAM and occlusion take some minutes.
 """
 

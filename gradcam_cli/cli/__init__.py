@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
 import os
 import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
 import click
+from click.shell_completion import CompletionItem
 
 from gradcam_cli.cli.click_extensions import CONTEXT_SETTINGS
 from gradcam_cli.cli.compare import compare
+from gradcam_cli.cli.completion import VARIABLE, use_own_bash_function
 from gradcam_cli.cli.config import config
 from gradcam_cli.cli.evaluate import evaluate
 from gradcam_cli.cli.explain import explain
 from gradcam_cli.cli.layers import layers
+from gradcam_cli.cli.methods import methods
 from gradcam_cli.cli.models import models
 from gradcam_cli.cli.neuralode import neuralode
 from gradcam_cli.cli.report import report as report_command
 from gradcam_cli.cli.streams import discard_stdout
 from gradcam_cli.console import print_error
 from gradcam_cli.errors import GradcamError, InputError, UsageError
+from gradcam_cli.near_matches import did_you_mean
 
 HELP_ONLY = (("-h",), ("--help",))
 EXAMPLES = (
@@ -45,14 +48,15 @@ class DefaultCommandGroup(click.Group):
             click.echo(self.overview(ctx), err=True)
             ctx.exit(2)
         if args and tuple(args) not in HELP_ONLY and args[0] not in self.commands:
-            self._check_misspelt(args[0])
+            if not ctx.resilient_parsing:
+                self._check_misspelt(args[0])
             args = ["explain", *args]
         return super().parse_args(ctx, args)
 
     def _check_misspelt(self, word: str) -> None:
-        near = difflib.get_close_matches(word, self.commands, 1)
-        if near and not word.startswith("-") and not os.path.lexists(word):
-            raise UsageError(f"no such command or file: {word}", f"did you mean gradcam {near[0]}?")
+        hint = did_you_mean(word, self.commands, "gradcam {}")
+        if hint and not word.startswith("-") and not os.path.lexists(word):
+            raise UsageError(f"no such command or file: {word}", hint)
 
     def overview(self, ctx: click.Context) -> str:
         """Return what the program does, three examples, and the commands, in at most 25 lines."""
@@ -66,15 +70,20 @@ class DefaultCommandGroup(click.Group):
         return formatter.getvalue().rstrip("\n")
 
     def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the help of `explain`, followed by the list of commands."""
+        """Write the help of `explain`, with the commands and the examples before its options."""
         with click.Context(explain, info_name="gradcam", **explain.context_settings) as inner:
-            explain.format_help(inner, formatter)
-        self.format_commands(ctx, formatter)
+            explain.format_usage(inner, formatter)
+            explain.format_help_text(inner, formatter)
+            self.format_commands(ctx, formatter)
+            explain.format_examples(formatter)
+            explain.format_options(inner, formatter)
+            explain.format_epilog(inner, formatter)
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[Any]:
-        """Complete commands, and the options of `explain`."""
+        """Complete commands, and the options and inputs of `explain`."""
         with click.Context(explain, info_name="explain", **explain.context_settings) as inner:
-            return super().shell_complete(ctx, incomplete) + explain.shell_complete(inner, incomplete)
+            own = super().shell_complete(ctx, incomplete) + explain.shell_complete(inner, incomplete)
+        return own if incomplete.startswith("-") else [*own, CompletionItem(incomplete, type="file")]
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command. click reports every EOFError as an interruption, as if it came from a prompt."""
@@ -92,6 +101,8 @@ class DefaultCommandGroup(click.Group):
         except Exception as error:
             if "--debug" in words:
                 raise
+            if VARIABLE in os.environ:  # a message would stand in the line that is completed
+                sys.exit(1)
             status = report_error(error)
         except KeyboardInterrupt:
             print_error("interrupted")
@@ -134,5 +145,6 @@ def gradcam() -> None:
     """Show which parts of an image contribute to the class score of a Keras image classifier."""
 
 
-for command in (explain, evaluate, compare, report_command, layers, models, config, neuralode):
+use_own_bash_function()
+for command in (explain, evaluate, compare, report_command, layers, models, methods, config, neuralode):
     gradcam.add_command(command)

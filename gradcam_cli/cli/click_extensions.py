@@ -14,21 +14,25 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
+from gradcam_cli.cli.hinted_parameters import HintedParameter
 from gradcam_cli.cli.option_defaults import check_keys, defaults_for, find_table, variable
 from gradcam_cli.cli.protection import check_named_outputs, command_protection
 from gradcam_cli.errors import UsageError
 from gradcam_cli.models.catalog import catalog, is_model_path
 from gradcam_cli.models.preprocessing import preprocess_choices, resolve_preprocess
+from gradcam_cli.near_matches import did_you_mean
 from gradcam_cli.storage.paths import as_path, is_url
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
+EXAMPLES = "Examples:"
+"""First line of the paragraph of an epilog that the help shows before the options."""
 LAST_HEADING = "General"
 CONTEXT_SETTINGS = {"help_option_names": ["-h", "--help"]}
 """Settings of every command and group."""
 
 
-class GroupedOption(click.Option):
+class GroupedOption(HintedParameter, click.Option):
     """An option that the help lists under a heading, without the range of its values."""
 
     def __init__(self, *args: Any, heading: str = "Options", **kwargs: Any) -> None:
@@ -44,7 +48,7 @@ class GroupedOption(click.Option):
 
 
 class GroupedCommand(click.Command):
-    """A command whose help lists options under headings and prints the epilog verbatim."""
+    """A command whose help has examples first, lists options under headings, and prints the epilog verbatim."""
 
     def __init__(self, name: str | None = None, **attributes: Any) -> None:
         super().__init__(name, **{"context_settings": CONTEXT_SETTINGS, **attributes})
@@ -65,21 +69,42 @@ class GroupedCommand(click.Command):
             check_named_outputs(ctx)
             return super().invoke(ctx)
 
+    def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the help, with the examples of the epilog before the options."""
+        self.format_usage(ctx, formatter)
+        self.format_help_text(ctx, formatter)
+        self.format_examples(formatter)
+        self.format_options(ctx, formatter)
+        self.format_epilog(ctx, formatter)
+
+    def format_examples(self, formatter: click.HelpFormatter) -> None:
+        """Write the examples of the epilog verbatim."""
+        for paragraph in self._paragraphs(examples=True):
+            formatter.write(f"\n{paragraph}\n")
+
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the options under their headings, in order of appearance; the general options come last."""
+        """Write the options under their headings."""
+        for heading, rows in self.option_rows(ctx).items():
+            with formatter.section(heading):
+                formatter.write_dl(rows)
+
+    def option_rows(self, ctx: click.Context) -> dict[str, list[tuple[str, str]]]:
+        """Return (option, help) by heading, in order of appearance; the general options come last."""
         headings: dict[str, list[tuple[str, str]]] = {}
         for parameter in self.get_params(ctx):
             if isinstance(parameter, click.Option) and (row := parameter.get_help_record(ctx)):
                 headings.setdefault(getattr(parameter, "heading", LAST_HEADING), []).append(row)
         headings[LAST_HEADING] = headings.pop(LAST_HEADING)
-        for heading, rows in headings.items():
-            with formatter.section(heading):
-                formatter.write_dl(rows)
+        return headings
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the epilog verbatim."""
-        if self.epilog:
-            formatter.write("\n" + self.epilog.strip("\n") + "\n")
+        """Write the epilog without its examples verbatim."""
+        for paragraph in self._paragraphs(examples=False):
+            formatter.write(f"\n{paragraph}\n")
+
+    def _paragraphs(self, *, examples: bool) -> list[str]:
+        paragraphs = (self.epilog or "").strip("\n").split("\n\n")
+        return [text.strip("\n") for text in paragraphs if text and text.startswith(EXAMPLES) == examples]
 
 
 def command_names(ctx: click.Context | None) -> list[str]:
@@ -116,14 +141,14 @@ class ModelNameOrFile(click.ParamType):  # type: ignore[type-arg]  # generic onl
         """Start the check of a model file, which runs while TensorFlow is imported."""
         from gradcam_cli.models.safety import start_check
 
-        if is_model_path(value):
+        if is_model_path(value) and not (ctx and ctx.resilient_parsing):
             start_check(Path(value))
         return value
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        """Complete model names, or file names if no model name matches."""
+        """Complete model names and files."""
         names = [CompletionItem(name) for name in catalog() if name.startswith(incomplete)]
-        return names or [CompletionItem(incomplete, type="file")]
+        return [*names, CompletionItem(incomplete, type="file")]
 
 
 class PreprocessName(click.ParamType):  # type: ignore[type-arg]  # generic only in newer versions of click
@@ -173,7 +198,8 @@ class Threshold(click.ParamType):  # type: ignore[type-arg]  # generic only in n
             option = param.opts[0] if param else "threshold"
             example = f"{next(iter(self.metrics))}=0.1"
             raise UsageError(
-                f"{option} {value}: expected one of {', '.join(self.metrics)} with a limit, such as {example}"
+                f"{option} {value}: expected one of {', '.join(self.metrics)} with a limit, such as {example}",
+                did_you_mean(metric, self.metrics) if metric not in self.metrics else None,
             )
         return metric, number
 

@@ -10,14 +10,22 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 
 from gradcam_cli.cli.click_extensions import GroupedCommand, ModelNameOrFile, PathOrUrl, Threshold, option_group
+from gradcam_cli.cli.hinted_parameters import HintedArgument
 from gradcam_cli.cli.model_options import loading_options
 from gradcam_cli.cli.options import before_loading, general_options, setup_logging
 from gradcam_cli.cli.protection import protect_found
-from gradcam_cli.cli.report_options import open_report, report_directory_option, report_option, rerun_options
+from gradcam_cli.cli.report_options import (
+    open_report,
+    report_directory_option,
+    report_option,
+    rerun_options,
+    written_places,
+)
+from gradcam_cli.cli.run_summary import RunClock
 from gradcam_cli.cli.signals import raise_if_interrupted
 from gradcam_cli.cli.tables import write_table
 from gradcam_cli.cli.truth_options import truth_option
-from gradcam_cli.console import escape_control_chars, log, print_error, progress
+from gradcam_cli.console import escape_control_chars, log, print_error, print_failed_threshold, progress
 from gradcam_cli.errors import UsageError
 from gradcam_cli.evaluation.correctness import BROKEN, describe
 from gradcam_cli.evaluation.drift import DRIFTS, Comparison, MapChange, compare_runs
@@ -25,9 +33,11 @@ from gradcam_cli.evaluation.saved_truth import SavedTruth
 from gradcam_cli.evaluation.thresholds import MetricThreshold, check_drifts
 from gradcam_cli.images.fit import Box
 from gradcam_cli.methods.maps import bounding_box, peak
-from gradcam_cli.models.catalog import find_spec, is_model_path
+from gradcam_cli.models.catalog import catalog, find_spec, is_model_path
 from gradcam_cli.models.labels import Labels, read_labels
 from gradcam_cli.models.truth import TruthSource, read_truth
+from gradcam_cli.near_matches import did_you_mean, near_file
+from gradcam_cli.output.destination import IMAGE_SUFFIXES, require_suffix
 from gradcam_cli.pipeline.json_lines import json_line
 from gradcam_cli.pipeline.saved import load_saved_map, load_source_image
 from gradcam_cli.storage.paths import as_path, is_url
@@ -63,7 +73,7 @@ _metrics, _output = option_group("Metrics"), option_group("Output")
 
 
 @click.command(cls=GroupedCommand, epilog=EPILOG, short_help="Measure how much the maps of two runs differ.")
-@click.argument("baseline", type=PathOrUrl(exists=True, file_okay=False))
+@click.argument("baseline", cls=HintedArgument, type=PathOrUrl(exists=True, file_okay=False))
 @click.argument("new", type=ModelNameOrFile())
 @_metrics(
     "--max-drift",
@@ -90,19 +100,22 @@ def compare(ctx: click.Context, /, baseline: Path, new: str, **options: Any) -> 
     BASELINE and NEW are output directories of gradcam with --save npz. If NEW is a model, it explains the images of
     BASELINE with the same settings. The command prints the maps whose class changed, and the drift of all maps.
     """
+    clock = RunClock()
+    require_suffix("--grid", options["grid"], IMAGE_SUFFIXES)
     setup_logging(ctx, quiet=options["quiet"], verbose=options["verbose"], debug=options["debug"])
     stdout = sys.stdout
     source = read_truth(options["truth"]) if options["truth"] else None
     if is_url(new) or Path(new).is_dir():
         labels = read_labels(options["labels"]) if options["labels"] else None
         truth = SavedTruth(source, labels) if source else None
-        return _run_comparison(ctx, baseline, as_path(new), options, stdout, truth)
+        return _run_comparison(ctx, baseline, as_path(new), options, stdout, truth, clock)
     if not (is_model_path(new) or find_spec(new)):
-        raise UsageError(f"NEW {new}: expected a directory of results or a model", "list models with: gradcam models")
+        hint = near_file(new) or did_you_mean(new, catalog()) or "list models with: gradcam models"
+        raise UsageError(f"NEW {new}: expected a directory of results or a model", hint)
     with tempfile.TemporaryDirectory(prefix="gradcam-") as directory:
         labels = _reexplain_baseline(ctx, baseline, Path(directory), {**options, "model": new}, source)
         truth = SavedTruth(source, labels) if source else None
-        return _run_comparison(ctx, baseline, Path(directory), options, stdout, truth)
+        return _run_comparison(ctx, baseline, Path(directory), options, stdout, truth, clock)
 
 
 def _reexplain_baseline(
@@ -123,7 +136,7 @@ def _reexplain_baseline(
     with progress("explaining", len(images)) as advance:
         for result in reexplain(classifier, records, output_dir, rerun_args, truth):
             if not isinstance(result, str):
-                print_error(f"{result.source}: {result.error}", result.hint)
+                print_error(f"{result.source}: {result.error}", result.hint, result.source)
             advance(1)
             raise_if_interrupted()
     return classifier.labels
@@ -136,6 +149,7 @@ def _run_comparison(
     options: dict[str, Any],
     stdout: TextIO,
     truth: SavedTruth | None,
+    clock: RunClock,
 ) -> int:
     """Compare two directories, print and write the results, and return the exit status."""
     comparison = compare_runs(baseline, new, truth)
@@ -154,15 +168,17 @@ def _run_comparison(
     if options["grid"]:
         _write_grid(comparison, options["grid"], options["top"])
     threshold_results = check_drifts(thresholds, comparison.drifts)
-    messages = [message for message in threshold_results.values() if message]
-    for message in messages:
-        log.error("%s", message)
     num_maps = len(comparison.changes) + len(comparison.unmatched) + len(comparison.damaged)
     report_thresholds = [(threshold.metric, threshold.kind, threshold.value) for threshold in thresholds]
     with open_report(ctx, options, options["output"], num_maps, thresholds=report_thresholds) as report_writer:
         if report_writer:
             report_writer.end_record["threshold_results"] = threshold_results
             _write_report(comparison, report_writer)
+    rest = {"damaged": len(comparison.damaged), "in one run only": len(comparison.unmatched)}
+    clock.log({"map": len(comparison.changes)}, written_places(options, "grid"), rest)
+    messages = [message for message in threshold_results.values() if message]
+    for message in messages:
+        print_failed_threshold(message)
     return 4 if messages else 1 if comparison.unmatched or comparison.damaged else 0
 
 

@@ -14,6 +14,7 @@ from gradcam_cli.cli.option_defaults import ProjectTable, defaults_for, find_tab
 from gradcam_cli.cli.options import general_options, setup_logging
 from gradcam_cli.cli.tables import write_table
 from gradcam_cli.errors import UsageError
+from gradcam_cli.near_matches import did_you_mean
 
 
 @click.command(cls=GroupedCommand, short_help="Print the values of all options, and where they come from.")
@@ -31,7 +32,8 @@ def config(ctx: click.Context, /, **options: Any) -> None:
     for name in names:
         commands = getattr(command, "commands", {})
         if name not in commands:
-            raise UsageError(f"config: no such command: {name}", f"expected {', '.join(commands) or 'no further name'}")
+            hint = did_you_mean(name, commands) or f"expected {', '.join(commands) or 'no further name'}"
+            raise UsageError(f"config: no such command: {name}", hint)
         command = commands[name]
     if isinstance(command, click.Group):
         raise UsageError(f"config: expected one of {', '.join(command.commands)} behind {' '.join(names)}")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, TextIO
 
+from gradcam_cli.cli.run_summary import RunClock
 from gradcam_cli.cli.truth_summary import TruthSummary
 from gradcam_cli.console import ANNOUNCE, clear_progress_line, log, print_error
 from gradcam_cli.engines.job import JobResult
@@ -33,11 +34,12 @@ class ConsoleWriter:
         self.stdout, self.report_writer, self.truth = stdout, report_writer, truth
         self.counts: Counter[str] = Counter()
         self.grid_rows: list[Sequence[Cell]] = []
-        self.num_replaced = 0
+        self.num_maps = self.num_replaced = 0
 
     def write(self, result: JobResult) -> None:
         """Print the result of one input, and count it."""
-        self.counts[result.status] += 1
+        self.counts["not selected" if result.left_out else result.status] += 1
+        self.num_maps += result.num_maps
         self.num_replaced += result.num_replaced
         if self.truth:
             self.truth.add(result)
@@ -81,13 +83,16 @@ class ConsoleWriter:
             self._write_line(self.truth.text)
         self.truth.log_unknown()
 
-    def exit_status(self) -> int:
-        """Return 0 if no input failed, 1 if some failed, 3 if all failed; log counts."""
+    def log_end(self, clock: RunClock, places: Iterable[str]) -> None:
+        """Log how many files were replaced, and the last line of the run, with the places of its files."""
         if self.num_replaced:
             files = "1 existing file was" if self.num_replaced == 1 else f"{self.num_replaced:,} existing files were"
             log.log(ANNOUNCE, "%s replaced: made from another image, model or class, or with other settings", files)
-        if self.counts.total() > 1:
-            log.info(self._count_summary())
+        rest = {status: number for status, number in self.counts.items() if status != "ok"}
+        clock.log({"image": self.counts["ok"], "map": self.num_maps}, places, rest)
+
+    def exit_status(self) -> int:
+        """Return 0 if no input failed, 1 if some failed, 3 if all failed."""
         if not self.counts["failed"]:
             return 0
-        return 1 if self.counts["ok"] + self.counts["skipped"] else 3
+        return 3 if set(self.counts) == {"failed"} else 1

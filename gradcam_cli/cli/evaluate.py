@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gradcam_cli.cli.click_extensions import GroupedCommand, PathOrUrl, Threshold, option_group
-from gradcam_cli.cli.evaluation_output import EvaluationWriter, exit_status, print_tables
+from gradcam_cli.cli.completion import complete_classes
+from gradcam_cli.cli.evaluation_output import EvaluationWriter, end_run, print_tables
 from gradcam_cli.cli.model_options import explain_config, load_classifier, model_options
 from gradcam_cli.cli.options import (
     before_loading,
@@ -21,7 +22,8 @@ from gradcam_cli.cli.options import (
     threads_option,
 )
 from gradcam_cli.cli.protection import check_output, protect_found
-from gradcam_cli.cli.report_options import open_report, report_directory_option, report_option
+from gradcam_cli.cli.report_options import open_report, report_directory_option, report_option, written_places
+from gradcam_cli.cli.run_summary import RunClock
 from gradcam_cli.cli.signals import raise_if_interrupted
 from gradcam_cli.console import print_error, progress
 from gradcam_cli.errors import UsageError
@@ -72,6 +74,7 @@ _explanation, _metrics, _output = option_group("Explanation"), option_group("Met
     "--class",
     "target_class",
     metavar="CLASS",
+    shell_complete=complete_classes,
     help="Class index or name. [default: the annotated class, without annotations the first prediction]",
 )
 @setting_options(exclude=("counterfactual", "target", "rgb"))
@@ -161,6 +164,7 @@ def evaluate(ctx: click.Context, /, **options: Any) -> int:
     INPUT is an image file or a directory. Each metric is also computed for class-agnostic baselines:
     random values, a center prior and, with annotations, a uniform map.
     """
+    clock = RunClock()
     setup_logging(ctx, quiet=options["quiet"], verbose=options["verbose"], debug=options["debug"])
     options["metrics"] = _requested_metrics(options)
     inputs = expand_inputs(options["inputs"], options["files_from"], nul=options["null"])
@@ -188,7 +192,7 @@ def evaluate(ctx: click.Context, /, **options: Any) -> int:
         else:
             print_tables(results, stdout)
         write_files(results, csv=options["csv"], plots=options["plots"], junit_xml=options["junit_xml"])
-        return exit_status(results)
+    return end_run(results, clock, written_places(options, "csv", "plots", "junit_xml"))
 
 
 def _requested_metrics(options: dict[str, Any]) -> list[str]:
@@ -238,7 +242,7 @@ def _evaluate(run: EvaluationRun, options: dict[str, Any], writer: EvaluationWri
         for result in run.evaluate(draw):
             results.add(result)
             if not isinstance(result, list):
-                print_error(f"{result.source}: {result.error}", result.hint)
+                print_error(f"{result.source}: {result.error}", result.hint, result.source)
             writer.write(result_to_json(result))
             advance(1)
             raise_if_interrupted()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
+from gradcam_cli.cli.run_summary import RunClock
 from gradcam_cli.cli.tables import write_table
-from gradcam_cli.console import log
+from gradcam_cli.console import print_failed_threshold
 from gradcam_cli.evaluation.metrics.summary import SanityStep
 from gradcam_cli.evaluation.results import EvaluationResults
 from gradcam_cli.methods.registry import INPUT_LAYER
@@ -56,11 +57,11 @@ def _sanity_rows(steps: Sequence[SanityStep]) -> list[dict[str, Any]]:
     return list(rows.values())
 
 
-def exit_status(results: EvaluationResults) -> int:
-    """Log the counts and the failed thresholds, and return the exit status."""
-    counts = {"ok": results.num_images, "failed": len(results.failures)}
-    log.info(", ".join(f"{count} {status}" for status, count in counts.items() if count))
+def end_run(results: EvaluationResults, clock: RunClock, places: Iterable[object]) -> int:
+    """Print the last line of the run and the failed thresholds, and return the exit status."""
+    num_maps = sum(not row.baseline for row in results.rows)
+    clock.log({"image": results.num_images, "map": num_maps}, places, {"failed": len(results.failures)})
     messages = [message for message in results.threshold_results.values() if message]
     for message in messages:
-        log.error("%s", message)
+        print_failed_threshold(message)
     return 3 if not results.rows else 4 if messages else 1 if results.failures else 0

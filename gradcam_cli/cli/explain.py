@@ -5,14 +5,16 @@ from __future__ import annotations
 import contextlib
 import itertools
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from gradcam_cli.cli.click_extensions import GroupedCommand, option_group
+from gradcam_cli.cli.completion import complete_classes, complete_colormaps, complete_files
 from gradcam_cli.cli.early_checks import validate_without_tensorflow
 from gradcam_cli.cli.engine_options import engine_options, run_engine
+from gradcam_cli.cli.explain_plan import dry_run, plan_tasks
 from gradcam_cli.cli.model_options import explain_config, model_config, model_options, render_options
 from gradcam_cli.cli.options import (
     general_options,
@@ -23,14 +25,13 @@ from gradcam_cli.cli.options import (
     threads_option,
 )
 from gradcam_cli.cli.report_options import open_report, report_option, require_report_directory, rerun_options
+from gradcam_cli.cli.run_summary import RunClock
 from gradcam_cli.cli.signals import raise_if_interrupted
 from gradcam_cli.cli.truth_options import truth_of, truth_options
-from gradcam_cli.console import escape_control_chars, progress
+from gradcam_cli.console import progress
 from gradcam_cli.errors import UsageError
-from gradcam_cli.images.discover import expand_inputs, find_sources, no_images_error
+from gradcam_cli.images.discover import no_images_error
 from gradcam_cli.images.source import Source
-from gradcam_cli.methods.registry import map_keys
-from gradcam_cli.models.class_selection import expand_top_n
 from gradcam_cli.output.destination import (
     ARTIFACT_SUFFIXES,
     DEFAULT_OUTPUT_DIR,
@@ -38,8 +39,11 @@ from gradcam_cli.output.destination import (
     Destination,
     parse_destination,
 )
-from gradcam_cli.output.naming import OutputFile, paths_by_map, plan_outputs
+from gradcam_cli.output.naming import OutputFile
 from gradcam_cli.pipeline.config import ExplainConfig
+
+if TYPE_CHECKING:
+    from gradcam_cli.cli.console_writer import ConsoleWriter
 
 _explanation, _output = option_group("Explanation"), option_group("Output")
 MAX_COUNTED_INPUTS = 10_000
@@ -79,6 +83,7 @@ Exit status:
     multiple=True,
     default=["top"],
     metavar="CLASS",
+    shell_complete=complete_classes,
     help="Class to explain: index, name, top, topN, or truth with --truth; repeatable. [default: top]",
 )
 @setting_options()
@@ -95,6 +100,7 @@ Exit status:
     "-o",
     "--output",
     metavar="DIR|FILE|-",
+    shell_complete=complete_files,
     help="Output directory, file for a single input, or - for standard output. [default: the current directory; "
     "gradcam_out/ for directories]",
 )
@@ -115,7 +121,14 @@ Exit status:
     show_default=True,
     help="Opacity of the map over the image.",
 )
-@_output("--cmap", default="jet", show_default=True, metavar="NAME", help="Name of a matplotlib colormap.")
+@_output(
+    "--cmap",
+    default="jet",
+    show_default=True,
+    metavar="NAME",
+    shell_complete=complete_colormaps,
+    help="Name of a matplotlib colormap.",
+)
 @_output(
     "--dpi",
     metavar="N",
@@ -146,6 +159,7 @@ def explain(ctx: click.Context, /, **options: Any) -> int:
     Grad-CAM (Selvaraju et al. 2017) runs with a pretrained VGG19, with any classifier of
     keras.applications, or with your own Keras model.
     """
+    clock = RunClock()
     setup_logging(ctx, quiet=options["quiet"], verbose=options["verbose"], debug=options["debug"])
     if options["report"]:
         options["output"] = options["output"] or str(DEFAULT_OUTPUT_DIR)
@@ -164,7 +178,9 @@ def explain(ctx: click.Context, /, **options: Any) -> int:
         return dry_run(planned, as_json=options["as_json"])
     config = explain_config(options, truth=truth)
     validate_without_tensorflow(options, destination, config)
-    return run(ctx, options, config, destination, planned, count)
+    writer = run(ctx, options, config, destination, planned, count)
+    writer.log_end(clock, destination.places(output.path for _, outputs in first for output in outputs))
+    return writer.exit_status()
 
 
 def run(
@@ -174,8 +190,8 @@ def run(
     destination: Destination,
     planned: Iterable[tuple[Source, list[OutputFile]]],
     count: int | None,
-) -> int:
-    """Explain all planned inputs and return the exit status."""
+) -> ConsoleWriter:
+    """Explain all planned inputs; return the writer, which has counted their results."""
     from gradcam_cli.cli.console_writer import ConsoleWriter
     from gradcam_cli.cli.truth_summary import TruthSummary
     from gradcam_cli.engines.explain_job import ExplainJob, iter_tasks
@@ -217,34 +233,4 @@ def run(
         from gradcam_cli.pipeline.grids import write_grid
 
         write_grid(destination.file, writer.grid_rows, options["dpi"])
-    return writer.exit_status()
-
-
-def plan_tasks(
-    options: dict[str, Any], destination: Destination
-) -> tuple[Sequence[str], Iterator[tuple[Source, list[OutputFile]]]]:
-    """Return the inputs, and an iterator over the images among them, each with a file for every map.
-
-    Raises:
-        UsageError: there is no input, or two outputs would have the same name.
-    """
-    inputs = expand_inputs(options["inputs"], options["files_from"], nul=options["null"])
-    layers, methods = list(dict.fromkeys(options["layers"])), list(dict.fromkeys(options["methods"]))
-    maps = map_keys(layers, methods, expand_top_n(options["classes"]))
-    sources = find_sources(inputs, skip=destination.directory or DEFAULT_OUTPUT_DIR, arrays=bool(options["rgb"]))
-    return inputs, plan_outputs(sources, destination, maps, inputs, options["target"])
-
-
-def dry_run(planned: Iterable[tuple[Source, list[OutputFile]]], *, as_json: bool) -> int:
-    """Print the files that each input would write."""
-    from gradcam_cli.images.load import Skipped
-    from gradcam_cli.pipeline.json_lines import json_line, to_json
-
-    for source, outputs in planned:
-        if as_json:
-            for paths in paths_by_map(outputs):
-                sys.stdout.write(json_line({**to_json(Skipped(source.name), paths), "status": "dry_run"}) + "\n")
-        else:
-            listed = ", ".join(str(output.path) for output in outputs)
-            sys.stdout.write(escape_control_chars(f"{source.name} -> {listed}") + "\n")
-    return 0
+    return writer

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gradcam_cli.cli.click_extensions import ImageSize, ModelNameOrFile, PreprocessName, combine_options, option_group
+from gradcam_cli.cli.completion import complete_files
 from gradcam_cli.network.task import TASKS
 from gradcam_cli.pipeline.config import ExplainConfig, ModelConfig, RenderOptions
 
@@ -36,6 +37,7 @@ input_size_option = _model(
 other_inputs_option = _model(
     "--other-inputs",
     metavar="zeros|FILE.npz|FILE.csv",
+    shell_complete=complete_files,
     help="For a model with several inputs: the arrays of all but the image, by name; a row for each image; or zeros.",
 )
 labels_option = _model(
@@ -55,6 +57,7 @@ loading_options = combine_options(
     _model(
         "--weights",
         metavar="imagenet|FILE",
+        shell_complete=complete_files,
         default="imagenet",
         show_default=True,
         help="Weight file; imagenet: from $GRADCAM_WEIGHTS or Keras's cache, downloaded if neither has it.",

@@ -6,7 +6,6 @@ mechanisms: `envvar` and `default_map`.
 
 from __future__ import annotations
 
-import difflib
 import os
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -17,6 +16,7 @@ import click
 
 from gradcam_cli.cli.protection import INPUTS, OUTPUT_DIRECTORIES, OUTPUTS
 from gradcam_cli.errors import UsageError
+from gradcam_cli.near_matches import did_you_mean
 from gradcam_cli.storage.paths import is_url
 from gradcam_cli.storage.regular_files import read_regular
 
@@ -113,8 +113,7 @@ def _keys(command: click.Command) -> set[str]:
 
 
 def _unknown(file: Path, key: str, known: Sequence[str]) -> UsageError:
-    near = difflib.get_close_matches(key, known, 1)
-    hint = f"did you mean {near[0]}?" if near else "keys are the names of options without --, for example layer"
+    hint = did_you_mean(key, known) or "keys are the names of options without --, for example layer"
     return UsageError(f"{file}: [{TABLE}]: unknown option {key}", hint)
 
 

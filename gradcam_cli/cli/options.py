@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from gradcam_cli.cli.click_extensions import LAST_HEADING, combine_options, option_group
+from gradcam_cli.cli.completion import complete_layers
 from gradcam_cli.cli.native_stderr import filtered_native_stderr
 from gradcam_cli.console import configure_logging, log
 from gradcam_cli.errors import UsageError
@@ -47,6 +48,7 @@ layer_and_method_options = combine_options(
         multiple=True,
         default=["auto"],
         metavar="PATH",
+        shell_complete=complete_layers,
         help="Layer to explain, repeatable; auto: last layer with spatial output larger than 1x1. [default: auto]",
     ),
     _explanation(

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from gradcam_cli.cli.click_extensions import LAST_HEADING, GroupedCommand, PathOrUrl, option_group
+from gradcam_cli.cli.hinted_parameters import HintedArgument
 from gradcam_cli.cli.options import setup_logging
 from gradcam_cli.console import escape_control_chars, print_error
 
@@ -27,7 +28,7 @@ _option, _general = option_group("Options"), option_group(LAST_HEADING)
 
 
 @click.command(cls=GroupedCommand, epilog=EPILOG, short_help="Write the HTML report of a run.")
-@click.argument("directory", metavar="DIR", type=PathOrUrl(exists=True, file_okay=False))
+@click.argument("directory", cls=HintedArgument, metavar="DIR", type=PathOrUrl(exists=True, file_okay=False))
 @_option(
     "--from-jsonl",
     metavar="FILE",

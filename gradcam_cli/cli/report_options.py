@@ -101,6 +101,12 @@ def open_report(
     return ReportWriter(directory, start_record, images, resume=bool(options.get("skip_existing")))
 
 
+def written_places(options: dict[str, Any], *names: str) -> list[str]:
+    """Return the files and directories that a command has written: its report, and the values of options."""
+    report = [f"{options['output']}/"] if options["report"] else []
+    return [*report, *(str(options[name]) for name in names if options[name])]
+
+
 def rerun_options(ctx: click.Context) -> tuple[str, ...]:
     """Return the options of the command line that recompute a map of the run."""
     return tuple(options_as_argv(ctx, RERUN_OPTIONS))

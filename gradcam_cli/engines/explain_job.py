@@ -95,7 +95,9 @@ class ExplainJob:
             written = [{GRID: str(self.destination.file)}] * len(result)
             lines = self._lines(result, written, self._records(result, written))
             row = grid_row(result, **self.render.values())
-            return JobResult("ok", lines, _log_messages(result), grid_row=row, truth=_truth_of(result))
+            return JobResult(
+                "ok", lines, _log_messages(result), grid_row=row, num_maps=len(result), truth=_truth_of(result)
+            )
         try:
             with protected_inputs(self.protected):
                 stale = self._stale_files(result, outputs) if self.skip_existing else []
@@ -108,8 +110,15 @@ class ExplainJob:
             return self._unexplained_result(Failure(source.name, "out of memory while drawing"), outputs)
         messages = [*_log_messages(result), *((logging.INFO, message) for message in stale)]
         lines = self._lines(result, written, records)
-        truth, replaced = _truth_of(result), len(stale)
-        return JobResult("ok", lines, messages, report_records=reported, num_replaced=replaced, truth=truth)
+        return JobResult(
+            "ok",
+            lines,
+            messages,
+            report_records=reported,
+            num_maps=len(result),
+            num_replaced=len(stale),
+            truth=_truth_of(result),
+        )
 
     @cached_property
     def origins(self) -> RunOrigins:
@@ -126,7 +135,7 @@ class ExplainJob:
             return self._unexplained_result(Failure(result[0].source, "its true class is unknown"), [])
         make = partial(encode_grid, result) if kind == GRID else partial(shown[0].encode, kind)
         data = make(self.destination.image_format, **self.render.values())
-        return JobResult("ok", [], _log_messages(result), data=data, truth=_truth_of(result))
+        return JobResult("ok", [], _log_messages(result), data=data, num_maps=len(result), truth=_truth_of(result))
 
     def _records(self, result: Sequence[Explanation], written: Sequence[dict[str, str]]) -> list[Record]:
         if not self._needs_records:
@@ -202,7 +211,7 @@ class ExplainJob:
         records = [to_json(result, paths) for paths in existing]
         lines = [json_line(record) for record in records] if self.as_json else []
         if isinstance(result, Failure):
-            error = (f"{result.source}: {result.error}", result.hint)
+            error = (f"{result.source}: {result.error}", result.hint, result.source)
             return JobResult("failed", lines, error=error, report_records=records)
         if isinstance(result, LeftOut):
             return JobResult("skipped", lines, report_records=records, truth=result.truth, left_out=True)

@@ -42,10 +42,11 @@ class JobResult(NamedTuple):
         status: `ok`, `failed` or `skipped`.
         lines: lines for standard output.
         log_messages: messages for standard error, with their levels.
-        error: error message and hint, or None.
+        error: error message, hint, and the file that failed; or None.
         report_records: records for the report of the run.
         data: bytes for standard output, with `-o -`.
         grid_row: row of the grid figure that all inputs share, if there is one.
+        num_maps: maps that were written.
         num_replaced: existing files that had another origin and were replaced.
         truth: JSON object of the true class and the prediction, or None without true classes.
         left_out: whether `--only` does not select the input.
@@ -54,10 +55,11 @@ class JobResult(NamedTuple):
     status: str
     lines: list[str]
     log_messages: Sequence[tuple[int, str]] = ()
-    error: tuple[str, str | None] | None = None
+    error: tuple[str, str | None, str] | None = None
     report_records: Sequence[Record] = ()
     data: bytes = b""
     grid_row: Sequence[Cell] = ()
+    num_maps: int = 0
     num_replaced: int = 0
     truth: Mapping[str, Any] | None = None
     left_out: bool = False

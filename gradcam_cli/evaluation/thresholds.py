@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
-from gradcam_cli.output.numbers import format_number
-
 
 class MetricThreshold(NamedTuple):
     """A threshold for the mean of a metric.
@@ -28,10 +26,17 @@ class MetricThreshold(NamedTuple):
         """The threshold as it is typed."""
         return f"{self.option} {self.metric}={self.value:g}"
 
-    @property
-    def expected(self) -> str:
-        """The required range, in words."""
-        return f"expected {'at least' if self.kind == 'min' else 'at most'} {self.value:g}"
+    def message(self, values: Sequence[str], undefined: Sequence[str] = ()) -> str:
+        """Return the message of a failed threshold.
+
+        Args:
+            values: the means that are outside the range, as text.
+            undefined: the maps without a mean.
+        """
+        verb, side = "are" if len(values) > 1 else "is", "below" if self.kind == "min" else "above"
+        outside = [f"{', '.join(values)} {verb} {side} {self.value:g}"] if values else []
+        without = [f"undefined for {', '.join(undefined)}, limit {self.value:g}"] if undefined else []
+        return f"{self.metric} {'; '.join([*outside, *without])} ({self.option})"
 
     def fails(self, mean: float | None) -> bool:
         """Return whether a mean is outside the range; a missing mean is."""
@@ -48,17 +53,17 @@ def check_means(thresholds: Sequence[MetricThreshold], mean_metrics: Sequence[Ma
     results: ThresholdResults = {}
     for threshold in thresholds:
         failed = [mean for mean in means if threshold.fails(mean[threshold.metric])]
-        got = ", ".join(
-            f"{format_number(mean[threshold.metric])} ({mean['method']} at {mean['layer']})" for mean in failed
-        )
-        results[threshold.text] = f"{threshold.metric}: {threshold.expected}, got {got}" if failed else None
+        names = {f"{mean['method']} at {mean['layer']}": mean[threshold.metric] for mean in failed}
+        values = [f"{value:.3f} ({name})" for name, value in names.items() if value is not None]
+        undefined = [name for name, value in names.items() if value is None]
+        results[threshold.text] = threshold.message(values, undefined) if failed else None
     return results
 
 
 def check_drifts(thresholds: Sequence[MetricThreshold], drifts: Mapping[str, float]) -> ThresholdResults:
     """Check the mean drifts of a comparison."""
     return {
-        threshold.text: f"drift of {threshold.metric}: {threshold.expected}, got {drifts[threshold.metric]:.4f}"
+        threshold.text: threshold.message([f"{drifts[threshold.metric]:.4f}"])
         if threshold.fails(drifts[threshold.metric])
         else None
         for threshold in thresholds

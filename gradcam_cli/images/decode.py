@@ -14,7 +14,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from gradcam_cli.errors import InputError
 from gradcam_cli.images import bands as band_files
-from gradcam_cli.images import bit_depth
+from gradcam_cli.images import bit_depth, heif
 from gradcam_cli.images.bands import Bands, is_array, is_tiff
 from gradcam_cli.images.encode import FORMATS
 from gradcam_cli.images.memory import bands
@@ -168,6 +168,7 @@ def memory_to_decode(file: BinaryIO, max_pixels: int = MAX_PIXELS, rgb: str | No
         image = _open_image(file, max_pixels)
         file.seek(0)
         wide = image.mode[0] in "IF" or image.has_transparency_data or bit_depth.has_wide_colors(image)
+        wide = wide or image.format == heif.FORMAT
         per_pixel = WIDE_BYTES_PER_PIXEL if wide else DECODED_BYTES_PER_PIXEL
         per_pixel += 4 * band_files.BYTES_PER_VALUE if rgb else 0
         return num_bytes + image.width * image.height * per_pixel
@@ -182,7 +183,8 @@ def _one_line_errors() -> Iterator[None]:
     except UnidentifiedImageError as error:
         raise InputError("not an image: unknown format") from error
     except Exception as error:  # on malformed files Pillow's readers raise many types
-        raise InputError(f"damaged image: {error or type(error).__name__}") from error
+        text = " ".join(str(error).split())  # libheif ends its messages with a newline
+        raise InputError(f"damaged image: {text or type(error).__name__}") from error
 
 
 def _open_image(file: BinaryIO, max_pixels: int) -> Image.Image:
@@ -190,8 +192,9 @@ def _open_image(file: BinaryIO, max_pixels: int) -> Image.Image:
     if Image.MAX_IMAGE_PIXELS is not None and max_pixels > Image.MAX_IMAGE_PIXELS:
         Image.MAX_IMAGE_PIXELS = max_pixels  # the caller raised the limit
     check_structure(file)
+    formats = heif.formats(file) or _supported_formats()
     try:
-        image = Image.open(file, formats=_supported_formats())
+        image = Image.open(file, formats=formats)
     except Image.DecompressionBombError as error:
         raise InputError(f"too large: {error}", "raise --max-pixels if you trust the file") from error
     pixels = image.width * image.height

@@ -12,7 +12,9 @@ from pathlib import Path
 
 from gradcam_cli.console import escape_control_chars, log
 from gradcam_cli.errors import InputError, UsageError
-from gradcam_cli.images.source import ARRAY_SUFFIX, SUFFIXES, UNSUPPORTED_SUFFIXES, Source
+from gradcam_cli.images import heif
+from gradcam_cli.images.source import ARRAY_SUFFIX, HEIF_SUFFIXES, SUFFIXES, UNSUPPORTED_SUFFIXES, Source
+from gradcam_cli.near_matches import near_file
 from gradcam_cli.storage import remote
 from gradcam_cli.storage.download import hosts_of
 from gradcam_cli.storage.files import read_bytes
@@ -68,7 +70,7 @@ def no_images_error(inputs: Sequence[str]) -> InputError:
     """Return the error for inputs without an image file."""
     return InputError(
         f"no image found in {', '.join(inputs)}",
-        f"supported suffixes: {' '.join(sorted(SUFFIXES))}, and .npy with --rgb",
+        f"supported suffixes: {' '.join(sorted({*SUFFIXES, *heif.suffixes()}))}, and .npy with --rgb",
     )
 
 
@@ -98,7 +100,7 @@ def find_sources(inputs: Sequence[str], *, skip: Path | None = None, arrays: boo
             continue
         name = basename(path) if is_url(path) else os.path.basename(os.path.abspath(path))
         try:
-            suffixes = {*SUFFIXES, *([ARRAY_SUFFIX] if arrays else ())}
+            suffixes = {*SUFFIXES, *heif.suffixes(), *([ARRAY_SUFFIX] if arrays else ())}
             yield from _walk(path, Path(name if len(directories) > 1 else ""), skip, suffixes)
         except (FileNotFoundError, NotADirectoryError):  # a URL of a file without suffix, or of nothing
             yield Source(path)
@@ -108,6 +110,7 @@ def _is_directory(path: str) -> bool:
     if is_url(path):
         return protocol_of(path) not in HTTP_PROTOCOLS and os.path.splitext(path)[1].lower() not in {
             *SUFFIXES,
+            *HEIF_SUFFIXES,
             ARRAY_SUFFIX,
         }
     return path != "-" and os.path.isdir(path)
@@ -142,8 +145,9 @@ def _log_left_out(directory: str, left_out: Counter[str]) -> None:
     """Log how many files of a directory are no images; a warning if some are images of an unsupported format."""
     if left_out:
         counts = ", ".join(f"{suffix or 'no suffix'} ({count})" for suffix, count in left_out.most_common(8))
-        level = logging.WARNING if left_out.keys() & UNSUPPORTED_SUFFIXES else logging.INFO
-        log.log(level, "%s: files left out: %s", escape_control_chars(directory), counts)
+        level = logging.WARNING if left_out.keys() & {*UNSUPPORTED_SUFFIXES, *HEIF_SUFFIXES} else logging.INFO
+        how = f"; HEIC photos require {heif.HINT}" if left_out.keys() & HEIF_SUFFIXES else ""
+        log.log(level, "%s: files left out: %s%s", escape_control_chars(directory), counts, how)
 
 
 def _is_folder(path: str, folder: str, name: str) -> bool:
@@ -205,6 +209,7 @@ def read_list(path: str, *, nul: bool = False) -> list[str]:
     try:
         data = sys.stdin.buffer.read() if path == "-" else read_bytes(as_path(path), MAX_LIST_BYTES, allow_pipe=True)
     except OSError as error:
-        raise UsageError(f"list {path} cannot be read: {error.strerror or error}") from error
+        hint = near_file(path) if isinstance(error, FileNotFoundError) else None
+        raise UsageError(f"list {path} cannot be read: {error.strerror or error}", hint) from error
     parts = data.split(b"\0") if nul else data.splitlines()
     return [os.fsdecode(part) for part in parts if part]

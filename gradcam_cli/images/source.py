@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from gradcam_cli.errors import InputError
+from gradcam_cli.near_matches import near_file
 from gradcam_cli.storage import remote
 from gradcam_cli.storage.paths import is_url
 from gradcam_cli.storage.regular_files import FileTooLargeError, SpecialFileError, open_regular
@@ -20,10 +21,12 @@ SUFFIXES = frozenset(
     ".webp".split()
 )
 """Suffixes of the files in a directory that are images."""
+HEIF_SUFFIXES = frozenset((".heic", ".heif", ".hif"))
+"""Suffixes of photos that are images if pillow-heif is installed."""
 ARRAY_SUFFIX = ".npy"
 """Suffix of arrays of bands; a directory may hold other arrays, so that its arrays are images only if bands are."""
 UNSUPPORTED_SUFFIXES = frozenset(
-    ".ai .arw .cr2 .cr3 .dcm .dng .emf .eps .exr .hdr .heic .heif .jxl .jxr .nef .nii .orf .pdf .ps .raf .rw2 .svg "
+    ".ai .arw .cr2 .cr3 .dcm .dng .emf .eps .exr .hdr .jxl .jxr .nef .nii .orf .pdf .ps .raf .rw2 .svg "
     ".wdp .wmf".split()
 )
 """Suffixes of images that cannot be read; a note counts those in a directory."""
@@ -75,4 +78,5 @@ class Source:
         except FileTooLargeError as error:
             raise InputError(str(error.strerror), "raise --max-pixels if you trust the file") from error
         except OSError as error:
-            raise InputError(f"cannot be read: {error.strerror or error}") from error
+            hint = near_file(self.name) if isinstance(error, FileNotFoundError) and not is_url(self.name) else None
+            raise InputError(f"cannot be read: {error.strerror or error}", hint) from error

@@ -15,6 +15,9 @@ from gradcam_cli.methods.pixel_gradients import IG_STEPS, SMOOTHGRAD_SAMPLES
 Layer = TypeVar("Layer")
 Class = TypeVar("Class")
 
+SHARED_PASS = "shared pass"  # noqa: S105
+"""Cost of the methods that are computed together, from one forward and one backward pass."""
+
 
 @dataclass(frozen=True)
 class Method:
@@ -26,57 +29,102 @@ class Method:
         kind: `cam` uses the activations and their gradient; `baseline` has the same arguments but is
             class-agnostic; `depth` also uses f(t, z), and exists only along the depth t of an ODE; `attribution` runs
             the model for each image and class; `attention` also does, and uses the attention maps of a transformer.
-        cost: text for the number of model runs of a `MULTI_PASS` method per image and class.
+        description: what the map shows, or when to use it, in one line.
+        cost: the passes through the network per image and class.
         uses_layer: whether the map depends on the chosen layer and has its resolution.
         negatable: whether the negated gradient gives the counterfactual (Selvaraju et al. 2017, section 3.3).
     """
 
     function: Callable[..., Cam]
     kind: Literal["cam", "baseline", "depth", "attribution", "attention"]
-    cost: str = ""
+    description: str
+    cost: str = SHARED_PASS
     uses_layer: bool = True
     negatable: bool = False
 
 
 METHODS: dict[str, Method] = {
-    "gradcam": Method(cam.gradcam, "cam", negatable=True),
-    "gradcam++": Method(cam.gradcam_plus_plus, "cam", negatable=True),
-    "hirescam": Method(cam.hirescam, "cam", negatable=True),
-    "layercam": Method(cam.layercam, "cam", negatable=True),
-    "xgradcam": Method(cam.xgradcam, "cam", negatable=True),
-    "eigencam": Method(cam.eigencam, "cam"),
-    "flow": Method(cam.flow, "depth"),
-    "random": Method(baselines.random_map, "baseline"),
-    "center": Method(baselines.center_prior, "baseline"),
-    "uniform": Method(baselines.uniform_map, "baseline"),
-    "scorecam": Method(perturbation.scorecam, "attribution", "one forward pass per channel"),
-    "ablationcam": Method(perturbation.ablationcam, "attribution", "one pass downstream of the layer per channel"),
-    "rollout": Method(attention_maps.rollout, "attention", "two forward passes", uses_layer=False),
-    "legrad": Method(
-        attention_maps.legrad, "attention", "two forward passes, and a backward pass of each layer", uses_layer=False
+    "gradcam": Method(cam.gradcam, "cam", "channels weighted by their mean gradients; the default", negatable=True),
+    "gradcam++": Method(
+        cam.gradcam_plus_plus, "cam", "several objects of one class; positive gradients only", negatable=True
     ),
-    "saliency": Method(pixel_gradients.saliency, "attribution", "one backward pass to the pixels", uses_layer=False),
+    "hirescam": Method(
+        cam.hirescam, "cam", "exact if the layer feeds a linear classifier; earlier layers", negatable=True
+    ),
+    "layercam": Method(cam.layercam, "cam", "earlier layers with higher resolution", negatable=True),
+    "xgradcam": Method(cam.xgradcam, "cam", "gradients averaged with the activations as weights", negatable=True),
+    "eigencam": Method(cam.eigencam, "cam", "main activation pattern of the layer; class-agnostic"),
+    "flow": Method(
+        cam.flow, "depth", "contribution of an ODE's layer at depth t", "one forward and one backward solve"
+    ),
+    "random": Method(baselines.random_map, "baseline", "random values, to compare with"),
+    "center": Method(baselines.center_prior, "baseline", "largest at the center of the image, to compare with"),
+    "uniform": Method(baselines.uniform_map, "baseline", "equal everywhere, to compare with"),
+    "scorecam": Method(
+        perturbation.scorecam,
+        "attribution",
+        "no gradients: score kept under a channel's mask",
+        "one forward pass per channel",
+    ),
+    "ablationcam": Method(
+        perturbation.ablationcam,
+        "attribution",
+        "no gradients: score lost without a channel",
+        "one pass downstream of the layer per channel",
+    ),
+    "rollout": Method(
+        attention_maps.rollout,
+        "attention",
+        "transformers: attention of all layers; class-agnostic",
+        "two forward passes",
+        uses_layer=False,
+    ),
+    "legrad": Method(
+        attention_maps.legrad,
+        "attention",
+        "transformers: gradients of the attention maps of all layers",
+        "two forward passes, one backward per layer",
+        uses_layer=False,
+    ),
+    "saliency": Method(
+        pixel_gradients.saliency,
+        "attribution",
+        "pixels with a large gradient; noisy",
+        "one backward pass to the pixels",
+        uses_layer=False,
+    ),
     "smoothgrad": Method(
         pixel_gradients.smoothgrad,
         "attribution",
+        "saliency averaged over noisy copies",
         f"{SMOOTHGRAD_SAMPLES} backward passes to the pixels",
         uses_layer=False,
     ),
     "integrated-gradients": Method(
         pixel_gradients.integrated_gradients,
         "attribution",
+        "values that sum to the score difference from a black image",
         f"{IG_STEPS} backward passes to the pixels",
         uses_layer=False,
     ),
     "guided-backprop": Method(
-        pixel_gradients.guided_backprop, "attribution", "one backward pass to the pixels", uses_layer=False
+        pixel_gradients.guided_backprop,
+        "attribution",
+        "sharp, but almost independent of the trained weights",
+        "one backward pass to the pixels",
+        uses_layer=False,
     ),
     "guided-gradcam": Method(
-        pixel_gradients.guided_gradcam, "attribution", "one backward pass to the pixels", uses_layer=False
+        pixel_gradients.guided_gradcam,
+        "attribution",
+        "guided backpropagation times the Grad-CAM map; same weakness",
+        "one backward pass to the pixels",
+        uses_layer=False,
     ),
     "occlusion": Method(
         perturbation.occlusion,
         "attribution",
+        "score lost under a black patch",
         f"about {(2 * OCCLUSION_PATCHES - 1) ** 2} forward passes",
         uses_layer=False,
     ),

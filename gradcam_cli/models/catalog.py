@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import functools
 import json
 import os
@@ -11,6 +10,7 @@ from importlib import resources
 from typing import NamedTuple
 
 from gradcam_cli.errors import ModelError
+from gradcam_cli.near_matches import near_matches
 
 
 class ModelSpec(NamedTuple):
@@ -90,7 +90,7 @@ def require_spec(name: str) -> ModelSpec:
     """
     if spec := find_spec(name):
         return spec
-    near = difflib.get_close_matches(name.lower(), catalog(), 5)
+    near = near_matches(name, catalog())
     raise ModelError(
         f"model {name!r} not found: expected a model name or a .keras or .h5 file",
         (f"near matches: {', '.join(near)}; " if near else "") + "`gradcam models` lists the names",

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from gradcam_cli.errors import UsageError
 from gradcam_cli.models.labels import Labels, normalize_name
+from gradcam_cli.near_matches import near_matches, repeat_option
 
 MAX_RANK = 100_000
 TRUTH = "truth"
@@ -128,9 +128,10 @@ def _find_name(text: str, labels: Labels, class_count: int, *, by_substring: boo
         raise UsageError("class truth requires --truth", "give --truth parent or --truth FILE.csv")
     if not names:
         raise UsageError(f"class {text!r}: the model has no class names", "give --labels FILE or a class index")
-    near = matches or parts or [names.index(name) for name in difflib.get_close_matches(query, names, 5)]
+    near = matches or parts or [names.index(name) for name in near_matches(query, names)]
     listed = ", ".join(f"{index} {labels.names[index]}" for index in near[:10])
+    repeat = None if any("," in name for name in names) else repeat_option("--class", text)
     raise UsageError(
         f"class {text!r}: {len(matches)} classes match" if matches else f"class {text!r} not found",
-        f"near matches: {listed}" if listed else "give a class index, a name, top or topN",
+        repeat or (f"near matches: {listed}" if listed else "give a class index, a name, top or topN"),
     )

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from gradcam_cli.errors import ModelError, UsageError
 from gradcam_cli.models.catalog import ModelSpec, is_model_path
+from gradcam_cli.near_matches import near_file
 from gradcam_cli.storage.regular_files import read_regular
 
 if TYPE_CHECKING:
@@ -74,7 +75,8 @@ def read_labels(path: str | os.PathLike[str]) -> Labels:
         text = read_regular(path, MAX_LABELS_BYTES, allow_pipe=True).decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise UsageError(f"labels {path} cannot be read: {reason}") from error
+        hint = near_file(path) if isinstance(error, FileNotFoundError) else None
+        raise UsageError(f"labels {path} cannot be read: {reason}", hint) from error
     labels = _parse_labels(path, text)
     if problem := name_problem([*labels.names, *labels.ids]):
         raise UsageError(f"labels {path}: {problem}")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from gradcam_cli.errors import ModelError
 from gradcam_cli.models.safety import HDF5_SIGNATURE, is_checked
+from gradcam_cli.near_matches import near_file
 
 _SAVE_HINT = "load the model in Python and save it with model.save('model.keras')"
 _PYTORCH = ("weights of PyTorch", "gradcam explains Keras models: build the model with Keras and copy its weights")
@@ -49,7 +50,7 @@ def require_model_file(file: Path) -> None:
     if file.is_dir():
         raise _directory_error(file)
     if not file.is_file():
-        raise ModelError(f"model file {file} not found")
+        raise ModelError(f"model file {file} not found", near_file(file))
     if is_checked(file):
         return
     what, hint = FORMATS.get(file.suffix.lower(), (None, None))

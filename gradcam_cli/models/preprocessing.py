@@ -9,6 +9,7 @@ import numpy as np
 from gradcam_cli.errors import UsageError
 from gradcam_cli.models.catalog import ModelSpec, catalog, find_spec
 from gradcam_cli.models.own_preprocess import RANGES, is_own_preprocess, parse_own_preprocess, scale_pixels
+from gradcam_cli.near_matches import did_you_mean
 
 _KERAS_MODES = ("caffe", "tf", "torch")
 
@@ -59,7 +60,7 @@ def resolve_preprocess(name: str) -> str:
         return spec.preprocess
     raise UsageError(
         f"--preprocess {name}: expected {', '.join(RANGES)}, mean=..., bgr or a model name, got {name!r}",
-        "`gradcam models` lists the model names",
+        did_you_mean(name, preprocess_choices()) or "`gradcam models` lists the model names",
     )
 
 

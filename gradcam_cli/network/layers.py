@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import keras
 
 from gradcam_cli.errors import ModelError, UsageError
+from gradcam_cli.near_matches import near_matches, repeat_option
 
 
 def iter_layers(model: keras.Model, prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -60,9 +60,10 @@ def find_layer(model: keras.Model, path: str) -> tuple[str, Any]:
     if len(matches) == 1:
         return matches[0], operations[matches[0]]
     by_name = {full.rpartition("/")[2]: full for full in operations}
-    near = [by_name[name] for name in difflib.get_close_matches(path.rpartition("/")[2], by_name, 5)]
+    near = [by_name[name] for name in near_matches(path.rpartition("/")[2], by_name)]
     listed = ", ".join(matches[:10] or near)
     raise UsageError(
         f"the model has {'several layers' if matches else 'no layer'} {path!r}",
-        (f"near matches: {listed}; " if listed else "") + "`gradcam layers MODEL` lists them all",
+        repeat_option("--layer", path)
+        or (f"near matches: {listed}; " if listed else "") + "`gradcam layers MODEL` lists them all",
     )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from gradcam_cli.errors import UsageError
+from gradcam_cli.images.source import HEIF_SUFFIXES, SUFFIXES, UNSUPPORTED_SUFFIXES
 from gradcam_cli.storage.paths import HTTP_PROTOCOLS, as_path, is_url, protocol_of
 from gradcam_cli.storage.targets import STANDARD_OUTPUT, is_special
 
@@ -65,6 +67,15 @@ class Destination:
             return self.directory
         return DEFAULT_OUTPUT_DIR if path.is_relative_to(DEFAULT_OUTPUT_DIR) else Path()
 
+    def places(self, paths: Iterable[Path]) -> list[str]:
+        """Return where files are written, in words: the file, or the directories of the results."""
+        if self.stdout:
+            return ["standard output"]
+        if self.file:
+            return [str(self.file)]
+        roots = sorted({self.root_of(path) or path.parent for path in paths})
+        return [f"{str(root).rstrip('/')}/" if root != Path() else "the current directory" for root in roots]
+
 
 def artifact_for_suffix(path: Path) -> str:
     """Return the artifact kind of a file's suffix.
@@ -87,6 +98,31 @@ def _all_suffixes() -> list[str]:
     return sorted({suffix for suffixes in ARTIFACT_SUFFIXES.values() for suffix in suffixes})
 
 
+def require_suffix(option: str, path: Path | None, suffixes: Collection[str]) -> None:
+    """Check that the file of an option, if there is one, ends in one of the suffixes.
+
+    Raises:
+        UsageError: it does not.
+    """
+    if path and path.suffix.lower() not in suffixes:
+        raise UsageError(f"{option} {path}: expected a name ending in {', '.join(suffixes)}")
+
+
+def require_directory_name(output: str, suffixes: Collection[str]) -> None:
+    """Check that a path without one of the suffixes of files is meant as a directory.
+
+    Raises:
+        UsageError: it ends in the suffix of another image format, and is no directory.
+    """
+    suffix = as_path(output).suffix.lower()
+    is_directory = output.endswith(("/", os.sep)) or (not is_url(output) and os.path.isdir(output))
+    if suffix in {*SUFFIXES, *HEIF_SUFFIXES, *UNSUPPORTED_SUFFIXES} and not is_directory:
+        raise UsageError(
+            f"-o {output}: cannot write {suffix} files: expected a name ending in {', '.join(suffixes)}",
+            f"a directory of this name is {output}/",
+        )
+
+
 def _require_one_kind(output: str | None, kinds: Sequence[str]) -> None:
     if len(kinds) > 1:
         raise UsageError(f"-o {output}: expected one kind of output, got {', '.join(kinds)}")
@@ -104,7 +140,8 @@ def parse_destination(
 
     Raises:
         UsageError: the suffix does not match the kind or image format, a file is given for several kinds,
-            an existing file has no known suffix, the URL is read-only, or it requires a package that is not installed.
+            an existing file has no known suffix, the suffix is that of another image format, the URL is read-only, or
+            it requires a package that is not installed.
     """
     kinds = tuple(dict.fromkeys(artifact_kinds))
     if output == "-" or output in STANDARD_OUTPUT:
@@ -119,6 +156,8 @@ def parse_destination(
             _require_one_kind(output, kinds)
         elif path is not None and not is_url(path) and path.is_file():
             raise UsageError(f"-o {output}: expected a directory, or a file ending in {', '.join(_all_suffixes())}")
+        elif output is not None and path is not None and path.suffix.lower() not in _all_suffixes():
+            require_directory_name(output, _all_suffixes())
         file, directory = (path, None) if is_device else (None, path)
         return Destination(kinds or ("figure",), directory, file, image_format=image_format or "png")
     kinds = kinds or (artifact_for_suffix(path),)

@@ -15,6 +15,7 @@ from gradcam_cli.errors import UsageError
 from gradcam_cli.images.encode import encode
 from gradcam_cli.images.fit import Box, clip_to_image
 from gradcam_cli.images.memory import bands
+from gradcam_cli.near_matches import did_you_mean
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -41,7 +42,7 @@ def color_table(cmap: str) -> np.ndarray:
     if cmap not in matplotlib.colormaps:
         raise UsageError(
             f"--cmap {cmap}: expected the name of a matplotlib colormap, got {cmap!r}",
-            "for example jet, viridis, inferno, turbo, gray",
+            did_you_mean(cmap, matplotlib.colormaps) or "for example jet, viridis, inferno, turbo, gray",
         )
     colors = matplotlib.colormaps[cmap].resampled(256)(np.arange(256))[:, :3]
     return np.round(colors * 255).astype(np.uint8)

@@ -114,8 +114,8 @@ def test_failed_threshold_gives_status_4(evaluate):
     result = evaluate("--metric", "average-drop", *thresholds)
     assert result.status == 4
     assert result.stderr.count("\n") == 1
-    assert "insertion: expected at least 1.1, got 0." in result.stderr
-    assert "(gradcam at conv2)" in result.stderr
+    assert "FAILED: insertion 0." in result.stderr
+    assert result.stderr.endswith(" (gradcam at conv2) is below 1.1 (--fail-under)\n")
     assert result.lines[0].split() == ["map", "maps", "average-drop", "insertion"]
     assert evaluate("--fail-above", "insertion=1.1", "--fail-under", "average-drop=0").status == 0
 
@@ -177,11 +177,11 @@ def test_sanity_check_reports_insensitive_methods(evaluate):
         (["--metric", "pointing-game"], "pointing-game requires --annotations"),
         (["--fail-under", "energy-pointing-game=0.5"], "energy-pointing-game requires --annotations"),
         (["--fail-under", "beauty=1"], "--fail-under beauty=1: expected one of average-drop"),
-        (["--class-map", "map.csv"], "does not exist"),
+        (["--class-map", "map.csv"], "no such file or directory"),
         (["--class", "top2"], "expected one class, got 2"),
         (["--class", "77"], "expected an index from 0 to 2"),
         (["--layer", "nowhere"], "nowhere"),
-        (["--annotations", "nowhere.json"], "does not exist"),
+        (["--annotations", "nowhere.json"], "no such file or directory"),
     ],
 )
 def test_invalid_options_give_status_2(evaluate, options, words):

@@ -122,7 +122,7 @@ def test_every_kind_of_model_is_explained_or_refused(cli, photo, kind, layer, cl
         (["a.png", "--layer", "flat"], "expected rows and columns of the image"),
         (["a.png", "--class", "9"], "expected an index from 0 to 2"),
         (["a.png", "--class", "cat"], "no class names"),
-        (["a.png", "--fit", "stretch"], "'squash', 'crop', 'pad'"),
+        (["a.png", "--fit", "stretch"], "squash, crop, pad"),
         (["a.png", "--cmap", "rainbows"], "rainbows"),
         (["a.png", "--save", "gif"], "gif"),
         (["a.png", "-o", "-", "--json"], "standard output"),

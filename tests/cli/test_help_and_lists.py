@@ -25,6 +25,24 @@ def test_help_is_printed_on_stdout(cli, command):
             assert f"\n  {status}    " in done.stdout
 
 
+@pytest.mark.parametrize("flag", ["-h", "--help"])
+def test_commands_and_examples_come_first(cli, flag):
+    """Before the options, within the first 45 lines; exit statuses come last."""
+    lines = cli(flag).stdout.splitlines()
+    headings = [line for line in lines if re.fullmatch(r"[A-Z][A-Za-z ]+:", line)]
+    assert headings[:3] == ["Commands:", "Examples:", "Input:"]
+    assert headings[-1] == "Exit status:"
+    assert lines.index("Input:") <= 45
+
+
+def test_every_command_has_its_examples_before_its_options(cli):
+    for path, command in commands(gradcam):
+        if "Examples:" in (command.epilog or ""):
+            headings = re.findall(r"^([A-Z][A-Za-z ]+):$", cli(*path, "--help").stdout, re.MULTILINE)
+            assert headings[0] == "Examples", path
+            assert headings.count("Examples") == 1
+
+
 COMMANDS = [(), ("neuralode",), *(path for path, _ in commands(gradcam, ()))]
 
 

@@ -27,12 +27,20 @@ def test_message_contains_every_failed_mean():
     threshold = MetricThreshold("--fail-above", "iou", "max", 0.5)
     results = check_means([threshold], [mean(0.75), mean(0.1, "layercam"), mean(None, "hirescam")])
     message = results["--fail-above iou=0.5"]
-    assert "iou: expected at most 0.5" in message
-    assert "0.750 (gradcam at conv), - (hirescam at conv)" in message
+    assert (
+        message == "iou 0.750 (gradcam at conv) is above 0.5; undefined for hirescam at conv, limit 0.5 (--fail-above)"
+    )
+
+
+def test_message_of_several_means():
+    threshold = MetricThreshold("--fail-under", "iou", "min", 0.5)
+    results = check_means([threshold], [mean(0.25), mean(0.125, "layercam")])
+    expected = "iou 0.250 (gradcam at conv), 0.125 (layercam at conv) are below 0.5 (--fail-under)"
+    assert results == {"--fail-under iou=0.5": expected}
 
 
 def test_a_drift_above_its_threshold_fails():
     thresholds = [MetricThreshold("--max-drift", name, "max", 0.1) for name in ("rank", "ssim")]
     results = check_drifts(thresholds, {"rank": 0.25, "ssim": 0.1})
     assert results["--max-drift ssim=0.1"] is None
-    assert "rank: expected at most 0.1, got 0.2500" in results["--max-drift rank=0.1"]
+    assert results["--max-drift rank=0.1"] == "rank 0.2500 is above 0.1 (--max-drift)"

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from gradcam_cli.images import heif
 from gradcam_cli.images.decode import decode
 from gradcam_cli.images.discover import find_sources
 
@@ -23,12 +24,14 @@ def test_unusual_suffixes_are_found_and_read(tmp_path, suffix, image_format):
     assert decode(source.read()).shape == PIXELS.shape
 
 
-def test_images_of_unsupported_formats_are_counted_in_one_warning(tmp_path, caplog):
+def test_images_of_unsupported_formats_are_counted_in_one_warning(tmp_path, caplog, monkeypatch):
+    monkeypatch.setattr(heif, "is_installed", lambda: False)
     for name in ("a.png", "b.heic", "c.HEIC", "d.nef", "notes.txt", ".hidden.heic", "a_gradcam.heic"):
         (tmp_path / name).touch()
     assert len(list(find_sources([str(tmp_path)]))) == 1
     (record,) = caplog.records
-    assert record.getMessage() == f"{tmp_path}: files left out: .heic (2), .nef (1), .txt (1)"
+    how = "HEIC photos require pip install 'gradcam-cli[heif]'"
+    assert record.getMessage() == f"{tmp_path}: files left out: .heic (2), .nef (1), .txt (1); {how}"
     assert record.levelno == logging.WARNING
 
 

@@ -156,6 +156,21 @@ def test_other_suffixes_and_directories_are_directories(tmp_path):
     assert parse_destination(str(tmp_path / "maps.png"), ()).directory == tmp_path / "maps.png"
 
 
+@pytest.mark.parametrize("output", ["out.webp", "out.gif", "OUT.TIF", "out.bmp", "s3://bucket/out.avif", "a/out.heic"])
+def test_files_of_other_image_formats_are_refused(output):
+    """They are no directories by mistake."""
+    with pytest.raises(UsageError, match=r"cannot write \.[a-z]+ files: expected a name ending in .*\.png") as caught:
+        parse_destination(output, ())
+    assert caught.value.hint == f"a directory of this name is {output}/"
+
+
+def test_a_directory_may_have_the_name_of_an_image(tmp_path):
+    """It exists, or a slash ends its name."""
+    assert parse_destination("new.gif/", ()).directory == Path("new.gif")
+    (tmp_path / "old.webp").mkdir()
+    assert parse_destination(str(tmp_path / "old.webp"), ()).directory == tmp_path / "old.webp"
+
+
 @pytest.mark.parametrize(
     ("sources", "output", "kinds", "maps", "words"),
     [

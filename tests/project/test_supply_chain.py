@@ -13,6 +13,7 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
+from doc_blocks import relative_links
 from packaging.specifiers import SpecifierSet
 
 ROOT = Path(__file__).parents[2]
@@ -70,14 +71,19 @@ def build(target):
 
 @pytest.mark.slow
 def test_wheel_holds_the_package_only_and_is_reproducible(tmp_path):
-    """The wheel holds every file of the package and no other file; two builds give the same bytes."""
+    """The wheel holds every file of the package and the man page, and no other file; two builds give the same bytes."""
     wheel = build(tmp_path / "first")
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
+        (metadata_name,) = (name for name in names if name.endswith(".dist-info/METADATA"))
+        description = archive.read(metadata_name).decode().partition("\n\n")[2]
+    assert description.startswith("# gradcam")
+    assert relative_links(description) == []
     assert len(set(names)) == len(names)
     tops = {name.split("/")[0] for name in names}
-    (information,) = tops - {"gradcam_cli"}
-    assert information.endswith(".dist-info")
+    assert {top.rpartition(".")[2] for top in tops - {"gradcam_cli"}} == {"dist-info", "data"}
+    pages = [name.partition(".data/data/")[2] for name in names if ".data/" in name]
+    assert pages == ["share/man/man1/gradcam.1"]
     held = {name for name in names if name.startswith("gradcam_cli/")}
     there = {path for path in PACKAGE.rglob("*") if path.is_file() and "__pycache__" not in path.parts}
     assert held == {path.relative_to(ROOT).as_posix() for path in there}

@@ -16,14 +16,13 @@ from gradcam_cli.cli.neuralode.options import (
     canvas_seed_option,
     data_config,
     data_option,
-    require_suffix,
     setup,
     size_option,
 )
 from gradcam_cli.cli.options import general_options
 from gradcam_cli.cli.tables import write_table
 from gradcam_cli.console import log
-from gradcam_cli.output.destination import IMAGE_SUFFIXES, format_for_suffix
+from gradcam_cli.output.destination import IMAGE_SUFFIXES, format_for_suffix, require_suffix
 from gradcam_cli.output.numbers import format_number
 
 if TYPE_CHECKING:

@@ -5,43 +5,40 @@ from __future__ import annotations
 import json
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
 from dataclasses import fields
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
 from gradcam_cli.cli.click_extensions import GroupedCommand, option_group
+from gradcam_cli.cli.completion import complete_classes, complete_colormaps, complete_files
 from gradcam_cli.cli.model_options import (
     labels_option,
     model_config,
     preprocess_option,
     trust_options,
 )
+from gradcam_cli.cli.neuralode.depth_files import ARTIFACT_SUFFIXES, destination_of, is_file_target, plan_files
 from gradcam_cli.cli.options import before_loading, general_options, input_options, setting_option, setup_logging
 from gradcam_cli.cli.report_options import RERUN_OPTIONS, open_report, report_option, require_report_directory
+from gradcam_cli.cli.run_summary import RunClock
 from gradcam_cli.cli.signals import raise_if_interrupted
 from gradcam_cli.console import escape_control_chars, log, print_error, progress
 from gradcam_cli.errors import UsageError
-from gradcam_cli.images.discover import expand_inputs, find_sources, no_images_error
+from gradcam_cli.images.discover import expand_inputs, no_images_error
 from gradcam_cli.images.fit import FIT_MODES
 from gradcam_cli.methods.registry import DEPTH_METHODS
 from gradcam_cli.models.class_selection import expand_top_n
 from gradcam_cli.neuralode.explain.config import DEFAULT_METHOD, DEFAULT_RENDER, DEFAULT_TOL, DepthConfig
 from gradcam_cli.neuralode.solver.tableaus import SOLVERS
-from gradcam_cli.output.destination import DEFAULT_OUTPUT_DIR, GRID, Destination
-from gradcam_cli.output.naming import plan_outputs
+from gradcam_cli.output.destination import DEFAULT_OUTPUT_DIR
 from gradcam_cli.pipeline.config import RenderOptions
-from gradcam_cli.storage.paths import as_path, is_url
-from gradcam_cli.storage.targets import is_special
+from gradcam_cli.storage.paths import as_path
 
 if TYPE_CHECKING:
-    from gradcam_cli.neuralode.explain.run import DepthResult, DepthTask
+    from gradcam_cli.neuralode.explain.run import DepthResult
     from gradcam_cli.report.writer import ReportWriter
 
-ARTIFACT_SUFFIXES = {"figure": ".png", "gif": ".gif", "apng": ".apng", "npz": ".npz"}
-"""The kinds of files, each with its suffix."""
 RERUN_DEPTH_OPTIONS = (*RERUN_OPTIONS, "times", "num_times", "block", "target_class", "method", "solver", "tol")
 """The options that a command to recompute the maps must contain."""
 _explanation, _output = option_group("Explanation"), option_group("Output")
@@ -72,7 +69,14 @@ class FloatList(click.ParamType):  # type: ignore[type-arg]  # generic only in n
 @click.argument("inputs", metavar="IMAGE...", nargs=-1, type=click.Path())
 @input_options
 @setting_option("max_value")
-@_explanation("-m", "--model", required=True, metavar="FILE", help="A .keras file with an ODEBlock.")
+@_explanation(
+    "-m",
+    "--model",
+    required=True,
+    metavar="FILE",
+    shell_complete=complete_files,
+    help="A .keras file with an ODEBlock.",
+)
 @labels_option
 @preprocess_option
 @trust_options
@@ -88,6 +92,7 @@ class FloatList(click.ParamType):  # type: ignore[type-arg]  # generic only in n
     default="top",
     show_default=True,
     metavar="CLASS",
+    shell_complete=complete_classes,
     help="Class to explain: index, name or top.",
 )
 @_explanation(
@@ -123,6 +128,7 @@ class FloatList(click.ParamType):  # type: ignore[type-arg]  # generic only in n
     "-o",
     "--output",
     metavar="DIR|FILE",
+    shell_complete=complete_files,
     help="Output directory, or file for a single image. [default: the current directory; gradcam_out/ for directories]",
 )
 @report_option
@@ -144,7 +150,12 @@ class FloatList(click.ParamType):  # type: ignore[type-arg]  # generic only in n
     help="Opacity of the largest value of all maps; smaller values are more transparent.",
 )
 @_output(
-    "--cmap", default=DEFAULT_RENDER.cmap, show_default=True, metavar="NAME", help="Name of a matplotlib colormap."
+    "--cmap",
+    default=DEFAULT_RENDER.cmap,
+    show_default=True,
+    metavar="NAME",
+    shell_complete=complete_colormaps,
+    help="Name of a matplotlib colormap.",
 )
 @general_options
 @click.pass_context
@@ -158,6 +169,7 @@ def explain(ctx: click.Context, /, **options: Any) -> int:
     The figure shows the maps with one color scale. Below them are the probability of the class if the layers after the
     ODE are applied to z(t), and the norm of a(t), the sensitivity of the score to the state at depth t.
     """
+    clock = RunClock()
     setup_logging(ctx, quiet=options["quiet"], verbose=options["verbose"], debug=options["debug"])
     if options["times"] and options["num_times"]:
         raise UsageError("--times and --num-times exclude each other")
@@ -165,16 +177,17 @@ def explain(ctx: click.Context, /, **options: Any) -> int:
         raise UsageError(f"--class {options['target_class']}: expected one class")
     if options["report"]:
         options["output"] = options["output"] or str(DEFAULT_OUTPUT_DIR)
-        require_report_directory(options, into_directory=not _is_file_target(as_path(options["output"])))
+        require_report_directory(options, into_directory=not is_file_target(as_path(options["output"])))
     inputs = expand_inputs(options["inputs"], options["files_from"], nul=options["null"])
-    tasks = list(_plan_files(inputs, options["output"], options["kinds"]))
+    tasks = list(plan_files(inputs, options["output"], options["kinds"]))
     if not tasks:
         raise no_images_error(inputs)
     stdout = sys.stdout
     before_loading(ctx, options)
     from gradcam_cli.neuralode.explain.run import prepare
 
-    run = prepare(_depth_config(options), _destination(options["output"]).root_of)
+    destination = destination_of(options["output"])
+    run = prepare(_depth_config(options), destination.root_of)
     directory, counts = as_path(options["output"] or DEFAULT_OUTPUT_DIR), Counter[str]()
     with (
         open_report(ctx, options, directory, len(tasks), rerun_options=RERUN_DEPTH_OPTIONS) as report,
@@ -185,8 +198,11 @@ def explain(ctx: click.Context, /, **options: Any) -> int:
                 report.write(_report_record(result, report))
             _print_result(result, stdout, as_json=options["as_json"])
             counts[result.record["status"]] += 1
+            counts["maps"] += len(result.explanations)
             advance(1)
             raise_if_interrupted()
+    places = destination.places(path for _, files in tasks for path in files.values())
+    clock.log({"image": counts["ok"], "map": counts["maps"]}, places, {"failed": counts["failed"]})
     return 0 if not counts["failed"] else 1 if counts["ok"] else 3
 
 
@@ -203,7 +219,7 @@ def _print_result(result: DepthResult, stdout: TextIO, *, as_json: bool) -> None
     """Print the result of an image to standard output, errors and warnings to standard error."""
     record, source = result.record, escape_control_chars(result.record["input"])
     if record["error"]:
-        print_error(f"{record['input']}: {record['error']}", record["hint"])
+        print_error(f"{record['input']}: {record['error']}", record["hint"], record["input"])
     for explanation in result.explanations:
         if explanation.zero_reason:
             log.warning("%s: the map at %s is zero everywhere: %s", source, explanation.layer, explanation.zero_reason)
@@ -224,34 +240,3 @@ def _report_record(result: DepthResult, report: ReportWriter) -> dict[str, Any]:
     map_images = [drawn["map_image"] for drawn in result.drawn]
     files = report.images.relative_paths(result.record["outputs"])
     return {**result.record, "report": {**result.drawn[0], "map_images": map_images, "files": files}}
-
-
-def _plan_files(inputs: Sequence[str], output: str | None, kinds: Sequence[str]) -> Iterator[DepthTask]:
-    """Yield each image with its files: the image's name, `_gradcam_depth` and a suffix."""
-    destination = _destination(output)
-    file, directory = destination.file, destination.directory
-    if file and (kinds not in ((), (_artifact_kind(file),))):
-        raise UsageError(
-            f"-o {file}: expected a name for {', '.join(kinds)}", "use a directory to save several kinds of files"
-        )
-    kinds = (_artifact_kind(file),) if file else tuple(dict.fromkeys(kinds)) or ("figure",)
-    sources = find_sources(inputs, skip=directory or DEFAULT_OUTPUT_DIR)
-    for source, outputs in plan_outputs(sources, destination, [("", "", "")], inputs):
-        stem = str(outputs[0].path).removesuffix(f"_gradcam_{GRID}.png")
-        yield source, {kind: file or as_path(f"{stem}_gradcam_depth{ARTIFACT_SUFFIXES[kind]}") for kind in kinds}
-
-
-def _destination(output: str | None) -> Destination:
-    """Return the directory or file that `-o` names."""
-    target = as_path(output) if output else None
-    is_file = target is not None and _is_file_target(target)
-    return Destination(("figure",), file=target) if is_file else Destination((GRID,), directory=target)
-
-
-def _is_file_target(path: Path) -> bool:
-    known = path.suffix.lower() in ARTIFACT_SUFFIXES.values()
-    return is_special(path) or (known and (is_url(path) or not path.is_dir()))
-
-
-def _artifact_kind(path: Path) -> str:
-    return next((kind for kind, suffix in ARTIFACT_SUFFIXES.items() if suffix == path.suffix.lower()), "figure")

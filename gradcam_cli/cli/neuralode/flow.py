@@ -9,11 +9,11 @@ import click
 
 from gradcam_cli.cli.click_extensions import GroupedCommand, PreprocessName
 from gradcam_cli.cli.model_options import trust_options
-from gradcam_cli.cli.neuralode.options import figure_option, option, require_suffix, seed_option, setup
+from gradcam_cli.cli.neuralode.options import figure_option, option, seed_option, setup
 from gradcam_cli.cli.options import general_options
 from gradcam_cli.cli.tables import write_table
 from gradcam_cli.errors import UsageError
-from gradcam_cli.output.destination import IMAGE_SUFFIXES, format_for_suffix
+from gradcam_cli.output.destination import IMAGE_SUFFIXES, format_for_suffix, require_suffix
 
 if TYPE_CHECKING:
     import tensorflow as tf

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from gradcam_cli.cli.click_extensions import GroupedCommand
+from gradcam_cli.cli.hinted_parameters import HintedArgument
 from gradcam_cli.cli.neuralode.options import option, seed_option, setup
 from gradcam_cli.cli.options import general_options
 from gradcam_cli.cli.tables import write_table
@@ -19,7 +20,7 @@ ERRORS = ("rtol", "z0", "theta", "times")
 
 
 @click.command(cls=GroupedCommand, short_help="Compare gradients with finite differences.")
-@click.argument("problem", metavar="[PROBLEM]", type=click.Choice(PROBLEMS), default="network")
+@click.argument("problem", cls=HintedArgument, metavar="[PROBLEM]", type=click.Choice(PROBLEMS), default="network")
 @option(
     "--solver",
     type=click.Choice(list(SOLVERS)),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -11,7 +11,6 @@ import click
 
 from gradcam_cli.cli.click_extensions import Decorator, ImageSize, combine_options, option_group
 from gradcam_cli.cli.options import quiet_tensorflow, setup_logging
-from gradcam_cli.errors import UsageError
 from gradcam_cli.neuralode.solver.tableaus import SOLVERS
 from gradcam_cli.neuralode.training.config import DataConfig
 
@@ -225,9 +224,3 @@ def setup(ctx: click.Context, options: Mapping[str, Any]) -> TextIO:
     stdout = sys.stdout
     quiet_tensorflow(ctx, verbose=options["verbose"] or options["debug"])
     return stdout
-
-
-def require_suffix(option_name: str, path: Path | None, suffixes: Collection[str]) -> None:
-    """Require that a file name, if there is one, ends in one of the suffixes."""
-    if path and path.suffix.lower() not in suffixes:
-        raise UsageError(f"{option_name} {path}: expected a name ending in {', '.join(suffixes)}")

@@ -9,13 +9,13 @@ from typing import Any
 import click
 
 from gradcam_cli.cli.click_extensions import GroupedCommand
-from gradcam_cli.cli.neuralode.options import FILE, figure_option, option, require_suffix, seed_option, setup
+from gradcam_cli.cli.neuralode.options import FILE, figure_option, option, seed_option, setup
 from gradcam_cli.cli.options import general_options
 from gradcam_cli.cli.signals import raise_if_interrupted
 from gradcam_cli.cli.tables import write_table
 from gradcam_cli.console import progress
 from gradcam_cli.errors import UsageError
-from gradcam_cli.output.destination import IMAGE_SUFFIXES, format_for_suffix
+from gradcam_cli.output.destination import IMAGE_SUFFIXES, format_for_suffix, require_suffix
 
 
 @click.command(cls=GroupedCommand, short_help="Fit a small network to a spiral.")

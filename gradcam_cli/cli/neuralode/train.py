@@ -24,6 +24,7 @@ from gradcam_cli.cli.neuralode.options import (
 )
 from gradcam_cli.cli.options import general_options
 from gradcam_cli.cli.protection import check_output
+from gradcam_cli.cli.run_summary import RunClock
 from gradcam_cli.cli.signals import raise_if_interrupted
 from gradcam_cli.cli.tables import write_table
 from gradcam_cli.console import log, progress
@@ -60,7 +61,7 @@ def train(ctx: click.Context, /, **options: Any) -> None:
     other model. Training writes a checkpoint after each epoch, next to the result. With --resume, an interrupted
     training continues, and a complete one is extended to more --epochs.
     """
-    target = options["output"]
+    clock, target = RunClock(), options["output"]
     if target.suffix != ".keras":
         raise UsageError(f"-o {target}: expected a name ending in .keras")
     stdout = setup(ctx, options)
@@ -108,6 +109,7 @@ def train(ctx: click.Context, /, **options: Any) -> None:
     warn_of_chance_accuracy(accuracy, data.y_test)
     if imbalanced:
         warn_of_recalls(classes)
+    clock.log({"epoch": len(trainer.history)}, [target])
 
 
 def _resume(trainer: Trainer, checkpoint: Path) -> None:

@@ -1,0 +1,45 @@
+"""The inputs and output files of `gradcam INPUT...`, and their list with `--dry-run`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from gradcam_cli.console import escape_control_chars
+from gradcam_cli.images.discover import expand_inputs, find_sources
+from gradcam_cli.images.source import Source
+from gradcam_cli.methods.registry import map_keys
+from gradcam_cli.models.class_selection import expand_top_n
+from gradcam_cli.output.destination import DEFAULT_OUTPUT_DIR, Destination
+from gradcam_cli.output.naming import OutputFile, paths_by_map, plan_outputs
+
+
+def plan_tasks(
+    options: dict[str, Any], destination: Destination
+) -> tuple[Sequence[str], Iterator[tuple[Source, list[OutputFile]]]]:
+    """Return the inputs, and an iterator over the images among them, each with a file for every map.
+
+    Raises:
+        UsageError: there is no input, or two outputs would have the same name.
+    """
+    inputs = expand_inputs(options["inputs"], options["files_from"], nul=options["null"])
+    layers, methods = list(dict.fromkeys(options["layers"])), list(dict.fromkeys(options["methods"]))
+    maps = map_keys(layers, methods, expand_top_n(options["classes"]))
+    sources = find_sources(inputs, skip=destination.directory or DEFAULT_OUTPUT_DIR, arrays=bool(options["rgb"]))
+    return inputs, plan_outputs(sources, destination, maps, inputs, options["target"])
+
+
+def dry_run(planned: Iterable[tuple[Source, list[OutputFile]]], *, as_json: bool) -> int:
+    """Print the files that each input would write."""
+    from gradcam_cli.images.load import Skipped
+    from gradcam_cli.pipeline.json_lines import json_line, to_json
+
+    for source, outputs in planned:
+        if as_json:
+            for paths in paths_by_map(outputs):
+                sys.stdout.write(json_line({**to_json(Skipped(source.name), paths), "status": "dry_run"}) + "\n")
+        else:
+            listed = ", ".join(str(output.path) for output in outputs)
+            sys.stdout.write(escape_control_chars(f"{source.name} -> {listed}") + "\n")
+    return 0
