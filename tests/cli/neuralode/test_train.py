@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 import tensorflow as tf
+from doc_blocks import messages
 from halves import halves
 from PIL import Image
 
@@ -36,7 +37,7 @@ def trained(halves_file, tmp_path_factory):
     arguments += ["--tensorboard", folder / "events", "--export-samples", folder / "samples"]
     arguments += ["--validation-split", 0.1, "--json"]
     result = CliRunner().invoke(gradcam, [str(argument) for argument in arguments])
-    assert (result.exit_code, result.stderr) == (0, ""), result.stderr
+    assert (result.exit_code, messages(result.stderr)) == (0, ""), result.stderr
     return folder, json.loads(result.stdout)
 
 
