@@ -1,0 +1,56 @@
+"""Arrays of HDF5 files as tensors that share the memory into which the file is read."""
+
+from __future__ import annotations
+
+import math
+import mmap
+from collections.abc import Sequence
+from typing import Any
+
+import h5py
+import numpy as np
+import tensorflow as tf
+
+MIN_SHARED_BYTES = 1 << 16
+"""Smaller arrays are copied, as their copies cost less than pages of their own."""
+
+
+def read_tensor(array: h5py.Dataset) -> tf.Tensor | np.ndarray:
+    """Read an array of an HDF5 file.
+
+    TensorFlow copies an array before it makes a tensor, since a program could change it, and shares only memory that is
+    aligned to 64 bytes. So a large float32 array is read into whole pages, which only the tensor refers to: without
+    this, VGG19's half gigabyte is copied, and the peak memory is one array more.
+
+    Returns:
+        A tensor of a large float32 array, an array otherwise.
+    """
+    if array.dtype != np.float32 or array.nbytes < MIN_SHARED_BYTES:
+        values: np.ndarray = array[()]
+        return values
+    buffer = page_aligned(array.shape)
+    array.read_direct(buffer)
+    return tf.experimental.dlpack.from_dlpack(buffer.__dlpack__())
+
+
+def read_weights(group: h5py.Group) -> list[tf.Tensor | np.ndarray]:
+    """Read the weights of a layer, in place of a function of Keras."""
+    return [read_tensor(group[name]) for name in attribute_texts(group, "weight_names")]
+
+
+def page_aligned(shape: Sequence[int]) -> np.ndarray:
+    """Return an uninitialized float32 array that begins with a page of memory, in large pages where there are any."""
+    private: dict[str, int] = {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if hasattr(mmap, "MAP_PRIVATE") else {}
+    memory = mmap.mmap(-1, max(4 * math.prod(shape), 4), **private)
+    if hasattr(mmap, "MADV_HUGEPAGE"):
+        memory.madvise(mmap.MADV_HUGEPAGE)
+    return np.frombuffer(memory, np.float32, math.prod(shape)).reshape(shape)
+
+
+def attribute_texts(group: h5py.Group, name: str) -> list[str]:
+    """Return the texts of an attribute; long lists are divided into `name0`, `name1` ..."""
+    parts = [name] if name in group.attrs else []
+    while f"{name}{len(parts)}" in group.attrs and name not in group.attrs:
+        parts.append(f"{name}{len(parts)}")
+    texts: list[Any] = [text for part in parts for text in np.asarray(group.attrs[part]).tolist()]
+    return [text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text) for text in texts]
