@@ -18,6 +18,8 @@ from gradcam_cli.console import configure_logging, log
 from gradcam_cli.errors import UsageError
 from gradcam_cli.images.decode import MAX_PIXELS
 from gradcam_cli.methods.registry import LAYER_METHODS
+from gradcam_cli.models.safety import start_check
+from gradcam_cli.models.weights import UNTRAINED, local_weights
 from gradcam_cli.network.tensorflow_import import import_tensorflow
 from gradcam_cli.pipeline.config import DEFAULTS, SETTINGS, Setting
 
@@ -140,19 +142,22 @@ def restored_logging() -> Any:
 
 
 def before_loading(ctx: click.Context, options: dict[str, Any], model: str | None = None) -> None:
-    """Announce that a model is loaded, and import TensorFlow."""
-    log.info("loading %s", model or options["model"])
-    start_tensorflow(ctx, verbose=options["verbose"] or options["debug"])
+    """Announce that a model is loaded, and import TensorFlow; meanwhile a thread reads the weights."""
+    model = model or options["model"]
+    log.info("loading %s", model)
+    quiet_tensorflow(ctx, verbose=options["verbose"] or options["debug"])
+    if weights := local_weights(model, options.get("weights", UNTRAINED)):
+        start_check(weights, read_ahead="tensorflow" not in sys.modules)
+    import_tensorflow()
 
 
-def start_tensorflow(ctx: click.Context, *, verbose: bool) -> None:
-    """Import TensorFlow; keep its messages, and the prints of Keras, off standard output."""
+def quiet_tensorflow(ctx: click.Context, *, verbose: bool) -> None:
+    """Keep messages of TensorFlow and prints of Keras off standard output; call it before TensorFlow is imported."""
     if not verbose:
         ctx.with_resource(_only_errors("tensorflow"))
         if "tensorflow" not in sys.modules:
             ctx.with_resource(filtered_native_stderr())
     ctx.with_resource(contextlib.redirect_stdout(sys.stderr))
-    import_tensorflow()
 
 
 @contextlib.contextmanager

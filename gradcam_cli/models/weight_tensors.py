@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import math
-import mmap
-from collections.abc import Sequence
 from typing import Any
 
 import h5py
 import numpy as np
 import tensorflow as tf
+
+from gradcam_cli.models.read_ahead import page_aligned
+from gradcam_cli.models.safety import read_ahead_of
 
 MIN_SHARED_BYTES = 1 << 16
 """Smaller arrays are copied, as their copies cost less than pages of their own."""
@@ -28,23 +28,18 @@ def read_tensor(array: h5py.Dataset) -> tf.Tensor | np.ndarray:
     if array.dtype != np.float32 or array.nbytes < MIN_SHARED_BYTES:
         values: np.ndarray = array[()]
         return values
-    buffer = page_aligned(array.shape)
-    array.read_direct(buffer)
+    reader = read_ahead_of(array.file.filename)
+    buffer = reader.take((array.id.get_offset(), array.nbytes)) if reader and array.id.get_offset() else None
+    if buffer is None:
+        buffer = page_aligned(array.shape)
+        array.read_direct(buffer)
+    buffer = buffer.reshape(array.shape)
     return tf.experimental.dlpack.from_dlpack(buffer.__dlpack__())
 
 
 def read_weights(group: h5py.Group) -> list[tf.Tensor | np.ndarray]:
     """Read the weights of a layer, in place of a function of Keras."""
     return [read_tensor(group[name]) for name in attribute_texts(group, "weight_names")]
-
-
-def page_aligned(shape: Sequence[int]) -> np.ndarray:
-    """Return an uninitialized float32 array that begins with a page of memory, in large pages where there are any."""
-    private: dict[str, int] = {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if hasattr(mmap, "MAP_PRIVATE") else {}
-    memory = mmap.mmap(-1, max(4 * math.prod(shape), 4), **private)
-    if hasattr(mmap, "MADV_HUGEPAGE"):
-        memory.madvise(mmap.MADV_HUGEPAGE)
-    return np.frombuffer(memory, np.float32, math.prod(shape)).reshape(shape)
 
 
 def attribute_texts(group: h5py.Group, name: str) -> list[str]:
