@@ -57,9 +57,10 @@ def _read_fully(readinto: Callable[[memoryview], int | None], buffer: memoryview
 
 
 def page_aligned(shape: Sequence[int]) -> np.ndarray:
-    """Return an uninitialized float32 array that begins with a page of memory, in large pages where there are any."""
+    """Return an uninitialized float32 array that begins with a page of memory.
+
+    Its pages have the usual size: to find large ones takes up to half a second when memory is fragmented.
+    """
     private: dict[str, int] = {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if hasattr(mmap, "MAP_PRIVATE") else {}
     memory = mmap.mmap(-1, max(4 * math.prod(shape), 4), **private)
-    if hasattr(mmap, "MADV_HUGEPAGE"):
-        memory.madvise(mmap.MADV_HUGEPAGE)
     return np.frombuffer(memory, np.float32, math.prod(shape)).reshape(shape)
