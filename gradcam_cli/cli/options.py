@@ -22,6 +22,7 @@ from gradcam_cli.models.safety import start_check
 from gradcam_cli.models.weights import UNTRAINED, local_weights
 from gradcam_cli.network.tensorflow_import import import_tensorflow
 from gradcam_cli.pipeline.config import DEFAULTS, SETTINGS, Setting
+from gradcam_cli.storage.checksum import start_sha256
 
 _input, _explanation, _speed = option_group("Input"), option_group("Explanation"), option_group("Speed")
 _general = option_group(LAST_HEADING)
@@ -148,6 +149,7 @@ def before_loading(ctx: click.Context, options: dict[str, Any], model: str | Non
     quiet_tensorflow(ctx, verbose=options["verbose"] or options["debug"])
     if weights := local_weights(model, options.get("weights", UNTRAINED)):
         start_check(weights, read_ahead="tensorflow" not in sys.modules)
+        start_sha256(weights)
     import_tensorflow()
 
 

@@ -108,8 +108,9 @@ def test_reading_starts_before_tensorflow_is_imported(cli, photo, model_file, tm
     events = []
     monkeypatch.setattr(options, "import_tensorflow", lambda: events.append("import"))
     monkeypatch.setattr(options, "start_check", lambda file, read_ahead: events.append(file.name))
+    monkeypatch.setattr(options, "start_sha256", lambda file: events.append(file.name))
     assert cli(photo(), "--model", model_file, "--preprocess", "-1..1").status == 0
-    assert events == [model_file.name, "import"]
+    assert events == [model_file.name, model_file.name, "import"]
 
 
 @pytest.mark.parametrize(
