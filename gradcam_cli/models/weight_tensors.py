@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import h5py
 import numpy as np
 import tensorflow as tf
+from keras.src.saving import saving_lib
 
 from gradcam_cli.models.read_ahead import page_aligned
 from gradcam_cli.models.safety import read_ahead_of
@@ -25,7 +27,7 @@ def read_tensor(array: h5py.Dataset) -> tf.Tensor | np.ndarray:
     Returns:
         A tensor of a large float32 array, an array otherwise.
     """
-    if array.dtype != np.float32 or array.nbytes < MIN_SHARED_BYTES:
+    if not _is_large(array):
         values: np.ndarray = array[()]
         return values
     reader = read_ahead_of(array.file.filename)
@@ -37,9 +39,23 @@ def read_tensor(array: h5py.Dataset) -> tf.Tensor | np.ndarray:
     return tf.experimental.dlpack.from_dlpack(buffer.__dlpack__())
 
 
+def read_stored(get: Callable[..., np.ndarray]) -> Callable[..., tf.Tensor | np.ndarray]:
+    """Return a function that reads large float32 arrays of a `.keras` file as tensors, and others as Keras does."""
+
+    def get_tensor(store: Any, key: str) -> tf.Tensor | np.ndarray:
+        array = saving_lib.safe_get_h5_dataset(store._h5_entry_group, key)
+        return get(store, key) if "dtype" in array.attrs or not _is_large(array) else read_tensor(array)
+
+    return get_tensor
+
+
 def read_weights(group: h5py.Group) -> list[tf.Tensor | np.ndarray]:
     """Read the weights of a layer, in place of a function of Keras."""
     return [read_tensor(group[name]) for name in attribute_texts(group, "weight_names")]
+
+
+def _is_large(array: h5py.Dataset) -> bool:
+    return bool(array.dtype == np.float32 and array.nbytes >= MIN_SHARED_BYTES)
 
 
 def attribute_texts(group: h5py.Group, name: str) -> list[str]:

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from gradcam_cli.models import loading, weight_tensors
 from gradcam_cli.models.catalog import require_spec
+from gradcam_cli.models.model_files import load_model_file
 from gradcam_cli.models.weight_files import load_weights_into
 from gradcam_cli.models.weight_tensors import page_aligned, read_tensor
 
@@ -66,6 +67,19 @@ def test_weights_are_read_once_and_not_copied(tmp_path, buffers):
     assert [buffer.shape for buffer in buffers] == [(100, 300)]
     assert _share_memory(model.layers[0].kernel, buffers[0])
     model.layers[0].kernel.assign_add(tf.ones((100, 300)))  # a variable of its own, as any other
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_weights_of_an_archive_are_not_copied(tmp_path, buffers, dtype):
+    """Except those in bfloat16, which Keras reads."""
+    dense = keras.layers.Dense(300, name="a", dtype=dtype)
+    model = keras.Sequential([keras.Input((100,)), dense, keras.layers.Dense(5, name="b")])
+    model.save(tmp_path / "net.keras")
+    opened = load_model_file(tmp_path / "net.keras", allow_unsafe=False)
+    for weight, source in zip(opened.weights, model.weights, strict=True):
+        np.testing.assert_array_equal(keras.ops.convert_to_numpy(weight), keras.ops.convert_to_numpy(source))
+    assert [buffer.shape for buffer in buffers] == ([(100, 300)] if dtype == "float32" else [])
+    assert all(_share_memory(opened.layers[0].kernel, buffer) for buffer in buffers)
 
 
 @pytest.mark.slow
