@@ -19,7 +19,11 @@ from gradcam_cli.console import configure_logging, log
 from gradcam_cli.errors import UsageError
 from gradcam_cli.images.decode import MAX_PIXELS
 from gradcam_cli.methods.registry import LAYER_METHODS
+from gradcam_cli.models.safety import start_check
+from gradcam_cli.models.weights import UNTRAINED, local_weights
+from gradcam_cli.network.tensorflow_import import import_tensorflow
 from gradcam_cli.pipeline.config import DEFAULTS, SETTINGS, Setting
+from gradcam_cli.storage.checksum import start_sha256
 
 _input, _explanation, _speed = option_group("Input"), option_group("Explanation"), option_group("Speed")
 _general = option_group(LAST_HEADING)
@@ -141,9 +145,14 @@ def restored_logging() -> Any:
 
 
 def before_loading(ctx: click.Context, options: dict[str, Any], model: str | None = None) -> None:
-    """Announce that a model is loaded, and prepare the import of TensorFlow."""
-    log.info("loading %s", model or options["model"])
+    """Announce that a model is loaded, and import TensorFlow; meanwhile a thread reads the weights."""
+    model = model or options["model"]
+    log.info("loading %s", model)
     quiet_tensorflow(ctx, verbose=options["verbose"] or options["debug"])
+    if weights := local_weights(model, options.get("weights", UNTRAINED)):
+        start_check(weights, read_ahead="tensorflow" not in sys.modules)
+        start_sha256(weights)
+    import_tensorflow()
 
 
 def quiet_tensorflow(ctx: click.Context, *, verbose: bool) -> None:

@@ -247,7 +247,7 @@ def load_model(
         choice,
         shape,
         file.name if file else None,
-        LazySha256(file) if file else None,
+        LazySha256.of(file) if file else None,
         infer_task(network, stored_loss(file) if file and from_file else None) if task == "auto" else task,
         other_inputs=other_inputs,
         rows=rows,

@@ -29,8 +29,8 @@ STEP_SECONDS = 20
 SECONDS_PER_OBJECT, SECONDS_PER_BYTE = 0.01, 1e-7
 """CPU seconds by which each object and each byte that is read extend the limit: 50 times what a sound file needs."""
 
+MIN_READ_AHEAD_BYTES = 1 << 16  # smaller arrays have no place
 PLAIN_TYPES = (h5py.h5t.INTEGER, h5py.h5t.FLOAT)
-
 
 _in_own_process = False
 """Whether the timers of `limit_step` may end this process."""
@@ -109,20 +109,22 @@ def limit_step() -> None:
         faulthandler.dump_traceback_later(10 * STEP_SECONDS, exit=True)
 
 
-def declared_bytes(content: str | IO[bytes], max_bytes: int) -> int:
-    """Return the declared size of all arrays; read all attributes and chunked arrays to detect damage.
+def declared_bytes(content: str | IO[bytes], max_bytes: int) -> tuple[int, list[tuple[int, int]]]:
+    """Check all arrays; read all attributes and chunked arrays to detect damage.
 
     Args:
         content: path of an HDF5 file, or the open file.
         max_bytes: the scan stops above this size.
 
+    Returns:
+        The declared size of all arrays, and the places of those that `read_ahead` can read.
+
     Raises:
         RefusedError: the file refers to other files, or has arrays of objects.
-        TooSlowError: see `Budget`.
+        TooSlowError, MemoryError: see `Budget` and `limit_memory`.
         OSError, RuntimeError, ValueError, KeyError: the file is damaged.
-        MemoryError: reading exceeded the memory limit.
     """
-    total, budget, visited = 0, Budget(), set()
+    total, budget, visited, places = 0, Budget(), set(), []
     with h5py.File(content, "r") as file:  # objects below h5py.Group and h5py.Dataset, which take five times as long
         remaining = [(file.id, b"/")]
         while remaining and total <= max_bytes:
@@ -136,12 +138,14 @@ def declared_bytes(content: str | IO[bytes], max_bytes: int) -> int:
             if information.num_attrs:
                 _read_attributes(item)
             if isinstance(item, h5py.h5g.GroupID):
-                remaining.extend((item, member) for member in _members(item))
+                remaining += ((item, member) for member in _members(item))
             elif isinstance(item, h5py.h5d.DatasetID):
                 total += _check_array(item)
                 if item.get_create_plist().get_layout() == h5py.h5d.CHUNKED and total <= max_bytes:
                     _read_chunks(h5py.Dataset(item), budget)
-    return total
+                elif not file.userblock_size:
+                    places += _place(item)
+    return total, places
 
 
 def _read_attributes(item: Any) -> None:
@@ -151,9 +155,7 @@ def _read_attributes(item: Any) -> None:
 
 
 class _Parent(NamedTuple):
-    """What `AttributeManager` requires of an object."""
-
-    id: Any
+    id: Any  # what `AttributeManager` requires of an object
 
 
 def _members(group: h5py.h5g.GroupID) -> list[bytes]:
@@ -173,6 +175,13 @@ def _check_array(array: h5py.h5d.DatasetID) -> int:
     if array.get_type().get_class() not in PLAIN_TYPES and array.dtype.hasobject:
         raise RefusedError("an array of objects instead of numbers")
     return int(array.get_space().get_simple_extent_npoints() * array.get_type().get_size())
+
+
+def _place(array: h5py.h5d.DatasetID) -> list[tuple[int, int]]:
+    """Return the offset and the size of a float32 array that is stored in one piece; none of other arrays."""
+    offset, size, count = array.get_offset(), array.get_storage_size(), array.get_space().get_simple_extent_npoints()
+    plain = array.get_type() == h5py.h5t.NATIVE_FLOAT and size == 4 * count
+    return [(offset, size)] if offset and plain and size >= MIN_READ_AHEAD_BYTES else []
 
 
 def _read_chunks(array: h5py.Dataset, budget: Budget) -> None:
@@ -218,8 +227,9 @@ def scan(file: str, max_bytes: int) -> dict[str, Any]:
         archive = opened.read(len(ZIP_SIGNATURE)) == ZIP_SIGNATURE
     if archive:
         with _weights_of_archive(file, max_bytes) as weights:
-            return {"bytes": declared_bytes(weights, max_bytes)}
-    result: dict[str, Any] = {"bytes": declared_bytes(file, max_bytes)}
+            return {"bytes": declared_bytes(weights, max_bytes)[0]}
+    num_bytes, places = declared_bytes(file, max_bytes)
+    result: dict[str, Any] = {"bytes": num_bytes, "places": places}
     with h5py.File(file, "r") as content:
         for key, name in (("config", "model_config"), ("keras_version", "keras_version")):
             text = content.attrs.get(name)

@@ -13,9 +13,9 @@ from typing import Any
 
 import h5py
 import keras
-import numpy as np
 
 from gradcam_cli.errors import ModelError
+from gradcam_cli.models.weight_tensors import attribute_texts, read_tensor
 
 
 def load_weights(group: h5py.Group, model: keras.Model, *_: Any, **__: Any) -> None:
@@ -28,8 +28,8 @@ def load_weights(group: h5py.Group, model: keras.Model, *_: Any, **__: Any) -> N
     Raises:
         ModelError: the file lacks weights of the model, has others, or has other shapes; the layer is named.
     """
-    names = [name.replace("/", "_") for name in _attribute(group, "layer_names")]
-    stored = dict(zip(names, (_stored(group[name]) for name in _attribute(group, "layer_names")), strict=True))
+    names = [name.replace("/", "_") for name in attribute_texts(group, "layer_names")]
+    stored = dict(zip(names, (_stored(group[name]) for name in attribute_texts(group, "layer_names")), strict=True))
     layers = {layer.name: layer for layer in model.layers}
     for name, arrays in stored.items():
         if arrays and name not in layers:
@@ -46,7 +46,7 @@ def by_name_if_possible(load: Callable[..., None]) -> Callable[..., None]:
     """Return a function that loads by name if the layers have the names of the file, and by `load` otherwise."""
 
     def load_either(group: h5py.Group, model: keras.Model, *args: Any, **kwargs: Any) -> None:
-        names = {name.replace("/", "_") for name in _attribute(group, "layer_names") if _stored(group[name])}
+        names = {name.replace("/", "_") for name in attribute_texts(group, "layer_names") if _stored(group[name])}
         if names == {layer.name for layer in model.layers if layer.weights}:
             load_weights(group, model)
         else:
@@ -63,17 +63,8 @@ def _finalize(model: keras.Model) -> None:
             layer.finalize_state()
 
 
-def _attribute(group: h5py.Group, name: str) -> list[str]:
-    """Return a list of names; long lists are divided into `name0`, `name1` ..."""
-    parts = [name] if name in group.attrs else []
-    while f"{name}{len(parts)}" in group.attrs and name not in group.attrs:
-        parts.append(f"{name}{len(parts)}")
-    texts = [text for part in parts for text in np.asarray(group.attrs[part]).tolist()]
-    return [text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text) for text in texts]
-
-
 def _stored(group: h5py.Group) -> list[tuple[str, h5py.Dataset]]:
-    return [(name, group[name]) for name in _attribute(group, "weight_names")]
+    return [(name, group[name]) for name in attribute_texts(group, "weight_names")]
 
 
 def _in_file_order(layer: keras.Layer) -> list[Any]:
@@ -89,7 +80,7 @@ def _assign(layer: keras.Layer, weights: Sequence[Any], stored: Sequence[tuple[s
                 f"layer {layer.name}: expected a weight {weight.path} of shape {tuple(weight.shape)}, "
                 f"got {name} of shape {array.shape}"
             )
-        weight.assign(array[()])
+        weight.assign(read_tensor(array))
 
 
 def _in_order_of(

@@ -11,6 +11,7 @@ from typing import Any
 
 import keras
 import tensorflow as tf
+from keras.src.legacy.saving import legacy_h5_format
 from keras.src.utils import file_utils
 
 from gradcam_cli.errors import ModelError, WeightsError
@@ -20,6 +21,7 @@ from gradcam_cli.models.mini import build_mini
 from gradcam_cli.models.opening import patched
 from gradcam_cli.models.safety import Hdf5Check, hdf5_check
 from gradcam_cli.models.weight_files import first_line, first_mismatch
+from gradcam_cli.models.weight_tensors import read_weights
 from gradcam_cli.network.keras_settings import default_settings
 
 BUILDERS: dict[str, Callable[[Path | None], keras.Model]] = {LITE0.name: build_lite0, MINI.name: build_mini}
@@ -55,7 +57,11 @@ def _build_with_weights(spec: ModelSpec, build: Callable[..., keras.Model], file
         return str(file)
 
     try:
-        with patched(file_utils, "get_file", lambda _: get_checked_file), skip_weight_init():
+        with (
+            patched(file_utils, "get_file", lambda _: get_checked_file),
+            patched(legacy_h5_format, "load_subset_weights_from_hdf5_group", lambda _: read_weights),
+            skip_weight_init(),
+        ):
             return build(weights="imagenet")
     except ModelError as error:
         raise WeightsError(error.message, f"expected Keras's file {spec.weights_file}") from error

@@ -32,6 +32,7 @@ from gradcam_cli.models.safety import (
     with_keras_suffix,
 )
 from gradcam_cli.models.weight_files import first_line
+from gradcam_cli.models.weight_tensors import read_stored
 from gradcam_cli.network.keras_settings import default_settings
 
 PACKAGE = "gradcam_cli"
@@ -90,6 +91,8 @@ def _open(file: Path, check: Hdf5Check, packages: set[str] | None) -> Any:
         if packages is not None:
             stack.enter_context(network_off())
             stack.enter_context(limited_results())
+        if packages == {PACKAGE}:  # layers of other packages may use the arrays as such
+            stack.enter_context(patched(saving_lib.H5IOStore, "__getitem__", read_stored))
         return _load(file, config, check, allow_unsafe=packages is None)
 
 

@@ -10,12 +10,14 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from gradcam_cli.errors import ModelError
+from gradcam_cli.models.read_ahead import Place, ReadAhead
 
 SCAN_PROGRAM = Path(__file__).with_name("hdf5_scan.py")
 CONFIG_NAME, WEIGHTS_NAME, METADATA_NAME = "config.json", "model.weights.h5", "metadata.json"
@@ -44,6 +46,8 @@ class Hdf5Check:
         self.file = file
         self.keras_version = ""
         self._result: dict[str, Any] | None = None
+        self._lock = threading.Lock()
+        self.reader: ReadAhead | None = None
         command = [sys.executable, "-P", str(SCAN_PROGRAM), str(file.absolute()), str(max_decompressed_size(file))]
         try:
             self._process = subprocess.Popen(  # noqa: S603  # no shell
@@ -62,9 +66,7 @@ class Hdf5Check:
         Raises:
             ModelError: the file is damaged, declares too large arrays, or refers to other files.
         """
-        if self._result is None:
-            self._result = _parse(self._process)
-        result, file = self._result, self.file
+        result, file = self._wait(), self.file
         if "refused" in result:
             raise ModelError(f"{file}: expected the weights in the file, got {result['refused']}")
         if "slow" in result:
@@ -77,30 +79,63 @@ class Hdf5Check:
         config, self.keras_version = result.get("config"), str(result.get("keras_version") or "")
         return config if isinstance(config, str) else None
 
+    def read_ahead(self) -> None:
+        """Start to read the arrays of the file, when its check has passed, in a thread."""
+        self.reader = self.reader or ReadAhead(self.file, self._places)
+
+    def _wait(self) -> dict[str, Any]:
+        with self._lock:
+            if self._result is None:
+                self._result = _parse(self._process)
+            return self._result
+
+    def _places(self) -> list[Place]:
+        """Return the places of the arrays that are read ahead, none of a file that is refused or too large."""
+        places = [(offset, size) for offset, size in self._wait().get("places", [])]
+        return places if sum(size for _, size in places) <= self.file.stat().st_size else []
+
     def stop(self) -> None:
         """Stop the subprocess, if it still runs."""
         if self._result is None:
             self._process.kill()
-            self._process.communicate()
+            self._wait()
 
 
 _started: dict[tuple[Any, ...], Hdf5Check] = {}
+_open: dict[str, Hdf5Check] = {}
+"""The checks of the files that are being opened, by their real paths."""
 
 
-def start_check(file: Path) -> None:
-    """Start the check of a file that will be opened later; errors are raised when it is opened."""
+def start_check(file: Path, *, read_ahead: bool = False) -> None:
+    """Start the check of a file that will be opened later; errors are raised when it is opened.
+
+    Args:
+        file: the file.
+        read_ahead: start to read its arrays, too. This starts a thread, after which the process should not be forked.
+    """
     with contextlib.suppress(OSError, ModelError):
         if file.is_file() and is_checked(file):
-            _started.setdefault(_identity(file), Hdf5Check(file))
+            check = _started.get(_identity(file)) or Hdf5Check(file)
+            _started[_identity(file)] = check
+            if read_ahead:
+                check.read_ahead()
+
+
+def read_ahead_of(file: str) -> ReadAhead | None:
+    """Return what reads the arrays of a file that is being opened, or None."""
+    check = _open.get(os.path.realpath(file))
+    return check.reader if check else None
 
 
 @contextlib.contextmanager
 def hdf5_check(file: Path) -> Iterator[Hdf5Check]:
     """Start the check of a file, unless `start_check` has done so; stop it when the block ends."""
-    check = _started.pop(_identity(file), None) or Hdf5Check(file)
+    check, path = _started.pop(_identity(file), None) or Hdf5Check(file), os.path.realpath(file)
+    _open[path] = check
     try:
         yield check
     finally:
+        _open.pop(path, None)
         check.stop()
 
 

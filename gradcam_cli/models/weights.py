@@ -13,7 +13,7 @@ from pathlib import Path
 
 from gradcam_cli.console import log, progress
 from gradcam_cli.errors import WeightsError
-from gradcam_cli.models.catalog import LITE0, ModelSpec
+from gradcam_cli.models.catalog import LITE0, ModelSpec, find_spec, is_model_path
 from gradcam_cli.storage.download import download
 from gradcam_cli.storage.files import atomic_write, file_lock
 
@@ -64,6 +64,24 @@ def find_weights(spec: ModelSpec, weights: str | None = None) -> Path | None:
             raise WeightsError(f"{origin} {name}: file not found")
     cached = cache_directory() / spec.weights_file
     return cached if cached.is_file() else None
+
+
+def local_weights(model: str, weights: str) -> Path | None:
+    """Return the file from which the weights of a run will be read, or None if they are random or not on this machine.
+
+    Args:
+        model: value of `--model`.
+        weights: value of `--weights`.
+
+    Raises:
+        WeightsError: see `find_weights`.
+    """
+    if weights == UNTRAINED:
+        return None
+    if is_model_path(model):
+        return Path(model if weights == "imagenet" else weights)
+    spec = find_spec(model)
+    return find_weights(spec, weights) if spec else None
 
 
 def ensure_weights(spec: ModelSpec, weights: str | None = None, *, offline: bool = False) -> Path:

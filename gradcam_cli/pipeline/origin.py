@@ -18,7 +18,7 @@ from gradcam_cli.errors import GradcamError
 from gradcam_cli.images.encode import MAX_COMMENT_BYTES, read_comment
 from gradcam_cli.models.catalog import find_spec, is_model_path
 from gradcam_cli.models.labels import labels_file
-from gradcam_cli.models.weights import UNTRAINED, find_weights
+from gradcam_cli.models.weights import local_weights
 from gradcam_cli.network.target import parse_target
 from gradcam_cli.output.naming import MapKey
 from gradcam_cli.pipeline.config import ExplainConfig, ModelConfig, RenderOptions
@@ -85,13 +85,7 @@ def origin_of_file(shared: Origin, keys: Sequence[MapKey], image_hash: str | Non
 
 def local_weights_hash(model: ModelConfig) -> str | None:
     """Return the SHA-256 of the weights that a run will load, or None if they are random or not on this machine."""
-    if model.weights == UNTRAINED:
-        return None
-    if is_model_path(model.model):
-        path: Path | None = Path(model.model if model.weights == "imagenet" else model.weights)
-    else:
-        spec = find_spec(model.model)
-        path = find_weights(spec, model.weights) if spec else None
+    path = local_weights(model.model, model.weights)
     return sha256(path) if path and path.is_file() else None
 
 

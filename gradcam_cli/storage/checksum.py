@@ -6,6 +6,7 @@ import hashlib
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 
 class LazySha256:
@@ -21,6 +22,11 @@ class LazySha256:
         self._path = path
         self._lock = threading.Lock()
         self._future: Future[str] | None = None
+
+    @classmethod
+    def of(cls, path: Path) -> LazySha256:
+        """Return the checksum of a file that `start_sha256` has started, if the file is the same, or a new one."""
+        return _started.pop(_identity(path), None) or cls(path)
 
     def __getstate__(self) -> dict[str, str]:
         """Pickle the digest, since the receiving process may not have the file."""
@@ -43,6 +49,20 @@ class LazySha256:
     def result(self) -> str:
         """Return the digest in hexadecimal; wait until it is computed."""
         return self.start().result()
+
+
+_started: dict[tuple[Any, ...], LazySha256] = {}
+
+
+def start_sha256(path: Path) -> None:
+    """Start to hash a file that is loaded later."""
+    checksum = _started.setdefault(_identity(path), LazySha256(path))
+    checksum.start()
+
+
+def _identity(path: Path) -> tuple[Any, ...]:
+    status = path.stat()
+    return str(path.absolute()), status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def sha256(path: str | Path) -> str:

@@ -211,3 +211,31 @@ def _read(terminal):
         return os.read(terminal, 4096)
     except OSError:  # the other end is closed
         return b""
+
+
+LEAVING = """
+import atexit, sys, threading, time
+class Deleted:
+    def __del__(self):
+        print("deleted")
+sys.kept = Deleted()
+atexit.register(lambda: print("atexit function", flush=False))
+threading.Thread(target=lambda: time.sleep(0.2) or print("thread")).start()
+sys.argv = ["gradcam", {arguments}]
+from gradcam_cli.__main__ import main
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status"), [('"models"', 0), ('"layers", "none.keras"', 3), ('"--no-option"', 2)]
+)
+def test_the_process_ends_without_deleting_its_objects(arguments, status):
+    """Threads are waited for, functions of atexit are called, and everything is written."""
+    done = subprocess.run(
+        [sys.executable, "-c", LEAVING.format(arguments=arguments)], capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == status
+    lines = done.stdout.splitlines()
+    assert ("thread" in lines, lines[-1], "deleted" in lines) == (True, "atexit function", False)
+    assert bool(done.stderr) == bool(status)

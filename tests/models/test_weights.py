@@ -10,7 +10,7 @@ from gradcam_cli.errors import WeightsError
 from gradcam_cli.models.catalog import catalog
 from gradcam_cli.models.weights import cache_directory, ensure_weights, find_weights
 from gradcam_cli.storage import download
-from gradcam_cli.storage.checksum import LazySha256, sha256
+from gradcam_cli.storage.checksum import LazySha256, sha256, start_sha256
 
 CONTENT = b"weights" * 1000
 
@@ -154,6 +154,18 @@ def test_lazy_checksum_is_computed_once(tmp_path):
     assert checksum.result() == sha256(path)
     path.write_bytes(b"after")
     assert checksum.result() != sha256(path)
+
+
+def test_a_checksum_that_was_started_belongs_to_the_file_as_it_was(tmp_path):
+    """A file that is replaced before it is loaded is hashed again."""
+    path = tmp_path / "file"
+    path.write_bytes(b"one")
+    start_sha256(path)
+    assert LazySha256.of(path).result() == hashlib.sha256(b"one").hexdigest()
+    start_sha256(path)
+    (tmp_path / "new").write_bytes(b"two")
+    (tmp_path / "new").replace(path)
+    assert LazySha256.of(path).result() == hashlib.sha256(b"two").hexdigest()
 
 
 def test_sha256_equals_the_published_example(tmp_path):

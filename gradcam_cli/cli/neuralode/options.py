@@ -11,6 +11,7 @@ import click
 
 from gradcam_cli.cli.click_extensions import Decorator, ImageSize, combine_options, option_group
 from gradcam_cli.cli.options import quiet_tensorflow, setup_logging
+from gradcam_cli.network.tensorflow_import import import_tensorflow
 from gradcam_cli.neuralode.solver.tableaus import SOLVERS
 from gradcam_cli.neuralode.training.config import DataConfig
 
@@ -223,4 +224,5 @@ def setup(ctx: click.Context, options: Mapping[str, Any]) -> TextIO:
     setup_logging(ctx, quiet=options["quiet"], verbose=options["verbose"], debug=options["debug"])
     stdout = sys.stdout
     quiet_tensorflow(ctx, verbose=options["verbose"] or options["debug"])
+    import_tensorflow()
     return stdout
