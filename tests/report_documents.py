@@ -19,7 +19,8 @@ INJECTIONS = [
 def make_map(**changes):
     summary = {"zero_reason": None, "peak": None, "box": None, "numbers": [], "metrics": {}, "files": {}}
     images = {"map_image": None, "figure": None}
-    map_ = {"class": "cat", "probability": 0.8, "layer": "conv", "method": "gradcam", **images, **summary}
+    size = {"model": "vgg19", "cells": "14x14", "raw_max": 0.25}
+    map_ = {"class": "cat", "probability": 0.8, "layer": "conv", "method": "gradcam", **size, **images, **summary}
     return {**map_, "command": "gradcam a.png", **changes}
 
 
@@ -57,7 +58,7 @@ def make_document(entries=(), **changes):
         "start": None,
         "verb": "explained",
         "model": None,
-        "colors": ["#000080", "#7dff7a", "#800000"],
+        "colors": [{"color": color, "opacity": "1"} for color in ("#000080", "#7dff7a", "#800000")],
         "seconds": None,
         "settings": [],
         "versions": [],

@@ -37,7 +37,7 @@ from gradcam_cli.models.catalog import catalog, find_spec, is_model_path
 from gradcam_cli.models.labels import Labels, read_labels
 from gradcam_cli.models.truth import TruthSource, read_truth
 from gradcam_cli.near_matches import did_you_mean, near_file
-from gradcam_cli.output.destination import IMAGE_SUFFIXES, require_suffix
+from gradcam_cli.output.destination import FIGURE_SUFFIXES, require_suffix
 from gradcam_cli.pipeline.json_lines import json_line
 from gradcam_cli.pipeline.saved import load_saved_map, load_source_image
 from gradcam_cli.storage.paths import as_path, is_url
@@ -101,7 +101,7 @@ def compare(ctx: click.Context, /, baseline: Path, new: str, **options: Any) -> 
     BASELINE with the same settings. The command prints the maps whose class changed, and the drift of all maps.
     """
     clock = RunClock()
-    require_suffix("--grid", options["grid"], IMAGE_SUFFIXES)
+    require_suffix("--grid", options["grid"], FIGURE_SUFFIXES)
     setup_logging(ctx, quiet=options["quiet"], verbose=options["verbose"], debug=options["debug"])
     stdout = sys.stdout
     source = read_truth(options["truth"]) if options["truth"] else None
@@ -228,7 +228,7 @@ def _describe_change(change: MapChange) -> str | None:
 def _write_grid(comparison: Comparison, path: Path, count: int) -> None:
     from gradcam_cli.evaluation.plots import drift_grid
     from gradcam_cli.output.destination import format_for_suffix
-    from gradcam_cli.output.figures import encode_figure
+    from gradcam_cli.output.figure_files import encode_figure
     from gradcam_cli.storage.files import write_output
 
     figure = drift_grid(comparison.most_changed(count), comparison.before, comparison.after)
@@ -250,8 +250,10 @@ def _draw_for_report(change: MapChange, run: str, directory: Path, images: Repor
     """Draw a map of one run; return the file names of the image, and the data of the map."""
     saved = load_saved_map(directory / change.name)
     box, map_id = Box(0, 0, *saved.heatmap.shape[::-1]), f"{run}|{change.name}"
-    files = images.draw_image(change.input, map_id, load_source_image(saved), saved.heatmap, box)
-    map_image = images.draw_map(change.input, map_id, saved.heatmap, box)
+    files = images.draw_image(
+        change.input, map_id, load_source_image(saved), saved.heatmap, box, saved.metadata["method"]
+    )
+    map_image = images.draw_map(change.input, map_id, saved.heatmap, box, saved.metadata["method"])
     numbers = {"peak": peak(saved.heatmap), "box": bounding_box(saved.heatmap)}
     thumbnail = {"thumbnail": files["thumbnail"]} if "thumbnail" in files else {}
     return {**files, run: {**saved.metadata, "map_image": map_image, "map": numbers, **thumbnail}}

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, TextIO
 
 from gradcam_cli.cli.run_summary import RunClock
 from gradcam_cli.cli.truth_summary import TruthSummary
 from gradcam_cli.console import ANNOUNCE, clear_progress_line, log, print_error
 from gradcam_cli.engines.job import JobResult
-from gradcam_cli.output.figures import Cell
+from gradcam_cli.output.grids import GridRow
 
 if TYPE_CHECKING:
     from gradcam_cli.report.writer import ReportWriter
@@ -33,7 +33,7 @@ class ConsoleWriter:
     ) -> None:
         self.stdout, self.report_writer, self.truth = stdout, report_writer, truth
         self.counts: Counter[str] = Counter()
-        self.grid_rows: list[Sequence[Cell]] = []
+        self.grid_rows: list[GridRow] = []
         self.num_maps = self.num_replaced = 0
 
     def write(self, result: JobResult) -> None:
@@ -47,8 +47,7 @@ class ConsoleWriter:
             self.report_writer.write(*result.report_records)
         if result.data:
             self.stdout.buffer.write(result.data)
-        if result.grid_row:
-            self.grid_rows.append(result.grid_row)
+        self.grid_rows += result.grid_rows
         for line in result.lines:
             self._write_line(line)
         self.stdout.flush()

@@ -9,7 +9,7 @@ from gradcam_cli.models.catalog import find_spec, is_model_path
 from gradcam_cli.models.class_selection import resolve_classes
 from gradcam_cli.models.labels import spec_labels
 from gradcam_cli.models.truth import require_known_class
-from gradcam_cli.output.destination import ARTIFACT_SUFFIXES, IMAGE_SUFFIXES, Destination
+from gradcam_cli.output.destination import PICTURES, Destination
 from gradcam_cli.pipeline.config import ExplainConfig
 
 
@@ -19,8 +19,8 @@ def validate_without_tensorflow(options: dict[str, Any], destination: Destinatio
     Raises:
         UsageError: an option has a value that cannot be used.
     """
-    if any(ARTIFACT_SUFFIXES[kind] is IMAGE_SUFFIXES for kind in destination.artifact_kinds):
-        from gradcam_cli.output.figures import color_table
+    if set(destination.artifact_kinds) & set(PICTURES):
+        from gradcam_cli.output.colors import color_table
 
         color_table(options["cmap"])
     if options["counterfactual"]:

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gradcam_cli.cli.click_extensions import GroupedCommand, option_group
-from gradcam_cli.cli.completion import complete_classes, complete_colormaps, complete_files
+from gradcam_cli.cli.completion import complete_classes, complete_files
 from gradcam_cli.cli.early_checks import validate_without_tensorflow
 from gradcam_cli.cli.engine_options import engine_options, run_engine
 from gradcam_cli.cli.explain_plan import dry_run, plan_tasks
-from gradcam_cli.cli.model_options import explain_config, model_config, model_options, render_options
+from gradcam_cli.cli.model_options import explain_config, model_config, model_options
 from gradcam_cli.cli.options import (
     general_options,
     input_options,
@@ -24,6 +24,7 @@ from gradcam_cli.cli.options import (
     setup_logging,
     threads_option,
 )
+from gradcam_cli.cli.picture_options import picture_options, render_options
 from gradcam_cli.cli.report_options import open_report, report_option, require_report_directory, rerun_options
 from gradcam_cli.cli.run_summary import RunClock
 from gradcam_cli.cli.signals import raise_if_interrupted
@@ -35,7 +36,6 @@ from gradcam_cli.images.source import Source
 from gradcam_cli.output.destination import (
     ARTIFACT_SUFFIXES,
     DEFAULT_OUTPUT_DIR,
-    FORMATS,
     Destination,
     parse_destination,
 )
@@ -111,35 +111,7 @@ Exit status:
     type=click.Choice(list(ARTIFACT_SUFFIXES)),
     help="Kind of output file, repeatable. [default: figure]",
 )
-@_output(
-    "--opacity",
-    "--alpha",
-    "opacity",
-    metavar="X",
-    type=click.FloatRange(0, 1),
-    default=0.5,
-    show_default=True,
-    help="Opacity of the map over the image.",
-)
-@_output(
-    "--cmap",
-    default="jet",
-    show_default=True,
-    metavar="NAME",
-    shell_complete=complete_colormaps,
-    help="Name of a matplotlib colormap.",
-)
-@_output(
-    "--dpi",
-    metavar="N",
-    type=click.IntRange(20, 2400),
-    default=150,
-    show_default=True,
-    help="Resolution of figures in dots per inch.",
-)
-@_output(
-    "--image-format", type=click.Choice(list(FORMATS)), help="Format of figures. [default: png, or the suffix of -o]"
-)
+@picture_options
 @report_option
 @_output(
     "--skip-existing",
@@ -230,7 +202,8 @@ def run(
                 raise
     writer.write_truth(to_stderr=options["as_json"] or destination.stdout)
     if writer.grid_rows and destination.file:
+        from gradcam_cli.pipeline.captions import model_label
         from gradcam_cli.pipeline.grids import write_grid
 
-        write_grid(destination.file, writer.grid_rows, options["dpi"])
+        write_grid(destination.file, writer.grid_rows, model_label(options["model"]), render_options(options))
     return writer

@@ -9,7 +9,7 @@ import click
 from gradcam_cli.cli.click_extensions import ImageSize, ModelNameOrFile, PreprocessName, combine_options, option_group
 from gradcam_cli.cli.completion import complete_files
 from gradcam_cli.network.task import TASKS
-from gradcam_cli.pipeline.config import ExplainConfig, ModelConfig, RenderOptions
+from gradcam_cli.pipeline.config import ExplainConfig, ModelConfig
 
 if TYPE_CHECKING:
     from gradcam_cli.models.classifier import Classifier
@@ -105,11 +105,6 @@ def explain_config(options: dict[str, Any], **overrides: Any) -> ExplainConfig:
     """Return the configuration of a run; repeated values count once, and `overrides` replace options."""
     values: dict[str, Any] = {**_fields_in(ExplainConfig, options), **overrides}
     return ExplainConfig(**{name: _unique(value) for name, value in values.items()})
-
-
-def render_options(options: dict[str, Any]) -> RenderOptions:
-    """Return how overlays and figures are drawn."""
-    return RenderOptions(**_fields_in(RenderOptions, options))
 
 
 def _unique(value: Any) -> Any:

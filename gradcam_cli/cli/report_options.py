@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gradcam_cli.cli.click_extensions import PathOrUrl, option_group
+from gradcam_cli.cli.picture_options import render_options
 from gradcam_cli.errors import UsageError
-from gradcam_cli.pipeline.config import MAP_SETTINGS, RENDER_OPTIONS
+from gradcam_cli.output.render_options import RENDER_OPTIONS
+from gradcam_cli.pipeline.config import MAP_SETTINGS
 
 if TYPE_CHECKING:
     from gradcam_cli.report.writer import ReportWriter
@@ -88,16 +90,18 @@ def open_report(
     from gradcam_cli.report.image_store import ReportImages
     from gradcam_cli.report.writer import ReportWriter
 
+    render = render_options(options)
     start_record = {
         "command": _command_name(ctx),
         "command_line": _command_line(ctx),
         "rerun_args": list(options_as_argv(ctx, rerun_options)),
         "inputs": inputs,
         "thresholds": list(thresholds),
-        "cmap": options.get("cmap"),
+        "cmap": render.cmap,
+        "blend": render.blend,
         "only": options.get("only"),
     }
-    images = ReportImages(directory, options.get("cmap", "jet"), options.get("opacity", 0.5))
+    images = ReportImages(directory, render)
     return ReportWriter(directory, start_record, images, resume=bool(options.get("skip_existing")))
 
 

@@ -19,8 +19,9 @@ from gradcam_cli.images.load import Failure, LoadedImage, Skipped, Unexplained, 
 from gradcam_cli.images.source import Source
 from gradcam_cli.output.destination import DIFFERENCE, GRID, Destination, format_for_suffix
 from gradcam_cli.output.naming import OutputFile, paths_by_map
-from gradcam_cli.pipeline.config import ExplainConfig, ModelConfig, RenderOptions
-from gradcam_cli.pipeline.grids import encode_grid, grid_row
+from gradcam_cli.output.render_options import RenderOptions
+from gradcam_cli.pipeline.config import ExplainConfig, ModelConfig
+from gradcam_cli.pipeline.grids import encode_grid, grid_rows
 from gradcam_cli.pipeline.json_lines import Record, json_line, to_json
 from gradcam_cli.pipeline.origin import Origin, truth_in
 from gradcam_cli.pipeline.results import Explanation
@@ -94,9 +95,9 @@ class ExplainJob:
         if self.single_grid:
             written = [{GRID: str(self.destination.file)}] * len(result)
             lines = self._lines(result, written, self._records(result, written))
-            row = grid_row(result, **self.render.values())
+            rows = grid_rows(result, with_name=True, **self.render.values())
             return JobResult(
-                "ok", lines, _log_messages(result), grid_row=row, num_maps=len(result), truth=_truth_of(result)
+                "ok", lines, _log_messages(result), grid_rows=rows, num_maps=len(result), truth=_truth_of(result)
             )
         try:
             with protected_inputs(self.protected):

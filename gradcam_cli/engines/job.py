@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from gradcam_cli.images.load import LoadedImage, Unexplained
 from gradcam_cli.images.source import Source
-from gradcam_cli.output.figures import Cell
+from gradcam_cli.output.grids import GridRow
 from gradcam_cli.output.naming import OutputFile
 from gradcam_cli.pipeline.json_lines import Record
 from gradcam_cli.pipeline.results import Explanation
@@ -36,7 +36,7 @@ class ExplainTask(NamedTuple):
 
 
 class JobResult(NamedTuple):
-    """The result of a task after its files are written; it contains no arrays except those of `grid_row`.
+    """The result of a task after its files are written; it contains no arrays except those of `grid_rows`.
 
     Attributes:
         status: `ok`, `failed` or `skipped`.
@@ -45,7 +45,7 @@ class JobResult(NamedTuple):
         error: error message, hint, and the file that failed; or None.
         report_records: records for the report of the run.
         data: bytes for standard output, with `-o -`.
-        grid_row: row of the grid figure that all inputs share, if there is one.
+        grid_rows: rows of the grid figure that all inputs share, if there is one.
         num_maps: maps that were written.
         num_replaced: existing files that had another origin and were replaced.
         truth: JSON object of the true class and the prediction, or None without true classes.
@@ -58,7 +58,7 @@ class JobResult(NamedTuple):
     error: tuple[str, str | None, str] | None = None
     report_records: Sequence[Record] = ()
     data: bytes = b""
-    grid_row: Sequence[Cell] = ()
+    grid_rows: Sequence[GridRow] = ()
     num_maps: int = 0
     num_replaced: int = 0
     truth: Mapping[str, Any] | None = None

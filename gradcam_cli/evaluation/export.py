@@ -14,7 +14,7 @@ from gradcam_cli.evaluation.plots import draw_evaluation
 from gradcam_cli.evaluation.results import EvaluationResults
 from gradcam_cli.evaluation.thresholds import ThresholdResults
 from gradcam_cli.images.load import Unexplained
-from gradcam_cli.output.figures import encode_figure
+from gradcam_cli.output.figure_files import encode_figure
 from gradcam_cli.storage.files import write_output
 
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")

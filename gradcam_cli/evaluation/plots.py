@@ -12,7 +12,10 @@ from gradcam_cli.evaluation.drift import MapChange, explained_class
 from gradcam_cli.evaluation.metrics.registry import METRICS, SANITY_PLOT
 from gradcam_cli.evaluation.metrics.summary import MetricRow, SanityStep, has_several_layers, map_label
 from gradcam_cli.images.fit import Box
-from gradcam_cli.output.figures import Cell, grid_figure, overlay, plot_label, render_heatmap, titled_axes
+from gradcam_cli.output.colors import DEFAULT, overlay, render_heatmap
+from gradcam_cli.output.figures import plot_label, titled_axes
+from gradcam_cli.output.grids import Cell, GridRow, grid_figure
+from gradcam_cli.pipeline.captions import color_limit
 from gradcam_cli.pipeline.saved import SavedMap, load_saved_map, load_source_image
 from gradcam_cli.storage.paths import basename
 
@@ -132,7 +135,7 @@ def plot_sanity(ranks: Mapping[str, Sequence[float]], layers: Sequence[str], all
 
 
 def drift_grid(changes: Sequence[MapChange], before: Path, after: Path) -> Figure:
-    """Draw one row per map: that of the first and that of the second run.
+    """Draw one row per map: that of the first and that of the second run, each with its class.
 
     Args:
         changes: the maps to draw.
@@ -140,15 +143,22 @@ def drift_grid(changes: Sequence[MapChange], before: Path, after: Path) -> Figur
         after: directory of the second run.
     """
     runs = {"before": before, "after": after}
-    return grid_figure([[_drift_cell(change, run, runs[run]) for run in runs] for change in changes])
+    rows = [
+        GridRow(basename(change.input), [_drift_cell(change, run, directory) for run, directory in runs.items()])
+        for change in changes
+    ]
+    return grid_figure(rows, "the maps that changed most")
 
 
 def _drift_cell(change: MapChange, run: str, directory: Path) -> Cell:
     saved = load_saved_map(directory / change.name)
-    return f"{basename(change.input)}, {run}: {explained_class(saved).label}", _render_saved_map(saved)
+    return Cell(run, _render_saved_map(saved), explained_class(saved).label)
 
 
 def _render_saved_map(saved: SavedMap) -> np.ndarray:
     """Return the map over its image, (H, W, 3) uint8, or the map alone if the image is missing or has changed."""
     box, image = Box(0, 0, *saved.heatmap.shape[::-1]), load_source_image(saved)
-    return render_heatmap(saved.heatmap, box) if image is None else overlay(image, saved.heatmap, box)
+    limit = color_limit(saved.heatmap, saved.metadata["method"], DEFAULT)
+    if image is None:
+        return render_heatmap(saved.heatmap, box, limit=limit)
+    return overlay(image, saved.heatmap, box, limit=limit)

@@ -31,6 +31,21 @@ def upsample(L: np.ndarray, shape: tuple[int, int], interpolation: str = "linear
     return upsampled.clip(min=0, out=upsampled)
 
 
+def value_at(L: np.ndarray, box: Box, point: tuple[int, int], interpolation: str) -> float:
+    """Return the value of the upsampled map at one pixel of the image, in units of the map.
+
+    Args:
+        L: (u, v), non-negative.
+        box: the part of the image that the cells cover, in pixels.
+        point: (x, y) in this part.
+        interpolation: a key of `INTERPOLATIONS`.
+    """
+    order, (x, y) = INTERPOLATIONS[interpolation], point
+    row = _interpolation_matrix(L.shape[0], box.y1 - box.y0, order)[y - box.y0]
+    column = _interpolation_matrix(L.shape[1], box.x1 - box.x0, order)[x - box.x0]
+    return float(row @ L.astype(np.float32) @ column)
+
+
 def _interpolation_matrix(u: int, H: int, order: int) -> np.ndarray:
     """Return the matrix (H, u) float32 that interpolates u values to H.
 

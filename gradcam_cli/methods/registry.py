@@ -137,6 +137,11 @@ LAYER_METHODS = tuple(name for name, method in METHODS.items() if method.kind !=
 DEPTH_METHODS = tuple(name for name, method in METHODS.items() if method.kind in ("cam", "depth", "baseline"))
 """The values of `--method` along the depth t of an ODE."""
 
+PIXEL_METHODS = tuple(
+    name for name, method in METHODS.items() if method.function.__module__ == pixel_gradients.__name__
+)
+"""The methods whose maps have a value for each pixel of the model input, and single large values."""
+
 MULTI_PASS = ("attribution", "attention")
 """Kinds of methods that run the model for each image and class."""
 

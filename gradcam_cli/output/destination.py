@@ -15,16 +15,21 @@ from gradcam_cli.storage.targets import STANDARD_OUTPUT, is_special
 DEFAULT_OUTPUT_DIR = Path("gradcam_out")
 """Default output directory for the images of input directories."""
 
-FORMATS = {"png": (".png",), "jpg": (".jpg", ".jpeg")}
-"""Image formats with their suffixes; output files get the first one."""
+FORMATS = {"png": (".png",), "jpg": (".jpg", ".jpeg"), "pdf": (".pdf",), "svg": (".svg",)}
+"""Formats of pictures with their suffixes; output files get the first one."""
+VECTOR_FORMATS = ("pdf", "svg")
+"""Formats of figures and grids with text as text; overlays and heatmaps are pixels only."""
 
-IMAGE_SUFFIXES = tuple(suffix for suffixes in FORMATS.values() for suffix in suffixes)
+IMAGE_SUFFIXES = tuple(
+    suffix for name, suffixes in FORMATS.items() if name not in VECTOR_FORMATS for suffix in suffixes
+)
+FIGURE_SUFFIXES = tuple(suffix for suffixes in FORMATS.values() for suffix in suffixes)
 ARTIFACT_SUFFIXES = {
-    "figure": IMAGE_SUFFIXES,
+    "figure": FIGURE_SUFFIXES,
     "overlay": IMAGE_SUFFIXES,
     "heatmap": IMAGE_SUFFIXES,
-    "grid": IMAGE_SUFFIXES,
-    "difference": IMAGE_SUFFIXES,
+    "grid": FIGURE_SUFFIXES,
+    "difference": FIGURE_SUFFIXES,
     "npy": (".npy",),
     "npz": (".npz",),
 }
@@ -34,6 +39,9 @@ GRID = "grid"
 """The artifact kind that shows all maps of an image in one file."""
 DIFFERENCE = "difference"
 """The artifact kind that shows the map of the predicted class minus that of the true class."""
+PICTURES = tuple(kind for kind, suffixes in ARTIFACT_SUFFIXES.items() if set(suffixes) & set(IMAGE_SUFFIXES))
+"""The artifact kinds that are pictures."""
+VECTOR_HINT = "only figure, grid and difference can be PDF or SVG files"
 
 
 @dataclass(frozen=True)
@@ -90,7 +98,7 @@ def artifact_for_suffix(path: Path) -> str:
 
 
 def format_for_suffix(path: Path) -> str:
-    """Return the image format of a file's suffix; `png` for all other files."""
+    """Return the format of a file's suffix; `png` for all other files."""
     return next((name for name, suffixes in FORMATS.items() if path.suffix.lower() in suffixes), "png")
 
 
@@ -144,6 +152,8 @@ def parse_destination(
             it requires a package that is not installed.
     """
     kinds = tuple(dict.fromkeys(artifact_kinds))
+    if image_format in VECTOR_FORMATS and (pixels := [kind for kind in kinds if kind in ("overlay", "heatmap")]):
+        raise UsageError(f"--image-format {image_format}: {pixels[0]} has pixels only", VECTOR_HINT)
     if output == "-" or output in STANDARD_OUTPUT:
         _require_one_kind(output, kinds)
         return Destination(kinds or ("figure",), stdout=True, image_format=image_format or "png")
@@ -161,11 +171,11 @@ def parse_destination(
         file, directory = (path, None) if is_device else (None, path)
         return Destination(kinds or ("figure",), directory, file, image_format=image_format or "png")
     kinds = kinds or (artifact_for_suffix(path),)
-    if image_format and path.suffix.lower() in IMAGE_SUFFIXES and format_for_suffix(path) != image_format:
+    if image_format and path.suffix.lower() in FIGURE_SUFFIXES and format_for_suffix(path) != image_format:
         raise UsageError(f"-o {output}: --image-format {image_format} expects another suffix")
     if len(kinds) > 1 or path.suffix.lower() not in ARTIFACT_SUFFIXES[kinds[0]]:
         raise UsageError(
             f"-o {output}: expected a file for {', '.join(kinds)}, got suffix {path.suffix}",
-            "give a directory to save several kinds",
+            VECTOR_HINT if format_for_suffix(path) in VECTOR_FORMATS else "give a directory to save several kinds",
         )
     return Destination(kinds, file=path, image_format=format_for_suffix(path))

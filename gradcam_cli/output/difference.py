@@ -9,7 +9,8 @@ import numpy as np
 
 from gradcam_cli.images.fit import Box, clip_to_image
 from gradcam_cli.images.memory import bands
-from gradcam_cli.output.figures import PANEL_SIZE, color_table, plot_label
+from gradcam_cli.output.colors import color_table
+from gradcam_cli.output.figures import PANEL_SIZE, plot_label
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -20,7 +20,7 @@ from gradcam_cli.output.destination import (
     DIFFERENCE,
     FORMATS,
     GRID,
-    IMAGE_SUFFIXES,
+    PICTURES,
     Destination,
 )
 from gradcam_cli.storage.paths import basename, canonical, is_url
@@ -213,8 +213,7 @@ def _name_parts(
                 continue
             shown = {GRID: [], DIFFERENCE: target_part + map_parts[:-1]}.get(kind, target_part + map_parts)
             kind_part = [kind] if kind in ("overlay", "heatmap", GRID, DIFFERENCE) else []
-            suffixes = ARTIFACT_SUFFIXES[kind]
-            suffix = (FORMATS[image_format] if suffixes is IMAGE_SUFFIXES else suffixes)[0]
+            suffix = (FORMATS[image_format] if kind in PICTURES else ARTIFACT_SUFFIXES[kind])[0]
             yield map_key, kind, "_".join([OUTPUT_MARKER, *shown, *kind_part]) + suffix
 
 

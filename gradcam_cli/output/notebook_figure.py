@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from matplotlib.figure import Figure
 
-from gradcam_cli.output.figures import encode_figure
+from gradcam_cli.output.figure_files import encode_figure
 
 
 class NotebookFigure(Figure):

@@ -16,11 +16,13 @@ from gradcam_cli.images.batches import count_images, read_images
 from gradcam_cli.images.load import Failure, LoadedImage, Unexplained
 from gradcam_cli.keywords import names_misspelt_keywords
 from gradcam_cli.models.classifier import Classifier, load_model
-from gradcam_cli.output.figures import grid_figure
+from gradcam_cli.output.grids import grid_figure
 from gradcam_cli.output.notebook_progress import notebook_progress
+from gradcam_cli.output.render_options import render_options
 from gradcam_cli.pipeline.api_options import OPTIONS, prepare
-from gradcam_cli.pipeline.config import RenderOptions, check_choice
-from gradcam_cli.pipeline.grids import grid_row
+from gradcam_cli.pipeline.captions import grid_color_bar, image_name, model_label
+from gradcam_cli.pipeline.config import check_choice
+from gradcam_cli.pipeline.grids import grid_rows
 from gradcam_cli.pipeline.results import NOTEBOOK_DPI, Explanation
 from gradcam_cli.pipeline.run import PreparedRun
 from gradcam_cli.pipeline.stages import explain_images
@@ -199,12 +201,12 @@ def _require_explained(result: list[Explanation] | Unexplained) -> list[Explanat
     return result
 
 
-def grid(explanations: Iterable[Explanation | Failure], **render_options: Any) -> Figure:
+def grid(explanations: Iterable[Explanation | Failure], **options: Any) -> Figure:
     """Return a figure with a row for each image: the image, and its maps side by side. A notebook shows it.
 
     Args:
         explanations: maps of one image or of several, with those of an image one after the other.
-        **render_options: as for `Explanation.save`; `dpi` is 100 unless it is given.
+        **options: as for `Explanation.save`; `dpi` is 100 unless it is given.
 
     Raises:
         UsageError: there is no explanation, or one of the values is none.
@@ -219,8 +221,12 @@ def grid(explanations: Iterable[Explanation | Failure], **render_options: Any) -
             rows.append([explanation])
     if not rows:
         raise UsageError("explanations: expected results of explain, got none")
-    options = RenderOptions(**{"dpi": NOTEBOOK_DPI, **render_options})
-    return grid_figure([grid_row(row, **options.values()) for row in rows], options.dpi)
+    render = render_options(**{"dpi": NOTEBOOK_DPI, **options})
+    with_name = len(rows) > 1
+    names = {model_label(row[0].model.name): None for row in rows}
+    title = " · ".join([*([] if with_name else [image_name(rows[0][0])]), *names])
+    drawn = [cells for row in rows for cells in grid_rows(row, with_name=with_name, **render.values())]
+    return grid_figure(drawn, title, grid_color_bar(render), render.dpi)
 
 
 __all__ = ["Classifier", "Explanation", "Failure", "GradcamError", "explain", "explain_many", "grid", "load_model"]

@@ -174,19 +174,3 @@ class ModelConfig:
     offline: bool = False
     task: str = "auto"
     other_inputs: str | None = None
-
-
-@dataclass(frozen=True)
-class RenderOptions:
-    """How overlays and figures are drawn: a matplotlib colormap, the map's opacity in 0..1, dots per inch."""
-
-    cmap: str = "jet"
-    opacity: float = 0.5
-    dpi: int = 150
-
-    def values(self) -> dict[str, Any]:
-        """Return the options by name, as `Explanation.save` takes them."""
-        return {name: getattr(self, name) for name in RENDER_OPTIONS}
-
-
-RENDER_OPTIONS = tuple(entry.name for entry in fields(RenderOptions))

@@ -14,7 +14,7 @@ from gradcam_cli.methods.maps import paste_into_image, upsample
 from gradcam_cli.methods.registry import METHODS
 from gradcam_cli.models.class_selection import TRUTH
 from gradcam_cli.output.difference import difference_figure, difference_overlay
-from gradcam_cli.output.figures import encode_figure
+from gradcam_cli.output.figure_files import encode_figure
 
 if TYPE_CHECKING:
     from gradcam_cli.pipeline.results import Explanation

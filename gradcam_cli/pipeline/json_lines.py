@@ -41,6 +41,7 @@ PREDICTION_FIELDS: fields.Fields = {
 }
 PREDICTIONS = fields.list_of(fields.record(PREDICTION_FIELDS, ("index", "name", "probability")))
 SUMMARY_FIELDS: fields.Fields = {
+    "cells": fields.nullable(fields.tuple_of(fields.integer(1), fields.integer(1))),
     "raw_max": fields.nullable(fields.number()),
     "mean": fields.nullable(fields.number()),
     "positive_weight_fraction": fields.nullable(fields.number(0, 1)),
@@ -174,8 +175,9 @@ def predictions(ranked: Iterable[Prediction]) -> list[dict[str, Any]]:
 
 
 def map_summary(result: Explanation) -> dict[str, Any]:
-    """Return a map's summary: maximum before normalization, mean, peak, box, and why it is zero."""
+    """Return a map's summary: size of the layer, maximum before normalization, mean, peak, box, why it is zero."""
     return {
+        "cells": list(result.cam.shape),
         "raw_max": json_number(float(result.cam.max())),
         "mean": json_number(float(result.heatmap.mean())),
         "positive_weight_fraction": None if result.alpha is None else float((result.alpha > 0).mean()),

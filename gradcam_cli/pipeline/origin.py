@@ -20,8 +20,11 @@ from gradcam_cli.models.catalog import find_spec, is_model_path
 from gradcam_cli.models.labels import labels_file
 from gradcam_cli.models.weights import local_weights
 from gradcam_cli.network.target import parse_target
+from gradcam_cli.output.destination import VECTOR_FORMATS, format_for_suffix
+from gradcam_cli.output.figure_files import read_vector_comment
 from gradcam_cli.output.naming import MapKey
-from gradcam_cli.pipeline.config import ExplainConfig, ModelConfig, RenderOptions
+from gradcam_cli.output.render_options import RenderOptions
+from gradcam_cli.pipeline.config import ExplainConfig, ModelConfig
 from gradcam_cli.pipeline.fields import FieldError
 from gradcam_cli.pipeline.truth import TRUTH
 from gradcam_cli.storage.arrays import open_arrays
@@ -34,6 +37,8 @@ Origin = dict[str, Any]
 ORIGIN_KEY = "origin"
 HEAD_BYTES = 2 * MAX_COMMENT_BYTES
 """Bytes that are read of a picture: its headers and its comment."""
+MAX_VECTOR_BYTES = 1 << 25
+"""Bytes that are read of a PDF or SVG file; the comment of a PDF file is at its end."""
 MAX_METADATA_LENGTH = 1 << 20
 """Limit of the metadata of an `.npz` file, in characters."""
 
@@ -103,7 +108,7 @@ def picture_comment(metadata: Sequence[Mapping[str, Any]], origin: Origin | None
 def read_record(path: Path) -> Origin | None:
     """Return what a file carries of its maps and its origin, or None. Only headers and metadata are read, no pixels."""
     try:
-        text = _npz_metadata(path) if path.suffix == ".npz" else read_comment(read_head(path, HEAD_BYTES))
+        text = _read_comment(path)
         record = json.loads(text) if text else None
     except (GradcamError, OSError, ValueError, KeyError, RecursionError, zipfile.BadZipFile):
         return None
@@ -130,6 +135,14 @@ def truth_in(record: Origin | None) -> Origin | None:
     except FieldError:
         return None
     return truth
+
+
+def _read_comment(path: Path) -> str | None:
+    if path.suffix == ".npz":
+        return _npz_metadata(path)
+    if format_for_suffix(path) in VECTOR_FORMATS:
+        return read_vector_comment(read_head(path, MAX_VECTOR_BYTES))
+    return read_comment(read_head(path, HEAD_BYTES))
 
 
 def _npz_metadata(path: Path) -> str:

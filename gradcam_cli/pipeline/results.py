@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import io
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +16,7 @@ from gradcam_cli.images import encode
 from gradcam_cli.images.boxes import draw_box
 from gradcam_cli.images.fit import Box
 from gradcam_cli.methods import maps
-from gradcam_cli.output import figures
+from gradcam_cli.output import colors
 from gradcam_cli.output.destination import (
     ARTIFACT_SUFFIXES,
     DIFFERENCE,
@@ -26,11 +24,17 @@ from gradcam_cli.output.destination import (
     artifact_for_suffix,
     format_for_suffix,
 )
+from gradcam_cli.output.figure_files import encode_figure
+from gradcam_cli.output.figures import PANEL_SIZE, side_by_side_figure
+from gradcam_cli.output.render_options import render_options
+from gradcam_cli.pipeline import captions
 from gradcam_cli.pipeline.config import RunSettings
 from gradcam_cli.pipeline.differences import encode_difference
 from gradcam_cli.pipeline.explanation_html import explanation_html
 from gradcam_cli.pipeline.grids import encode_grid
-from gradcam_cli.pipeline.origin import ORIGIN_KEY, Origin, picture_comment
+from gradcam_cli.pipeline.map_arrays import encode_npy, encode_npz
+from gradcam_cli.pipeline.origin import Origin, picture_comment
+from gradcam_cli.pipeline.panels import image_panel, map_panel
 from gradcam_cli.pipeline.prediction import Prediction, json_number
 from gradcam_cli.storage.files import write_output
 from gradcam_cli.storage.paths import as_path
@@ -152,25 +156,41 @@ class Explanation:
             **({"truth": self.truth.to_json()} if self.truth else {}),
         }
 
+    @cached_property
+    def heatmap_max(self) -> float:
+        """The largest value of the upsampled map in the image, in the units of `cam`: the value of 1 in the heatmap."""
+        return maps.value_at(self.cam, self.map_box, self.peak, self.settings.interpolation) if self.peak else 0.0
+
     @property
     def title(self) -> str:
-        """Class index, class name, probability, target (unless it is `class`) and layer, as figures show them."""
-        target = f" · {self.settings.target}" if self.settings.target != "class" else ""
-        zero = " · the map is zero everywhere" if self.zero_reason else ""
-        return f"{self.prediction.label}{target} · {self.layer}{zero}"
+        """The heading of figures in one line: image, class, probability, method, layer and its size, model."""
+        return " · ".join(captions.heading(self))
 
-    def overlay(self, cmap: str = "jet", opacity: float = 0.5) -> np.ndarray:
-        """Return the image with the map and the box of a detection drawn over it, (H, W, 3) uint8."""
-        pixels = figures.overlay(self.image, self.heatmap, self.crop_box, cmap, opacity)
+    def overlay(self, **options: Any) -> np.ndarray:
+        """Return the image with the map and the box of a detection drawn over it, (H, W, 3) uint8.
+
+        Args:
+            **options: the values of `RenderOptions`, as in `save`.
+        """
+        render = render_options(**options)
+        limit = captions.color_limit(self.heatmap, self.method, render)
+        pixels = colors.overlay(self.image, self.heatmap, self.crop_box, render, limit)
         return draw_box(pixels, self.detection_box) if self.detection_box else pixels
 
-    def figure(self, cmap: str = "jet", opacity: float = 0.5, dpi: int = 150) -> Figure:
-        """Return a matplotlib figure: the image, and next to it the image with the map."""
-        return figures.side_by_side_figure(self.image, self.overlay(cmap, opacity), self.title, dpi)
+    def figure(self, **options: Any) -> Figure:
+        """Return a matplotlib figure: the image, next to it the image with the map, and the color bar.
+
+        Args:
+            **options: the values of `RenderOptions`, as in `save`.
+        """
+        render = render_options(**options)
+        side = int(PANEL_SIZE * render.dpi)
+        image, drawn = image_panel(self, side), map_panel(self, side, render)
+        return side_by_side_figure(image, drawn, captions.heading(self), captions.color_bar(self, render), render.dpi)
 
     @cached_property
     def _png(self) -> bytes:
-        return figures.encode_figure(self.figure(dpi=NOTEBOOK_DPI))
+        return encode_figure(self.figure(dpi=NOTEBOOK_DPI))
 
     def _repr_png_(self) -> bytes:
         return self._png
@@ -183,58 +203,44 @@ class Explanation:
         kind: str,
         image_format: str = "png",
         *,
-        cmap: str = "jet",
-        opacity: float = 0.5,
-        dpi: int = 150,
         origin: Origin | None = None,
         rerun_args: Sequence[str] | None = None,
+        **options: Any,
     ) -> bytes:
         """Return the bytes of a file; the same explanation gives the same bytes.
 
         A picture carries a comment with what it shows and how it was computed, an `.npz` file the same as `metadata`.
 
         Args:
-            kind: a key of `output.destination.ARTIFACT_SUFFIXES`.
+            kind: a key of `output.destination.ARTIFACT_SUFFIXES`, but not `grid`.
             image_format: a key of `output.destination.FORMATS`, for figures, overlays and heatmaps.
-            cmap: name of a matplotlib colormap.
-            opacity: opacity of the map over the image, 0..1.
-            dpi: resolution of the figure in dots per inch.
             origin: the image, the model and the options of the run, saved with the file.
             rerun_args: the options of the command that recompute the map, saved in an `.npz` file.
+            **options: the values of `RenderOptions`, as in `save`.
         """
         comment = picture_comment([self.metadata()], origin)
         if kind == DIFFERENCE:
-            return encode_difference(self, image_format, dpi, comment)
+            return encode_difference(self, image_format, render_options(**options).dpi, comment)
         if kind == "figure":
-            return figures.encode_figure(self.figure(cmap, opacity, dpi), image_format, comment)
+            return encode_figure(self.figure(**options), image_format, comment)
         if kind == "overlay":
-            return encode.encode(self.overlay(cmap, opacity), image_format, comment)
+            return encode.encode(self.overlay(**options), image_format, comment)
         if kind == "heatmap":
-            return encode.encode(figures.render_heatmap(self.heatmap, self.crop_box, cmap), image_format, comment)
-        buffer = io.BytesIO()
-        if kind == "npy":
-            np.save(buffer, self.heatmap)
-        else:
-            texts = {"class": str(self.prediction), "layer": self.layer, "score": self.settings.score}
-            arrays = {name: np.array(text) for name, text in texts.items()}
-            further = {ORIGIN_KEY: origin, "rerun_args": rerun_args and list(rerun_args)}
-            metadata = self.metadata() | {key: value for key, value in further.items() if value is not None}
-            arrays["metadata"] = np.array(json.dumps(metadata))
-            if self.alpha is not None:
-                arrays["alpha"] = self.alpha
-            if self.difference is not None:
-                arrays["difference"] = self.difference
-            np.savez(buffer, allow_pickle=False, heatmap=self.heatmap, cam=self.cam, **arrays)
-        return buffer.getvalue()
+            render = render_options(**options)
+            limit = captions.color_limit(self.heatmap, self.method, render)
+            pixels = colors.render_heatmap(self.heatmap, self.crop_box, render.cmap, limit)
+            return encode.encode(pixels, image_format, comment)
+        return encode_npy(self.heatmap) if kind == "npy" else encode_npz(self, origin, rerun_args)
 
-    def save(self, path: str | os.PathLike[str], kind: str | None = None, **render_options: Any) -> Path:
+    def save(self, path: str | os.PathLike[str], kind: str | None = None, **options: Any) -> Path:
         """Write a file; an existing file is replaced atomically.
 
         Args:
             path: a path, or a URL such as `s3://bucket/map.png`.
             kind: a key of `output.destination.ARTIFACT_SUFFIXES`; by default `npy` or `npz` for these suffixes,
                 and otherwise `figure`.
-            **render_options: `cmap`, `opacity` (0..1) and `dpi`.
+            **options: how pictures are drawn: `cmap`, `opacity` (0..1), `blend` (`opacity` or `constant`), `background`
+                (`photo` or `gray`), `contours` (levels in 0..1), `clip` (percent) and `dpi`.
 
         Raises:
             UsageError: the kind does not exist, or the suffix does not fit the kind.
@@ -243,13 +249,11 @@ class Explanation:
         target = as_path(path)
         kind = kind or artifact_for_suffix(target)
         image_format = format_for_suffix(target)
-        if kind == GRID:
-            return self._write(target, encode_grid([self], image_format, **render_options))
         if target.suffix.lower() not in ARTIFACT_SUFFIXES.get(kind, ()):
-            raise UsageError(
-                f"{target}: expected a name ending in {', '.join(ARTIFACT_SUFFIXES.get(kind, ()))} for {kind}"
-            )
-        return self._write(target, self.encode(kind, image_format, **render_options))
+            suffixes = ", ".join(ARTIFACT_SUFFIXES.get(kind, ()))
+            raise UsageError(f"{target}: expected a name ending in {suffixes} for {kind}")
+        encode_map = partial(encode_grid, [self]) if kind == GRID else partial(self.encode, kind)
+        return self._write(target, encode_map(image_format, **options))
 
     def _write(self, target: Path, data: bytes) -> Path:
         with protected_inputs(ProtectedInputs(self.source)):

@@ -52,9 +52,9 @@ def _draw_saved_map(record: Record, path: Path, report_images: ReportImages) -> 
     if not (visible.x0 < visible.x1 and visible.y0 < visible.y1):
         return {}
     map_id = "|".join(str(record.get(key)) for key in ("layer", "method", "requested_class"))
-    source = record["input"]
-    images = report_images.draw_image(source, map_id, load_source_image(saved), saved.heatmap, crop_box)
-    return {**images, "map_image": report_images.draw_map(source, map_id, saved.heatmap, crop_box)}
+    source, method = record["input"], saved.metadata["method"]
+    images = report_images.draw_image(source, map_id, load_source_image(saved), saved.heatmap, crop_box, method)
+    return {**images, "map_image": report_images.draw_map(source, map_id, saved.heatmap, crop_box, method)}
 
 
 def _find_file(name: str, directory: Path) -> Path | None:

@@ -10,7 +10,7 @@ from gradcam_cli.errors import InputError, OutputError
 from gradcam_cli.pipeline.json_lines import Record
 from gradcam_cli.report.backfill import add_missing_images
 from gradcam_cli.report.document import build_document, metric_rows, metric_titles, num_invalid, sanity_steps
-from gradcam_cli.report.image_store import ReportImages
+from gradcam_cli.report.image_store import ReportImages, recorded_render
 from gradcam_cli.report.page import render
 from gradcam_cli.report.run_log import REPORT_FOLDER, RUN_LOG_NAME, load_run_log
 from gradcam_cli.report.run_records import merge_runs, read_records, records_from_npz
@@ -45,7 +45,8 @@ def build_report(directory: Path, jsonl_path: Path | None = None) -> Report:
     """
     check_not_foreign_page(directory)
     source = read_records(jsonl_path) if jsonl_path else load_run_log(directory) or records_from_npz(directory)
-    records = list(add_missing_images(merge_runs(source), ReportImages(directory)))
+    recorded = list(merge_runs(source))
+    records = list(add_missing_images(recorded, ReportImages(directory, recorded_render(recorded))))
     document = build_document(records)
     if not document["entries"]:
         path = jsonl_path or directory / REPORT_FOLDER / RUN_LOG_NAME
@@ -77,7 +78,7 @@ def _write_plots(
     directory: Path, records: Sequence[Record], entries: Sequence[dict[str, Any]]
 ) -> Iterator[dict[str, Any]]:
     from gradcam_cli.images.encode import encode
-    from gradcam_cli.output.figures import figure_pixels
+    from gradcam_cli.output.figure_files import figure_pixels
 
     for name, figure in _figures(records, entries):
         pixels = figure_pixels(figure)

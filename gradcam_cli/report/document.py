@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
-from gradcam_cli.errors import UsageError
 from gradcam_cli.evaluation.drift import DRIFTS
 from gradcam_cli.evaluation.metrics.registry import METRICS
 from gradcam_cli.evaluation.metrics.summary import MetricRow, SanityStep
-from gradcam_cli.output.figures import color_table
+from gradcam_cli.output.colors import color_table, opacities
+from gradcam_cli.output.render_options import RenderOptions
 from gradcam_cli.pipeline.config import SETTINGS
 from gradcam_cli.pipeline.json_lines import Record
 from gradcam_cli.report.entries import build_entries
+from gradcam_cli.report.image_store import recorded_render
 from gradcam_cli.report.rerun import escape_texts
 from gradcam_cli.report.tables import drift_table, mean_metrics_table, sanity_check_table
 from gradcam_cli.report.truth import confusion, truth_states
@@ -60,7 +62,7 @@ def build_document(records: Sequence[Record]) -> dict[str, Any]:
         "start": run_start.get("start"),
         "verb": VERBS.get(command, "explained"),
         "model": _models(records),
-        "colors": _color_stops(run_start.get("cmap") or "jet"),
+        "colors": _color_stops(recorded_render(records)),
         "seconds": run_end.get("seconds"),
         "settings": list(_settings(records)),
         "versions": list((run_start.get("versions") or _first_value(records, "versions") or {}).items()),
@@ -141,13 +143,11 @@ def _runs_of_comparison(record: Record) -> Iterable[Record]:
     return [report[run] for run in ("before", "after") if run in report]
 
 
-def _color_stops(cmap: str) -> list[str]:
-    """Return colors of a colormap from low to high, as CSS writes them; none for an unknown colormap."""
-    try:
-        colors = color_table(cmap)
-    except UsageError:
-        return []
-    return ["#" + bytes(colors[round(255 * i / (NUM_COLOR_STOPS - 1))]).hex() for i in range(NUM_COLOR_STOPS)]
+def _color_stops(options: RenderOptions) -> list[dict[str, Any]]:
+    """Return colors of the maps from low to high, as CSS writes them, and their opacities for an opaque maximum."""
+    indices = [round(255 * i / (NUM_COLOR_STOPS - 1)) for i in range(NUM_COLOR_STOPS)]
+    colors, alpha = color_table(options.cmap), opacities(replace(options, opacity=1.0))
+    return [{"color": "#" + bytes(colors[i]).hex(), "opacity": f"{alpha[i]:.3g}"} for i in indices]
 
 
 def _first_with_status(records: Iterable[Record], status: str) -> Record:

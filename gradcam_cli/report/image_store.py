@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from gradcam_cli.errors import UsageError
 from gradcam_cli.images.fit import Box
+from gradcam_cli.output.colors import DEFAULT, color_table
+from gradcam_cli.output.render_options import RenderOptions
+from gradcam_cli.pipeline.captions import color_limit
 from gradcam_cli.pipeline.json_lines import Record
 from gradcam_cli.pipeline.results import Explanation
 from gradcam_cli.report.run_log import REPORT_FOLDER
@@ -24,22 +28,21 @@ class ReportImages:
 
     Attributes:
         directory: directory of the report.
-        cmap: name of the colormap.
-        opacity: opacity of the maps in thumbnails, 0..1.
+        render: how the maps are drawn.
     """
 
     directory: Path
-    cmap: str = "jet"
-    opacity: float = 0.5
+    render: RenderOptions = DEFAULT
 
     def draw(self, explanations: Sequence[Explanation]) -> list[Record]:
         """Write an image and its maps; return for each map the paths relative to the report."""
         first = explanations[0]
-        images = self.draw_image(first.source, _map_id(first), first.image, first.heatmap, first.crop_box)
+        images = self.draw_image(first.source, _map_id(first), first.image, first.heatmap, first.crop_box, first.method)
         return [{**images, "map_image": self._draw_explanation(explanation)} for explanation in explanations]
 
     def _draw_explanation(self, explanation: Explanation) -> str:
-        return self.draw_map(explanation.source, _map_id(explanation), explanation.heatmap, explanation.crop_box)
+        map_id, heatmap = _map_id(explanation), explanation.heatmap
+        return self.draw_map(explanation.source, map_id, heatmap, explanation.crop_box, explanation.method)
 
     def report_fields(self, explanations: Sequence[Explanation], written: Sequence[dict[str, str]]) -> list[Record]:
         """Draw the maps of an image; return, for each map, what the report adds to its record.
@@ -54,7 +57,7 @@ class ReportImages:
         ]
 
     def draw_image(
-        self, source: str, map_id: str, image: np.ndarray | None, heatmap: np.ndarray, crop_box: Box
+        self, source: str, map_id: str, image: np.ndarray | None, heatmap: np.ndarray, crop_box: Box, method: str = ""
     ) -> Record:
         """Write an image, and a thumbnail of the image under its map.
 
@@ -64,20 +67,23 @@ class ReportImages:
             image: (H, W, 3) uint8, or None if the image no longer exists.
             heatmap: (H, W) in 0..1.
             crop_box: the part of the image that the model input contains.
+            method: the method of the map, on which the default of `RenderOptions.clip` depends.
         """
         height, width = heatmap.shape
         if image is None:
             return {"size": [width, height]}
-        thumbnail = encode_thumbnail(image, heatmap, crop_box, self.cmap, self.opacity)
+        limit = color_limit(heatmap, method, self.render)
+        thumbnail = encode_thumbnail(image, heatmap, crop_box, self.render, limit)
         return {
             "size": [width, height],
             "image": self._save(source, f"image.{source_image_format(image)}", encode_source_image(image)),
             "thumbnail": self._save(f"{source}\0{map_id}", "thumbnail.jpg", thumbnail),
         }
 
-    def draw_map(self, source: str, map_id: str, heatmap: np.ndarray, crop_box: Box) -> str:
+    def draw_map(self, source: str, map_id: str, heatmap: np.ndarray, crop_box: Box, method: str = "") -> str:
         """Write a map for display over its image and return its path; the arguments are those of `draw_image`."""
-        return self._save(f"{source}\0{map_id}", "map.png", encode_map(heatmap, crop_box, self.cmap))
+        limit = color_limit(heatmap, method, self.render)
+        return self._save(f"{source}\0{map_id}", "map.png", encode_map(heatmap, crop_box, self.render, limit))
 
     def _save(self, key: str, ending: str, data: bytes) -> str:
         digest = hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:16]
@@ -88,6 +94,17 @@ class ReportImages:
     def relative_paths(self, paths: dict[str, str]) -> dict[str, str]:
         """Return paths by kind, relative to the report."""
         return {kind: relative_to(path, self.directory) for kind, path in paths.items()}
+
+
+def recorded_render(records: Iterable[Record]) -> RenderOptions:
+    """Return how the maps of a run are drawn: the colormap and the blend of its first record, or defaults."""
+    start = next((record for record in records if record["status"] == "run_start"), {})
+    options = {key: start[key] for key in ("cmap", "blend") if start.get(key)}
+    try:
+        color_table(options.get("cmap", DEFAULT.cmap))
+    except UsageError:  # a run log can be edited
+        return DEFAULT
+    return RenderOptions(**options)
 
 
 def _map_id(explanation: Explanation) -> str:

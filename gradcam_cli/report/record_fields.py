@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from gradcam_cli.evaluation.correctness import BROKEN, CORRECTNESS
 from gradcam_cli.evaluation.drift import DRIFTS
 from gradcam_cli.evaluation.metrics.registry import METRICS
+from gradcam_cli.output.render_options import BLENDS
 from gradcam_cli.pipeline.fields import (
     Check,
     FieldError,
@@ -108,6 +109,7 @@ SHAPES = {
             "rerun_args": list_of(text()),
             "inputs": nullable(integer()),
             "cmap": nullable(name),
+            "blend": nullable(choice(BLENDS)),
             "only": nullable(choice(STATES)),
             "thresholds": list_of(tuple_of(choice([*METRICS, *DRIFTS, BROKEN]), choice(("min", "max")), number())),
             "start": text(100),

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pytest
 from directory_tree import files
 from PIL import Image
 
@@ -34,6 +35,56 @@ def test_images_are_written_as_jpeg(small, photo):
     assert small(path, "-o", "x.png", "--image-format", "jpg").status == 2
 
 
+@pytest.mark.parametrize("suffix", ["pdf", "svg"])
+def test_figures_and_grids_are_vector_pictures(small, photo, suffix):
+    """By -o, by --image-format, on standard output; with the origin by which --skip-existing knows them."""
+    path = photo("cat.png", size=(60, 40))
+    start = {"pdf": b"%PDF", "svg": b"<?xml"}[suffix]
+    assert small(path, "-o", f"x.{suffix}").status == 0
+    assert small(path, "-o", f"grid.{suffix}", "--save", "grid").status == 0
+    kinds = ("--save", "figure", "--save", "grid", "--save", "npz")
+    assert small(path, "--image-format", suffix, *kinds).status == 0
+    names = ["cat_gradcam.npz", f"cat_gradcam.{suffix}", f"cat_gradcam_grid.{suffix}", f"grid.{suffix}", f"x.{suffix}"]
+    assert files(small.here) == names
+    assert all((small.here / name).read_bytes().startswith(start) for name in names[1:])
+    again = small(path, "--image-format", suffix, *kinds, "--skip-existing", "--json")
+    assert json.loads(again.lines[0])["status"] == "skipped"
+    changed = small(path, "--image-format", suffix, *kinds, "--skip-existing", "--json", "--contour", "0.5")
+    assert json.loads(changed.lines[0])["status"] == "ok"
+    assert (small.here / f"x.{suffix}").read_bytes() != (small.here / f"cat_gradcam.{suffix}").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--image-format", "svg", "--save", "heatmap"), "--image-format svg: heatmap has pixels only"),
+        (("--image-format", "pdf", "--save", "figure", "--save", "overlay"), "overlay has pixels only"),
+        (("-o", "x.svg", "--save", "npz"), "expected a file for npz, got suffix .svg"),
+        (("-o", "x.pdf", "--save", "overlay"), "only figure, grid and difference can be PDF or SVG files"),
+        (("-o", "x.pdf", "--image-format", "svg"), "--image-format svg expects another suffix"),
+        (("--contour", "1"), "1"),
+        (("--clip", "100"), "100"),
+        (("--blend", "screen"), "screen"),
+    ],
+)
+def test_pictures_that_cannot_be_drawn_are_usage_errors(small, photo, options, words):
+    done = small(photo("cat.png"), *options)
+    assert done.status == 2
+    assert words in done.stderr
+    assert files(small.here) == []
+
+
+def test_picture_options_change_pictures_only(small, photo):
+    """Overlays differ by each option; the arrays are equal, byte by byte."""
+    path, pictures, arrays = photo("cat.png", size=(60, 40)), set(), set()
+    options = [(), ("--blend", "constant"), ("--background", "gray"), ("--contour", "0.5"), ("--clip", "20")]
+    for option in [*options, ("--opacity", "0.4"), ("--cmap", "jet")]:
+        assert small(path, "--save", "overlay", "--save", "npy", *option).status == 0
+        pictures.add((small.here / "cat_gradcam_overlay.png").read_bytes())
+        arrays.add((small.here / "cat_gradcam.npy").read_bytes())
+    assert (len(pictures), len(arrays)) == (7, 1)
+
+
 def test_grid_of_one_image_has_all_its_maps(small, photo):
     """Two classes are rows, image and two methods are columns; each JSON line has the path of the file."""
     done = small(
@@ -45,8 +96,9 @@ def test_grid_of_one_image_has_all_its_maps(small, photo):
     assert files(small.here) == ["cat_gradcam_grid.png"]
     with Image.open(small.here / "cat_gradcam_grid.png") as grid:
         width, height = grid.size
-    # cells of 2.5 by 1.67 inches with gaps of 0.1 and 0.45 for the label above
-    assert (width, height) == (int(100 * (3 * 2.6 + 0.1)), int(100 * (2 * (2.5 * 2 / 3 + 0.45) + 0.1)))
+    # headings of 1.6 inches, cells of 2.5 by 1.67 inches with gaps of 0.1, and 0.9 for the color bar
+    assert width == int(100 * (1.6 + 3 * 2.6 + 0.9))
+    assert 2 * 2.5 * 2 / 3 < height / 100 < 2 * 2.5 * 2 / 3 + 1.3
     assert small(photo("cat.png"), "--save", "grid", "-o", "-", "--class", "top2").status == 0
 
 
@@ -72,7 +124,8 @@ def test_grid_of_several_images_has_a_row_for_each(small, photo, tmp_path):
     entries = [json.loads(line) for line in done.lines]
     assert [entry["outputs"] for entry in entries] == [{"grid": "all.jpg"}] * 6 + [{}]
     with Image.open(small.here / "all.jpg") as grid:
-        assert grid.size == (int(100 * (3 * 2.6 + 0.1)), int(100 * (3 * 2.95 + 0.1)))
+        assert grid.width == int(100 * (1.6 + 3 * 2.6 + 0.9))
+        assert 3 * 2.5 < grid.height / 100 < 3 * 2.5 + 1.6
     done = small(*[photo("a.png")] * 101, "--save", "grid", "-o", "all.jpg")
     assert done.status == 2
     assert "expected at most 100 inputs" in done.stderr

@@ -131,3 +131,13 @@ def test_labels_beside_the_model(cli, model_file):
     wrong = cli(*args)
     assert wrong.status == 2
     assert f"net.labels.txt: expected {count} names, got {count - 1}" in wrong.stderr
+
+
+def test_picture_options_are_typed_once(cli, monkeypatch):
+    """A list of contour levels in the file; one variable each for the others."""
+    write(cli.here, '[tool.gradcam]\ncontour = [0.5, 0.25]\nbackground = "gray"\n')
+    monkeypatch.setenv("GRADCAM_BLEND", "constant")
+    monkeypatch.setenv("GRADCAM_CLIP", "3")
+    found = rows(cli)
+    assert [found[f"--{name}"][0] for name in ("background", "blend", "clip")] == ["gray", "constant", "3.0"]
+    assert re.findall(r"0\.\d+", found["--contour"][0]) == ["0.5", "0.25"]

@@ -14,11 +14,13 @@ from PIL import Image
 
 from gradcam_cli.errors import InputError
 from gradcam_cli.images import decode, memory
+from gradcam_cli.images.encode import encode
+from gradcam_cli.images.fit import Box
 from gradcam_cli.images.load import Failure, LoadedImage, load_image
 from gradcam_cli.images.memory import ByteBudget, bands
 from gradcam_cli.images.source import Source
 from gradcam_cli.methods import maps
-from gradcam_cli.output import figures
+from gradcam_cli.output import colors
 from gradcam_cli.pipeline import stages
 
 
@@ -95,14 +97,14 @@ def test_bands_change_no_pixel(monkeypatch, tmp_path):
     """Overlay, hatched heatmap, PNG file, bounding box and decoded pixels, with bands of 40 pixels and with one."""
     rng = np.random.default_rng(0)
     image = rng.integers(0, 256, (37, 20, 3), np.uint8)
-    heatmap, box = rng.random((37, 20), np.float32), figures.Box(3, 5, 17, 30)
+    heatmap, box = rng.random((37, 20), np.float32), Box(3, 5, 17, 30)
     Image.fromarray((heatmap * 65535).astype(np.uint16)).save(tmp_path / "deep.png")
 
     def drawn():
-        overlay = figures.overlay(image, heatmap, box)
+        overlay = colors.overlay(image, heatmap, box)
         deep = decode.decode((tmp_path / "deep.png").read_bytes())
-        arrays = [overlay, figures.render_heatmap(heatmap, box), deep, decode.decode(figures.encode(image))]
-        return [array.tolist() for array in arrays], figures.encode(image), maps.bounding_box(heatmap)
+        arrays = [overlay, colors.render_heatmap(heatmap, box), deep, decode.decode(encode(image))]
+        return [array.tolist() for array in arrays], encode(image), maps.bounding_box(heatmap)
 
     whole = drawn()
     monkeypatch.setattr(memory, "BAND_PIXELS", 40)

@@ -1,55 +1,23 @@
-"""Colors, blending, hatching outside the crop, figures and grids."""
+"""Figures of a map: panels, heading and color bar."""
 
-import io
+import itertools
 
-import matplotlib
 import numpy as np
 import pytest
-from PIL import Image
 
-from gradcam_cli.errors import UsageError
 from gradcam_cli.images.fit import Box
-from gradcam_cli.output import figures
+from gradcam_cli.output.color_bar import ColorBar
+from gradcam_cli.output.figure_files import encode_figure
+from gradcam_cli.output.figures import side_by_side_figure, thumbnail
+from gradcam_cli.output.render_options import RenderOptions
+from gradcam_cli.output.scaling import panel_size, scale_box, scale_image, scale_map
 
-ALL = Box(0, 0, 40, 20)
-
-
-def test_colors_equal_matplotlib():
-    """0, 0.5 and 1 have the colors of matplotlib's colormap."""
-    map_ = np.array([[0, 128 / 255, 1]])
-    expected = np.round(matplotlib.colormaps["jet"]([0, 128, 255])[:, :3] * 255)
-    np.testing.assert_array_equal(figures.render_heatmap(map_, Box(0, 0, 3, 1))[0], expected)
+HEADING = ["cat.png", "281 tabby · p = 0.5", "gradcam · block5_conv4 14x14 $x^2$ · vgg19"]
+BAR = ColorBar(2.5, 2.5, "gradcam (logit)", RenderOptions(cmap="gray", opacity=0.5))
 
 
-def test_blending_by_hand():
-    """At opacity 0.25 a pixel is a quarter of the color and three quarters of the image."""
-    image = np.full((20, 40, 3), 200, np.uint8)
-    drawn = figures.overlay(image, np.ones((20, 40)), ALL, "gray", opacity=0.25)
-    assert (drawn == 214).all()  # 0.75 * 200 + 0.25 * 255 = 213.75
-    np.testing.assert_array_equal(figures.overlay(image, np.ones((20, 40)), ALL, "jet", opacity=0), image)
-
-
-def test_opacity_follows_the_value_by_hand():
-    """With opacity 0.8, the values 0, 0.5 and 1 have the opacities 0, 0.4 and 0.8."""
-    image, values = np.full((1, 3, 3), 200, np.uint8), np.array([[0, 0.5, 1]])
-    drawn = figures.transparent_overlay(image, values, Box(0, 0, 3, 1), "gray", opacity=0.8)
-    assert drawn[0, :, 0].tolist() == [200, 171, 244]  # 0.6 * 200 + 0.4 * 128; 0.2 * 200 + 0.8 * 255
-
-
-def test_pixels_outside_the_crop_are_gray():
-    """Outside the crop all pixels are gray; inside they equal those without crop."""
-    image = np.random.default_rng(0).integers(0, 256, (20, 40, 3), dtype=np.uint8)
-    crop_box = Box(10, 0, 30, 20)
-    drawn = figures.overlay(image, np.ones((20, 40)), crop_box)
-    full = figures.overlay(image, np.ones((20, 40)), ALL)
-    np.testing.assert_array_equal(drawn[:, 10:30], full[:, 10:30])
-    outside = np.concatenate([drawn[:, :10], drawn[:, 30:]], 1)
-    assert (outside == outside[..., :1]).all()
-
-
-def test_unknown_colormap_is_refused():
-    with pytest.raises(UsageError, match="--cmap rainbows"):
-        figures.color_table("rainbows")
+def text_of(figure):
+    return " ".join(text.get_text() for text in figure.texts)
 
 
 @pytest.mark.parametrize("shape", [(300, 400), (400, 300), (20, 900), (900, 20), (1, 1)])
@@ -57,47 +25,75 @@ def test_figure_shows_image_and_overlay(shape):
     """The image is on the left and the overlay on the right, for all aspect ratios."""
     image = np.full((*shape, 3), (250, 0, 0), np.uint8)
     overlaid = np.full((*shape, 3), (0, 0, 250), np.uint8)
-    figure = figures.side_by_side_figure(image, overlaid, "281 tabby · p = 0.5 · block5_conv4 $x^2$", dpi=60)
-    left, right = figure.axes
+    figure = side_by_side_figure(image, overlaid, HEADING, BAR, dpi=60)
+    left, right, _ = figure.axes
     assert (left.images[0].get_array() == (250, 0, 0)).all()
     assert (right.images[0].get_array() == (0, 0, 250)).all()
-    assert "281 tabby" in " ".join(text.get_text().replace("\n", " ") for text in figure.texts)
-    png = figures.encode_figure(figure)
-    assert png == figures.encode_figure(figure)
+    for words in ("cat.png", "281 tabby", "p = 0.5", "gradcam", "block5_conv4 14x14", "vgg19"):
+        assert words in text_of(figure)
+    png = encode_figure(figure)
+    assert png == encode_figure(figure)
     assert png.startswith(b"\x89PNG")
 
 
-def test_title_fits_into_narrow_figures():
-    """A long title is inside the figure."""
+def test_heading_fits_into_narrow_figures():
+    """Long names are inside the figure, and do not touch each other or the panels."""
     image = np.zeros((900, 60, 3), np.uint8)
-    figure = figures.side_by_side_figure(
-        image, image, "652 military_uniform_of_a_long_name · p = 0.670 · backbone/block5_conv4", dpi=60
-    )
-    box = figure.texts[0].get_window_extent()
-    width, height = figure.get_size_inches() * 60
-    assert box.x0 >= 0
-    assert box.x1 <= width
-    assert box.y1 <= height
+    heading = ["a_long_name" * 20 + ".png", "652 military uniform of a long name " * 3, "gradcam · " + "block/" * 40]
+    figure = side_by_side_figure(image, image, heading, BAR, dpi=100)
+    encode_figure(figure)
+    boxes = [text.get_window_extent() for text in figure.texts]
+    width, height = figure.get_size_inches() * 100
+    assert all(box.x0 >= 0 and box.x1 <= width and box.y1 <= height for box in boxes)
+    assert all(upper.y0 >= lower.y1 - 2 for upper, lower in itertools.pairwise(boxes))
+    assert boxes[-1].y0 >= figure.axes[0].get_window_extent().y1
+
+
+def test_color_bar_goes_from_zero_to_the_maximum():
+    """Labels are 0, half and the maximum; the colors are those over black and over white."""
+    image = np.zeros((30, 40, 3), np.uint8)
+    axes = side_by_side_figure(image, image, HEADING, BAR).axes[-1]
+    assert axes.get_ylim() == (0, 2.5)
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["0", "1.25", "2.5"]
+    assert axes.get_ylabel() == "gradcam (logit)"
+    colors = axes.images[0].get_array()
+    assert colors[0, :, 0].tolist() == [128, 255]  # 0.5 * 255 over black, 0.5 * 255 + 0.5 * 255 over white
+    assert colors[-1, :, 0].tolist() == [0, 255]  # zero is invisible
+
+
+def test_color_bar_of_a_clipped_map():
+    """From the limit on, the color is the last one; the limit has a label. Lines are at levels of the maximum."""
+    image = np.zeros((30, 40, 3), np.uint8)
+    bar = BAR._replace(limit=0.5, options=RenderOptions(cmap="gray", opacity=1, contours=(0.5, 0.9)))
+    axes = side_by_side_figure(image, image, HEADING, bar).axes[-1]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["0", "0.5", "2.5"]
+    column = axes.images[0].get_array()[:, 0, 0][::-1]  # over black, from 0 up
+    assert (column[52:] == 255).all()  # 0.5 / 2.5 = 51 / 255
+    # a value v is the gray v / 0.5 with the opacity v / 0.5
+    assert column[26] == pytest.approx(255 * (26 / 51) ** 2, abs=2)
+    assert sorted({float(line.get_ydata()[0]) for line in axes.lines}) == [1.25, 2.25]
+
+
+def test_zero_maps_have_no_color_bar():
+    image = np.zeros((30, 40, 3), np.uint8)
+    assert len(side_by_side_figure(image, image, HEADING, BAR._replace(end=0.0)).axes) == 2
 
 
 def test_thumbnail_keeps_small_images():
-    pixels = np.zeros((3, 4, 3), np.uint8)
-    assert figures._thumbnail(pixels, 10).shape == (3, 4, 3)
-    assert Image.fromarray(figures._thumbnail(np.zeros((30, 40, 3), np.uint8), 10)).size == (10, 8)
+    assert thumbnail(np.zeros((3, 4, 3), np.uint8), 10).shape == (3, 4, 3)
+    assert thumbnail(np.zeros((30, 40, 3), np.uint8), 10).shape == (8, 10, 3)
 
 
-def test_grid_layout():
-    """Cells are in row-major order: the image first, then its maps, with their labels."""
-    colors = {"image": (200, 200, 200), "a": (255, 0, 0), "b": (0, 255, 0), "c": (0, 0, 255), "d": (255, 255, 0)}
-    flat = {name: np.full((40, 40, 3), color, np.uint8) for name, color in colors.items()}
-    rows = [
-        [("cat", flat["image"]), ("one", flat["a"]), ("two", flat["b"])],
-        [("dog", flat["image"]), ("one", flat["c"]), ("two", flat["d"])],
-    ]
-    figure = figures.grid_figure(rows, dpi=100)
-    pixels = np.asarray(Image.open(io.BytesIO(figures.encode_figure(figure))).convert("RGB"))
-    for i, names in enumerate((("image", "a", "b"), ("image", "c", "d"))):
-        for j, name in enumerate(names):
-            y, x = int(100 * (0.45 + 1.25 + i * 2.95)), int(100 * (0.1 + 1.25 + j * 2.6))
-            assert tuple(pixels[y, x]) == colors[name], (i, j)
-    assert [text.get_text() for text in figure.texts] == ["cat", "one", "two", "dog", "one", "two"]
+def test_panels_enlarge_small_images_by_whole_numbers():
+    """32x20 pixels in a panel of 100 are repeated three times; large images are shrunk to it."""
+    assert panel_size((20, 32, 3), 100) == (60, 96)
+    assert panel_size((200, 400, 3), 100) == (50, 100)
+    image = np.random.default_rng(0).integers(0, 256, (2, 3, 3), dtype=np.uint8)
+    np.testing.assert_array_equal(scale_image(image, (4, 6)), image.repeat(2, axis=0).repeat(2, axis=1))
+    assert scale_box(Box(1, 0, 2, 1), image.shape, (4, 6, 3)) == (2, 0, 4, 2)
+
+
+def test_enlarged_maps_are_smooth_or_keep_their_cells():
+    heatmap = np.array([[0, 1]], np.float32)
+    np.testing.assert_array_equal(scale_map(heatmap, (1, 4), with_cells=True), [[0, 0, 1, 1]])
+    np.testing.assert_allclose(scale_map(heatmap, (1, 4)), [[0, 0.25, 0.75, 1]])

@@ -16,7 +16,7 @@ from gradcam_cli import explain, explain_many, grid, load_model
 from gradcam_cli.errors import UsageError
 from gradcam_cli.images.load import Failure
 from gradcam_cli.output import notebook_progress
-from gradcam_cli.output.figures import figure_pixels
+from gradcam_cli.output.figure_files import figure_pixels
 
 IMAGES = np.random.default_rng(4).integers(0, 256, (4, 12, 16, 3), np.uint8)
 NAMES = ["cat", "<script>alert(1)</script>", 'dog" onload="x']
@@ -92,7 +92,7 @@ def test_a_grid_has_a_row_for_each_image(classifier):
     methods = ["gradcam", "layercam"]
     one = [explain(IMAGES[0], classifier, method=method) for method in methods]
     two = [*one, *(explain(IMAGES[1], classifier, method=method) for method in methods)]
-    assert [len(grid(maps).axes) for maps in (one, two)] == [3, 6]
+    assert [len(grid(maps).axes) for maps in (one, two)] == [4, 7]  # and a color bar
     assert grid(two).get_figheight() > grid(one).get_figheight()
     for wrong in ([], [Failure("a", "b")], [IMAGES[0]]):
         with pytest.raises(UsageError, match="expected results of explain"):

@@ -13,7 +13,11 @@ from small_models import small_network
 from gradcam_cli import explain
 from gradcam_cli.errors import OutputError, UsageError
 from gradcam_cli.images.load import Failure, Skipped
+from gradcam_cli.output.figure_files import read_vector_comment
+from gradcam_cli.output.render_options import RenderOptions
+from gradcam_cli.pipeline.captions import color_bar, color_limit
 from gradcam_cli.pipeline.json_lines import SCHEMA_VERSION, to_json
+from gradcam_cli.pipeline.panels import map_panel
 
 PHOTO = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
 
@@ -106,6 +110,92 @@ def test_recomputing_gives_the_same_bytes(record):
         assert recomputed.encode(kind) == record.encode(kind)
 
 
+def words_of(figure):
+    return " ".join(text.get_text() for text in figure.texts)
+
+
+def test_figure_names_what_it_shows(record):
+    """The image, the class with its probability, the method, the layer with its size, and the model."""
+    prediction = record.prediction
+    words = words_of(record.figure())
+    for word in ("array", f"{prediction.index}", f"p = {prediction.probability:.3f}", "gradcam", "conv2 10x10"):
+        assert word in words
+    assert record.model.name in words
+    assert "coarse" not in words
+
+
+def test_coarse_maps_are_named():
+    """4x4 cells are coarse, 5x5 are not."""
+    for side, is_coarse in ((4, True), (5, False)):
+        layers = [keras.Input((side, side, 3)), keras.layers.Conv2D(2, 1, name="conv"), keras.layers.Flatten()]
+        model = keras.Sequential([*layers, keras.layers.Dense(2)])
+        words = words_of(explain(PHOTO, model, "conv", preprocess="0..1").figure())
+        assert (f"{side}x{side} cells: coarse" in words) == is_coarse
+
+
+def test_color_bar_ends_at_the_raw_maximum(record):
+    """The label of its end is raw_max; 1 in the heatmap is the value of the upsampled map at the peak."""
+    raw_max = to_json(record)["map"]["raw_max"]
+    axes = record.figure().axes[-1]
+    assert axes.get_yticklabels()[-1].get_text() == f"{raw_max:.3g}"
+    assert axes.get_ylim() == (0, pytest.approx(raw_max))
+    assert axes.get_ylabel() == "gradcam (logit)"
+    # the peak of a map upsampled by hand: 40x60 pixels of 10x10 cells, linear with half-pixel centers
+    u = np.clip((np.arange(40) + 0.5) / 4 - 0.5, 0, 9)
+    v = np.clip((np.arange(60) + 0.5) / 6 - 0.5, 0, 9)
+    rows = np.array([np.interp(v, range(10), row) for row in record.cam])
+    upsampled = np.array([np.interp(u, range(10), column) for column in rows.T]).T
+    assert record.heatmap_max == pytest.approx(upsampled.max(), rel=1e-5)
+    assert record.heatmap_max <= raw_max
+
+
+@pytest.mark.parametrize(("method", "clipped"), [("gradcam", False), ("saliency", True), ("occlusion", False)])
+def test_pixel_gradients_are_clipped_at_2_percent(method, clipped):
+    """By default only these methods; the limit is the percentile of the map, and the color bar has its value."""
+    explanation = explain(PHOTO, small_network(), "conv2", preprocess="-1..1", method=method)
+    limit = np.percentile(explanation.heatmap, 98) if clipped else 1
+    assert color_limit(explanation.heatmap, method, RenderOptions()) == pytest.approx(limit)
+    assert color_limit(explanation.heatmap, method, RenderOptions(clip=5)) == pytest.approx(
+        np.percentile(explanation.heatmap, 95)
+    )
+    assert color_limit(explanation.heatmap, method, RenderOptions(clip=0)) == 1
+    bar = color_bar(explanation, RenderOptions())
+    assert bar.limit == pytest.approx(limit * explanation.heatmap_max)
+    drawn = explanation.overlay(cmap="gray", opacity=1)
+    white = (drawn == 255).all(axis=2).mean()
+    assert white == pytest.approx(0.02, abs=0.01) if clipped else white < 0.02
+
+
+@pytest.mark.parametrize("suffix", ["pdf", "svg"])
+def test_vector_files_are_equal_and_carry_the_settings(record, tmp_path, suffix):
+    for kind in ("figure", "grid"):
+        path = record.save(tmp_path / f"{kind}.{suffix}", kind, contours=[0.5])
+        comment = json.loads(read_vector_comment(path.read_bytes()))
+        assert comment["maps"][0]["layer"] == "conv2"
+        assert path.read_bytes() == record.save(tmp_path / f"again.{suffix}", kind, contours=[0.5]).read_bytes()
+    with pytest.raises(UsageError, match=r"expected a name ending in \.png, \.jpg, \.jpeg for overlay"):
+        record.save(tmp_path / f"x.{suffix}", "overlay")
+
+
+def test_unknown_drawing_options_are_named(record):
+    with pytest.raises(UsageError, match="unknown drawing option contour") as error:
+        record.figure(contour=0.5)
+    assert error.value.hint == "did you mean contours?"
+
+
+def test_panels_equal_the_overlay():
+    """A panel of the size of the image has the pixels of the overlay; boxes of the crop are scaled with the image."""
+    photo = np.random.default_rng(1).integers(0, 256, (80, 120, 3), dtype=np.uint8)
+    for fit in ("squash", "crop", "pad"):
+        explanation = explain(photo, small_network(), "conv2", preprocess="-1..1", fit=fit)
+        render = RenderOptions(cmap="jet")
+        np.testing.assert_array_equal(map_panel(explanation, 120, render), explanation.overlay(cmap="jet"))
+        half = map_panel(explanation, 60, render)
+        assert half.shape == (40, 60, 3)
+        hatched = (explanation.overlay() == explanation.overlay()[..., :1]).all(axis=2)[40, ::2]
+        assert (half == half[..., :1]).all(axis=2)[20].mean() == pytest.approx(hatched.mean(), abs=0.05)
+
+
 def test_zero_map_has_a_reason_and_a_figure():
     """A layer without activations gives a map of zeros with a reason, finite arrays and a figure."""
     model = small_network()
@@ -114,6 +204,7 @@ def test_zero_map_has_a_reason_and_a_figure():
     assert not dead.heatmap.any()
     assert dead.zero_reason.startswith("dead activations")
     assert "zero everywhere" in dead.title
+    assert "zero everywhere" in words_of(dead.figure())
     entry = to_json(dead)
     assert entry["map"]["peak"] is entry["map"]["box"] is None
     with np.load(io.BytesIO(dead.encode("npz"))) as arrays:

@@ -15,7 +15,7 @@ def test_slider_sets_the_opacity_of_the_map(open_report, maps_document):
     """The slider sets the opacity of the map; side by side, image and map are separate figures of equal size."""
     page = open_report(maps_document, "#entry=1")
     map_image = page.locator("#viewer .map")
-    expect(map_image).to_have_css("opacity", "0.6")
+    expect(map_image).to_have_css("opacity", "0.7")
     slider = page.locator("#opacity")
     slider.fill("25")
     expect(map_image).to_have_css("opacity", "0.25")
@@ -36,13 +36,14 @@ def test_class_layer_and_method_select_the_map(open_report, maps_document):
     page = open_report(maps_document, "#entry=1")
     caption = page.locator("#viewer figcaption")
     page.locator("#map-layer").select_option("conv2")
-    expect(caption).to_have_text("cat · gradcam · conv2")
+    expect(caption).to_have_text(re.compile("^cat · .* · gradcam · conv2 14x14 · vgg19$"))
+    expect(page.locator("#scale-end")).to_have_text("0.25, maximum of the map")
     expect(page.locator("#viewer .map")).to_have_attribute("src", "report/map2.png")
     page.locator("#map-method").select_option("layercam")
-    expect(caption).to_have_text("cat · layercam · conv2")
+    expect(caption).to_have_text(re.compile("^cat · .* · layercam · conv2 14x14 · vgg19$"))
     expect(page.locator("#rerun pre")).to_have_text("gradcam one.png --method layercam")
     page.locator("#map-class").select_option("dog")
-    expect(caption).to_have_text("dog · gradcam · conv2")
+    expect(caption).to_have_text(re.compile("^dog · .* · gradcam · conv2 14x14 · vgg19$"))
     expect(page).to_have_url(re.compile("map=4"))
     page.locator("#next").click()
     expect(page.locator("#map-class")).to_be_hidden()
@@ -52,6 +53,7 @@ def test_classes_with_equal_names_are_numbered(open_report, images):
     maps = [{"probability": 0.5}, {"probability": 0.3, "map_image": "report/map2.png"}]
     page = open_report(make_document([with_maps(make_entry(**images), *maps)]), "#entry=1")
     page.locator("#map-class").select_option("cat (2)")
+    expect(page.locator("#scale-end")).to_have_text("0.25, maximum of the map")
     expect(page.locator("#viewer .map")).to_have_attribute("src", "report/map2.png")
 
 
@@ -107,7 +109,7 @@ def test_notices_of_failed_inputs_and_zero_maps(open_report, gallery_document):
 def test_link_restores_the_view(open_report, maps_document):
     """The URL contains image, map, mode and opacity."""
     page = open_report(maps_document, "#entry=1&map=3&mode=side&opacity=70")
-    expect(page.locator("#viewer figcaption").last).to_have_text("cat · layercam · conv2")
+    expect(page.locator("#viewer figcaption").last).to_have_text(re.compile("^cat · .* · layercam · conv2 14x14"))
     expect(page.locator("#side")).to_be_checked()
     expect(page.locator("#viewer .map")).to_have_css("opacity", "0.7")
 

@@ -122,6 +122,24 @@ def test_comparison_has_both_maps_and_their_drift():
     assert rows["rank"] == ["0.750", "0.750", "a.jpg"]
 
 
+def test_maps_have_the_size_of_the_layer_and_their_maximum():
+    """Rows x columns and four digits; maps of earlier versions have neither."""
+    summary = {"cells": [14, 7], "raw_max": 0.123456}
+    new, old = build_entries([{**OK, "model": "vgg19", "map": summary}, {**OK, "input": "b.jpg"}], START)
+    assert [new["maps"][0][key] for key in ("model", "cells", "raw_max")] == ["vgg19", "14x7", 0.1235]
+    assert [old["maps"][0][key] for key in ("model", "cells", "raw_max")] == ["", "", None]
+
+
+def test_scale_has_the_colors_and_the_opacities_of_the_run():
+    """With the blend `opacity`, zero is transparent; an unknown colormap in a run log gives the default."""
+    first, *_, last = build_document([{**START, "cmap": "gray", "blend": "opacity"}, OK])["colors"]
+    assert (first, last) == ({"color": "#000000", "opacity": "0"}, {"color": "#ffffff", "opacity": "1"})
+    constant = build_document([{**START, "cmap": "gray", "blend": "constant"}, OK])["colors"]
+    assert {stop["opacity"] for stop in constant} == {"1"}
+    unknown, default = (build_document([{**START, "cmap": name}, OK])["colors"] for name in ("rainbows", "viridis"))
+    assert unknown == default
+
+
 def test_each_depth_is_a_map():
     depths = [{"t": t, "adjoint_norm": 2 * t, "peak": [1, 2], "raw_max": 1.0} for t in (0.0, 0.5)]
     images = {"map_images": ["x.png", "y.png"], "image": "p.png"}

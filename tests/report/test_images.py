@@ -6,7 +6,8 @@ import numpy as np
 from PIL import Image
 
 from gradcam_cli.images.fit import Box
-from gradcam_cli.output.figures import color_table
+from gradcam_cli.output.colors import color_table
+from gradcam_cli.output.render_options import RenderOptions
 from gradcam_cli.report.image_store import ReportImages
 from gradcam_cli.report.thumbnails import encode_map, encode_source_image, encode_thumbnail
 
@@ -16,10 +17,10 @@ def decode(data):
 
 
 def test_map_is_transparent_outside_the_model_input():
-    """Inside the crop box, pixels have the colors of the map's values."""
+    """Inside the crop box, pixels have the colors of the map's values, opaque with a constant opacity."""
     heatmap = np.zeros((40, 80), np.float32)
     heatmap[:, 60:] = 1
-    image = decode(encode_map(heatmap, Box(40, 0, 80, 40), "viridis"))
+    image = decode(encode_map(heatmap, Box(40, 0, 80, 40), RenderOptions("viridis", blend="constant")))
     assert image.size == (320, 160)
     pixels = np.asarray(image.convert("RGBA"))
     colors = color_table("viridis")
@@ -29,9 +30,26 @@ def test_map_is_transparent_outside_the_model_input():
     assert pixels[:, 160:, 3].all()
 
 
+def test_opacity_of_the_map_follows_its_value():
+    """The maximum is opaque, 0.4 has the opacity 0.4 and the color of 0.4, zero is almost invisible."""
+    heatmap = np.repeat(np.array([0, 0.4, 1], np.float32), 40)[np.newaxis].repeat(40, axis=0)
+    pixels = np.asarray(decode(encode_map(heatmap, Box(0, 0, 120, 40), RenderOptions("jet"))).convert("RGBA"))
+    alpha = pixels[50, [20, 160, 300], 3]
+    np.testing.assert_allclose(alpha, [0, 0.4 * 255, 255], atol=1.5)
+    np.testing.assert_allclose(pixels[50, 160, :3], color_table("jet")[102], atol=4)
+
+
 def test_map_of_the_whole_image_is_opaque():
-    image = decode(encode_map(np.eye(7, dtype=np.float32), Box(-3, 0, 10, 7)))
+    image = decode(encode_map(np.eye(7, dtype=np.float32), Box(-3, 0, 10, 7), RenderOptions(blend="constant")))
     assert "transparency" not in image.info
+
+
+def test_clipped_values_have_the_last_color():
+    """Values above the limit are drawn as the maximum, half of the limit as half."""
+    heatmap = np.repeat(np.array([0.1, 0.2, 1], np.float32), 40)[np.newaxis].repeat(40, axis=0)
+    options = RenderOptions("gray", blend="constant")
+    pixels = np.asarray(decode(encode_map(heatmap, Box(0, 0, 120, 40), options, 0.2)).convert("RGB"))
+    np.testing.assert_allclose(pixels[50, [20, 160, 300], 0], [128, 255, 255], atol=2)
 
 
 def test_small_images_are_stored_without_loss():
@@ -44,9 +62,9 @@ def test_large_images_are_downsampled():
 
 
 def test_thumbnail_blends_image_and_map():
-    """A white image under a map at opacity 0.5: 0.5 * 255 + 0.5 * color."""
+    """A white image under the maximum of a map at opacity 0.5: 0.5 * 255 + 0.5 * color."""
     image, heatmap = np.full((100, 400, 3), 255, np.uint8), np.ones((100, 400), np.float32)
-    thumbnail = decode(encode_thumbnail(image, heatmap, Box(0, 0, 400, 100)))
+    thumbnail = decode(encode_thumbnail(image, heatmap, Box(0, 0, 400, 100), RenderOptions("jet", 0.5)))
     assert thumbnail.size == (200, 50)
     expected = (255 + color_table("jet")[255].astype(float)) / 2
     np.testing.assert_allclose(np.asarray(thumbnail)[20, 100], expected, atol=4)

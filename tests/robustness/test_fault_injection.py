@@ -88,7 +88,7 @@ def test_memory_error_in_drawing_fails_one_input(photo, cli, model_file, monkeyp
     """The input fails with an error of one line; the other input is explained."""
     from gradcam_cli.images import decode, encode
     from gradcam_cli.methods import maps
-    from gradcam_cli.output import figures
+    from gradcam_cli.output import figure_files
 
     first, second = photo("first.png"), photo("second.png", size=(31, 30))
     for module, name, work in [(maps, "upsample", None), (encode, "encode", None), (decode, "decode_all", None)]:
@@ -103,7 +103,7 @@ def test_memory_error_in_drawing_fails_one_input(photo, cli, model_file, monkeyp
         with monkeypatch.context() as patch:
             patch.setattr(module, name, exhausted)
             if name == "encode":
-                patch.setattr(figures, name, exhausted)
+                patch.setattr(figure_files, name, exhausted)
             done = cli(second, first, "--model", model_file, "--preprocess", "none", "--save", "overlay")
         assert done.status == 1, name
         assert "second.png: " in done.stderr

@@ -22,7 +22,7 @@ from gradcam_cli.cli.neuralode.options import (
 from gradcam_cli.cli.options import general_options
 from gradcam_cli.cli.tables import write_table
 from gradcam_cli.console import log
-from gradcam_cli.output.destination import IMAGE_SUFFIXES, format_for_suffix, require_suffix
+from gradcam_cli.output.destination import FIGURE_SUFFIXES, format_for_suffix, require_suffix
 from gradcam_cli.output.numbers import format_number
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def evaluate(ctx: click.Context, /, **options: Any) -> None:
     evaluations. It also contains the accuracy with other solvers. If it differs by more than half a percentage
     point, the network depends on its solver and is not an ODE.
     """
-    require_suffix("--confusion", options["confusion"], IMAGE_SUFFIXES)
+    require_suffix("--confusion", options["confusion"], FIGURE_SUFFIXES)
     stdout = setup(ctx, options)
     log.info("loading %s", options["model"])
     from gradcam_cli.neuralode.training.class_balance import (
@@ -72,7 +72,7 @@ def evaluate(ctx: click.Context, /, **options: Any) -> None:
     from gradcam_cli.neuralode.training.files import check_outputs
     from gradcam_cli.neuralode.training.plots import plot_confusion
     from gradcam_cli.neuralode.training.run import evaluate_file
-    from gradcam_cli.output.figures import encode_figure
+    from gradcam_cli.output.figure_files import encode_figure
     from gradcam_cli.storage.files import write_output
 
     check_outputs({"--confusion": options["confusion"]})

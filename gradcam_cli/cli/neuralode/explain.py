@@ -20,6 +20,7 @@ from gradcam_cli.cli.model_options import (
 )
 from gradcam_cli.cli.neuralode.depth_files import ARTIFACT_SUFFIXES, destination_of, is_file_target, plan_files
 from gradcam_cli.cli.options import before_loading, general_options, input_options, setting_option, setup_logging
+from gradcam_cli.cli.picture_options import render_options
 from gradcam_cli.cli.report_options import RERUN_OPTIONS, open_report, report_option, require_report_directory
 from gradcam_cli.cli.run_summary import RunClock
 from gradcam_cli.cli.signals import raise_if_interrupted
@@ -32,7 +33,6 @@ from gradcam_cli.models.class_selection import expand_top_n
 from gradcam_cli.neuralode.explain.config import DEFAULT_METHOD, DEFAULT_RENDER, DEFAULT_TOL, DepthConfig
 from gradcam_cli.neuralode.solver.tableaus import SOLVERS
 from gradcam_cli.output.destination import DEFAULT_OUTPUT_DIR
-from gradcam_cli.pipeline.config import RenderOptions
 from gradcam_cli.storage.paths import as_path
 
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ class FloatList(click.ParamType):  # type: ignore[type-arg]  # generic only in n
 @_output(
     "--opacity",
     "--alpha",
-    "max_opacity",  # that of a report has a different meaning
+    "opacity",
     type=click.FloatRange(0, 1),
     default=DEFAULT_RENDER.opacity,
     show_default=True,
@@ -210,7 +210,7 @@ def _depth_config(options: dict[str, Any]) -> DepthConfig:
     names = {field.name for field in fields(DepthConfig)} & set(options) - {"model"}
     return DepthConfig(
         model=model_config({**options, "offline": True}),
-        render=RenderOptions(cmap=options["cmap"], opacity=options["max_opacity"]),
+        render=render_options(options),
         **{name: options[name] for name in names},
     )
 

@@ -13,7 +13,7 @@ from gradcam_cli.cli.neuralode.options import figure_option, option, seed_option
 from gradcam_cli.cli.options import general_options
 from gradcam_cli.cli.tables import write_table
 from gradcam_cli.errors import UsageError
-from gradcam_cli.output.destination import IMAGE_SUFFIXES, format_for_suffix, require_suffix
+from gradcam_cli.output.destination import FIGURE_SUFFIXES, format_for_suffix, require_suffix
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -57,7 +57,7 @@ def flow(ctx: click.Context, /, **options: Any) -> None:
     over the interval of the ODEBlock. The right panel shows the solution of the same ODE. Dots are evaluations of f,
     arrows are the slopes. States with several dimensions are projected onto their first principal component.
     """
-    require_suffix("-o", options["output"], IMAGE_SUFFIXES)
+    require_suffix("-o", options["output"], FIGURE_SUFFIXES)
     if options["images"] and not options["model"]:
         raise UsageError("--image requires --model")
     stdout = setup(ctx, options)
@@ -65,7 +65,7 @@ def flow(ctx: click.Context, /, **options: Any) -> None:
     from gradcam_cli.neuralode.demos.initial_states import toy_states
     from gradcam_cli.neuralode.demos.plots import draw_flow
     from gradcam_cli.neuralode.training.files import check_outputs
-    from gradcam_cli.output.figures import encode_figure
+    from gradcam_cli.output.figure_files import encode_figure
     from gradcam_cli.storage.files import write_output
 
     check_outputs({"-o": options["output"]})

@@ -15,7 +15,7 @@ from gradcam_cli.cli.signals import raise_if_interrupted
 from gradcam_cli.cli.tables import write_table
 from gradcam_cli.console import progress
 from gradcam_cli.errors import UsageError
-from gradcam_cli.output.destination import IMAGE_SUFFIXES, format_for_suffix, require_suffix
+from gradcam_cli.output.destination import FIGURE_SUFFIXES, format_for_suffix, require_suffix
 
 
 @click.command(cls=GroupedCommand, short_help="Fit a small network to a spiral.")
@@ -62,7 +62,7 @@ def spiral(ctx: click.Context, /, **options: Any) -> None:
     A network with layers of 2, 50 and 2 units becomes the right-hand side of an ODE. It is trained on segments of a
     single trajectory. The figure shows the trajectory, the phase portrait and the fitted vector field.
     """
-    require_suffix("-o", options["output"], IMAGE_SUFFIXES)
+    require_suffix("-o", options["output"], FIGURE_SUFFIXES)
     require_suffix("--animation", options["animation"], (".gif",))
     if options["save_model"] and options["save_model"].suffix != ".keras":
         raise UsageError(f"--save-model {options['save_model']}: expected a name ending in .keras")
@@ -76,7 +76,7 @@ def spiral(ctx: click.Context, /, **options: Any) -> None:
     from gradcam_cli.neuralode.demos.plots import fit_figure
     from gradcam_cli.neuralode.layers.spiral_net import SpiralNetwork
     from gradcam_cli.output.animations import encode_animation
-    from gradcam_cli.output.figures import encode_figure, figure_pixels
+    from gradcam_cli.output.figure_files import encode_figure, figure_pixels
     from gradcam_cli.storage.files import write_output
 
     keras.utils.set_random_seed(options["seed"])

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gradcam_cli.images.decode import MAX_PIXELS
-from gradcam_cli.pipeline.config import ModelConfig, RenderOptions
+from gradcam_cli.output.render_options import RenderOptions
+from gradcam_cli.pipeline.config import ModelConfig
 
 DEFAULT_METHOD = "flow"
 DEFAULT_TOL = 1e-5

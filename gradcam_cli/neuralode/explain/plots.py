@@ -10,7 +10,11 @@ from PIL import Image, ImageDraw
 
 from gradcam_cli.images.fit import Box
 from gradcam_cli.methods.maps import paste_into_image, upsample
-from gradcam_cli.output.figures import CELL_SIZE, plot_label, transparent_overlay
+from gradcam_cli.output.color_bar import ColorBar, draw_color_bar
+from gradcam_cli.output.colors import overlay
+from gradcam_cli.output.figures import plot_label
+from gradcam_cli.output.grids import CELL_SIZE
+from gradcam_cli.output.render_options import RenderOptions
 from gradcam_cli.pipeline.results import Explanation
 
 if TYPE_CHECKING:
@@ -53,13 +57,11 @@ class ColorScale(NamedTuple):
     """The colors of all maps of an image.
 
     Attributes:
-        cmap: name of a matplotlib colormap.
-        opacity: opacity of the largest value of all maps; smaller values are more transparent, zero is invisible.
+        options: how the maps are drawn; the opacity is that of the largest value of all maps.
         label: the quantity and its unit.
     """
 
-    cmap: str
-    opacity: float
+    options: RenderOptions
     label: str = ""
 
 
@@ -91,7 +93,7 @@ def make_frames(explanations: Sequence[Explanation], t: Sequence[float], colors:
     dimmed = np.round(BRIGHTNESS * image).astype(np.uint8)
     enlarged, box = dimmed.repeat(k, axis=0).repeat(k, axis=1), Box(*(k * side for side in crop_box))
     end = max(maxima) or 1.0
-    pixels = [transparent_overlay(enlarged, L / end, box, colors.cmap, colors.opacity) for L in maps]
+    pixels = [overlay(enlarged, L / end, box, colors.options) for L in maps]
     reasons = [explanation.zero_reason for explanation in explanations]
     return [Frame(*frame) for frame in zip(t, pixels, maxima, reasons, strict=True)]
 
@@ -142,7 +144,8 @@ def depth_figure(
     margin = width / 2 / (width + GAP)  # the first and last t are below the centers of their frames
     _connect(below, axes_of_frames[1:], [frame.t for frame in shown], margin)
     bar = add_axes(total[0] - COLOR_BAR_MARGIN + GAP, bottom, COLOR_BAR_WIDTH, height)
-    _draw_color_bar(bar, colors, max(frame.maximum for frame in frames))
+    end = max(frame.maximum for frame in frames) or 1.0
+    draw_color_bar(bar, ColorBar(end, end, colors.label, colors.options), (0, round(255 * BRIGHTNESS)))
     figure.suptitle(plot_label(title), fontsize=10, y=1 - 0.1 / total[1], va="top")
     return figure
 
@@ -192,20 +195,6 @@ def _connect(axes: Axes, axes_of_frames: Sequence[Axes], t: Sequence[float], mar
             *((0.5, 0), (time, 1)), coordsA=frame.transAxes, coordsB=axes.get_xaxis_transform(), color="0.6", lw=0.8
         )
         axes.figure.add_artist(line)
-
-
-def _draw_color_bar(axes: Axes, colors: ColorScale, end: float) -> None:
-    """Draw the colors over black (left half) and over white pixels (right half), as they appear in the frames."""
-    values = np.linspace(0, 1, 256)[::-1, np.newaxis].repeat(2, axis=1).astype(np.float32)
-    background = np.zeros((256, 2, 3), np.uint8)
-    background[:, 1] = round(255 * BRIGHTNESS)
-    bar = transparent_overlay(background, values, Box(0, 0, 2, 256), colors.cmap, colors.opacity)
-    axes.imshow(bar, aspect="auto", extent=(0, 1, 0, end or 1.0), interpolation="nearest")
-    axes.set_xticks([])
-    axes.yaxis.tick_right()
-    axes.yaxis.set_label_position("right")
-    axes.tick_params(labelsize=7)
-    axes.set_ylabel(colors.label, fontsize=7)
 
 
 def animation_frames(frames: Sequence[Frame]) -> list[np.ndarray]:

@@ -28,7 +28,8 @@ from gradcam_cli.neuralode.explain.plots import (
 )
 from gradcam_cli.neuralode.layers.find_block import find_block
 from gradcam_cli.output.animations import encode_animation
-from gradcam_cli.output.figures import encode_figure
+from gradcam_cli.output.destination import format_for_suffix
+from gradcam_cli.output.figure_files import encode_figure
 from gradcam_cli.pipeline import stages
 from gradcam_cli.pipeline.config import ExplainConfig
 from gradcam_cli.pipeline.json_lines import map_summary, to_json
@@ -112,7 +113,7 @@ class DepthRun:
         """Write the files of an image; an `OutputError` becomes a failure of this image."""
         try:
             for kind, path in files.items():
-                write_output(path, self._encode(kind, explanations, curves), self.root_of(path))
+                write_output(path, self._encode(kind, path, explanations, curves), self.root_of(path))
             drawn = draw(on_one_scale(explanations)) if draw else []
         except OutputError as error:
             return DepthResult(to_json(Failure(explanations[0].source, error.message, error.hint)))
@@ -133,17 +134,18 @@ class DepthRun:
             "tol": self.config.tol,
         }
 
-    def _encode(self, kind: str, explanations: list[Explanation], curves: Curves) -> bytes:
-        """Return the bytes of a file: `figure`, `gif`, `apng` or `npz`."""
+    def _encode(self, kind: str, path: Path, explanations: list[Explanation], curves: Curves) -> bytes:
+        """Return the bytes of a file: a `figure` in the format of its suffix, `gif`, `apng` or `npz`."""
         if kind == "npz":
             return _encode_npz(explanations, self.depths, curves)
         first, render = explanations[0], self.config.render
-        colors = ColorScale(render.cmap, render.opacity, _color_label(first.method))
+        colors = ColorScale(render, _color_label(first.method))
         frames = make_frames(explanations, self.depths, colors)
         if kind != "figure":
             return encode_animation(animation_frames(frames), kind)
         title = f"{basename(first.source)}: {first.prediction.label} · {first.method} along {_block_name(first)}"
-        return encode_figure(depth_figure(first.image, frames, curves, colors, title, render.dpi))
+        figure = depth_figure(first.image, frames, curves, colors, title, render.dpi)
+        return encode_figure(figure, format_for_suffix(path))
 
 
 def prepare(config: DepthConfig, root_of: RootOf = lambda path: None) -> DepthRun:

@@ -147,6 +147,7 @@ function makeCard(index) {
     thumbnail,
     make("bdi", { class: "name", title: entry.name }, ...wrappableName(entry.name)),
     ...cardClasses(entry).map(makeCardClass),
+    ...(entry.maps.length ? [makeText("span", cardMap(entry), { class: "status" })] : []),
     make("span", { class: "status" }, statusText(entry)));
   return make("li", {}, card);
 }
@@ -162,6 +163,12 @@ function cardClasses(entry) {
   const all = [shown, ...others.values()].filter((map) => map.class);
   if (all.length <= maxCardClasses) return all;
   return [...all.slice(0, maxCardClasses - 1), { class: `+ ${all.length - maxCardClasses + 1} more` }];
+}
+
+/** Return the method, the layer with its size and the model of the map of a thumbnail. */
+function cardMap(entry) {
+  const [map] = entry.maps;
+  return [map.method, layerOf(map), map.model].filter(Boolean).join(" · ");
 }
 
 function makeCardClass(map) {

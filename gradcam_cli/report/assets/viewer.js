@@ -6,7 +6,7 @@ const sideBySide = () => state.mode === "side";
 function opacity() {
   const chosen = Number(state.opacity);
   if (state.opacity !== "" && chosen >= 0 && chosen <= 100) return String(Math.round(chosen));
-  return sideBySide() ? "100" : "60";
+  return sideBySide() ? "100" : "70";
 }
 
 function drawViewer(entry, maps) {
@@ -23,8 +23,17 @@ function drawViewer(entry, maps) {
     viewer.dataset.figures = viewer.childElementCount;
   }
   viewer.style.setProperty("--opacity", opacity() / 100);
+  drawScale(maps.filter((map) => map.map_image));
+}
+
+/** Show the scale of the colors, with the maximum of a single map in units of the score. */
+function drawScale(maps) {
   const scale = byId("scale");
-  if (scale) scale.hidden = !maps.some((map) => map.map_image);
+  if (!scale) return;
+  scale.hidden = !maps.length;
+  const maximum = maps.length === 1 && !("t" in maps[0]) ? maps[0].raw_max : null;
+  byId("scale-end").textContent = typeof maximum === "number"
+    ? `${formatNumber(maximum)}, maximum of the map` : "maximum of the map";
 }
 
 function makeImageFigure(entry) {
@@ -44,11 +53,15 @@ function makeMapFigure(entry, map) {
   return make("figure", {}, frame, figcaption);
 }
 
-/** Return run, class, method, layer and depth of a map as one line. */
+/** Return run, class, probability, method, layer with its size, model and depth of a map as one line. */
 function caption(map) {
   const depth = typeof map.t === "number" ? `t = ${formatNumber(map.t)}` : null;
-  return [map.run, map.class, map.method, map.layer, depth].filter(Boolean).join(" · ");
+  const probability = typeof map.probability === "number" ? formatPercent(map.probability) : null;
+  return [map.run, map.class, probability, map.method, layerOf(map), map.model, depth].filter(Boolean).join(" · ");
 }
+
+/** Return the layer of a map and its size: `block5_conv4 14x14`. */
+const layerOf = (map) => [map.layer, map.cells].filter(Boolean).join(" ");
 
 function makeImage(source, alt, kind) {
   return make("img", { src: source, alt, class: kind, decoding: "async" });

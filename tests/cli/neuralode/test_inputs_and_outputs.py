@@ -290,3 +290,10 @@ def test_flow_of_a_model_without_finite_weights(cli, here, ode_model):
     model.save(here / ode_model)
     for options in ((), ("--image", "images/left/0.png")):
         assert_error(cli("neuralode", "flow", "--model", ode_model, *options), 3, "f or z is not finite")
+
+
+@pytest.mark.parametrize(("name", "start"), [("map.pdf", b"%PDF"), ("map.svg", b"<?xml"), ("map.jpg", b"\xff\xd8\xff")])
+def test_depth_figure_has_the_format_of_its_suffix(cli, here, ode_model, name, start):
+    done = cli("neuralode", "explain", "images/left/0.png", "--model", ode_model, "--times", "0,1", "-o", name)
+    assert done.status == 0, done.stderr
+    assert (here / name).read_bytes().startswith(start)

@@ -8,9 +8,10 @@ import pytest
 from gradcam_cli.images.fit import Box
 from gradcam_cli.neuralode.explain import plots
 from gradcam_cli.neuralode.explain.plots import ColorScale, Curves, animation_frames, depth_figure, make_frames
-from gradcam_cli.output.figures import encode_figure
+from gradcam_cli.output.figure_files import encode_figure
+from gradcam_cli.output.render_options import RenderOptions
 
-COLORS = ColorScale("gray", 0.5, "flow: score per unit of t")
+COLORS = ColorScale(RenderOptions("gray", 0.5), "flow: score per unit of t")
 ZERO = "no gradient: the class score does not depend on this layer for this image"
 
 
@@ -30,9 +31,9 @@ def test_frames_have_one_color_scale():
     """Values of 4, 1 and 0 are drawn with the opacities 0.5, 0.125 and 0 over the dimmed image, 0.6 * 100."""
     frames = make_frames([explanation(4), explanation(1), explanation(0, ZERO)], [0, 0.5, 1], COLORS)
     assert [frame.maximum for frame in frames] == [4, 1, 0]
-    # 0.5 * 60 + 0.5 * 255; 0.875 * 60 + 0.125 * 64; 60
-    assert [int(frame.pixels[0, 0, 0]) for frame in frames] == [158, 60, 60]
-    assert [int(frame.pixels.max()) for frame in frames] == [158, 60, 60]
+    # 0.5 * 60 + 0.5 * 255 = 157.5; 0.875 * 60 + 0.125 * 64 = 60.5; 60
+    assert [int(frame.pixels[0, 0, 0]) for frame in frames] == [158, 61, 60]
+    assert [int(frame.pixels.max()) for frame in frames] == [158, 61, 60]
     assert {frame.pixels.shape for frame in frames} == {(224, 336, 3)}
     assert [frame.zero_reason for frame in frames] == [None, None, ZERO]
 

@@ -1,0 +1,81 @@
+"""What figures and grids say about a map: headings, the size of the layer, and the scale of the colors."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gradcam_cli.methods.registry import PIXEL_METHODS
+from gradcam_cli.models.catalog import is_model_path
+from gradcam_cli.output.color_bar import ColorBar
+from gradcam_cli.output.colors import clip_limit
+from gradcam_cli.output.render_options import PIXEL_CLIP, RenderOptions
+from gradcam_cli.storage.paths import basename
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from gradcam_cli.pipeline.results import Explanation
+
+COARSE_CELLS = 5 * 5
+"""Maps of fewer cells are called coarse: a cell is a fifth of the image wide, or more."""
+SCORE_UNITS = frozenset({"gradcam", "hirescam", "layercam", "xgradcam", "gradcam++"})
+"""Methods whose maps are sums of activations times gradients, in units of the score."""
+
+
+def image_name(explanation: Explanation) -> str:
+    """Return the name of the image without its folder."""
+    return "standard input" if explanation.source == "-" else basename(explanation.source)
+
+
+def model_label(name: str) -> str:
+    """Return the name of a model; that of a file without its folder."""
+    return basename(name) if is_model_path(name) else name
+
+
+def layer_label(explanation: Explanation) -> str:
+    """Return the layer and its size: `block5_conv4 14x14`, and whether it is coarse."""
+    u, v = explanation.cam.shape
+    coarse = f" · {u}x{v} cells: coarse" if u * v < COARSE_CELLS else ""
+    return f"{explanation.layer} {u}x{v}{coarse}"
+
+
+def class_label(explanation: Explanation) -> str:
+    """Return the class with its probability or value, and the target unless it is `class`."""
+    target = explanation.settings.target
+    return f"{explanation.prediction.label}{f' · {target}' if target != 'class' else ''}"
+
+
+def heading(explanation: Explanation) -> list[str]:
+    """Return the lines above a figure: the image; the class; method, layer and model; why a map is zero."""
+    settings = explanation.settings
+    method = f"{explanation.method}{' (counterfactual)' if settings.counterfactual else ''}"
+    lines = [
+        image_name(explanation),
+        class_label(explanation),
+        f"{method} · {layer_label(explanation)} · {model_label(explanation.model.name)}",
+    ]
+    return [*lines, *(["the map is zero everywhere"] if explanation.zero_reason else [])]
+
+
+def color_limit(heatmap: np.ndarray, method: str, options: RenderOptions) -> float:
+    """Return the value of a heatmap (H, W) of a method from which on the color is the last one, 0..1."""
+    default = PIXEL_CLIP if method in PIXEL_METHODS else 0.0
+    return clip_limit(heatmap, default if options.clip is None else options.clip)
+
+
+def color_bar(explanation: Explanation, options: RenderOptions) -> ColorBar:
+    """Return the color bar of a map, from 0 to its largest value in the units of the method.
+
+    The colors are those of the heatmap, whose largest value `heatmap_max` differs a little from that of the map: the
+    centers of the pixels are not those of the cells, and the largest cell may lie outside the image.
+    """
+    largest = explanation.heatmap_max
+    end = max(float(explanation.cam.max()), largest) if largest else 0.0
+    limit = color_limit(explanation.heatmap, explanation.method, options) * largest
+    unit = f" ({explanation.settings.score})" if explanation.method in SCORE_UNITS else ""
+    return ColorBar(end, limit, f"{explanation.method}{unit}", options, largest=largest)
+
+
+def grid_color_bar(options: RenderOptions) -> ColorBar:
+    """Return the color bar of maps of different scales: from 0 to the maximum of each."""
+    return ColorBar(1.0, 1.0, "each map divided by its maximum", options, end_label="max")
