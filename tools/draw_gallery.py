@@ -12,52 +12,72 @@ from __future__ import annotations
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 from PIL import Image
 
 from gradcam_cli.methods.registry import LAYER_METHODS, METHODS
 
 ROOT = Path(__file__).parent.parent
 PHOTOS = ("chelsea.png", "coffee.png", "grace_hopper.jpg")
-HEIGHT, GAP, QUALITY = 150, 6, 85
+HEIGHT, FIGURE_HEIGHT, GAP, QUALITY = 150, 300, 6, 85
 METHOD_STRIPS = {
-    name.replace("+", "plus"): ("--method", name) for name in LAYER_METHODS if METHODS[name].kind != "attention"
+    f"method-{name.replace('+', 'plus')}": ("--method", name)
+    for name in LAYER_METHODS
+    if METHODS[name].kind != "attention"
 }
 """Attention methods require a transformer."""
-COLORMAP_STRIPS = {f"cmap-{name}": ("--cmap", name) for name in ("jet", "turbo", "viridis", "inferno", "gray")}
-STRIPS = METHOD_STRIPS | COLORMAP_STRIPS
-"""Options of each strip of overlays, by the name of its file."""
+PICTURE_STRIPS = {
+    "kind-heatmap": ("--save", "heatmap"),
+    "blend-constant": ("--blend", "constant"),
+    "background-gray": ("--background", "gray"),
+    "contour": ("--contour", "0.5", "--contour", "0.25"),
+    **{f"cmap-{name}": ("--cmap", name) for name in ("viridis", "inferno", "turbo", "jet")},
+}
+STRIPS = METHOD_STRIPS | PICTURE_STRIPS
+"""Options of each strip, by the name of its file; the kind of output is `overlay` if the options name none."""
+SINGLE_PICTURES = {
+    "kind-figure": ("--save", "figure"),
+    "kind-grid": ("--save", "grid", "--class", "top2", "--method", "gradcam", "--method", "layercam"),
+    "kind-difference": ("--save", "difference", "--class", "top", "--class", "truth"),
+}
+"""Options of the pictures of the first photo."""
+TRUTH = "image,class\nchelsea.png,tabby\n"
+"""A true class of the first photo that differs from the predicted class."""
 
 
 def main() -> None:
-    """Write all strips."""
+    """Write all strips and pictures."""
     target = Path(sys.argv[1]) if sys.argv[1:] else ROOT / "docs/gallery"
     target.mkdir(exist_ok=True)
     for name, options in STRIPS.items():
-        write_strip(draw(*options), target / f"{name}.jpg")
-        print(name)
+        write_strip(draw(PHOTOS, options), HEIGHT, target / f"{name}.jpg")
+    for name, options in SINGLE_PICTURES.items():
+        write_strip(draw(PHOTOS[:1], options), FIGURE_HEIGHT, target / f"{name}.jpg")
 
 
-def draw(*options: str) -> list[Image.Image]:
-    """Return the overlays of the photos."""
+def draw(photos: Sequence[str], options: Sequence[str]) -> list[Image.Image]:
+    """Return the pictures that gradcam draws of photos."""
     with tempfile.TemporaryDirectory() as directory:
-        photos = [str(ROOT / "sample_images" / photo) for photo in PHOTOS]
-        output = ("--save", "overlay", "-o", directory)
-        command = [sys.executable, "-m", "gradcam_cli", *photos, "--model", "lite0", *output, *options, "--quiet"]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-        files = [next(Path(directory).rglob(f"{Path(photo).stem}_*.png")) for photo in PHOTOS]
-        return [Image.open(file).convert("RGB") for file in files]
+        truth, output = Path(directory, "truth.csv"), Path(directory, "maps")
+        truth.write_text(TRUTH)
+        inputs = [str(ROOT / "sample_images" / photo) for photo in photos]
+        arguments = [*inputs, "--model", "lite0", "-o", str(output), "--quiet", *options]
+        arguments += ["--truth", str(truth)] if "truth" in options else []
+        arguments += [] if "--save" in options else ["--save", "overlay"]
+        subprocess.run([sys.executable, "-m", "gradcam_cli", *arguments], check=True, stdout=subprocess.DEVNULL)
+        return [Image.open(next(output.rglob(f"{Path(photo).stem}_*.png"))).convert("RGB") for photo in photos]
 
 
-def write_strip(pictures: list[Image.Image], path: Path) -> None:
-    """Write pictures of equal height side by side."""
-    cells = [picture.resize((round(picture.width * HEIGHT / picture.height), HEIGHT)) for picture in pictures]
-    strip = Image.new("RGB", (sum(cell.width for cell in cells) + GAP * (len(cells) - 1), HEIGHT), "white")
-    lefts = np.cumsum([0, *(cell.width + GAP for cell in cells[:-1])])
-    for cell, left in zip(cells, lefts, strict=True):
-        strip.paste(cell, (int(left), 0))
+def write_strip(pictures: Sequence[Image.Image], height: int, path: Path) -> None:
+    """Write pictures side by side, at one height."""
+    cells = [picture.resize((round(picture.width * height / picture.height), height)) for picture in pictures]
+    strip = Image.new("RGB", (sum(cell.width + GAP for cell in cells) - GAP, height), "white")
+    left = 0
+    for cell in cells:
+        strip.paste(cell, (left, 0))
+        left += cell.width + GAP
     strip.save(path, quality=QUALITY)
 
 

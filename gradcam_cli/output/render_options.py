@@ -70,12 +70,13 @@ def render_options(**values: Any) -> RenderOptions:
     """Return the options of the given values, and defaults for the others.
 
     Raises:
-        UsageError: there is no option of a name, or its value is out of range.
+        TypeError: there is no option of a name.
+        UsageError: a value is out of range.
     """
     for name in values:
         if name not in RENDER_OPTIONS:
-            hint = did_you_mean(name, RENDER_OPTIONS)
-            raise UsageError(f"unknown drawing option {name}: expected one of {', '.join(RENDER_OPTIONS)}", hint)
+            hint = did_you_mean(name, RENDER_OPTIONS, "{!r}") or f"expected {', '.join(RENDER_OPTIONS)}"
+            raise TypeError(f"got an unexpected drawing option {name!r}: {hint}")
     return RenderOptions(**values)
 
 

@@ -6,6 +6,7 @@ import os
 import re
 from pathlib import Path
 
+import draw_gallery
 import pytest
 from command_tree import commands
 from doc_blocks import PAGES, README, ROOT, blocks, is_session, lines_after_import, numbered, run_cell, run_commands
@@ -15,6 +16,7 @@ from gradcam_cli.cli.explain import explain
 from gradcam_cli.evaluation.metrics.registry import METRICS
 from gradcam_cli.methods.registry import METHODS, MULTI_PASS, names_of_kind
 from gradcam_cli.neuralode.solver.tableaus import SOLVERS
+from gradcam_cli.output.destination import PICTURES
 from gradcam_cli.pipeline.json_lines import KEYS
 
 OTHERS = [page for page in PAGES if page != README]
@@ -104,6 +106,15 @@ def anchors(page):
     without_code = re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
     titles = re.findall(r"^#+ (.*)$", without_code, re.MULTILINE)
     return {re.sub(r"[\s]+", "-", re.sub(r"[^\w\s-]", "", title.lower())).strip("-") for title in titles}
+
+
+def test_gallery_shows_every_choice():
+    """Each method and kind of picture has a row, and each picture of the script is shown."""
+    page = (ROOT / "docs/gallery.md").read_text()
+    pictures = {name for name, method in METHODS.items() if method.kind not in ("attention", "depth")} | set(PICTURES)
+    assert pictures <= set(re.findall(r"^\| `([a-z+-]+)`", page, re.MULTILINE))
+    shown = set(re.findall(r"gallery/([a-z-]+)\.jpg", page))
+    assert shown == {*draw_gallery.STRIPS, *draw_gallery.SINGLE_PICTURES}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
