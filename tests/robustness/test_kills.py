@@ -176,4 +176,3 @@ def test_resumed_training_gives_the_weights_of_one_training(tmp_path, kill_midwa
     models = [keras.saving.load_model(tmp_path / f"{name}.keras") for name in ("reference", "interrupted")]
     for reference, resumed in zip(*(model.get_weights() for model in models), strict=True):
         np.testing.assert_array_equal(reference, resumed)
-    assert not checkpoint.exists()
