@@ -15,6 +15,7 @@ MAX_TRACES = 64
 """Traces that a model keeps; the one that was used least recently is dropped first."""
 _ATTRIBUTE = "_gradcam_traces"
 _CHANGED_BY_CALLS = ("_called",)
+_MAX_DEPTH = 8  # of lists in lists, which may contain themselves
 _PLAIN_TYPES = frozenset((bool, int, float, str, bytes, type(None)))
 
 T = TypeVar("T")
@@ -75,20 +76,27 @@ def _state_of(model: keras.Model) -> tuple[Any, ...]:
 
 
 def _attributes(layer: Any) -> Iterator[tuple[Any, ...]]:
-    """Yield the attributes that a trace captures: plain values, arrays, variables, and functions such as activations.
+    """Yield the attributes that a trace captures, also those inside lists, tuples and dicts."""
+    for name, value in vars(layer).items():
+        if name not in _CHANGED_BY_CALLS:
+            yield from _captured((name,), value)
+
+
+def _captured(place: tuple[Any, ...], value: Any) -> Iterator[tuple[Any, ...]]:
+    """Yield plain values, arrays, variables, and functions such as activations, each with its place.
 
     A layer's activation is a function, or an object that can be called.
     """
-    for name, value in vars(layer).items():
-        if name in _CHANGED_BY_CALLS:
-            continue
-        kind = type(value)
-        if kind in _PLAIN_TYPES or (kind is tuple and all(type(part) in _PLAIN_TYPES for part in value)):
-            yield name, kind, value
-        elif kind is np.ndarray:
-            yield name, value.dtype.str, value.shape, value.tobytes()
-        elif callable(value) or isinstance(value, (keras.Variable, keras.DTypePolicy)):
-            yield name, _Same(value)
+    kind = type(value)
+    if kind in _PLAIN_TYPES:
+        yield place, kind, value
+    elif kind is np.ndarray:
+        yield place, value.dtype.str, value.shape, value.tobytes()
+    elif isinstance(value, (list, tuple, dict)) and len(place) < _MAX_DEPTH:
+        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _captured((*place, key), item)
+    elif callable(value) or isinstance(value, (keras.Variable, keras.DTypePolicy)):
+        yield place, _Same(value)
 
 
 class _Same:

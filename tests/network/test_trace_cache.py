@@ -99,6 +99,28 @@ def test_changed_layers_give_the_map_of_a_new_model(change, loaded):
     assert before.shape != after.shape or not np.allclose(before, after)
 
 
+class Scaled(L.Layer):
+    """Multiplies its input by numbers in a list or a dict."""
+
+    def __init__(self, scales, **kwargs):
+        super().__init__(**kwargs)
+        self.scales = scales
+
+    def call(self, x):
+        return x * self.scales["red"][0]
+
+
+def test_a_changed_number_inside_a_list_is_noticed():
+    """The CAM of a linear head doubles with the activations."""
+    scaled = Scaled({"red": [1.0]}, name="scaled")
+    model = keras.Sequential([keras.Input((12, 12, 3)), scaled, L.GlobalAveragePooling2D(), L.Dense(2)])
+    before = explain(IMAGE, model, "scaled", target_class=0).cam
+    scaled.scales["red"][0] = 2.0
+    after = explain(IMAGE, model, "scaled", target_class=0).cam
+    assert before.max() > 0
+    np.testing.assert_allclose(after, 2 * before, rtol=1e-5)
+
+
 def test_a_model_compiled_again_is_read_as_its_new_loss_says():
     """A single linear output is a value, and with a binary loss the logit of class 1."""
     model = small_network(classes=1, activation=None)
