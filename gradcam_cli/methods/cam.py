@@ -145,7 +145,8 @@ def weighted_sum(A: np.ndarray, alpha: np.ndarray) -> Cam:
         alpha: (k,).
     """
     alpha = alpha.astype(np.float32, copy=False)
-    return Cam(alpha, A @ alpha)
+    with np.errstate(invalid="ignore"):  # BLAS sometimes sets this flag for finite values; infinite maps are refused
+        return Cam(alpha, A @ alpha)
 
 
 def zero_reason(A: np.ndarray, dA: np.ndarray, cam: Cam) -> str | None:
