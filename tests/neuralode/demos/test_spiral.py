@@ -82,11 +82,16 @@ def test_failed_solve_keeps_the_weights(data, jit_compile):
 
 @pytest.mark.extended
 def test_fit_error_after_1000_iterations(data):
-    """The fit error is below that of torchdiffeq's example with the same batches, 0.29."""
+    """The fit error falls from 12.8 to about that of torchdiffeq's example with the same batches, 0.29.
+
+    It adds up over 25 units of time and depends on rounding: in eight trainings whose first weights differed by 1e-6,
+    it was 0.16 to 0.45, at losses of 0.0024 to 0.0026. The best constant trajectory has 0.53.
+    """
     f = network()
+    assert fit_error(f, data)[0] > 1
     *_, last = train(f, data, sample_segment_starts(1000, 0))
     error, fitted = fit_error(f, data)
-    assert last.loss < 0.01
-    assert error < 0.29
+    assert last.loss < 0.004
+    assert error < 0.5
     figure = draw_spiral(data.t, data.z, fitted, *vector_field(f), title="1,000 iterations")
     assert len(figure.axes) == 3
