@@ -149,7 +149,8 @@ def before_loading(ctx: click.Context, options: dict[str, Any], model: str | Non
     model = model or options["model"]
     log.info("loading %s", model)
     quiet_tensorflow(ctx, verbose=options["verbose"] or options["debug"])
-    if weights := local_weights(model, options.get("weights", UNTRAINED)):
+    weights = local_weights(model, options.get("weights", UNTRAINED))
+    if weights and weights.is_file():  # a missing file is an error of the loading, with a hint
         start_check(weights, read_ahead="tensorflow" not in sys.modules)
         start_sha256(weights)
     import_tensorflow()

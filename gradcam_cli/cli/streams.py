@@ -59,6 +59,8 @@ def prepare_streams() -> None:
     sys.stderr = open_messages(2)
     if sys.stdout is None:
         raise OutputError("standard output is closed", "discard the results with: > /dev/null")
+    with contextlib.suppress(OSError, ValueError):  # what the program that calls `main` has printed before
+        sys.stdout.flush()
     encoding, is_terminal = sys.stdout.encoding, sys.stdout.isatty()
     buffer = io.BufferedWriter(_ResultFile(1, "w", closefd=False))
     sys.stdout = io.TextIOWrapper(buffer, encoding, "backslashreplace", line_buffering=is_terminal)

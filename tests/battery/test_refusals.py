@@ -57,7 +57,11 @@ KINDS = {
     "two outputs": (two_outputs, {}, "one output"),
     "two inputs": (two_inputs, {}, "the model has 2 inputs"),
     "segmentation": (lambda: model(conv(), end=None), {}, "one output"),
-    "five channels": (lambda: model(conv(), GAP(), shape=(SIZE, SIZE, 5)), {}, "takes images of 5 channels"),
+    "five channels": (
+        lambda: model(conv(), GAP(), shape=(SIZE, SIZE, 5)),
+        {},
+        r"expected an array \(H, W, 5\)",
+    ),
     "queries of an attention": (
         lambda: model(*PATCHES(), Tokens(), block(), GAP1()),
         {"layer": "query"},

@@ -120,7 +120,7 @@ def test_one_of_several_outputs_equals_the_model_of_this_output(several, target,
     np.testing.assert_allclose(result.cam, alone.cam, rtol=1e-5, atol=1e-7)
     assert result.prediction.value == alone.prediction.value
     assert result.settings.target == target
-    assert f" · {target} · conv" in result.title
+    assert f" · {target} · gradcam · conv 10x10" in result.title
 
 
 @pytest.mark.parametrize("target", ["class@out", "class@0"])

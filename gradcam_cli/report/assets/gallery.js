@@ -147,7 +147,7 @@ function makeCard(index) {
     thumbnail,
     make("bdi", { class: "name", title: entry.name }, ...wrappableName(entry.name)),
     ...cardClasses(entry).map(makeCardClass),
-    ...(entry.maps.length ? [makeText("span", cardMap(entry), { class: "status" })] : []),
+    ...(entry.maps.length ? [makeText("span", cardMap(entry), { class: "drawn status" })] : []),
     make("span", { class: "status" }, statusText(entry)));
   return make("li", {}, card);
 }
