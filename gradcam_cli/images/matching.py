@@ -1,12 +1,33 @@
-"""Matching of images with the paths that a file names for them."""
+"""Tables of images: their columns, and the rows that belong to an image."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
+from gradcam_cli.errors import UsageError
+
 T = TypeVar("T")
+
+
+def column_index(header: Sequence[str], name: str, table: str) -> int:
+    """Return the index of a column.
+
+    Args:
+        header: the names of all columns.
+        name: the name of the column.
+        table: the option and the file, for messages.
+
+    Raises:
+        UsageError: there is no column of this name, or several.
+    """
+    if header.count(name) != 1:
+        raise UsageError(
+            f"{table}: expected one column {name} in the first line, got {header.count(name)}",
+            f"its columns are {', '.join(header)}",
+        )
+    return header.index(name)
 
 
 def index_by_path(items: Iterable[tuple[str, T]], *, by_file_name: bool = True) -> Callable[[str], list[T]]:

@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from gradcam_cli.errors import InputError, UsageError
-from gradcam_cli.images.matching import index_by_path
+from gradcam_cli.images.matching import column_index, index_by_path
 from gradcam_cli.storage.regular_files import read_regular
 
 IMAGE_COLUMN = "image"
@@ -61,9 +61,10 @@ class ImageRows:
         self.file = file
         self.lock = threading.Lock()
         header, lines = _read_csv(file)
+        table = f"--other-inputs: {file}"
         columns = {name: _columns(name, shape, header, only=len(shapes) == 1) for name, (shape, _) in shapes.items()}
-        image = _column(header, IMAGE_COLUMN, file)
-        indices = {name: [_column(header, column, file) for column in listed] for name, listed in columns.items()}
+        image = column_index(header, IMAGE_COLUMN, table)
+        indices = {name: [column_index(header, column, table) for column in listed] for name, listed in columns.items()}
         rows = []
         for number, line in lines:
             where = f"--other-inputs: {file}, line {number}"
@@ -140,15 +141,6 @@ def _columns(name: str, shape: tuple[int, ...], header: Sequence[str], *, only: 
             )
         return listed
     return [name] if count == 1 else [f"{name}[{i}]" for i in range(count)]
-
-
-def _column(header: Sequence[str], name: str, file: Path) -> int:
-    if header.count(name) != 1:
-        raise UsageError(
-            f"--other-inputs: {file}: expected one column {name}, got {header.count(name)}",
-            f"its columns are {', '.join(header)}",
-        )
-    return header.index(name)
 
 
 def _values(

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from gradcam_cli.errors import UsageError
-from gradcam_cli.images.matching import index_by_path
+from gradcam_cli.images.matching import column_index, index_by_path
 from gradcam_cli.models.class_selection import find_exact_class
 from gradcam_cli.models.labels import Labels, normalize_name
 from gradcam_cli.storage.paths import is_url
@@ -98,7 +98,10 @@ def _read_table(file: Path) -> TruthSource:
         text = read_regular(file, MAX_BYTES, allow_pipe=True).decode("utf-8-sig")
         reader = csv.reader(io.StringIO(text, newline=""), skipinitialspace=True, strict=True)
         header = [field.strip() for field in next(reader, [])]
-        columns = _column(header, IMAGE_COLUMN, file), _column(header, CLASS_COLUMN, file)
+        columns = (
+            column_index(header, IMAGE_COLUMN, f"--truth {file}"),
+            column_index(header, CLASS_COLUMN, f"--truth {file}"),
+        )
         for fields in filter(None, reader):
             if len(fields) != len(header):
                 raise UsageError(
@@ -119,15 +122,6 @@ def _read_table(file: Path) -> TruthSource:
     truth = TruthSource(str(file), tuple(rows))
     _require_one_class(truth, rows)
     return truth
-
-
-def _column(header: list[str], name: str, file: Path) -> int:
-    if header.count(name) != 1:
-        raise UsageError(
-            f"--truth {file}: expected one column {name} in the first line, got {header.count(name)}",
-            f"its columns are {', '.join(header)}",
-        )
-    return header.index(name)
 
 
 def _require_one_class(truth: TruthSource, lines: dict[tuple[str, str], int]) -> None:

@@ -41,7 +41,7 @@ class _HidingFinder:
         self._names, self._thread = names, threading.get_ident()
 
     def find_spec(self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> None:
-        """Return None, so that the next finder is asked.
+        """Return None: other finders may find the module.
 
         Raises:
             ModuleNotFoundError: the module is hidden.

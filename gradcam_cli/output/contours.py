@@ -13,7 +13,7 @@ LINES_PER_SIDE = 250
 MIN_WIDTH, MIN_EDGE = 2.0, 1.5
 """Widths of the thinnest line, and of the edge on each side of it, in pixels."""
 CORE, EDGE = 255.0, 0.0
-"""Gray of a line and of the edge around it: one of them is seen on any picture and any color."""
+"""Gray of a line and of the edge around it: one of them is visible on any picture and any color."""
 
 
 def draw_contours(pixels: np.ndarray, heatmap: np.ndarray, levels: Sequence[float]) -> None:

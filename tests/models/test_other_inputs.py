@@ -219,7 +219,7 @@ def test_columns_have_the_names_of_several_inputs(tmp_path):
     ("text", "words"),
     [
         ("image,a,b,c\nx.png,1,2,3\n", "has 4 values, the file 3 columns besides image: a, b, c"),
-        ("a,b,c,d\n1,2,3,4\n", "expected one column image, got 0"),
+        ("a,b,c,d\n1,2,3,4\n", "expected one column image in the first line, got 0"),
         ("image,a,b,c,d\n", "a row for each image, got none"),
         ("", "has 4 values, the file 0 columns"),
         ("image,a,b,c,d\nx.png,1,2,3\n", "line 2: expected 5 fields, got 4"),
