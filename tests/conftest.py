@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import shutil
@@ -15,6 +16,7 @@ from click.testing import CliRunner
 from doc_blocks import ANNOUNCEMENT, SUMMARY, TRAINING, messages
 from PIL import Image
 from small_models import small_network
+from tensorflow.python.framework import ops
 
 from gradcam_cli import load_model
 from gradcam_cli.cli import gradcam
@@ -77,6 +79,22 @@ def _isolated_environment(monkeypatch, tmp_path_factory):
     monkeypatch.delenv("GRADCAM_WEIGHTS", raising=False)
     monkeypatch.delenv("GRADCAM_WEIGHTS_MIRROR", raising=False)
     monkeypatch.setenv("KERAS_HOME", str(tmp_path_factory.getbasetemp() / "keras"))
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _memory_is_freed():
+    """Free the models and graphs of a module's tests, which together take more memory than a machine may have.
+
+    TensorFlow registers the gradient of each traced `tf.custom_gradient`, such as that of a solver or of `silu`, in a
+    global table, and with it the graph, for good.
+    """
+    registered = ops.gradient_registry._registry
+    known = set(registered)
+    yield
+    for name in set(registered) - known:
+        if name.startswith("CustomGradient-"):
+            del registered[name]
+    gc.collect()
 
 
 @pytest.fixture(scope="session")
