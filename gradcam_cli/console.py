@@ -15,7 +15,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from gradcam_cli.github_actions import annotation, is_enabled
+from gradcam_cli.github_actions import annotation, escape_commands, is_enabled
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -110,8 +110,12 @@ _CONTROL = re.compile(
 
 
 def escape_control_chars(text: str) -> str:
-    r"""Return a text with control characters, marks of text direction and surrogates escaped (`\n`, `\x1b`)."""
-    return _CONTROL.sub(lambda match: ascii(match[0])[1:-1], text)
+    r"""Return a text with control characters, marks of text direction and surrogates escaped (`\n`, `\x1b`).
+
+    In a job of GitHub Actions, a text is also no workflow command.
+    """
+    escaped = _CONTROL.sub(lambda match: ascii(match[0])[1:-1], text)
+    return escape_commands(escaped) if is_enabled() else escaped
 
 
 @contextlib.contextmanager

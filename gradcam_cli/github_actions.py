@@ -6,10 +6,12 @@ Source: GitHub Docs, Workflow commands for GitHub Actions.
 from __future__ import annotations
 
 import os
+import re
 from typing import Literal
 
 _MESSAGE = {"%": "%25", "\r": "%0D", "\n": "%0A"}
 _PROPERTY = {**_MESSAGE, ":": "%3A", ",": "%2C"}
+_COMMAND = re.compile(r"^\s*(?=::)|#(?=#\[)")
 
 
 def is_enabled() -> bool:
@@ -27,6 +29,14 @@ def annotation(level: Literal["error", "warning"], message: str, file: str | Non
     """
     parameters = f" file={_escape(_in_repository(file), _PROPERTY)}" if file else ""
     return f"::{level}{parameters}::{_escape(message, _MESSAGE)}"
+
+
+def escape_commands(text: str) -> str:
+    r"""Return a line that is not a workflow command, though it has the name of a file: `\::error::` for `::error::`.
+
+    Commands begin with `::` at the start of a line of either stream, or with `##[` anywhere in it.
+    """
+    return _COMMAND.sub(lambda match: match[0] + "\\", text)
 
 
 def _escape(text: str, codes: dict[str, str]) -> str:

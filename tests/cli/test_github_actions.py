@@ -2,7 +2,7 @@
 
 import pytest
 
-from gradcam_cli.console import print_error, print_failed_threshold
+from gradcam_cli.console import escape_control_chars, print_error, print_failed_threshold
 from gradcam_cli.github_actions import annotation
 
 
@@ -73,3 +73,33 @@ def small(small, cli, monkeypatch):
     monkeypatch.chdir(small.here)
     small.cli = cli
     return small
+
+
+def is_command(line):
+    """Whether the runner reads a line as a command: `::` after spaces, or `##[` anywhere."""
+    return line.lstrip().startswith("::") or "##[" in line
+
+
+@pytest.mark.parametrize(
+    ("name", "printed"),
+    [
+        ("::add-mask::cat.png", r"\::add-mask::cat.png"),
+        (" ::error::x.png", r" \::error::x.png"),
+        ("a ##[error]b.png", r"a #\#[error]b.png"),
+    ],
+)
+def test_names_of_files_are_no_commands(job, small, photo, name, printed):
+    """A pull request may add a file of any name; its line on standard output must not hide or invent messages."""
+    photo("cat.png").rename(name)
+    for words in ((name,), (name, "--dry-run")):
+        done = small.cli(*words, "--model", small.model, "-o", "out")
+        assert done.status == 0
+        assert not any(map(is_command, done.stdout.splitlines()))
+        assert done.stdout.startswith(printed)
+
+
+def test_names_are_printed_as_they_are_elsewhere(monkeypatch):
+    assert escape_control_chars("::error::") == "::error::"
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    assert escape_control_chars("::error::") == r"\::error::"
+    assert escape_control_chars("a::b") == "a::b"
