@@ -7,6 +7,7 @@ mechanisms: `envvar` and `default_map`.
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -157,7 +158,11 @@ def _value(file: Path, option: click.Option, key: str, value: Any) -> Any:
 
 
 def _resolved(directory: Path, option: click.Option, text: str) -> str:
-    """Return a relative path below a directory; what may be a name, as of a model, only if there is such a file."""
+    """Return a relative path below a directory.
+
+    Where a name is possible, as of a model, a plain word is one, and another text is a path if there is such a file.
+    """
     path, is_path = directory / text, isinstance(option.type, click.Path)
-    is_file = option.name in (*INPUTS, *OUTPUTS, *OUTPUT_DIRECTORIES) and (is_path or path.exists())
+    may_be_path = is_path or (not re.fullmatch(r"[\w-]+", text) and path.exists())
+    is_file = option.name in (*INPUTS, *OUTPUTS, *OUTPUT_DIRECTORIES) and may_be_path
     return str(path) if is_file and not is_url(text) and not os.path.isabs(text) else text

@@ -64,6 +64,16 @@ def test_the_nearest_file_counts_and_its_paths_are_its_own(cli, monkeypatch):
     assert rows(cli)["--model"] == ("vgg19", "default")
 
 
+@pytest.mark.parametrize(("key", "word"), [("model", "mini"), ("truth", "parent"), ("other-inputs", "zeros")])
+def test_names_are_not_files_of_that_name(cli, key, word):
+    """As on the command line, a word with a meaning keeps it, whatever files there are; `./mini` is the file."""
+    (cli.here / word).write_text("")
+    write(cli.here, f'[tool.gradcam]\n{key} = "{word}"\n')
+    assert rows(cli)[f"--{key}"][0] == word
+    write(cli.here, f'[tool.gradcam]\n{key} = "./{word}"\n')
+    assert rows(cli)[f"--{key}"][0] == str(cli.here / word)
+
+
 def test_a_table_of_a_command_is_for_it_alone(cli):
     write(cli.here, '[tool.gradcam]\nmodel = "mini"\n[tool.gradcam.neuralode.train]\nepochs = 3\n')
     assert rows(cli, "neuralode", "train")["--epochs"][0] == "3"
