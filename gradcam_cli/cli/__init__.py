@@ -19,6 +19,7 @@ from gradcam_cli.cli.evaluate import evaluate
 from gradcam_cli.cli.explain import explain
 from gradcam_cli.cli.layers import layers
 from gradcam_cli.cli.methods import methods
+from gradcam_cli.cli.metrics import metrics
 from gradcam_cli.cli.models import models
 from gradcam_cli.cli.neuralode import neuralode
 from gradcam_cli.cli.report import report as report_command
@@ -146,5 +147,5 @@ def gradcam() -> None:
 
 
 use_own_bash_function()
-for command in (explain, evaluate, compare, report_command, layers, models, methods, config, neuralode):
+for command in (explain, evaluate, compare, report_command, layers, models, methods, metrics, config, neuralode):
     gradcam.add_command(command)

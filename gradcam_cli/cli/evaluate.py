@@ -29,7 +29,7 @@ from gradcam_cli.console import print_error, progress
 from gradcam_cli.errors import UsageError
 from gradcam_cli.evaluation.annotations import read_annotations
 from gradcam_cli.evaluation.metrics.faithfulness import CURVE_STEPS, DELETION_BASELINES
-from gradcam_cli.evaluation.metrics.registry import FAITHFULNESS, LOCALIZATION, METRICS, SANITY_PLOT
+from gradcam_cli.evaluation.metrics.registry import METRICS, SANITY_PLOT, metric_choices, select_metrics
 from gradcam_cli.evaluation.results import EvaluationResults, result_to_json, step_to_json
 from gradcam_cli.evaluation.thresholds import MetricThreshold, check_means
 from gradcam_cli.images.discover import expand_inputs, find_sources, no_images_error
@@ -40,16 +40,19 @@ if TYPE_CHECKING:
     from gradcam_cli.evaluation.run import EvaluationConfig, EvaluationRun
 
 _METRICS_HELP = "".join(
-    f"  {name:22} {'^' if metric.higher_is_better else 'v'}{'*' if metric.needs_annotations else ' '} {metric.title}\n"
+    f"{'^' if metric.higher_is_better else 'v'}{'*' if metric.needs_annotations else ' '}"
+    f"{'+' if metric.default else ' '} {name:25} {metric.title}\n"
     for name, metric in METRICS.items()
 )
 EPILOG = f"""\
-Metrics (^ higher is better, v lower is better, * requires --annotations):
+Metrics (^ higher is better, v lower is better, * requires --annotations,
++ computed without --metric; `gradcam metrics` prints families and costs):
 {_METRICS_HELP}
 Examples:
   gradcam evaluate images --method gradcam --method layercam --plots plots
   gradcam evaluate images --annotations coco.json --metric pointing-game
   gradcam evaluate images --annotations voc/ --fail-under pointing-game=0.9
+  gradcam evaluate images --metric family:robustness --metric family:complexity
   gradcam evaluate images --sanity-check --junit-xml report.xml
   gradcam evaluate images --report -o pages    pages/index.html shows every map
 
@@ -82,9 +85,10 @@ _explanation, _metrics, _output = option_group("Explanation"), option_group("Met
     "--metric",
     "metrics",
     multiple=True,
-    type=click.Choice(list(METRICS)),
+    type=click.Choice(metric_choices()),
     metavar="NAME",
-    help="Metric to compute, see below; repeatable. [default: all]",
+    help="Metric to compute, see below, a family such as family:complexity, or all (slow); repeatable. "
+    "[default: those marked +]",
 )
 @_metrics(
     "--annotations",
@@ -201,14 +205,12 @@ def _requested_metrics(options: dict[str, Any]) -> list[str]:
     Raises:
         UsageError: a metric or --class-map requires annotations.
     """
-    requested = options["metrics"] or (*FAITHFULNESS, *(LOCALIZATION if options["annotations"] else ()))
-    requested = {*requested, *(name for name, _ in (*options["fail_under"], *options["fail_above"]))}
-    for name in METRICS:
-        if name in requested and METRICS[name].needs_annotations and not options["annotations"]:
-            raise UsageError(f"{name} requires --annotations")
     if options["class_map"] and not options["annotations"]:
         raise UsageError("--class-map requires --annotations")
-    return [name for name in METRICS if name in requested]
+    annotated = options["annotations"] is not None
+    limits = [name for name, _ in (*options["fail_under"], *options["fail_above"])]
+    requested = select_metrics(options["metrics"], annotated=annotated)
+    return select_metrics([*requested, *limits], annotated=annotated)
 
 
 def _thresholds(options: dict[str, Any]) -> list[MetricThreshold]:

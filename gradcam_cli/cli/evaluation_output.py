@@ -36,9 +36,11 @@ class EvaluationWriter(NamedTuple):
 
 
 def print_tables(results: EvaluationResults, stdout: TextIO) -> None:
-    """Print the mean metrics of each map and, if it was run, the sanity check."""
+    """Print the mean metrics of each map, which maps have no value and, if it was run, the sanity check."""
     if results.rows:
         write_table(results.mean_rows, stdout, as_json=False)
+        for message in results.undefined_messages:
+            stdout.write(f"{message}\n")
     if results.steps:
         stdout.write("\n")
         write_table(_sanity_rows(results.steps), stdout, as_json=False)

@@ -11,7 +11,7 @@ import keras
 from gradcam_cli.errors import InputError, UsageError
 from gradcam_cli.evaluation.evaluate import EvaluationItem, MetricConfig
 from gradcam_cli.evaluation.metrics.faithfulness import CURVE_STEPS, DELETION_BASELINES
-from gradcam_cli.evaluation.metrics.registry import FAITHFULNESS
+from gradcam_cli.evaluation.metrics.registry import metric_choices, select_metrics
 from gradcam_cli.evaluation.results import EvaluationResults
 from gradcam_cli.evaluation.run import EvaluationConfig, evaluate_items, prepare_maps, require_colors
 from gradcam_cli.images.batches import count_images, read_images
@@ -30,7 +30,7 @@ def evaluate(
     images: Iterable[Any],
     model: str | os.PathLike[str] | keras.Model | Classifier = "vgg19",
     *,
-    metrics: str | Sequence[str] = FAITHFULNESS,
+    metrics: str | Sequence[str] = (),
     layers: str | Sequence[str] = "auto",
     methods: str | Sequence[str] = "gradcam",
     target_class: int | str = "top",
@@ -46,14 +46,15 @@ def evaluate(
     Args:
         images: as for `explain_many`.
         model: as for `explain`.
-        metrics: names in `FAITHFULNESS`. The command also compares maps with annotations.
+        metrics: names that `gradcam metrics` prints, families such as `family:complexity`, or `all`; without names, the
+            default metrics. The command also compares maps with annotations.
         layers: one path or several, or `auto`.
         methods: one name or several, in `LAYER_METHODS`.
         target_class: an index or a name; `top` is the first prediction of each image.
         batch_size: images in one pass; None chooses it from the size of the model and the free memory.
         steps: steps of deletion and insertion.
         deletion_baseline: replacement of deleted pixels: `blur`, `mean` or `black`.
-        seed: of the noise of `road`.
+        seed: of all noise and random subsets, classes and weights.
         progress: show the number of evaluated images in a notebook.
         **options: other keywords of `explain`: settings of the maps, limits, and how the model is loaded.
 
@@ -68,18 +69,19 @@ def evaluate(
         TypeError: a keyword does not exist.
     """
     for name in several(metrics):
-        check_choice("metrics", name, FAITHFULNESS)
+        check_choice("metrics", name, metric_choices())
+    names = select_metrics(several(metrics), annotated=False)
     check_choice("deletion_baseline", deletion_baseline, tuple(DELETION_BASELINES))
     if not isinstance(steps, int) or steps < 2:
         raise UsageError(f"steps: expected an integer from 2 on, got {steps!r}")
     classifier = classifier_of(model, options)
     config = EvaluationConfig(
-        MetricConfig(several(metrics), steps, deletion_baseline, seed=seed),
+        MetricConfig(names, steps, deletion_baseline, seed=seed),
         config_of(layers, target_class, methods, batch_size, options),
         str(target_class),
     )
     run = prepare_maps(classifier, config)
-    results = EvaluationResults(several(metrics))
+    results = EvaluationResults(names)
     loaded = read_images(images, reader_of(classifier, options))
     items = (EvaluationItem(require_colors(image)) for image in loaded)
     with notebook_progress("evaluated", count_images(images), enabled=progress) as advance:

@@ -6,23 +6,24 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from gradcam_cli.errors import InputError
 from gradcam_cli.evaluation.annotations.masks import Annotation, annotation_mask
+from gradcam_cli.evaluation.evaluated_image import EvaluatedImage
+from gradcam_cli.evaluation.map_metrics import EvaluatedMap, faithfulness_of_map, localization_of_map, metrics_of_map
 from gradcam_cli.evaluation.metrics import faithfulness, localization
-from gradcam_cli.evaluation.metrics.registry import FAITHFULNESS
+from gradcam_cli.evaluation.metrics.registry import METRICS
 from gradcam_cli.evaluation.metrics.summary import MetricRow
-from gradcam_cli.images import fit
+from gradcam_cli.evaluation.passes import MapKey, Passes
 from gradcam_cli.images.fit import Box
 from gradcam_cli.images.load import Failure, LoadedImage, Unexplained
 from gradcam_cli.images.memory import ACTIVE
 from gradcam_cli.methods import maps
 from gradcam_cli.methods.registry import METHODS
-from gradcam_cli.network.scorer import ModelScorer
 from gradcam_cli.pipeline import stages
 from gradcam_cli.pipeline.json_lines import map_summary, predictions
 from gradcam_cli.pipeline.parallel import ordered_map
@@ -60,7 +61,7 @@ class MetricConfig:
         steps: number of steps of deletion and insertion.
         deletion_baseline: replacement of deleted pixels, a name in `faithfulness.DELETION_BASELINES`.
         tolerance: tolerance of the pointing game, in pixels of the image.
-        seed: seed of ROAD's noise.
+        seed: seed of all noise and random subsets, classes and weights.
         also_without_relu: whether maps at a layer are also evaluated without their final ReLU.
     """
 
@@ -108,16 +109,13 @@ class Evaluator:
             yield from ordered_map(pool, self._evaluate_image, forward_results(), threads + 1)
 
     @cached_property
-    def _network_lock(self) -> threading.Lock:
-        return threading.Lock()
+    def _network_lock(self) -> threading.RLock:
+        """Reentrant, since the classes of an image may be scored while its batch is assembled."""
+        return threading.RLock()
 
     @cached_property
-    def _scorer(self) -> ModelScorer:
-        path = next(iter(self.run.layers))
-        run = self.run
-        return ModelScorer(
-            run.classifier.model, path, "probability", run.precision, run.batch_size, run.classifier.task
-        )
+    def _passes(self) -> Passes:
+        return Passes(self.run, self._network_lock, self.config.seed)
 
     def _to_model_input(self, item: EvaluationItem) -> stages.ModelInput | Unexplained:
         model_input = stages.to_model_input(self.run, item.image)
@@ -125,7 +123,7 @@ class Evaluator:
             return model_input
         chosen = item.classes[0]
         if len(item.classes) > 1:
-            p = self._scorer.scores(self.run.classifier.preprocess(model_input.pixels[None]))[0]
+            p = self._passes.probabilities(model_input.pixels[None])[0]
             chosen = max(item.classes, key=lambda index: float(p[index]))
         return model_input._replace(classes=(chosen,))
 
@@ -141,9 +139,16 @@ class Evaluator:
         explanations = stages.make_explanations(self.run, forward_result)
         if isinstance(explanations, Unexplained):
             return explanations
+        baseline = faithfulness.DELETION_BASELINES[self.config.deletion_baseline]
+        maps_by_key = dict(zip(self.run.maps, explanations, strict=True))
+        image = EvaluatedImage(self._passes, maps_by_key, baseline, self.config.seed)
         try:
             reports = self._draw_for_report(explanations)
-            return [row for e in explanations for row in self._rows(item, e, reports.get(e.request_key))]
+            return [
+                row
+                for key, e in image.explanations.items()
+                for row in self._rows(item, image, key, reports.get(e.request_key))
+            ]
         except InputError as error:  # a mask of another size than the image
             return Failure(explanations[0].source, error.message, error.hint)
 
@@ -157,33 +162,31 @@ class Evaluator:
         }
 
     def _rows(
-        self, item: EvaluationItem, explanation: Explanation, report: dict[str, Any] | None
+        self, item: EvaluationItem, image: EvaluatedImage, key: MapKey, report: dict[str, Any] | None
     ) -> Iterator[MetricRow]:
-        input_map = maps.to_image(
-            explanation.cam, explanation.input_box, self._input_shape, self.run.config.interpolation
-        )
-        row = self._row(item, explanation, explanation.heatmap, input_map)
+        explanation = image.explanations[key]
+        row = self._row(item, EvaluatedMap(image, key, image.input_map(key)), explanation.heatmap)
         yield row._replace(report=report)
         if self.config.also_without_relu and METHODS[explanation.method].kind == "cam":
             pre_relu = explanation.cam_pre_relu
             image_map = self._min_max_map(pre_relu, explanation.map_box, explanation.image.shape[:2])
-            input_map = self._min_max_map(pre_relu, explanation.input_box, self._input_shape)
-            yield self._row(item, explanation, image_map, input_map)._replace(relu=False)
+            input_map = self._min_max_map(pre_relu, explanation.input_box, image.shape)
+            yield self._row(item, EvaluatedMap(image, key, input_map, relu=False), image_map)
 
-    def _row(
-        self, item: EvaluationItem, explanation: Explanation, image_map: np.ndarray, input_map: np.ndarray
-    ) -> MetricRow:
-        """Return the metrics of a map, given at the image's size and at the size of the model input."""
-        computed, curves = self._faithfulness(explanation, input_map) if explanation.method != UNIFORM else ({}, {})
+    def _row(self, item: EvaluationItem, evaluated: EvaluatedMap, image_map: np.ndarray) -> MetricRow:
+        """Return the metrics of a map; `image_map` is the same map at the size of the image."""
+        explanation = evaluated.explanation
+        metrics = [name for name in self.config.metrics if self._applies(name, explanation.method)]
+        computed, curves = faithfulness_of_map(evaluated, metrics, steps=self.config.steps)
+        computed.update(metrics_of_map(evaluated, metrics))
         computed.update(self._localization(item, explanation, image_map) if item.annotations else {})
         values = {name: json_number(computed.get(name)) for name in self.config.metrics}
         baseline = METHODS[explanation.method].kind == "baseline"
-        return MetricRow(explanation.metadata(), explanation.method, baseline, values, curves)
+        return MetricRow(explanation.metadata(), explanation.method, baseline, values, curves, evaluated.relu)
 
-    @property
-    def _input_shape(self) -> tuple[int, int]:
-        h, w, _ = self.run.classifier.input_shape
-        return h, w
+    def _applies(self, metric: str, method: str) -> bool:
+        """Return whether a metric is defined for a method; a uniform map ranks no pixels."""
+        return not (method == UNIFORM and METRICS[metric].family == "faithfulness")
 
     def _min_max_map(self, pre_relu: np.ndarray, box: Box, shape: tuple[int, int]) -> np.ndarray:
         """Return a map without ReLU, scaled to 0..1 by its minimum and maximum, and pasted into a box."""
@@ -193,48 +196,13 @@ class Evaluator:
         scaled = (upsampled - low) / (high - low) if high > low else np.zeros_like(upsampled)
         return maps.paste_into_image(scaled, box, shape)
 
-    def _faithfulness(self, explanation: Explanation, L: np.ndarray) -> tuple[dict[str, float], dict[str, list[float]]]:
-        """Return the metrics that run the network on changed inputs, and their curves."""
-        values: dict[str, float] = {}
-        curves: dict[str, list[float]] = {}
-        requested = set(self.config.metrics) & set(FAITHFULNESS)
-        if not requested:
-            return values, curves
-        channels = self.run.classifier.input_shape[2]
-        x = fit.resize_to_input(explanation.image, explanation.crop_box, self._input_shape, channels).astype(np.float32)
-        p = partial(self._probability, explanation.prediction.index)
-        if requested & {"average-drop", "increase-in-confidence"}:
-            y, o = explanation.prediction.probability, float(p(faithfulness.mask_by_map(x, L)[None])[0])
-            values["average-drop"] = faithfulness.average_drop(y, o)
-            values["increase-in-confidence"] = faithfulness.increase_in_confidence(y, o)
-        baseline = faithfulness.DELETION_BASELINES[self.config.deletion_baseline]
-        for name, function in (("deletion", faithfulness.deletion), ("insertion", faithfulness.insertion)):
-            if name in requested:
-                curve = function(p, x, L, baseline(x), self.config.steps)
-                values[name] = curve.auc
-                if np.isfinite(curve.probabilities).all():
-                    curves[name] = [round(value, 6) for value in curve.probabilities.tolist()]
-        if "road" in requested:
-            values["road"] = faithfulness.road(p, x, L, np.random.default_rng(self.config.seed))
-        return values, curves
-
-    def _probability(self, class_index: int, pixels: np.ndarray) -> np.ndarray:
-        with self._network_lock:
-            p: np.ndarray = self._scorer.scores(self.run.classifier.preprocess(pixels))[:, class_index]
-        return p
-
-    def _localization(self, item: EvaluationItem, explanation: Explanation, heatmap: np.ndarray) -> dict[str, float]:
-        """Return the metrics that compare a map with annotations."""
-        shape, class_index = explanation.image.shape[:2], explanation.prediction.index
+    def _localization(
+        self, item: EvaluationItem, explanation: Explanation, heatmap: np.ndarray
+    ) -> dict[str, float | None]:
+        """Return the metrics that compare a map with annotations; a uniform map has no peak."""
+        shape = explanation.image.shape[:2]
         mask = np.logical_or.reduce([annotation_mask(annotation, shape) for annotation in item.annotations])
-        iou = localization.max_iou(maps.bounding_box(heatmap), [annotation.box for annotation in item.annotations])
-        predicted = [prediction.index for prediction in explanation.predictions]
-        values = {
-            "energy-pointing-game": localization.energy_pointing_game(heatmap, mask),
-            "iou": iou,
-            "loc-error-top1": localization.localization_error(iou, class_index, predicted[:1]),
-            "loc-error-top5": localization.localization_error(iou, class_index, predicted[:5]),
-        }
+        values = localization_of_map(explanation, heatmap, mask, [annotation.box for annotation in item.annotations])
         if explanation.method != UNIFORM:
             values["pointing-game"] = localization.pointing_game(heatmap, mask, self.config.tolerance)
         return values

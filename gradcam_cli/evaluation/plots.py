@@ -37,8 +37,7 @@ def draw_evaluation(
         groups.setdefault(f"{label} at {row.metadata['layer']}" if several_layers else label, []).append(row)
     baselines = [label for label, group in groups.items() if group[0].baseline]
     for metric in metrics:
-        direction = "higher" if METRICS[metric].higher_is_better else "lower"
-        title = f"{metric} ({direction} is better)\n{METRICS[metric].title}"
+        title = f"{metric} ({METRICS[metric].direction} is better)\n{METRICS[metric].title}"
         curves = {
             label: [row.curves[metric] for row in group if metric in row.curves] for label, group in groups.items()
         }

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from html import escape
 from typing import Any
 
+from gradcam_cli.evaluation.metrics.registry import METRICS
 from gradcam_cli.evaluation.metrics.summary import (
     MetricRow,
     SanityStep,
+    Undefined,
+    count_undefined,
     has_several_layers,
     insensitive_methods,
     map_label,
@@ -76,12 +80,27 @@ class EvaluationResults:
         cells = ("".join(f"<td>{escape(str(value))}</td>" for value in row.values()) for row in rows)
         body = "".join(f"<tr>{row}</tr>" for row in cells)
         failures = "".join(f"<p>{escape(f'{each.source}: {each.error}')}</p>" for each in self.failures)
-        return f"<table><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>{failures}"
+        notes = "".join(f"<p>{escape(message)}</p>" for message in self.undefined_messages)
+        return f"<table><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>{notes}{failures}"
 
     @property
     def insensitive_methods(self) -> list[str]:
         """The maps that do not depend on the trained weights, as `method at layer`."""
         return [f"{method} at {layer}" for layer, method in insensitive_methods(self.steps)]
+
+    @property
+    def undefined(self) -> list[Undefined]:
+        """The metrics that some maps have no value of."""
+        return count_undefined(self.rows, self.metrics)
+
+    @property
+    def undefined_messages(self) -> list[str]:
+        """One line for each metric that some maps have no value of: which maps, and why."""
+        messages = []
+        for name, group in itertools.groupby(self.undefined, lambda each: each.metric):
+            counted = ", ".join(f"{each.method} at {each.layer} ({each.undefined} of {each.maps})" for each in group)
+            messages.append(f"{name} has no value for {counted}: {METRICS[name].condition}")
+        return messages
 
     def summary(self) -> dict[str, Any]:
         """Return the JSON object of the summary."""
@@ -90,6 +109,7 @@ class EvaluationResults:
             "images": self.num_images,
             "failed": len(self.failures),
             "mean_metrics": self.mean_metrics,
+            "undefined": [each._asdict() for each in self.undefined],
             "insensitive_methods": self.insensitive_methods,
             "failed_thresholds": [message for message in self.threshold_results.values() if message],
         }

@@ -84,7 +84,7 @@ def check_sanity(run: PreparedRun, model_inputs: Sequence[ModelInput], seed: int
         for model_input, explanations in zip(model_inputs, trained, strict=True)
     ]
     layers = layers_top_down(run.classifier.model)
-    num_downstream = {path: _num_downstream(layers, path) for path in run.layers}
+    num_downstream = {path: count_downstream(layers, path) for path in run.layers}
     compared = {round(step) for step in np.linspace(0, len(layers) - 1, min(MAX_STEPS, len(layers)))}
     compared |= {count - 1 for count in num_downstream.values() if count}
     rng = np.random.default_rng(seed)
@@ -114,7 +114,7 @@ def _compare(
         yield SanityStep(path, all_downstream, explanation.layer, explanation.method, rank, similarity)
 
 
-def _num_downstream(layers: Sequence[tuple[str, keras.Layer]], path: str) -> int:
+def count_downstream(layers: Sequence[tuple[str, keras.Layer]], path: str) -> int:
     """Return how many of the layers, listed from the output, are downstream of a path."""
     paths = [name for name, _ in layers]
     return next((i for i, name in enumerate(paths) if name == path or name.startswith(path + "/")), len(paths))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -15,15 +15,25 @@ from gradcam_cli.pipeline.run import PreparedRun
 
 
 def compute_multi_pass(
-    run: PreparedRun, x: np.ndarray, results: Sequence[tuple[ForwardBackward, bool]], i: int
+    run: PreparedRun,
+    x: np.ndarray,
+    results: Sequence[tuple[ForwardBackward, bool]],
+    i: int,
+    keys: Iterable[tuple[int, str, int]] | None = None,
 ) -> dict[tuple[int, str, int], cam.Cam]:
-    """Compute the maps of an image that need further passes, or the average over several copies."""
+    """Compute the maps of an image that need further passes, or the average over several copies.
+
+    Args:
+        run: the prepared run.
+        x: (h, w, c), the preprocessed input.
+        results: passes of the image's batch, and whether the images are mirrored in it.
+        i: index of the image in the batch.
+        keys: of the maps, of those in `PreparedRun.maps`; None for all.
+    """
     first, computed = results[0][0], {}
-    for layer, method, c in run.maps:
+    for layer, method, c in run.maps if keys is None else keys:
         if registry.METHODS[method].kind in registry.MULTI_PASS:
-            index, max_channels = int(first.classes[i, c]), run.config.max_channels
-            A, dA = first.A[layer][i], first.dA[layer][c, i]
-            inputs = AttributionInputs(x, run.baseline_input, A, dA, index, max_channels)
+            inputs = attribution_inputs(run, x, first, (i, layer, c))
             computed[layer, method, c] = registry.METHODS[method].function(run.scorer(layer, method), inputs)
         elif len(results) > 1:
             cams = [(compute_cam(run, method, result, (i, layer, c)), mirrored) for result, mirrored in results]
@@ -32,6 +42,15 @@ def compute_multi_pass(
             alpha = np.mean(weights, axis=0) if weights else None
             computed[layer, method, c] = cam.Cam(alpha, L)
     return computed
+
+
+def attribution_inputs(
+    run: PreparedRun, x: np.ndarray, result: ForwardBackward, indices: tuple[int, int, int]
+) -> AttributionInputs:
+    """Return what a method that runs the model gets; the indices are those of the image, the layer and the class."""
+    i, layer, c = indices
+    A, dA = result.A[layer][i], result.dA[layer][c, i]
+    return AttributionInputs(x, run.baseline_input, A, dA, int(result.classes[i, c]), run.config.max_channels)
 
 
 def compute_cam(run: PreparedRun, method: str, result: ForwardBackward, indices: tuple[int, int, int]) -> cam.Cam:

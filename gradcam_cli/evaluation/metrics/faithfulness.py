@@ -57,6 +57,48 @@ def increase_in_confidence(y: float, o: float) -> float:
     return float(o > y)
 
 
+def coherency(L: np.ndarray, L_masked: np.ndarray) -> float | None:
+    """Return how well the map of the masked input equals the map, 0 to 1; higher is better.
+
+        (1 + corr(L(x), L(x * L(x)))) / 2, with Pearson's correlation
+
+    Args:
+        L: map of the input.
+        L_masked: map of the input multiplied by L.
+
+    Returns:
+        The coherency; None if one of the maps is constant.
+
+    Source:
+        Poppi et al. 2021, Revisiting the Evaluation of Class Activation Mapping (coherency).
+    """
+    if np.ptp(L) == 0 or np.ptp(L_masked) == 0:
+        return None
+    return float((1 + np.corrcoef(L.ravel().astype(np.float64), L_masked.ravel().astype(np.float64))[0, 1]) / 2)
+
+
+def adcc(L: np.ndarray, coherent: float | None, drop: float) -> float | None:
+    """Return average drop, coherency and complexity in one number, 0 to 1; higher is better.
+
+        ADCC = 3 / (1 / coherency + 1 / (1 - complexity) + 1 / (1 - drop)),  complexity = mean of L
+
+    Args:
+        L: (h, w) in 0..1.
+        coherent: the `coherency` of the map.
+        drop: the `average_drop` of the map.
+
+    Returns:
+        The harmonic mean; 0 if one of the three is 0; None without a coherency.
+
+    Source:
+        Poppi et al. 2021, Revisiting the Evaluation of Class Activation Mapping (ADCC).
+    """
+    if coherent is None:
+        return None
+    parts = (coherent, 1 - float(L.mean(dtype=np.float64)), 1 - drop)
+    return 3 / sum(1 / part for part in parts) if min(parts) > 0 else 0.0
+
+
 def mask_by_map(x: np.ndarray, L: np.ndarray) -> np.ndarray:
     """Return the input multiplied by its map, E = L * x: black where the map is 0.
 

@@ -49,6 +49,48 @@ def energy_pointing_game(heatmap: np.ndarray, mask: np.ndarray) -> float:
     return float(heatmap[mask].sum(dtype=np.float64) / total) if total > 0 else 0.0
 
 
+def relevance_rank_accuracy(heatmap: np.ndarray, mask: np.ndarray) -> float | None:
+    """Return the fraction of the K largest values that are inside the mask of K pixels, 0 to 1.
+
+    Of equal values the first in reading order count.
+
+    Args:
+        heatmap: (H, W), not negative.
+        mask: (H, W) bool, True inside the object.
+
+    Returns:
+        The fraction; None for a constant map, which has no largest values, or an empty mask.
+
+    Source:
+        Arras et al. 2022, CLEVR-XAI (relevance rank accuracy).
+    """
+    K = int(mask.sum())
+    if not K or np.ptp(heatmap) == 0:
+        return None
+    largest = np.argsort(-heatmap.ravel(), kind="stable")[:K]
+    return float(mask.ravel()[largest].mean())
+
+
+def relevance_mass_accuracy(heatmap: np.ndarray, mask: np.ndarray) -> float | None:
+    """Return the fraction of the map's sum that is inside the mask, 0 to 1.
+
+        sum of L inside / sum of L
+
+    It differs from `energy_pointing_game` for maps of zeros alone, which have no value here.
+
+    Args:
+        heatmap: (H, W), not negative.
+        mask: (H, W) bool, True inside the object.
+
+    Returns:
+        The fraction; None for a map of zeros or an empty mask.
+
+    Source:
+        Arras et al. 2022, CLEVR-XAI (relevance mass accuracy).
+    """
+    return energy_pointing_game(heatmap, mask) if heatmap.any() and mask.any() else None
+
+
 def box_iou(a: Box, b: Box) -> float:
     """Return the intersection over union of two boxes, 0 to 1."""
     width, height = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])

@@ -82,6 +82,38 @@ def summarize(rows: Sequence[MetricRow], metrics: Sequence[str]) -> list[dict[st
     ]
 
 
+class Undefined(NamedTuple):
+    """How many maps of a method have no value of a metric.
+
+    Attributes:
+        metric: name of the metric.
+        layer: layer of the maps.
+        method: method of the maps.
+        undefined: number of maps without a value; the mean leaves them out.
+        maps: number of all maps.
+    """
+
+    metric: str
+    layer: str
+    method: str
+    undefined: int
+    maps: int
+
+
+def count_undefined(rows: Sequence[MetricRow], metrics: Sequence[str]) -> list[Undefined]:
+    """Return the metrics that some maps have no value of; baselines and maps without ReLU are not counted."""
+    groups: dict[tuple[str, str], list[MetricRow]] = {}
+    for row in rows:
+        if row.relu and not row.baseline:
+            groups.setdefault((row.metadata["layer"], row.method), []).append(row)
+    counts = [
+        Undefined(name, layer, method, sum(row.values[name] is None for row in group), len(group))
+        for name in metrics
+        for (layer, method), group in groups.items()
+    ]
+    return [each for each in counts if each.undefined]
+
+
 def _mean(values: Sequence[float | None]) -> float | None:
     numbers = [value for value in values if value is not None]
     return sum(numbers) / len(numbers) if numbers else None
