@@ -22,8 +22,13 @@ from gradcam_cli.methods.registry import LAYER_METHODS, METHODS
 ROOT = Path(__file__).parent.parent
 PHOTOS = ("chelsea.png", "coffee.png", "grace_hopper.jpg")
 HEIGHT, FIGURE_HEIGHT, GAP, QUALITY = 150, 300, 6, 85
+SEVERAL_LAYERS = ("--layer", "block6a_expand_conv", "--layer", "top_conv")
 METHOD_STRIPS = {
-    f"method-{name.replace('+', 'plus')}": ("--method", name)
+    f"method-{name.replace('+', 'plus')}": (
+        "--method",
+        name,
+        *(SEVERAL_LAYERS if METHODS[name].kind == "layers" else ()),
+    )
     for name in LAYER_METHODS
     if METHODS[name].kind != "attention"
 }

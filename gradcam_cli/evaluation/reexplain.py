@@ -11,7 +11,7 @@ from gradcam_cli.errors import InputError, UsageError
 from gradcam_cli.evaluation.saved_truth import truth_in_records
 from gradcam_cli.images.decode import decode_all
 from gradcam_cli.images.load import Failure, LoadedImage, Unexplained
-from gradcam_cli.methods.registry import INPUT_LAYER, LAYER_METHODS
+from gradcam_cli.methods.registry import LAYER_METHODS, layers_named
 from gradcam_cli.models.classifier import Classifier
 from gradcam_cli.models.truth import TruthSource
 from gradcam_cli.pipeline.config import MAP_SETTINGS, ExplainConfig
@@ -68,7 +68,8 @@ def config_from_records(records: Records) -> ExplainConfig:
             )
         settings[name] = values.pop()
     return ExplainConfig(
-        layers=[layer for layer in _unique(records, "layer") if layer != INPUT_LAYER] or ["auto"],
+        layers=list(dict.fromkeys(path for name in _unique(records, "layer") for path in layers_named(name)))
+        or ["auto"],
         classes=_unique(records, "requested_class"),
         methods=_unique(records, "method"),
         **settings,

@@ -15,6 +15,7 @@ from gradcam_cli.evaluation.metrics.similarity import rank_correlation, ssim
 from gradcam_cli.evaluation.metrics.summary import SanityStep
 from gradcam_cli.images.load import Unexplained
 from gradcam_cli.methods import maps
+from gradcam_cli.methods.registry import layers_named
 from gradcam_cli.network.layers import iter_layers
 from gradcam_cli.pipeline import stages
 from gradcam_cli.pipeline.results import Explanation
@@ -109,8 +110,8 @@ def _compare(
         for maps_before, maps_after in zip(trained, randomized, strict=True)
     ]
     for explanation, (rank, similarity) in zip(trained[0], np.mean(similarities, axis=0).tolist(), strict=True):
-        layer = explanation.layer if explanation.layer in num_downstream else first_layer
-        all_downstream = num_randomized >= num_downstream[layer]
+        layers = layers_named(explanation.layer) or [first_layer]
+        all_downstream = num_randomized >= max(num_downstream[layer] for layer in layers)
         yield SanityStep(path, all_downstream, explanation.layer, explanation.method, rank, similarity)
 
 

@@ -137,6 +137,25 @@ def eigencam(A: np.ndarray, dA: np.ndarray) -> Cam:
     return weighted_sum(A, first * np.sign((matrix @ first).sum()))
 
 
+def segeigencam(A: np.ndarray, dA: np.ndarray) -> Cam:
+    """Seg-Eigen-CAM: the first principal component of the activations times their absolute gradients.
+
+        G = |dy_c/dA| * A, as a matrix (u v, k), less the mean of each column        (equation 10)
+        G = U S V^T                                                                  (equation 11)
+        L = relu(G V_1), signed so that its largest absolute value is positive       (equations 12 and 13)
+
+    It was made for segmentations, where the gradient of a region differs from cell to cell. The program of the peer
+    pytorch-grad-cam centers G, as here.
+
+    Source:
+        Chung and Ying 2025, Seg-Eigen-CAM, section 3.2.
+    """
+    G = (np.abs(dA) * A).reshape(-1, A.shape[2])  # (u v, k)
+    G = G - G.mean(axis=0)
+    L = G @ np.linalg.svd(G, full_matrices=False)[2][0]  # (u v,)
+    return Cam(None, (-L if -L.min() > L.max() else L).reshape(A.shape[:2]))
+
+
 def weighted_sum(A: np.ndarray, alpha: np.ndarray) -> Cam:
     """Return the Cam with pre_relu = sum_k alpha_k A^k.
 

@@ -1,4 +1,4 @@
-"""Perturbation methods with their equations: Score-CAM, Ablation-CAM and occlusion.
+"""Perturbation methods with their equations: Score-CAM, Ablation-CAM, Recipro-CAM and occlusion.
 
 They are functions of NumPy arrays and a `Scorer`, and do not import TensorFlow.
 """
@@ -72,6 +72,27 @@ def ablationcam(scorer: Scorer, inputs: AttributionInputs) -> Cam:
         ablated[np.arange(len(chunk)), :, :, chunk] = 0
         alpha[chunk] = (y_c - scorer.scores_from_layer(inputs.x, ablated)[:, inputs.class_index]) / y_c
     return weighted_sum(inputs.A, alpha)
+
+
+def reciprocam(scorer: Scorer, inputs: AttributionInputs) -> Cam:
+    """Recipro-CAM: each cell has the score that the network computes from this cell of the layer alone.
+
+        y_c^ij = y_c from M^ij * A,  the mask M^ij is one in cell (i, j) and zero in all others
+        L_ij   = y_c^ij - min y_c^ij
+
+    Only the layers downstream are computed, once for each of the u v cells, without gradients. The paper's score is the
+    probability (`--score probability`). Its variant whose masks are a Gaussian of 3x3 cells is not implemented.
+
+    Source:
+        Byun and Lee 2022, Recipro-CAM, section 3; the authors' program masks single cells.
+    """
+    u, v, k = inputs.A.shape
+    y_c = np.empty(u * v, np.float32)
+    for cells in _chunks(np.arange(u * v), ABLATION_CHUNK):
+        masked = np.zeros((len(cells), u * v, k), inputs.A.dtype)
+        masked[np.arange(len(cells)), cells] = inputs.A.reshape(u * v, k)[cells]
+        y_c[cells] = scorer.scores_from_layer(inputs.x, masked.reshape(-1, u, v, k))[:, inputs.class_index]
+    return Cam(None, (y_c - y_c.min()).reshape(u, v))
 
 
 def occlusion(scorer: Scorer, inputs: AttributionInputs) -> Cam:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeVar
 
 from gradcam_cli.errors import UsageError
-from gradcam_cli.methods import attention_maps, baselines, cam, perturbation, pixel_gradients
+from gradcam_cli.methods import attention_maps, baselines, cam, fullgrad, perturbation, pixel_gradients, refinecam
 from gradcam_cli.methods.cam import Cam
 from gradcam_cli.methods.perturbation import OCCLUSION_PATCHES
 from gradcam_cli.methods.pixel_gradients import IG_STEPS, SMOOTHGRAD_SAMPLES
@@ -15,6 +15,7 @@ from gradcam_cli.methods.pixel_gradients import IG_STEPS, SMOOTHGRAD_SAMPLES
 Layer = TypeVar("Layer")
 Class = TypeVar("Class")
 
+FULLGRAD = "fullgrad"
 SHARED_PASS = "shared pass"  # noqa: S105
 """Cost of the methods that are computed together, from one forward and one backward pass."""
 
@@ -25,21 +26,24 @@ class Method:
 
     Attributes:
         function: takes (A, dA) for the kinds `cam` and `baseline`, (A, dA, f) for `depth`, and (scorer, inputs) for the
-            others.
+            others; `layers` has its own arguments.
         kind: `cam` uses the activations and their gradient; `baseline` has the same arguments but is
-            class-agnostic; `depth` also uses f(t, z), and exists only along the depth t of an ODE; `attribution` runs
-            the model for each image and class; `attention` also does, and uses the attention maps of a transformer.
+            class-agnostic; `layers` uses those of all layers of the run; `depth` also uses f(t, z), and exists only
+            along the depth t of an ODE; `attribution` runs the model for each image and class; `attention` also does,
+            and uses the attention maps of a transformer.
         description: what the map shows, or when to use it, in one line.
         cost: the passes through the network per image and class.
         uses_layer: whether the map depends on the chosen layer and has its resolution.
+        cuts_at_layer: whether the score must depend on the image only through the chosen layer.
         negatable: whether the negated gradient gives the counterfactual (Selvaraju et al. 2017, section 3.3).
     """
 
     function: Callable[..., Cam]
-    kind: Literal["cam", "baseline", "depth", "attribution", "attention"]
+    kind: Literal["cam", "baseline", "layers", "depth", "attribution", "attention"]
     description: str
     cost: str = SHARED_PASS
     uses_layer: bool = True
+    cuts_at_layer: bool = False
     negatable: bool = False
 
 
@@ -54,6 +58,14 @@ METHODS: dict[str, Method] = {
     "layercam": Method(cam.layercam, "cam", "earlier layers with higher resolution", negatable=True),
     "xgradcam": Method(cam.xgradcam, "cam", "gradients averaged with the activations as weights", negatable=True),
     "eigencam": Method(cam.eigencam, "cam", "main activation pattern of the layer; class-agnostic"),
+    "segeigencam": Method(cam.segeigencam, "cam", "segments: main pattern of activations times absolute gradients"),
+    "refinecam": Method(
+        refinecam.refinecam,
+        "layers",
+        "fine detail: product of the Grad-CAM maps of several layers",
+        uses_layer=False,
+        negatable=True,
+    ),
     "flow": Method(
         cam.flow, "depth", "contribution of an ODE's layer at depth t", "one forward and one backward solve"
     ),
@@ -71,6 +83,13 @@ METHODS: dict[str, Method] = {
         "attribution",
         "no gradients: score lost without a channel",
         "one pass downstream of the layer per channel",
+    ),
+    "reciprocam": Method(
+        perturbation.reciprocam,
+        "attribution",
+        "no gradients: score from a single cell of the layer",
+        "one pass downstream of the layer per cell",
+        cuts_at_layer=True,
     ),
     "rollout": Method(
         attention_maps.rollout,
@@ -105,6 +124,13 @@ METHODS: dict[str, Method] = {
         "attribution",
         "values that sum to the score difference from a black image",
         f"{IG_STEPS} backward passes to the pixels",
+        uses_layer=False,
+    ),
+    FULLGRAD: Method(
+        fullgrad.fullgrad,
+        "attribution",
+        "gradients times input, and times the biases of all layers",
+        "two backward passes through all layers",
         uses_layer=False,
     ),
     "guided-backprop": Method(
@@ -147,6 +173,27 @@ MULTI_PASS = ("attribution", "attention")
 
 INPUT_LAYER = "input"
 """Recorded as the layer of maps from methods that use no layer."""
+
+PRODUCT = " * "
+"""Separates the layers of a map from a method of the kind `layers`, where its layer is recorded."""
+
+
+def layer_name(method: str, layers: Sequence[str], index: int) -> str:
+    """Return what is recorded as the layer of a map.
+
+    Args:
+        method: name of the method.
+        layers: the paths of all layers of the run.
+        index: that of the map's own layer.
+    """
+    if METHODS[method].kind == "layers":
+        return PRODUCT.join(layers)
+    return layers[index] if METHODS[method].uses_layer else INPUT_LAYER
+
+
+def layers_named(name: str) -> list[str]:
+    """Return the paths of the layers that `layer_name` returned; none for a method that uses no layer."""
+    return [] if name == INPUT_LAYER else name.split(PRODUCT)
 
 
 def names_of_kind(*kinds: str) -> tuple[str, ...]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from gradcam_cli.methods.fullgrad import FullGradients
 
 
 class Scorer(Protocol):
@@ -21,6 +24,9 @@ class Scorer(Protocol):
 
     def guided_gradients(self, x: np.ndarray, c: int) -> np.ndarray:
         """Return dy_c/dx with guided ReLUs, (n, h, w, c), of inputs of this shape."""
+
+    def full_gradients(self, x: np.ndarray, c: int) -> FullGradients:
+        """Return the parts of y_c of one input (h, w, c) that belong to its values and to the biases of all layers."""
 
 
 class AttributionInputs(NamedTuple):

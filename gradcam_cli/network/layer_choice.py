@@ -18,6 +18,8 @@ from gradcam_cli.network.target import CLASS, Target
 _SHAPE_ONLY_LAYERS = tuple("Pooling Dropout Reshape Permute Flatten Cropping GetItem ZeroPadding UpSampling".split())
 MAX_MEASUREMENTS = 2
 """Layers that `auto` measures before it gives up."""
+NUM_SIZES = 3
+"""Layers that `layers_of_sizes` returns."""
 NOT_LOCAL = "its cells are not places of the image: their gradients do not lie where the cells lie"
 
 NO_EFFECT = "the class score depends only on its class token, not on its cells"
@@ -93,6 +95,23 @@ def default_layer(outputs: Sequence[LayerOutput], check: LayerCheck) -> LayerOut
         "the model has no layer whose output is a grid of more than one cell over the image",
         "`gradcam layers MODEL` lists the layers and why they are excluded",
     )
+
+
+def layers_of_sizes(outputs: Sequence[LayerOutput], last: LayerOutput) -> list[LayerOutput]:
+    """Return the last layer of each size (u, v) that computes features, up to a layer; the largest sizes are left out.
+
+    Args:
+        outputs: from `trace_layers`.
+        last: one of them.
+    """
+    found: dict[tuple[int, int], LayerOutput] = {}
+    for output in _candidates(outputs):
+        if output.grid and output.grid.proven:
+            found[output.grid.u, output.grid.v] = output
+        if output.path == last.path:
+            break
+    layers = sorted(found.values(), key=outputs.index)[-NUM_SIZES:]
+    return layers if len(layers) > 1 else []
 
 
 def _candidates(outputs: Sequence[LayerOutput]) -> list[LayerOutput]:

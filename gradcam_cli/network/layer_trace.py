@@ -9,7 +9,7 @@ import keras
 import tensorflow as tf
 
 from gradcam_cli.errors import ModelError, UsageError
-from gradcam_cli.network.dependence import tensors_upstream
+from gradcam_cli.network.dependence import depends_around, tensors_upstream
 from gradcam_cli.network.grid import Grid, describe, grid_of, presumed_grid
 from gradcam_cli.network.hooks import hooked
 from gradcam_cli.network.layers import find_layer, iter_layers, split_call
@@ -110,6 +110,20 @@ def _before_last_weights(graph: Any, upstream: set[Any]) -> set[Any]:
         if not upstream.isdisjoint(outputs) and (operation.type in WEIGHTED_SUMS or not found.isdisjoint(outputs)):
             found.update(tensor.ref() for tensor in operation.inputs)
     return found
+
+
+def has_paths_around(output: LayerOutput, target: Target = CLASS) -> bool:
+    """Return whether the score depends on the image also by paths that do not pass the cells of a layer.
+
+    Args:
+        output: from `trace_layers`; its further tokens are no cells.
+        target: what is explained.
+    """
+    grid, tensor = output.grid, output.tensor.deref()
+    if grid and grid.prefix is not None and output.shape[0] > grid.u * grid.v:
+        return True
+    ends = keras.tree.flatten(select_head(tensor.graph.structured_outputs, target.head))
+    return any(depends_around(end, tensor.graph.inputs[0], tensor) for end in ends)
 
 
 def output_activation(model: keras.Model, input_shape: tuple[int, int, int], target: Target = CLASS) -> str | None:

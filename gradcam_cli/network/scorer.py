@@ -11,6 +11,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from gradcam_cli.methods.fullgrad import FullGradients
+from gradcam_cli.network.full_gradients import FullGradientFunction
 from gradcam_cli.network.gradients import LayerCall
 from gradcam_cli.network.hooks import hooked
 from gradcam_cli.network.layer_trace import LayerOutput
@@ -52,6 +54,7 @@ class ModelScorer:
         self.model, self.layer = model, LayerCall.of(model, layer)
         self.score, self.precision, self.batch_size, self.task = score, precision, batch_size, task
         self.target = target
+        self._full_gradients: FullGradientFunction | None = None
 
     def scores(self, x: np.ndarray) -> np.ndarray:
         """Return y, (n, classes) float32, of inputs (n, h, w, c)."""
@@ -77,6 +80,28 @@ class ModelScorer:
             Springenberg et al. 2015, Striving for Simplicity, section 3.4.
         """
         return self._run_padded(lambda x: self._guided_gradients(x, tf.constant(c)), x, self.batch_size)
+
+    def full_gradients(self, x: np.ndarray, c: int) -> FullGradients:
+        """Return the full-gradient decomposition of y_c of one input (h, w, c).
+
+        Raises:
+            ModelError: as `FullGradientFunction`.
+        """
+        return self.full_gradient_function(x.shape)(x, c)
+
+    def full_gradient_function(self, input_shape: tuple[int, ...]) -> FullGradientFunction:
+        """Return the traced function behind `full_gradients`; it is traced at the first call.
+
+        Args:
+            input_shape: (h, w, c), always the same.
+
+        Raises:
+            ModelError: as `FullGradientFunction`.
+        """
+        if self._full_gradients is None:
+            h, w, channels = input_shape
+            self._full_gradients = FullGradientFunction(self._y, (h, w, channels), self.precision)
+        return self._full_gradients
 
     def _run_padded(self, function: Callable[[tf.Tensor], tf.Tensor], inputs: np.ndarray, max_batch: int) -> np.ndarray:
         size, results = min(max_batch, len(inputs)), []

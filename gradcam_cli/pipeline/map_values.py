@@ -9,6 +9,7 @@ import numpy as np
 from gradcam_cli.images.boxes import to_image_box
 from gradcam_cli.images.fit import Box
 from gradcam_cli.methods import cam, registry
+from gradcam_cli.methods.refinecam import NOTHING_IN_COMMON, LayerArrays
 from gradcam_cli.methods.scorer import AttributionInputs
 from gradcam_cli.network.gradients import ForwardBackward
 from gradcam_cli.pipeline.run import PreparedRun
@@ -56,11 +57,21 @@ def attribution_inputs(
 def compute_cam(run: PreparedRun, method: str, result: ForwardBackward, indices: tuple[int, int, int]) -> cam.Cam:
     """Compute a map from activations and gradients; the indices are those of the image, the layer and the class."""
     i, layer, c = indices
-    dA = result.dA[layer][c, i]
-    arrays = [result.A[layer][i], -dA if run.config.counterfactual else dA]
-    if registry.METHODS[method].kind == "depth":
-        arrays.append(result.f[layer][i])
-    return registry.METHODS[method].function(*arrays)
+    sign, entry = -1 if run.config.counterfactual else 1, registry.METHODS[method]
+    if entry.kind == "layers":
+        arrays = zip(result.A, result.dA, run.input_parts, strict=True)
+        layers = [LayerArrays(A[i], sign * dA[c, i], box) for A, dA, box in arrays]
+        return entry.function(layers, run.classifier.input_shape[:2])
+    f = [result.f[layer][i]] if entry.kind == "depth" else []
+    return entry.function(result.A[layer][i], sign * result.dA[layer][c, i], *f)
+
+
+def zero_reason(method: str, result: ForwardBackward, indices: tuple[int, int, int], cam_map: cam.Cam) -> str | None:
+    """Return why a map is zero everywhere, or None if it is not; the indices are those of `compute_cam`."""
+    i, layer, c = indices
+    if registry.METHODS[method].kind == "layers":
+        return None if cam_map.map.any() else NOTHING_IN_COMMON
+    return cam.zero_reason(result.A[layer][i], result.dA[layer][c, i], cam_map)
 
 
 def detection_box(run: PreparedRun, result: ForwardBackward, i: int, c: int, crop_box: Box) -> Box | None:

@@ -24,6 +24,7 @@ from gradcam_cli.network.scorer import ModelScorer
 from gradcam_cli.network.trace_cache import trace_cache
 from gradcam_cli.pipeline.announcement import announce, describe_choices
 from gradcam_cli.pipeline.config import ExplainConfig, ModelConfig, RunSettings, check_choice, check_settings
+from gradcam_cli.pipeline.method_checks import check_methods, trace_methods
 from gradcam_cli.pipeline.results import ModelInfo
 from gradcam_cli.pipeline.targets import classifier_for_target
 from gradcam_cli.pipeline.truth import TrueClass, find_true_class, require_classes
@@ -83,6 +84,13 @@ class PreparedRun:
         image_part, input_part = (part_of_box(box, grid.rows, grid.columns, (h, w)) for box in (crop_box, whole))
         return image_part, input_part
 
+    @cached_property
+    def input_parts(self) -> list[Box]:
+        """The part of the model input that the cells of each layer cover."""
+        h, w, _ = self.classifier.input_shape
+        grids = (output.grid for output in self.layer_outputs)
+        return [part_of_box(Box(0, 0, w, h), g.rows, g.columns, (h, w)) if g else Box(0, 0, w, h) for g in grids]
+
     def _grid(self, layer: int, method: str) -> Grid | None:
         """Return the arrangement of the cells of a map; None if they are the pixels of the model input."""
         if registry.METHODS[method].kind == "attention":
@@ -130,8 +138,7 @@ def prepare_run(classifier: Classifier, config: ExplainConfig) -> PreparedRun:
 
     Raises:
         UsageError: the model has no such layer or class, or the machine does not support the precision.
-        ModelError: no layer has spatial output, the model does not expose the logit, or it has no attention maps for
-            a method that uses them.
+        ModelError: no layer has spatial output, the model does not expose the logit, or a method does not support it.
     """
     check_settings(config)
     trace_cache(classifier.model).drop_stale(classifier.model)
@@ -149,6 +156,7 @@ def prepare_run(classifier: Classifier, config: ExplainConfig) -> PreparedRun:
         output = classifier.find_layer(requested)
         layers.setdefault(output.path, requested)
         outputs[output.path] = output
+    check_methods(config.methods, list(outputs.values()), classifier.layer_outputs, classifier.target)
     if config.aug_smooth:
         _require_symmetric(outputs.values(), classifier.input_shape[1])
     has_truth = config.truth is not None
@@ -163,8 +171,7 @@ def prepare_run(classifier: Classifier, config: ExplainConfig) -> PreparedRun:
     run = PreparedRun(
         classifier, config, layers, classes, batch_size, precision, network, scorers, list(outputs.values())
     )
-    for method in set(config.methods) & set(registry.names_of_kind("attention")):
-        run.attention.grid(method)
+    trace_methods(config.methods, scorers[0], lambda: run.attention, classifier.input_shape)
     announce(classifier, run.announcement)
     return run
 

@@ -26,7 +26,7 @@ from gradcam_cli.models.image_rows import selected_rows
 from gradcam_cli.network.gradients import ForwardBackward
 from gradcam_cli.pipeline.augmentation import augmented_passes
 from gradcam_cli.pipeline.differences import with_differences
-from gradcam_cli.pipeline.map_values import compute_cam, compute_multi_pass, detection_box
+from gradcam_cli.pipeline.map_values import compute_cam, compute_multi_pass, detection_box, zero_reason
 from gradcam_cli.pipeline.model_input import fit_to_model
 from gradcam_cli.pipeline.prediction import Prediction, prediction_of
 from gradcam_cli.pipeline.results import Explanation
@@ -220,7 +220,7 @@ def _make_explanation(
     start = time.perf_counter()
     image, crop_box, result, i, computed, seconds, truth = forward_result
     layer, method, c = key
-    path, requested_layer = list(run.layers.items())[layer]
+    requested_layer = list(run.layers.values())[layer]
     cam_map = computed.get(key) or compute_cam(run, method, result, (i, layer, c))
     if not np.isfinite(cam_map.map).all():
         raise InputError("the network's output for this image contains NaN or infinity")
@@ -239,12 +239,11 @@ def _make_explanation(
         input_box=input_box,
         prediction=_predictions_of(run, result, i)(int(result.classes[i, c])),
         predictions=_ranked_predictions(run, result, i),
-        layer=path if registry.METHODS[method].uses_layer else registry.INPUT_LAYER,
+        layer=registry.layer_name(method, list(run.layers), layer),
         method=method,
         detection_box=detection_box(run, result, i, c, crop_box),
         request_key=(requested_layer, method, run.classes[c].text),
-        zero_reason=cam.zero_reason(result.A[layer][i], result.dA[layer][c, i], cam_map)
-        or (None if heatmap.any() else OUTSIDE_IMAGE),
+        zero_reason=zero_reason(method, result, (i, layer, c), cam_map) or (None if heatmap.any() else OUTSIDE_IMAGE),
         model=run.model,
         settings=run.settings,
         note=image.note and image.note.text,

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from gradcam_cli.console import escape_control_chars
-from gradcam_cli.methods.registry import INPUT_LAYER
+from gradcam_cli.methods.registry import INPUT_LAYER, layers_named
 from gradcam_cli.models.catalog import find_spec
 from gradcam_cli.pipeline.config import DEFAULTS, MAP_SETTINGS
 from gradcam_cli.pipeline.json_lines import Record
@@ -28,7 +28,7 @@ def rerun_command(record: Record, run_start: Record) -> list[str]:
     if "depths" in record:
         return ["gradcam", "neuralode", "explain", path, *run_args]
     layer, method, index = record.get("layer"), record.get("method"), record.get("class_index")
-    map_args = ["--layer", layer] if layer and layer != INPUT_LAYER else []
+    map_args = [word for path in layers_named(layer or INPUT_LAYER) for word in ("--layer", path)]
     map_args += ["--method", method] if method and method != "gradcam" else []
     map_args += [] if index is None else ["--class", str(index)]
     return ["gradcam", path, *run_args, *map_args]

@@ -33,7 +33,7 @@ def test_descriptions_are_short_and_different(name):
     method = METHODS[name]
     assert 10 < len(method.description) <= 65
     assert [other for other in METHODS if METHODS[other].description == method.description] == [name]
-    assert (method.cost == SHARED_PASS) == (method.kind in ("cam", "baseline"))
+    assert (method.cost == SHARED_PASS) == (method.kind in ("cam", "layers", "baseline"))
 
 
 def test_the_page_has_the_rows_of_the_table():

@@ -5,6 +5,7 @@ import pytest
 
 from gradcam_cli.methods import perturbation, pixel_gradients
 from gradcam_cli.methods.cam import Cam, weighted_sum
+from gradcam_cli.methods.fullgrad import FullGradients
 from gradcam_cli.methods.registry import METHODS, names_of_kind
 from gradcam_cli.methods.scorer import AttributionInputs
 
@@ -32,6 +33,10 @@ class Linear:
 
     def guided_gradients(self, x, c):
         return np.maximum(self.input_gradients(x, c), 0)
+
+    def full_gradients(self, x, c):
+        y_c = float(self.scores(x[None])[0, c])
+        return FullGradients(y_c, x * self.W[c], [])
 
 
 class Square(Linear):
@@ -106,6 +111,34 @@ def test_ablationcam_skips_zero_channels():
     alpha = perturbation.ablationcam(network, inputs).alpha
     assert network.num_inputs == 1 + 100
     assert not alpha[100:].any()
+
+
+class OfCells(Linear):
+    """y = (sum over cells of their first channel)^2, with 10 at no activation at all."""
+
+    def scores_from_layer(self, x, A):
+        self.num_inputs += len(A)
+        assert (np.count_nonzero(A.any(-1), axis=(1, 2)) <= 1).all()
+        return np.repeat(A[..., 0].sum((1, 2))[:, None] ** 2 + 10, 2, 1)
+
+
+def test_reciprocam_is_the_score_of_single_cells():
+    """Cells of 1, -2, 3 and 0 alone have the scores 11, 14, 19 and 10, less the minimum: 1, 4, 9 and 0."""
+    A = np.ones((2, 2, 3), np.float32)
+    A[..., 0] = [[1, -2], [3, 0]]
+    inputs = attribution_inputs()._replace(A=A, dA=A)
+    network = OfCells(inputs.x.shape)
+    np.testing.assert_allclose(perturbation.reciprocam(network, inputs).map, [[1, 4], [9, 0]])
+    assert network.num_inputs == 4
+
+
+def test_reciprocam_of_many_cells():
+    """All cells of a layer larger than a batch, in their order."""
+    A = np.random.default_rng(5).uniform(size=(13, 17, 2)).astype(np.float32)
+    network = Linear((6, 6, 3))
+    L = perturbation.reciprocam(network, attribution_inputs()._replace(A=A, dA=A)).map
+    expected = A @ network.V[1]
+    np.testing.assert_allclose(L, expected - expected.min(), rtol=1e-4, atol=1e-6)
 
 
 def test_saliency_is_the_maximum_absolute_gradient():
@@ -193,6 +226,10 @@ def test_wrong_formulas_fail(monkeypatch):
     monkeypatch.setattr(pixel_gradients, "_max_abs_over_channels", lambda g: Cam(None, np.abs(g).mean(2)))
     with pytest.raises(AssertionError):
         test_saliency_is_the_maximum_absolute_gradient()
+    for wrong in (lambda y: y + 10, lambda y: y.max() - y, lambda y: y / y.max(), lambda y: y.T):
+        monkeypatch.setattr(perturbation, "Cam", lambda alpha, y, wrong=wrong: Cam(alpha, wrong(y)))
+        with pytest.raises(AssertionError):
+            test_reciprocam_is_the_score_of_single_cells()
     monkeypatch.setattr(pixel_gradients, "IG_STEPS", 1)
     monkeypatch.setattr(Square, "input_gradients", lambda self, x, c: x**2)
     with pytest.raises(AssertionError):

@@ -34,6 +34,13 @@ BY_HAND = {
         np.array([34, 13 + np.sqrt(1325)]) / np.hypot(34, 13 + np.sqrt(1325)),
         (A @ [34, 13 + np.sqrt(1325)]) / np.hypot(34, 13 + np.sqrt(1325)),
     ),
+    # |dA| A less the means 11/4 and 5 = [[-7, -11], [13, 5]]/4 and [[-1, -5], [-1, 7]]; G^T G = [[91/4, 21], [21, 76]],
+    # whose larger eigenvalue has the eigenvector (168, 213 + sqrt(73593)); the largest value is at the last cell
+    "segeigencam": (
+        None,
+        (np.array([[[-1.75, -1], [-2.75, -5]], [[3.25, -1], [1.25, 7]]]) @ [168, 213 + np.sqrt(73593)]).clip(0)
+        / np.hypot(168, 213 + np.sqrt(73593)),
+    ),
 }
 
 
@@ -77,6 +84,16 @@ def first_component(matrix):
     return np.linalg.svd(matrix, full_matrices=False)[2][0]
 
 
+def centered_projection(G):
+    G = G - G.mean((0, 1))
+    L = G @ first_component(G.reshape(-1, 2))
+    return None, (L if L.max() > -L.min() else -L).clip(0)
+
+
+def centered(A, dA):
+    return np.abs(dA) * A - (np.abs(dA) * A).mean((0, 1))
+
+
 WRONG = {
     "gradcam without relu": lambda A, dA: (dA.mean((0, 1)), A @ dA.mean((0, 1))),
     "gradcam sum for mean": weighted(lambda A, dA: dA.sum((0, 1))),
@@ -96,6 +113,13 @@ WRONG = {
     "xgradcam normalized by all channels": weighted(lambda A, dA: (A * dA).sum((0, 1)) / A.sum()),
     "eigencam centered": weighted(lambda A, dA: np.abs(first_component((A - A.mean((0, 1))).reshape(-1, 2)))),
     "eigencam of the gradient": weighted(lambda A, dA: np.abs(first_component((A * dA).reshape(-1, 2)))),
+    "segeigencam of signed gradients": lambda A, dA: centered_projection(dA * A),
+    "segeigencam of the activations": lambda A, dA: centered_projection(A),
+    "segeigencam not centered": lambda A, dA: (
+        None,
+        (np.abs(dA) * A) @ first_component((np.abs(dA) * A).reshape(-1, 2)),
+    ),
+    "segeigencam other sign": lambda A, dA: (None, (-centered(A, dA) @ [np.sqrt(0.1), np.sqrt(0.9)]).clip(0)),
     "eigencam other sign": weighted(lambda A, dA: -np.abs(first_component(A.reshape(-1, 2)))),
 }
 

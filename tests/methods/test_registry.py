@@ -49,10 +49,12 @@ def test_each_method_has_a_line_and_a_file(cli, photo, model_file):
             assert np.isfinite(arrays["cam"]).all()
             assert ("alpha" in arrays) == (entry["map"]["positive_weight_fraction"] is not None)
     layer_methods = [name for name, method in methods.items() if method.uses_layer]
+    product = [name for name, method in methods.items() if method.kind == "layers"]
     assert by_layer == {
         "conv1": layer_methods,
         "conv2": layer_methods,
-        "input": [name for name, method in methods.items() if not method.uses_layer],
+        "conv1 * conv2": product,
+        "input": [name for name, method in methods.items() if not method.uses_layer and name not in product],
     }
 
 

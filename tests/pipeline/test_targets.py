@@ -50,14 +50,15 @@ def segmentation(tmp_path_factory):
 
 
 @pytest.mark.slow
-def test_map_of_a_segment_lies_on_its_shape(segmentation):
+@pytest.mark.parametrize("method", ["gradcam", "segeigencam"])
+def test_map_of_a_segment_lies_on_its_shape(segmentation, method):
     """Most peaks lie on the requested shape or next to it, although the other shape is as bright."""
     classifier = load_model(segmentation)
     hits = []
     for image, of_pixel in zip(*shapes(30, 77), strict=True):
         for kind in (SQUARE, DISK):
             if (of_pixel == kind).sum() > 40:
-                result = explain(image, classifier, target="segment", target_class=kind)
+                result = explain(image, classifier, target="segment", target_class=kind, method=method)
                 assert result.prediction.index == kind
                 peak = np.unravel_index(result.heatmap.argmax(), result.heatmap.shape)
                 hits.append(binary_dilation(of_pixel == kind)[peak])

@@ -81,8 +81,8 @@ def test_tables_list_every_choice():
     """In any order."""
     choosing = (ROOT / "docs/choosing.md").read_text()
     evaluating = (ROOT / "docs/evaluating.md").read_text()
-    named = set(re.findall(r"^\| `([a-z+-]+)`", choosing.split("## Method")[1].split("\n## ")[0], re.MULTILINE))
-    assert named == set(names_of_kind("cam", *MULTI_PASS))
+    named = set(re.findall(r"^\| `([a-z+-]+)`", choosing.split("## Method")[1].split("\n### ")[0], re.MULTILINE))
+    assert named == set(names_of_kind("cam", "layers", *MULTI_PASS))
     for name in ("--fit", "--score", "--save"):
         row = next(line for line in choosing.splitlines() if line.startswith(f"| `{name}`"))
         for choice in option(explain, name).type.choices:
