@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from gradcam_cli.methods.registry import require_counterfactual
+from gradcam_cli.methods.registry import require_negatable
 from gradcam_cli.models.catalog import find_spec, is_model_path
 from gradcam_cli.models.class_selection import resolve_classes
+from gradcam_cli.models.contrast_selection import resolve_against
 from gradcam_cli.models.labels import spec_labels
 from gradcam_cli.models.truth import require_known_class
 from gradcam_cli.output.destination import PICTURES, Destination
 from gradcam_cli.pipeline.config import ExplainConfig
+from gradcam_cli.pipeline.contrast import check_contrast
 
 
 def validate_without_tensorflow(options: dict[str, Any], destination: Destination, config: ExplainConfig) -> None:
@@ -24,10 +26,12 @@ def validate_without_tensorflow(options: dict[str, Any], destination: Destinatio
 
         color_table(options["cmap"])
     if options["counterfactual"]:
-        require_counterfactual(options["methods"])
+        require_negatable(options["methods"], "--counterfactual")
+    check_contrast(config)
     spec = find_spec(options["model"])
     if spec and not options["labels"] and not is_model_path(options["model"]):
         labels = spec_labels(spec)
-        resolve_classes(config.classes, labels, len(labels.names), has_truth=config.truth is not None)
+        classes = resolve_classes(config.classes, labels, len(labels.names), has_truth=config.truth is not None)
+        resolve_against(config.against, labels, len(labels.names), classes)
         if config.truth:
             require_known_class(config.truth, labels, len(labels.names))

@@ -80,7 +80,7 @@ _explanation, _metrics, _output = option_group("Explanation"), option_group("Met
     shell_complete=complete_classes,
     help="Class index or name. [default: the annotated class, without annotations the first prediction]",
 )
-@setting_options(exclude=("counterfactual", "target", "rgb"))
+@setting_options(exclude=("counterfactual", "against", "gamma", "target", "rgb"))
 @_metrics(
     "--metric",
     "metrics",

@@ -84,7 +84,8 @@ Exit status:
     default=["top"],
     metavar="CLASS",
     shell_complete=complete_classes,
-    help="Class to explain: index, name, top, topN, or truth with --truth; repeatable. [default: top]",
+    help="Class to explain: index, name, top, topN, truth with --truth, or a pattern such as '*_cat' for the group of "
+    "the classes that match; repeatable. [default: top]",
 )
 @setting_options()
 @_explanation(

@@ -12,7 +12,8 @@ from gradcam_cli.images.source import Source
 from gradcam_cli.methods.registry import map_keys
 from gradcam_cli.models.class_selection import expand_top_n
 from gradcam_cli.output.destination import DEFAULT_OUTPUT_DIR, Destination
-from gradcam_cli.output.naming import OutputFile, paths_by_map, plan_outputs
+from gradcam_cli.output.naming import OutputFile, paths_by_map, plan_outputs, setting_parts
+from gradcam_cli.pipeline.config import DEFAULTS
 
 
 def plan_tasks(
@@ -27,7 +28,9 @@ def plan_tasks(
     layers, methods = list(dict.fromkeys(options["layers"])), list(dict.fromkeys(options["methods"]))
     maps = map_keys(layers, methods, expand_top_n(options["classes"]))
     sources = find_sources(inputs, skip=destination.directory or DEFAULT_OUTPUT_DIR, arrays=bool(options["rgb"]))
-    return inputs, plan_outputs(sources, destination, maps, inputs, options["target"])
+    gamma = "" if options["gamma"] == DEFAULTS["gamma"] else f"{options['gamma']:g}"
+    parts = setting_parts(options["target"], list(dict.fromkeys(options["against"])), gamma)
+    return inputs, plan_outputs(sources, destination, maps, inputs, parts)
 
 
 def dry_run(planned: Iterable[tuple[Source, list[OutputFile]]], *, as_json: bool) -> int:

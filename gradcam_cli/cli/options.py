@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from gradcam_cli.cli.click_extensions import LAST_HEADING, combine_options, option_group
-from gradcam_cli.cli.completion import complete_layers
+from gradcam_cli.cli.completion import complete_classes, complete_layers
 from gradcam_cli.cli.native_stderr import filtered_native_stderr
 from gradcam_cli.console import configure_logging, log
 from gradcam_cli.errors import UsageError
@@ -80,6 +80,11 @@ def setting_option(name: str) -> Callable[..., Any]:
         return option(
             flag, type=click.Choice(list(setting.choices)), default=default, show_default=True, help=setting.help
         )
+    if setting.multiple:
+        return option(flag, metavar=setting.metavar, multiple=True, shell_complete=complete_classes, help=setting.help)
+    if isinstance(default, float):
+        number = click.FloatRange(0, min_open=True)
+        return option(flag, type=number, metavar=setting.metavar, default=default, show_default=True, help=setting.help)
     if setting.metavar:
         return option(
             flag,

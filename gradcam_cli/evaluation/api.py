@@ -21,7 +21,9 @@ from gradcam_cli.output.notebook_progress import notebook_progress
 from gradcam_cli.pipeline.api_options import OPTIONS, classifier_of, config_of, reader_of, several
 from gradcam_cli.pipeline.config import check_choice
 
-EVALUATION_OPTIONS = tuple(name for name in OPTIONS if name not in ("counterfactual", "target", "rgb", "top_k"))
+EVALUATION_OPTIONS = tuple(
+    name for name in OPTIONS if name not in ("counterfactual", "against", "gamma", "target", "rgb", "top_k")
+)
 """The keywords of `explain` that `evaluate` accepts."""
 
 

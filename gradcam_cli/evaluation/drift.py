@@ -14,6 +14,7 @@ from gradcam_cli.errors import InputError, UsageError
 from gradcam_cli.evaluation.correctness import BROKEN, CORRECTNESS, correctness
 from gradcam_cli.evaluation.metrics.similarity import peak_shift, rank_correlation, ssim, top_iou
 from gradcam_cli.evaluation.saved_truth import SavedTruth
+from gradcam_cli.models.class_groups import GROUP
 from gradcam_cli.pipeline.prediction import Prediction
 from gradcam_cli.pipeline.saved import COMPARABLE_KEYS, SavedMap, find_saved_maps, load_saved_map
 
@@ -53,11 +54,14 @@ class MapChange(NamedTuple):
     @property
     def class_changed(self) -> bool:
         """Whether the two runs explain different classes."""
-        return self.class_before.index != self.class_after.index
+        before, after = self.class_before, self.class_after
+        return before.index != after.index or (before.index == GROUP and before.name != after.name)
 
     def to_json(self) -> dict[str, Any]:
         """Return the JSON object of the change; classes are objects of index and name."""
-        classes = {key: {"index": c.index, "name": c.name} for key, c in self._classes().items()}
+        classes = {
+            key: {"index": None if c.index == GROUP else c.index, "name": c.name} for key, c in self._classes().items()
+        }
         return {**self._asdict(), **classes, "correctness": self.correctness, "status": "ok"}
 
     def _classes(self) -> dict[str, Prediction]:
@@ -71,8 +75,10 @@ class MapChange(NamedTuple):
         return cls(**{**values, **classes})
 
 
-def _class_of(index: int, name: str | None, probability: float | None = None) -> Prediction:
-    return Prediction(index, name, None, None, math.nan if probability is None else probability)
+def _class_of(index: int | None, name: str | None, probability: float | None = None) -> Prediction:
+    return Prediction(
+        GROUP if index is None else index, name, None, None, math.nan if probability is None else probability
+    )
 
 
 class DriftMeasure(NamedTuple):

@@ -60,13 +60,13 @@ def config_from_records(records: Records) -> ExplainConfig:
     """
     settings: dict[str, Any] = {}
     for name in MAP_SETTINGS:
-        values = {record[name] for record in records.values()}
+        values = {str(record[name]): record[name] for record in records.values()}
         if len(values) > 1:
             raise UsageError(
-                f"expected results of one run, got {name} {' and '.join(sorted(map(str, values)))}",
+                f"expected results of one run, got {name} {' and '.join(sorted(values))}",
                 "compare two directories instead",
             )
-        settings[name] = values.pop()
+        settings[name] = values.popitem()[1]
     return ExplainConfig(
         layers=list(dict.fromkeys(path for name in _unique(records, "layer") for path in layers_named(name)))
         or ["auto"],

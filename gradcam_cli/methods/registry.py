@@ -35,7 +35,8 @@ class Method:
         cost: the passes through the network per image and class.
         uses_layer: whether the map depends on the chosen layer and has its resolution.
         cuts_at_layer: whether the score must depend on the image only through the chosen layer.
-        negatable: whether the negated gradient gives the counterfactual (Selvaraju et al. 2017, section 3.3).
+        negatable: whether the gradient may be that of any combination of scores: the negated one gives the
+            counterfactual (Selvaraju et al. 2017, section 3.3), that of a difference the contrast of `--against`.
     """
 
     function: Callable[..., Cam]
@@ -217,8 +218,12 @@ def map_keys(
     ]
 
 
-def require_counterfactual(methods: Sequence[str]) -> None:
-    """Check that all methods support the counterfactual.
+def require_negatable(methods: Sequence[str], option: str) -> None:
+    """Check that all methods are functions of the gradient of any combination of scores.
+
+    Args:
+        methods: names.
+        option: that requires it: `--counterfactual` or `--against`.
 
     Raises:
         UsageError: a method is not negatable.
@@ -227,6 +232,6 @@ def require_counterfactual(methods: Sequence[str]) -> None:
         if not METHODS[method].negatable:
             negatable = [name for name, entry in METHODS.items() if entry.negatable]
             raise UsageError(
-                f"--counterfactual does not support the method {method}",
+                f"{option} does not support the method {method}",
                 f"supported: {', '.join(negatable)}",
             )

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from gradcam_cli.errors import UsageError
+from gradcam_cli.models.class_groups import GROUP, find_group, is_pattern
 from gradcam_cli.models.labels import Labels, normalize_name
 from gradcam_cli.near_matches import near_matches, repeat_option
 
@@ -21,12 +22,14 @@ class ClassSelector(NamedTuple):
     """A requested class.
 
     Attributes:
-        text: the request, with `topN` expanded: `top2`, `tabby`, `281`, `truth`.
-        index_or_rank: the class index, -r for the class with the r-th largest score, or `TRUE_CLASS`.
+        text: the request, with `topN` expanded: `top2`, `tabby`, `281`, `truth`, `*_cat`.
+        index_or_rank: the class index, -r for the class with the r-th largest score, `TRUE_CLASS`, or `GROUP`.
+        members: the indices of the classes of a group, otherwise ().
     """
 
     text: str
     index_or_rank: int
+    members: tuple[int, ...] = ()
 
 
 def expand_top_n(requests: Sequence[str | int]) -> list[str]:
@@ -51,7 +54,8 @@ def resolve_classes(
 ) -> list[ClassSelector]:
     """Resolve requests: a class index, a name (exact match, then a unique substring), `top`, `topN` or `truth`.
 
-    `index:10` is the class of index 10, and `name:10` the class named 10.
+    `index:10` is the class of index 10, and `name:10` the class named 10. A pattern such as `*_cat` is the group of the
+    classes whose names match, or the class if only one does.
 
     Args:
         requests: values of `--class`.
@@ -63,11 +67,14 @@ def resolve_classes(
         UsageError: a request matches no class or several, or is the index of one class and the name of another; the
             hint lists near matches.
     """
-    resolved: dict[int, ClassSelector] = {}
+    resolved: dict[int | tuple[int, ...], ClassSelector] = {}
     indices = {str(request) for request in requests if isinstance(request, int)}
     for text in expand_top_n(requests):
         if has_truth and text == TRUTH:
             resolved.setdefault(TRUE_CLASS, ClassSelector(TRUTH, TRUE_CLASS))
+            continue
+        if is_pattern(text, labels) and len(members := find_group(text, labels, class_count)) > 1:
+            resolved.setdefault(members, ClassSelector(text, GROUP, members))
             continue
         rank = re.fullmatch(r"top(\d+)", text)
         index_or_rank = (
@@ -78,6 +85,21 @@ def resolve_classes(
             raise UsageError(f"class {text}: expected {expected}, got {text}")
         resolved.setdefault(index_or_rank, ClassSelector(text, index_or_rank))
     return list(resolved.values())
+
+
+def groups_of(selectors: Iterable[ClassSelector]) -> tuple[tuple[int, ...], ...]:
+    """Return the members of all groups among the selectors, each group once."""
+    return tuple(dict.fromkeys(selector.members for selector in selectors if selector.members))
+
+
+def number_groups(
+    selectors: Iterable[ClassSelector], groups: Sequence[tuple[int, ...]], class_count: int
+) -> list[ClassSelector]:
+    """Return the selectors with the units of their groups: the k-th group of a run has the unit class_count + k."""
+    return [
+        each._replace(index_or_rank=class_count + groups.index(each.members)) if each.members else each
+        for each in selectors
+    ]
 
 
 def find_exact_class(text: str, labels: Labels, class_count: int) -> int:
@@ -93,6 +115,8 @@ def find_exact_class(text: str, labels: Labels, class_count: int) -> int:
 
 
 def _find_class(text: str, labels: Labels, class_count: int, *, by_substring: bool = True) -> int:
+    if by_substring and is_pattern(text, labels):
+        return find_group(text, labels, class_count)[0]
     prefix, _, value = text.partition(":")
     number = value if prefix == "index" else text
     if re.fullmatch(r"[0-9]+", number):

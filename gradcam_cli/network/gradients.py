@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from gradcam_cli.errors import ModelError
+from gradcam_cli.network.contrast import Contrast, contrast_scores
 from gradcam_cli.network.grid import Grid
 from gradcam_cli.network.hooks import hooked
 from gradcam_cli.network.layer_trace import LayerOutput
@@ -24,15 +25,16 @@ class ForwardBackward(NamedTuple):
     """Results of one forward and backward pass for a batch of n images; all floats are float32.
 
     Attributes:
-        y: (n, classes), the score that is explained.
-        logits: (n, classes), or None if the model does not expose them.
-        probabilities: (n, classes), NaN if the model's output is not a probability.
+        y: (n, units), the score that is explained; the units are the classes, then the groups of the target.
+        logits: (n, units), or None if the model does not expose them.
+        probabilities: (n, units), NaN if the model's output is not a probability.
         ranked_by: (n, classes), the values by which the classes are ranked: y, or the area of a segmentation's class.
-        classes: (n, C), the indices of the explained classes.
+        classes: (n, C), the indices of the explained units.
         A: activations (n, u, v, k) of each layer.
         dA: gradients dy_c/dA, (C, n, u, v, k), of each layer.
         boxes: (n, classes, 4) of a detection with boxes, as the model writes them, or None.
         f: dA/dt = f(t, A), (n, u, v, k), of each depth of an ODE; empty for layers.
+        against: (n, C, T), the indices of the T units with which each is contrasted, or None.
     """
 
     y: np.ndarray
@@ -44,6 +46,7 @@ class ForwardBackward(NamedTuple):
     dA: list[np.ndarray]
     boxes: np.ndarray | None = None
     f: Sequence[np.ndarray] = ()
+    against: np.ndarray | None = None
 
 
 def to_arrays(results: Sequence[Any]) -> ForwardBackward:
@@ -61,7 +64,8 @@ def to_arrays(results: Sequence[Any]) -> ForwardBackward:
     )
 
 
-GradientFunction = Callable[[np.ndarray, np.ndarray], ForwardBackward]
+GradientFunction = Callable[..., ForwardBackward]
+"""Takes x (n, h, w, c) and class selectors (n, C); that of `compile_gradient_function` also takes a `Contrast`."""
 
 
 def compile_gradient_function(
@@ -88,10 +92,10 @@ def compile_gradient_function(
         target: what is explained; its units take the place of the classes.
 
     Returns:
-        A function of x (n, h, w, c) float32, preprocessed, and class_selectors (n, C) int32: a class
-        index, or -r for the class of rank r. It returns a `ForwardBackward` and, on its first call,
-        raises ModelError for a layer without spatial output or without effect on the score, or if the logit
-        is not accessible.
+        A function of x (n, h, w, c) float32, preprocessed; class_selectors (n, C) int32: a class index, or -r for the
+        class of rank r; and a `Contrast` or None. With a contrast, dA is the gradient of its score, from the same
+        passes. It returns a `ForwardBackward` and, on its first call, raises ModelError for a layer without spatial
+        output or without effect on the score, or if the logit is not accessible.
 
     Raises:
         UsageError: a layer is not found.
@@ -100,7 +104,7 @@ def compile_gradient_function(
     operations = {layer.path: layer.operation for layer in chosen}
 
     @tf.function(autograph=False)  # type: ignore[untyped-decorator]
-    def run(x: tf.Tensor, class_selectors: tf.Tensor) -> tuple[Any, ...]:
+    def run(x: tf.Tensor, class_selectors: tf.Tensor, contrast: Contrast | None) -> tuple[Any, ...]:
         activations: dict[str, list[tf.Tensor]] = {path: [] for path in operations}
         zeros: dict[str, list[tf.Tensor]] = {path: [] for path in operations}
 
@@ -118,19 +122,26 @@ def compile_gradient_function(
             _check_spatial(chosen, A)
             (y, logits, p), ranked_by, boxes = target_scores(output, x, score, task, target)
             classes = resolve_ranks(ranked_by, class_selectors)
-            y_c = [tf.gather(y, classes[:, c], batch_dims=1) for c in range(class_selectors.shape[1])]
-        dA = [tape.gradient(y, watched) for y in y_c]
+            if contrast:
+                scores, against = contrast_scores(y, classes, contrast, ranked_by.shape[1], target.groups)
+            else:
+                scores, against = [tf.gather(y, classes[:, c], batch_dims=1) for c in range(classes.shape[1])], None
+        dA = [tape.gradient(y_c, watched) for y_c in scores]
         _check_connected(chosen, dA[0])
         A = [tf.cast(layer.extract(a), tf.float32) for layer, a in zip(chosen, A, strict=True)]
         gradients = [tf.cast(tf.stack([layer.extract(d[i]) for d in dA]), tf.float32) for i, layer in enumerate(chosen)]
-        return y, logits, p, ranked_by, classes, A, gradients, None if boxes is None else tf.cast(boxes, tf.float32)
+        boxes = None if boxes is None else tf.cast(boxes, tf.float32)
+        return against, (y, logits, p, ranked_by, classes, A, gradients, boxes)
 
-    def gradient_function(x: np.ndarray, class_selectors: np.ndarray) -> ForwardBackward:
+    def gradient_function(
+        x: np.ndarray, class_selectors: np.ndarray, contrast: Contrast | None = None
+    ) -> ForwardBackward:
+        tensors = contrast and Contrast(tf.constant(contrast.against, tf.int32), tf.constant(contrast.gamma))
         with precision_scope(precision):
-            results = run(tf.constant(x, tf.float32), tf.constant(class_selectors, tf.int32))
-        result = to_arrays(results)
+            against, results = run(tf.constant(x, tf.float32), tf.constant(class_selectors, tf.int32), tensors)
+        result = to_arrays(results)._replace(against=None if against is None else against.numpy())
         if score == "probability" and result.logits is None:
-            require_probabilities(result.probabilities)
+            require_probabilities(result.probabilities[:, : result.ranked_by.shape[1]])
         return result
 
     return gradient_function

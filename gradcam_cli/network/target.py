@@ -40,6 +40,7 @@ class Target:
         files: of a similarity: the reference image, and an image to contrast it with, if there is one.
         box_format: of a detection: how the boxes in another output are written, in `BOX_FORMATS`; None without boxes.
         embeddings: their embeddings (d,), or none before the model has computed them.
+        groups: of a class: the members of each group of classes; groups are units after the classes.
     """
 
     kind: str = "class"
@@ -48,6 +49,7 @@ class Target:
     files: tuple[str, ...] = ()
     box_format: str | None = None
     embeddings: tuple[np.ndarray, ...] = ()
+    groups: tuple[tuple[int, ...], ...] = ()
 
     def with_embeddings(self, embeddings: tuple[np.ndarray, ...]) -> Target:
         """Return the target with the embeddings of its files."""

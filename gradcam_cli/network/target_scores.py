@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from gradcam_cli.errors import ModelError
+from gradcam_cli.network.group_scores import with_groups
 from gradcam_cli.network.logits import find_logits, find_tensor_logits
 from gradcam_cli.network.scores import Scores, scores_of
 from gradcam_cli.network.target import CLASS, Target, require_shape, select_head
@@ -23,7 +24,7 @@ class TargetScores(NamedTuple):
     """The scores of a target.
 
     Attributes:
-        scores: of its units.
+        scores: of its units, and of groups of classes after them.
         ranked_by: (n, units), the values by which its units are ranked.
         boxes: (n, units, 4) of a detection with boxes: that of each class's best anchor, as the model writes it.
     """
@@ -55,8 +56,9 @@ def target_scores(
         ModelError: the output does not fit the target.
     """
     if target.kind == "class":
-        scores = scores_of(find_logits(select_head(output, target.head), x, *replacements), score, task)
-        return TargetScores(scores, scores.y)
+        found = find_logits(select_head(output, target.head), x, *replacements)
+        scores = scores_of(found, score, task)
+        return TargetScores(with_groups(scores, target.groups, found.activation, score), scores.y)
     tensor = target_tensor(output, target)
     if target.kind == "similarity":
         if score == "probability":

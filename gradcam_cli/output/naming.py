@@ -63,6 +63,19 @@ class OutputFile(NamedTuple):
     path: Path
 
 
+def setting_parts(target: str = DEFAULT_TARGET, against: Sequence[str] = (), gamma: str = "") -> list[str]:
+    """Return the parts of a file name for the settings by which two runs explain different scores.
+
+    Args:
+        target: what is explained; it has no part if it is `DEFAULT_TARGET`.
+        against: the contrasted classes, as requested.
+        gamma: their weight as text; empty for the default one.
+    """
+    parts = [] if target == DEFAULT_TARGET else [target]
+    parts += [f"against-{'-'.join(against)}"] if against else []
+    return [*parts, *([f"gamma-{gamma}"] if against and gamma else [])]
+
+
 def paths_by_map(outputs: Sequence[OutputFile]) -> list[dict[str, str]]:
     """Return for each map of an image its paths by artifact kind."""
     paths: dict[MapKey, dict[str, str]] = {}
@@ -76,13 +89,13 @@ def plan_outputs(
     destination: Destination,
     maps: Sequence[MapKey],
     inputs: Sequence[str] = (),
-    target: str = DEFAULT_TARGET,
+    settings: Sequence[str] = (),
 ) -> Iterator[tuple[Source, list[OutputFile]]]:
     """Yield each source with the output files of its maps.
 
     Outputs of input files are written to the current directory, those of input directories to a
     mirrored tree. A name contains layer or class only if the run has several of them, and the method also if it is not
-    `DEFAULT_METHOD`; and the target if it is not `DEFAULT_TARGET`. No output overwrites an input or another output: a
+    `DEFAULT_METHOD`; and the parts of the settings. No output overwrites an input or another output: a
     colliding name gets the suffix of its source (`cat.png_gradcam.png`), then a number.
 
     Args:
@@ -90,7 +103,7 @@ def plan_outputs(
         destination: from `parse_destination`.
         maps: the keys of all maps of an image.
         inputs: paths that must not be overwritten.
-        target: what is explained.
+        settings: parts of the names for settings, from `setting_parts`.
 
     Raises:
         UsageError: a single output file is given for several results, or is an input.
@@ -99,7 +112,7 @@ def plan_outputs(
         yield from _plan_single_file(sources, destination, maps, inputs)
         return
     protected, used = current_inputs(), {_digest(key) for key in _protected_paths(inputs)}
-    names = list(_name_parts(maps, destination.artifact_kinds, destination.image_format, target))
+    names = list(_name_parts(maps, destination.artifact_kinds, destination.image_format, settings))
     max_stem_bytes = MAX_FILENAME_BYTES - max(len(os.fsencode(part)) for _, _, part in names)
     next_numbers: dict[bytes, int] = {}
     folder_of, key_of = lru_cache(8)(_output_folder), lru_cache(8)(_path_key)  # consecutive sources share a folder
@@ -200,18 +213,18 @@ def _unique_stems(stem: str, full_name: str, first_number: int) -> Iterator[tupl
 
 
 def _name_parts(
-    maps: Sequence[MapKey], artifact_kinds: Sequence[str], image_format: str, target: str
+    maps: Sequence[MapKey], artifact_kinds: Sequence[str], image_format: str, settings: Sequence[str]
 ) -> Iterator[tuple[MapKey, str, str]]:
     """Yield (map key, artifact kind, end of the file name) of all files of an image."""
     differs = [len({map_key[index] for map_key in maps}) > 1 for index in range(3)]
     differs[1] |= any(method != DEFAULT_METHOD for _, method, _ in maps)
-    target_part = [] if target == DEFAULT_TARGET else [safe_filename(target)]
+    setting_part = list(map(safe_filename, settings))
     for map_key in maps:
         map_parts = [safe_filename(part) for part, needed in zip(map_key, differs, strict=True) if needed]
         for kind in artifact_kinds:
             if kind == DIFFERENCE and map_key[2] != TRUTH:
                 continue
-            shown = {GRID: [], DIFFERENCE: target_part + map_parts[:-1]}.get(kind, target_part + map_parts)
+            shown = {GRID: [], DIFFERENCE: setting_part + map_parts[:-1]}.get(kind, setting_part + map_parts)
             kind_part = [kind] if kind in ("overlay", "heatmap", GRID, DIFFERENCE) else []
             suffix = (FORMATS[image_format] if kind in PICTURES else ARTIFACT_SUFFIXES[kind])[0]
             yield map_key, kind, "_".join([OUTPUT_MARKER, *shown, *kind_part]) + suffix

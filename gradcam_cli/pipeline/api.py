@@ -46,6 +46,8 @@ def explain(
     fit: str = "squash",
     interpolation: str = "linear",
     counterfactual: bool = False,
+    against: str | int | Sequence[str | int] = (),
+    gamma: float = 0.6,
     aug_smooth: bool = False,
     max_channels: int | None = None,
     top_k: int = 5,
@@ -71,7 +73,7 @@ def explain(
             of one. For a model of k other channels, it is (H, W, k) of any numbers.
         model: a name, a path, a Keras model, or the result of `load_model`: load a model once to explain many images.
         layer: its path in the model, or `auto`.
-        target_class: an index, a name, `top`, or `topN` for the class of rank N.
+        target_class: an index, a name, `top`, `topN` for the class of rank N, or a pattern such as `*_cat` for a group.
         method: a name in `LAYER_METHODS`.
         target: what is explained: `class`, `segment`, `segment:all`, `segment:X,Y`, `detection`, `detection:BOXES`,
             `similarity:FILE`; for a model with several outputs with `@NAME` behind the first word.
@@ -79,6 +81,9 @@ def explain(
         fit: `squash`, `crop` or `pad`.
         interpolation: `nearest`, `linear` or `cubic`.
         counterfactual: negate the gradients.
+        against: one class or several with which the explained one is contrasted: an index, a name, a pattern, `nearest`
+            or `nearestN`; the map is that of y_c - gamma mean_d y_d.
+        gamma: their weight.
         aug_smooth: average six maps: of the image at three brightness levels, mirrored and not mirrored.
         max_channels: of `scorecam`: use only the channels with the largest standard deviation.
         top_k: number of predictions to list.
@@ -113,6 +118,8 @@ def explain(
         "fit": fit,
         "interpolation": interpolation,
         "counterfactual": counterfactual,
+        "against": against,
+        "gamma": gamma,
         "aug_smooth": aug_smooth,
         "max_channels": max_channels,
         "precision": precision,

@@ -46,6 +46,7 @@ def config_of(
 ) -> ExplainConfig:
     """Return the configuration of a run, from its maps and `OPTIONS`."""
     settings = {name: value for name, value in options.items() if name in (*SETTINGS, "top_k")}
+    settings["against"] = [str(each) if isinstance(each, int) else each for each in several(options.get("against", ()))]
     return ExplainConfig(
         layers=several(layers), classes=several(classes), methods=several(methods), batch_size=batch_size, **settings
     )

@@ -33,4 +33,4 @@ def augmented_passes(
                 copies = padded[:, :, ::-1] if mirrored else padded
                 limit = 255 / brightness if pixels.dtype == np.uint8 else np.inf
                 copies = np.clip(copies, -limit, limit) * np.float32(brightness)
-                yield run.gradient_function(run.classifier.preprocess(copies), classes), mirrored
+                yield run.forward_backward(run.classifier.preprocess(copies), classes, result.against), mirrored

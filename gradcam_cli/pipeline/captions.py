@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 COARSE_CELLS = 5 * 5
 """Maps of fewer cells are called coarse: a cell is a fifth of the image wide, or more."""
+MAX_CONTRASTED = 5
+"""Contrasted classes that figures name."""
 SCORE_UNITS = frozenset({"gradcam", "hirescam", "layercam", "xgradcam", "gradcam++"})
 """Methods whose maps are sums of activations times gradients, in units of the score."""
 
@@ -45,13 +47,24 @@ def class_label(explanation: Explanation) -> str:
     return f"{explanation.prediction.label}{f' · {target}' if target != 'class' else ''}"
 
 
+def contrast_label(explanation: Explanation) -> list[str]:
+    """Return the line that names the contrasted classes and their weight; none without a contrast."""
+    against = explanation.prediction.against
+    if not against:
+        return []
+    listed = ", ".join(map(str, against[:MAX_CONTRASTED])) + (", ..." if against[MAX_CONTRASTED:] else "")
+    mean = "the mean of " if len(against) > 1 else ""
+    return [f"against {explanation.settings.gamma:g} times {mean}{listed}"]
+
+
 def heading(explanation: Explanation) -> list[str]:
-    """Return the lines above a figure: the image; the class; method, layer and model; why a map is zero."""
+    """Return the lines above a figure: image; class; contrast; method, layer and model; why a map is zero."""
     settings = explanation.settings
     method = f"{explanation.method}{' (counterfactual)' if settings.counterfactual else ''}"
     lines = [
         image_name(explanation),
         class_label(explanation),
+        *contrast_label(explanation),
         f"{method} · {layer_label(explanation)} · {model_label(explanation.model.name)}",
     ]
     return [*lines, *(["the map is zero everywhere"] if explanation.zero_reason else [])]

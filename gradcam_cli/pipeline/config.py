@@ -6,6 +6,7 @@ that recomputes a map are all derived from the fields of `RunSettings`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
@@ -14,6 +15,7 @@ from gradcam_cli.errors import UsageError
 from gradcam_cli.images.bands import parse_rgb
 from gradcam_cli.images.fit import FIT_MODES
 from gradcam_cli.methods.maps import INTERPOLATIONS
+from gradcam_cli.models.contrast_selection import NEAREST_COUNT
 from gradcam_cli.models.truth import TruthSource
 from gradcam_cli.network.precision import PRECISIONS
 from gradcam_cli.network.target import parse_target
@@ -28,11 +30,13 @@ class Setting:
     Attributes:
         help: the option's help text.
         group: the heading of the option in `--help`.
-        choices: the allowed values; without choices, a setting is a flag or a positive integer.
+        choices: the allowed values; without choices, a setting is a flag, a positive integer, or a positive number if
+            its default is a float.
         metavar: how the values of a setting are written that is a text, and `check` raises UsageError for a wrong one.
         check: checks such a text.
         affects_map: whether the setting changes a map's values; then it is saved with the map and used to recompute it.
         must_match: whether `gradcam compare` requires it to be equal in both runs.
+        multiple: whether the value is a list of texts, and the option is repeatable.
     """
 
     help: str
@@ -42,6 +46,7 @@ class Setting:
     check: Callable[[str], Any] | None = None
     affects_map: bool = True
     must_match: bool = False
+    multiple: bool = False
 
 
 def _setting(default: Any, *args: Any, **kwargs: Any) -> Any:
@@ -86,6 +91,15 @@ class RunSettings:
         "Negate the gradients: highlight the regions that lower the class score (Selvaraju et al. 2017, 3.3).",
         must_match=True,
     )
+    against: Sequence[str] = _setting(
+        (),
+        "Contrast with this class: explain y_c - gamma y_d (Finer-CAM); repeatable, then y_d is their mean. An index, "
+        f"a name, a pattern, nearest (the {NEAREST_COUNT} classes with the nearest scores) or nearestN.",
+        metavar="CLASS|nearest",
+        must_match=True,
+        multiple=True,
+    )
+    gamma: float = _setting(0.6, "Weight of the classes of --against.", metavar="X", must_match=True)
     aug_smooth: bool = _setting(
         False, "Average six maps: of the image at three brightness levels, mirrored and not mirrored."
     )
@@ -102,11 +116,16 @@ class RunSettings:
 
     def values(self) -> dict[str, Any]:
         """Return the values of all settings, by name."""
-        return {name: getattr(self, name) for name in SETTINGS}
+        return {name: _plain(getattr(self, name)) for name in SETTINGS}
 
     def map_settings(self) -> dict[str, Any]:
         """Return the values of the settings that affect a map, by name."""
-        return {name: getattr(self, name) for name in MAP_SETTINGS}
+        return {name: value for name, value in self.values().items() if name in MAP_SETTINGS}
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as JSON has it: a list for a tuple."""
+    return list(value) if isinstance(value, tuple) else value
 
 
 def check_settings(settings: RunSettings) -> None:
@@ -119,6 +138,12 @@ def check_settings(settings: RunSettings) -> None:
         value, default = getattr(settings, name), DEFAULTS[name]
         if setting.choices:
             check_choice(name, value, setting.choices)
+        elif setting.multiple:
+            if not isinstance(value, (list, tuple)) or not all(isinstance(each, str) for each in value):
+                raise UsageError(f"{name}: expected a list of texts, got {value!r}")
+        elif isinstance(default, float):
+            if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < math.inf:
+                raise UsageError(f"{name}: expected a positive number, got {value!r}")
         elif setting.check and isinstance(value, str):
             setting.check(value)
         elif isinstance(default, bool):
@@ -145,7 +170,7 @@ class ExplainConfig(RunSettings):
 
     Attributes:
         layers: paths, or `auto`.
-        classes: indices, names, `top`, `topN`, and `truth` with true classes.
+        classes: indices, names, patterns such as `*_cat`, `top`, `topN`, and `truth` with true classes.
         methods: names in `methods.registry.LAYER_METHODS`.
         top_k: number of predictions to list.
         truth: the true classes of the images, or None.

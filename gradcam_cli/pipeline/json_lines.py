@@ -23,8 +23,12 @@ Record = dict[str, Any]
 
 
 def setting_field(key: str) -> fields.Check:
-    """Return the kind of a setting's values: a choice, a text, a flag, or a positive integer or null."""
+    """Return the kind of a setting's values: a choice, a text, a list of texts, a number, a flag, or an integer."""
     setting = SETTINGS[key]
+    if setting.multiple:
+        return fields.list_of(fields.text())
+    if isinstance(DEFAULTS[key], float):
+        return fields.number(0)
     if setting.metavar:
         return fields.text() if DEFAULTS[key] is not None else fields.nullable(fields.text())
     if setting.choices:
@@ -33,7 +37,7 @@ def setting_field(key: str) -> fields.Check:
 
 
 PREDICTION_FIELDS: fields.Fields = {
-    "index": fields.integer(),
+    "index": fields.nullable(fields.integer()),
     "name": fields.nullable(fields.name),
     "logit": fields.nullable(fields.number()),
     "probability": fields.nullable(fields.number()),
@@ -57,8 +61,10 @@ METADATA_FIELDS: fields.Fields = {
     "preprocess": fields.nullable(fields.name),
     "layer": fields.name,
     "method": fields.name,
-    "class_index": fields.integer(),
+    "class_index": fields.nullable(fields.integer()),
     "class_name": fields.nullable(fields.name),
+    "class_members": fields.nullable(PREDICTIONS),
+    "against_classes": fields.nullable(PREDICTIONS),
     "probability": fields.nullable(fields.number()),
     "requested_class": fields.text(),
     "truth": fields.nullable(TRUTH),
@@ -81,6 +87,7 @@ FIELDS: fields.Fields = {
     "preprocess_reason": fields.nullable(fields.text()),
     **{key: fields.nullable(METADATA_FIELDS[key]) for key in ("layer", "method", "class_index", "class_name")},
     "class_id": fields.nullable(fields.name),
+    **{key: METADATA_FIELDS[key] for key in ("class_members", "against_classes")},
     "requested_class": fields.nullable(fields.text()),
     "logit": fields.nullable(fields.number()),
     "probability": METADATA_FIELDS["probability"],
@@ -142,12 +149,10 @@ def to_json(
         preprocess_reason=result.model.preprocess.reason,
         layer=result.layer,
         method=result.method,
-        class_index=prediction.index,
-        class_name=prediction.name,
+        **prediction.metadata(),
         class_id=prediction.id,
         requested_class=result.request_key[2],
         logit=json_number(prediction.logit),
-        probability=json_number(prediction.probability),
         value=json_number(prediction.value),
         predictions=predictions(result.predictions),
         truth=result.truth and result.truth.to_json(),
@@ -162,16 +167,7 @@ def to_json(
 
 def predictions(ranked: Iterable[Prediction]) -> list[dict[str, Any]]:
     """Return the classes with the largest scores, largest first."""
-    return [
-        {
-            "index": p.index,
-            "name": p.name,
-            "logit": json_number(p.logit),
-            "probability": json_number(p.probability),
-            "value": json_number(p.value),
-        }
-        for p in ranked
-    ]
+    return [each.to_json() for each in ranked]
 
 
 def map_summary(result: Explanation) -> dict[str, Any]:

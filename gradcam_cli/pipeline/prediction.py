@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from gradcam_cli.models.labels import Labels
@@ -22,6 +22,8 @@ class Prediction:
         logit: its score before the last activation, or None if the model does not expose it.
         probability: 0..1, or NaN if the model's output is not a probability.
         value: the model's output as it is, if it is what is explained; otherwise None.
+        members: the classes of a group, or (); then the index is that of its unit, after the classes.
+        against: the classes with which this one is contrasted, or ().
     """
 
     index: int
@@ -30,8 +32,12 @@ class Prediction:
     logit: float | None
     probability: float
     value: float | None = None
+    members: tuple[Prediction, ...] = ()
+    against: tuple[Prediction, ...] = ()
 
     def __str__(self) -> str:
+        if self.members:
+            return f"{self.name} ({len(self.members)} classes)"
         return f"{self.index} {self.name}" if self.name not in (None, str(self.index)) else str(self.index)
 
     @property
@@ -42,7 +48,33 @@ class Prediction:
     @property
     def summary(self) -> str:
         """The same in lines of text: `281 tabby (0.512)`."""
-        return f"{self} ({f'{self.probability:.3f}' if self.value is None else f'{self.value:.4g}'})"
+        number = f"{self.probability:.3f}" if self.value is None else f"{self.value:.4g}"
+        return f"{self} ({number}){f' against {self.contrasted}' if self.against else ''}"
+
+    @property
+    def contrasted(self) -> str:
+        """The contrasted classes, separated by commas."""
+        return ", ".join(map(str, self.against))
+
+    def metadata(self) -> dict[str, Any]:
+        """Return the class under the keys of the JSON lines; a group has no index."""
+        return {
+            "class_index": None if self.members else self.index,
+            "class_name": self.name,
+            "class_members": [each.to_json() for each in self.members] or None,
+            "against_classes": [each.to_json() for each in self.against] or None,
+            "probability": json_number(self.probability),
+        }
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the JSON object of a class in a list."""
+        return {
+            "index": None if self.members else self.index,
+            "name": self.name,
+            "logit": json_number(self.logit),
+            "probability": json_number(self.probability),
+            "value": json_number(self.value),
+        }
 
 
 def json_number(value: float | None) -> float | None:

@@ -35,7 +35,7 @@ from gradcam_cli.pipeline.grids import encode_grid
 from gradcam_cli.pipeline.map_arrays import encode_npy, encode_npz
 from gradcam_cli.pipeline.origin import Origin, picture_comment
 from gradcam_cli.pipeline.panels import image_panel, map_panel
-from gradcam_cli.pipeline.prediction import Prediction, json_number
+from gradcam_cli.pipeline.prediction import Prediction
 from gradcam_cli.storage.files import write_output
 from gradcam_cli.storage.paths import as_path
 from gradcam_cli.storage.protected import ProtectedInputs, protected_inputs
@@ -140,7 +140,6 @@ class Explanation:
 
     def metadata(self) -> dict[str, Any]:
         """Return what the map shows and how it was computed, under the keys of the JSON lines."""
-        prediction = self.prediction
         return {
             "input": self.source,
             "sha256": self.sha256,
@@ -148,9 +147,7 @@ class Explanation:
             "preprocess": self.model.preprocess.mode,
             "layer": self.layer,
             "method": self.method,
-            "class_index": prediction.index,
-            "class_name": prediction.name,
-            "probability": json_number(prediction.probability),
+            **self.prediction.metadata(),
             "requested_class": self.request_key[2],
             **self.settings.map_settings(),
             **({"truth": self.truth.to_json()} if self.truth else {}),

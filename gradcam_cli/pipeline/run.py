@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache, cached_property, partial
 
@@ -12,11 +12,12 @@ from gradcam_cli.console import Announcement, log
 from gradcam_cli.errors import UsageError
 from gradcam_cli.images.fit import Box, part_of_box
 from gradcam_cli.methods import registry
-from gradcam_cli.models.class_selection import TRUE_CLASS, ClassSelector, resolve_classes
+from gradcam_cli.models.class_selection import TRUE_CLASS, ClassSelector, groups_of, number_groups, resolve_classes
 from gradcam_cli.models.classifier import Classifier, load_model
 from gradcam_cli.network.attention_scorer import ModelAttention
 from gradcam_cli.network.batch_size import default_batch_size
-from gradcam_cli.network.gradients import GradientFunction
+from gradcam_cli.network.contrast import Contrast
+from gradcam_cli.network.gradients import ForwardBackward, GradientFunction
 from gradcam_cli.network.grid import Grid
 from gradcam_cli.network.layer_trace import LayerOutput
 from gradcam_cli.network.precision import resolve_precision
@@ -24,9 +25,10 @@ from gradcam_cli.network.scorer import ModelScorer
 from gradcam_cli.network.trace_cache import trace_cache
 from gradcam_cli.pipeline.announcement import announce, describe_choices
 from gradcam_cli.pipeline.config import ExplainConfig, ModelConfig, RunSettings, check_choice, check_settings
+from gradcam_cli.pipeline.contrast import check_contrast, contrast_selectors, find_contrast
 from gradcam_cli.pipeline.method_checks import check_methods, trace_methods
 from gradcam_cli.pipeline.results import ModelInfo
-from gradcam_cli.pipeline.targets import classifier_for_target
+from gradcam_cli.pipeline.targets import classifier_for_target, classifier_with_groups
 from gradcam_cli.pipeline.truth import TrueClass, find_true_class, require_classes
 
 
@@ -43,6 +45,22 @@ class PreparedRun:
     gradient_function: GradientFunction
     scorers: list[ModelScorer]  # one per layer
     layer_outputs: list[LayerOutput]  # one per layer
+    against: Sequence[ClassSelector] = ()  # the contrasted classes
+
+    def forward_backward(
+        self, x: np.ndarray, classes: np.ndarray, against: np.ndarray | None = None
+    ) -> ForwardBackward:
+        """Run the network on a batch.
+
+        Args:
+            x: (n, h, w, c), the preprocessed batch.
+            classes: (n, C) int32, class selectors.
+            against: (n, C, T), the contrasted classes; None: those of the run.
+        """
+        if not self.against:
+            return self.gradient_function(x, classes)
+        selectors = contrast_selectors(self.against, classes.shape) if against is None else against
+        return self.gradient_function(x, classes, Contrast(selectors, self.config.gamma))
 
     @cached_property
     def baseline_input(self) -> np.ndarray:
@@ -149,7 +167,14 @@ def prepare_run(classifier: Classifier, config: ExplainConfig) -> PreparedRun:
         if not isinstance(layer, str):
             raise UsageError(f"layer: expected the path of a layer or 'auto', got {layer!r}")
     if config.counterfactual:
-        registry.require_counterfactual(config.methods)
+        registry.require_negatable(config.methods, "--counterfactual")
+    check_contrast(config)
+    has_truth = config.truth is not None
+    classes = resolve_classes(config.classes, classifier.labels, classifier.class_count, has_truth=has_truth)
+    against = find_contrast(config, classifier, classes)
+    if groups := groups_of([*classes, *against]):
+        classes, against = (number_groups(each, groups, classifier.class_count) for each in (classes, against))
+        classifier = classifier_with_groups(classifier, config, groups)
     layers: dict[str, str] = {}
     outputs: dict[str, LayerOutput] = {}
     for requested in config.layers:
@@ -159,8 +184,6 @@ def prepare_run(classifier: Classifier, config: ExplainConfig) -> PreparedRun:
     check_methods(config.methods, list(outputs.values()), classifier.layer_outputs, classifier.target)
     if config.aug_smooth:
         _require_symmetric(outputs.values(), classifier.input_shape[1])
-    has_truth = config.truth is not None
-    classes = resolve_classes(config.classes, classifier.labels, classifier.class_count, has_truth=has_truth)
     require_classes(config, classifier)
     precision = resolve_precision(config.precision)
     batch_size = config.batch_size or default_batch_size(classifier.model, classifier.input_shape)
@@ -169,7 +192,7 @@ def prepare_run(classifier: Classifier, config: ExplainConfig) -> PreparedRun:
         log.info("%s: %s, for each image and class", method, registry.METHODS[method].cost)
     scorers = [classifier.traced.scorer(output, config.score, precision, batch_size) for output in outputs.values()]
     run = PreparedRun(
-        classifier, config, layers, classes, batch_size, precision, network, scorers, list(outputs.values())
+        classifier, config, layers, classes, batch_size, precision, network, scorers, list(outputs.values()), against
     )
     trace_methods(config.methods, scorers[0], lambda: run.attention, classifier.input_shape)
     announce(classifier, run.announcement)

@@ -14,7 +14,7 @@ from gradcam_cli.console import escape_control_chars, log
 from gradcam_cli.errors import GradcamError, InputError
 from gradcam_cli.images.decode import MAX_PIXELS, decode
 from gradcam_cli.pipeline import fields
-from gradcam_cli.pipeline.config import MATCHING_SETTINGS
+from gradcam_cli.pipeline.config import DEFAULTS, MATCHING_SETTINGS
 from gradcam_cli.pipeline.json_lines import METADATA_FIELDS
 from gradcam_cli.pipeline.recorded_image import read_recorded_image
 from gradcam_cli.storage import remote
@@ -25,7 +25,10 @@ from gradcam_cli.storage.regular_files import walk_files
 COMPARABLE_KEYS = ("layer", "method", *MATCHING_SETTINGS)
 """Keys that must be equal in two maps that are compared."""
 
-REQUIRED_KEYS = {*COMPARABLE_KEYS, "input", "class_index", "class_name"}
+NEWER_SETTINGS = ("against", "gamma")
+"""Settings that files of earlier versions lack; then they have their defaults."""
+
+REQUIRED_KEYS = {*COMPARABLE_KEYS, "input", "class_index", "class_name"} - {*NEWER_SETTINGS}
 """Keys of the metadata that a comparison reads."""
 
 MAX_METADATA_LENGTH = 1 << 20
@@ -131,7 +134,7 @@ def _read_metadata(arrays: ArrayFile) -> dict[str, Any]:
         record: dict[str, Any] = _parse_metadata(json.loads(text))
     except (fields.FieldError, RecursionError) as error:
         raise ValueError(f"its metadata is invalid: {error}") from error
-    return record
+    return {**{name: DEFAULTS[name] for name in NEWER_SETTINGS}, **record}
 
 
 def load_source_image(saved: SavedMap) -> np.ndarray | None:

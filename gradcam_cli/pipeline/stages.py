@@ -26,6 +26,7 @@ from gradcam_cli.models.image_rows import selected_rows
 from gradcam_cli.network.gradients import ForwardBackward
 from gradcam_cli.pipeline.augmentation import augmented_passes
 from gradcam_cli.pipeline.differences import with_differences
+from gradcam_cli.pipeline.explained_class import explained_class
 from gradcam_cli.pipeline.map_values import compute_cam, compute_multi_pass, detection_box, zero_reason
 from gradcam_cli.pipeline.model_input import fit_to_model
 from gradcam_cli.pipeline.prediction import Prediction, prediction_of
@@ -163,7 +164,7 @@ def _run_batch(run: PreparedRun, model_inputs: list[ModelInput], padded_size: in
     classes = [item.classes for item in model_inputs] + [model_inputs[-1].classes] * (padded_size - len(model_inputs))
     names = [item.image.name for item in model_inputs]
     with selected_rows(run.classifier.rows, names + [names[-1]] * (padded_size - len(names))):
-        results = [(run.gradient_function(x, np.array(classes, np.int32)), False)]
+        results = [(run.forward_backward(x, np.array(classes, np.int32)), False)]
         results += augmented_passes(run, np.stack(pixels), results[0][0]) if run.config.aug_smooth else ()
     forward_results = [
         ForwardResult(item.image, item.crop_box, results[0][0], i, {}, 0.0, _truth_of(run, results[0][0], i, item))
@@ -237,7 +238,7 @@ def _make_explanation(
         crop_box=crop_box,
         map_box=map_box,
         input_box=input_box,
-        prediction=_predictions_of(run, result, i)(int(result.classes[i, c])),
+        prediction=explained_class(run, result, i, c),
         predictions=_ranked_predictions(run, result, i),
         layer=registry.layer_name(method, list(run.layers), layer),
         method=method,

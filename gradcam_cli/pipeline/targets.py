@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
-from gradcam_cli.errors import InputError
+from gradcam_cli.errors import InputError, UsageError
 from gradcam_cli.images.decode import MAX_PIXELS
 from gradcam_cli.images.fit import crop_box_for
 from gradcam_cli.images.load import Unexplained, load_image
 from gradcam_cli.images.source import Source
 from gradcam_cli.models.classifier import Classifier
 from gradcam_cli.models.image_rows import selected_rows
-from gradcam_cli.network.target import parse_target
+from gradcam_cli.network.target import parse_target, select_head
 from gradcam_cli.pipeline.config import ExplainConfig
 from gradcam_cli.pipeline.model_input import fit_to_model
 
@@ -32,6 +34,32 @@ def classifier_for_target(classifier: Classifier, config: ExplainConfig) -> Clas
     embeddings = tuple(_embedding(file, plain, config) for file in plain.target.files)
     key = (config.target, *(embedding.tobytes() for embedding in embeddings))
     return plain.for_target(plain.target.with_embeddings(embeddings), key)
+
+
+def has_single_output(classifier: Classifier) -> bool:
+    """Return whether one value stands for both classes of a classifier, or for none."""
+    shape = select_head(classifier.traced.output_shape, classifier.target.head)
+    return classifier.target.kind == "class" and bool(shape[-1] == 1)
+
+
+def classifier_with_groups(
+    classifier: Classifier, config: ExplainConfig, groups: tuple[tuple[int, ...], ...]
+) -> Classifier:
+    """Return the classifier with groups of classes as further units.
+
+    Args:
+        classifier: from `classifier_for_target`.
+        config: of the run.
+        groups: the members of each group.
+
+    Raises:
+        UsageError: the target is not a class.
+    """
+    if classifier.target.kind != "class" or has_single_output(classifier):
+        raise UsageError(
+            f"a group of classes requires --target class and an output for each class, got --target {config.target}"
+        )
+    return classifier.for_target(replace(classifier.target, groups=groups), (config.target, groups))
 
 
 def _embedding(file: str, classifier: Classifier, config: ExplainConfig) -> np.ndarray:

@@ -58,7 +58,7 @@ _REPORT = nullable(
     )
 )
 _VERSION: Fields = {"schema_version": FIELDS["schema_version"], "versions": FIELDS["versions"]}
-_CLASS = record({"index": integer(), "name": nullable(name)}, ("index", "name"))
+_CLASS = record({"index": nullable(integer()), "name": nullable(name)}, ("index", "name"))
 _MEASURE = number(-1e6, 1e6)
 _METRICS = choice(METRICS)
 _DEPTH = record(

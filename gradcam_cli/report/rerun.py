@@ -30,7 +30,8 @@ def rerun_command(record: Record, run_start: Record) -> list[str]:
     layer, method, index = record.get("layer"), record.get("method"), record.get("class_index")
     map_args = [word for path in layers_named(layer or INPUT_LAYER) for word in ("--layer", path)]
     map_args += ["--method", method] if method and method != "gradcam" else []
-    map_args += [] if index is None else ["--class", str(index)]
+    group = record.get("requested_class") if record.get("class_members") else None
+    map_args += ["--class", str(group or index)] if group or index is not None else []
     return ["gradcam", path, *run_args, *map_args]
 
 
@@ -41,8 +42,9 @@ def settings_as_argv(record: Record) -> Iterator[str]:
     for name in MAP_SETTINGS:
         value = record.get(name, DEFAULTS[name])
         if value not in (None, DEFAULTS[name]):
-            yield f"--{name.replace('_', '-')}"
-            yield from () if value is True else (str(value),)
+            for each in value if isinstance(value, list) else [value]:
+                yield f"--{name.replace('_', '-')}"
+                yield from () if each is True else (str(each),)
 
 
 def _model(record: Record) -> str:

@@ -90,7 +90,7 @@ def test_counterfactual_negates_the_gradient(classifier):
 
 def test_counterfactual_of_unsupported_methods_is_refused(cli, photo):
     with pytest.raises(UsageError, match="eigencam"):
-        registry.require_counterfactual(["gradcam", "eigencam"])
+        registry.require_negatable(["gradcam", "eigencam"], "--counterfactual")
     done = cli(photo(), "--method", "scorecam", "--counterfactual", "--model", "mini")
     assert done.status == 2
     assert "--counterfactual" in done.stderr
