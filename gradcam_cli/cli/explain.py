@@ -28,7 +28,7 @@ from gradcam_cli.cli.picture_options import picture_options, render_options
 from gradcam_cli.cli.report_options import open_report, report_option, require_report_directory, rerun_options
 from gradcam_cli.cli.run_summary import RunClock
 from gradcam_cli.cli.signals import raise_if_interrupted
-from gradcam_cli.cli.truth_options import truth_of, truth_options
+from gradcam_cli.cli.truth_options import truth_of, truth_options, use_expected_class
 from gradcam_cli.console import progress
 from gradcam_cli.errors import UsageError
 from gradcam_cli.images.discover import no_images_error
@@ -136,6 +136,7 @@ def explain(ctx: click.Context, /, **options: Any) -> int:
     setup_logging(ctx, quiet=options["quiet"], verbose=options["verbose"], debug=options["debug"])
     if options["report"]:
         options["output"] = options["output"] or str(DEFAULT_OUTPUT_DIR)
+    use_expected_class(options)
     destination = parse_destination(options["output"], options["kinds"], options["image_format"])
     require_report_directory(options, into_directory=destination.directory is not None)
     if destination.stdout and options["as_json"]:
@@ -188,7 +189,7 @@ def run(
             draw_for_report=report_writer.images.report_fields if report_writer else None,
         )
         tasks = iter_tasks(planned, report_writer.completed_inputs() if report_writer else None, MAX_REPORT_INPUTS)
-        writer = ConsoleWriter(sys.stdout, report_writer, TruthSummary(config.only) if config.truth else None)
+        writer = ConsoleWriter(sys.stdout, report_writer, TruthSummary.of(config) if config.truth else None)
         with (
             progress("explaining", count) as advance,
             contextlib.closing(run_engine(ctx, options, tasks, job)) as results,

@@ -29,7 +29,7 @@ def plan_tasks(
     maps = map_keys(layers, methods, expand_top_n(options["classes"]))
     sources = find_sources(inputs, skip=destination.directory or DEFAULT_OUTPUT_DIR, arrays=bool(options["rgb"]))
     gamma = "" if options["gamma"] == DEFAULTS["gamma"] else f"{options['gamma']:g}"
-    parts = setting_parts(options["target"], list(dict.fromkeys(options["against"])), gamma)
+    parts = setting_parts(options["target"], list(dict.fromkeys(options["against"])), gamma, options["expect"])
     return inputs, plan_outputs(sources, destination, maps, inputs, parts)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from gradcam_cli.cli.click_extensions import combine_options, option_group
+from gradcam_cli.cli.completion import complete_classes
 from gradcam_cli.errors import UsageError
 from gradcam_cli.models.class_selection import TRUTH, expand_top_n
 from gradcam_cli.models.truth import TruthSource, read_truth
@@ -29,7 +30,31 @@ truth_options = combine_options(
         type=click.Choice(["right", "wrong"]),
         help="Compute maps only of the images whose prediction is right, or wrong; the others are counted.",
     ),
+    _truth(
+        "--expect",
+        metavar="CLASS",
+        shell_complete=complete_classes,
+        help="Class that was expected in the place of the predicted one: writes a picture of the maps of both and of "
+        "their difference, and one JSON line. Index or name.",
+    ),
 )
+
+
+def use_expected_class(options: dict[str, Any]) -> None:
+    """Set what `--expect` stands for: the maps of the predicted and of the expected class, and their difference.
+
+    Raises:
+        UsageError: another option selects the classes.
+    """
+    if options["expect"] is None:
+        return
+    for name, option, default in (("truth", "--truth", None), ("classes", "--class", ("top",))):
+        if options[name] != default:
+            raise UsageError(
+                f"--expect and {option} exclude each other: --expect explains the predicted and the expected class"
+            )
+    options["classes"] = (TOP, TRUTH)
+    options["kinds"] = options["kinds"] or (DIFFERENCE,)
 
 
 def truth_of(options: dict[str, Any], destination: Destination) -> TruthSource | None:
@@ -38,11 +63,13 @@ def truth_of(options: dict[str, Any], destination: Destination) -> TruthSource |
     Raises:
         UsageError: the table is invalid, or an option requires --truth or the classes top and truth.
     """
-    given, only = options["truth"], options["only"]
-    if only and not given:
+    given, only, expected = options["truth"], options["only"], options["expect"]
+    if only and not (given or expected is not None):
         raise UsageError(f"--only {only} requires --truth", "give --truth parent or --truth FILE.csv")
-    if given and parse_target(options["target"]).kind != "class":
-        raise not_of_classes(f"--target {options['target']}")
+    if (given or expected is not None) and parse_target(options["target"]).kind != "class":
+        raise not_of_classes(f"--target {options['target']}", "--truth" if given else "--expect")
+    if expected is not None:
+        return TruthSource("--expect", expected=expected)
     classes = expand_top_n(options["classes"])
     if DIFFERENCE in destination.artifact_kinds and not (given and TOP in classes and TRUTH in classes):
         raise UsageError(

@@ -6,6 +6,7 @@ from collections import Counter
 
 from gradcam_cli.console import log
 from gradcam_cli.engines.job import JobResult
+from gradcam_cli.pipeline.config import ExplainConfig
 from gradcam_cli.pipeline.truth import STATES, state_of
 
 MAX_REASONS = 5
@@ -17,14 +18,20 @@ class TruthSummary:
 
     Args:
         only: the value of `--only`, or None.
+        expected: whether the true class is the one that `--expect` names.
     """
 
-    def __init__(self, only: str | None) -> None:
-        self.only = only
+    def __init__(self, only: str | None, *, expected: bool = False) -> None:
+        self.only, self.expected = only, expected
         self.states: Counter[str] = Counter()
         self.left_out: Counter[str] = Counter()
         self.not_judged: Counter[str] = Counter()
         self.reasons: Counter[str] = Counter()
+
+    @classmethod
+    def of(cls, config: ExplainConfig) -> TruthSummary:
+        """Return the count for a run."""
+        return cls(config.only, expected=config.truth is not None and config.truth.expected is not None)
 
     def add(self, result: JobResult) -> None:
         """Count the result of one input."""
@@ -50,8 +57,9 @@ class TruthSummary:
         right, wrong, unknown = (self.states[state] for state in STATES)
         accuracy = f"{self.accuracy:.3f} ({right:,} of {right + wrong:,} right)" if right + wrong else "unknown"
         left_out = [f"{count:,} {state}" for state in STATES if (count := self.left_out[state])]
+        total = f"{right:,} of {right + wrong:,} as expected" if self.expected else None
         parts = [
-            f"accuracy {accuracy}, {unknown:,} unknown",
+            total or f"accuracy {accuracy}, {unknown:,} unknown",
             *([f"left out by --only {self.only}: {', '.join(left_out)}"] if left_out else []),
             *(f"not counted: {count:,} {status}" for status, count in self.not_judged.items()),
         ]

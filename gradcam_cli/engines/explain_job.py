@@ -194,7 +194,8 @@ class ExplainJob:
         self, result: Sequence[Explanation], written: Sequence[dict[str, str]], records: Sequence[Record]
     ) -> list[str]:
         if self.as_json:
-            return [json_line(record) for record in records]
+            expected = self.config.truth is not None and self.config.truth.expected is not None
+            return [json_line(record) for record in records if record["difference"] or not expected]
         parts = (
             " -> ".join(filter(None, (explanation.prediction.summary, ", ".join(paths.values()))))
             for explanation, paths in zip(result, written, strict=True)

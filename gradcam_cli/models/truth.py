@@ -33,10 +33,12 @@ class TruthSource:
     Attributes:
         name: `parent`, or the file of the table.
         rows: image and class of each row of a table.
+        expected: the class that `--expect` names, which every image has; None without it.
     """
 
     name: str
     rows: tuple[tuple[str, str], ...] = ()
+    expected: str | None = None
 
     def label(self, image: str) -> str | None:
         """Return the true class of an image as its folder or its row names it, or None without one.
@@ -46,8 +48,8 @@ class TruthSource:
         Args:
             image: its path or URL.
         """
-        if image == "-":
-            return None
+        if self.expected is not None or image == "-":
+            return self.expected
         path = image.partition("?")[0] if is_url(image) else os.path.abspath(image)
         if self.name == PARENT and not self.rows:
             return path.rpartition("/")[0].rpartition("/")[2] or None
@@ -59,7 +61,7 @@ class TruthSource:
 
     def __getstate__(self) -> dict[str, Any]:
         """Pickle the rows, without the index made of them."""
-        return {"name": self.name, "rows": self.rows}
+        return {"name": self.name, "rows": self.rows, "expected": self.expected}
 
 
 def read_truth(value: str) -> TruthSource:
@@ -75,12 +77,17 @@ def read_truth(value: str) -> TruthSource:
 
 
 def require_known_class(truth: TruthSource, labels: Labels, class_count: int) -> None:
-    """Check that a table has a class of the model.
+    """Check that a table has a class of the model, and that the expected class is one.
 
     Raises:
-        UsageError: none of its classes is one.
+        UsageError: none of its classes is one, or the expected class is none.
     """
     error = None
+    if truth.expected is not None:
+        try:
+            find_exact_class(truth.expected, labels, class_count)
+        except UsageError as unknown:
+            raise UsageError(f"{truth.name}: {unknown.message}", unknown.hint) from unknown
     for text in dict.fromkeys(text for _, text in truth.rows):
         try:
             find_exact_class(text, labels, class_count)

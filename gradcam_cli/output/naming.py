@@ -63,17 +63,21 @@ class OutputFile(NamedTuple):
     path: Path
 
 
-def setting_parts(target: str = DEFAULT_TARGET, against: Sequence[str] = (), gamma: str = "") -> list[str]:
+def setting_parts(
+    target: str = DEFAULT_TARGET, against: Sequence[str] = (), gamma: str = "", expected: str | None = None
+) -> list[str]:
     """Return the parts of a file name for the settings by which two runs explain different scores.
 
     Args:
         target: what is explained; it has no part if it is `DEFAULT_TARGET`.
         against: the contrasted classes, as requested.
         gamma: their weight as text; empty for the default one.
+        expected: the expected class, or None.
     """
     parts = [] if target == DEFAULT_TARGET else [target]
     parts += [f"against-{'-'.join(against)}"] if against else []
-    return [*parts, *([f"gamma-{gamma}"] if against and gamma else [])]
+    parts += [f"gamma-{gamma}"] if against and gamma else []
+    return [*parts, *([] if expected is None else [f"expect-{expected}"])]
 
 
 def paths_by_map(outputs: Sequence[OutputFile]) -> list[dict[str, str]]:

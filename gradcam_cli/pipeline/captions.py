@@ -47,6 +47,12 @@ def class_label(explanation: Explanation) -> str:
     return f"{explanation.prediction.label}{f' · {target}' if target != 'class' else ''}"
 
 
+def method_label(explanation: Explanation) -> str:
+    """Return the method, the layer with its size, and the model."""
+    method = f"{explanation.method}{' (counterfactual)' if explanation.settings.counterfactual else ''}"
+    return f"{method} · {layer_label(explanation)} · {model_label(explanation.model.name)}"
+
+
 def contrast_label(explanation: Explanation) -> list[str]:
     """Return the line that names the contrasted classes and their weight; none without a contrast."""
     against = explanation.prediction.against
@@ -59,13 +65,11 @@ def contrast_label(explanation: Explanation) -> list[str]:
 
 def heading(explanation: Explanation) -> list[str]:
     """Return the lines above a figure: image; class; contrast; method, layer and model; why a map is zero."""
-    settings = explanation.settings
-    method = f"{explanation.method}{' (counterfactual)' if settings.counterfactual else ''}"
     lines = [
         image_name(explanation),
         class_label(explanation),
         *contrast_label(explanation),
-        f"{method} · {layer_label(explanation)} · {model_label(explanation.model.name)}",
+        method_label(explanation),
     ]
     return [*lines, *(["the map is zero everywhere"] if explanation.zero_reason else [])]
 

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gradcam_cli.console import escape_control_chars
 from gradcam_cli.errors import UsageError
-from gradcam_cli.methods.maps import paste_into_image, upsample
-from gradcam_cli.methods.registry import METHODS
+from gradcam_cli.methods.maps import bounding_box, paste_into_image, peak, to_image, upsample
 from gradcam_cli.models.class_selection import TRUTH
-from gradcam_cli.output.difference import difference_figure, difference_overlay
+from gradcam_cli.output.color_bar import ColorBar
+from gradcam_cli.output.colors import overlay
+from gradcam_cli.output.difference import SignedBar, difference_figure, difference_overlay
 from gradcam_cli.output.figure_files import encode_figure
+from gradcam_cli.output.render_options import RenderOptions
+from gradcam_cli.pipeline import captions
 
 if TYPE_CHECKING:
     from gradcam_cli.pipeline.results import Explanation
@@ -38,33 +40,77 @@ def with_differences(explanations: Sequence[Explanation]) -> list[Explanation]:
     ]
 
 
+def difference_summary(explanation: Explanation) -> dict[str, Any] | None:
+    """Return the predicted class with its map, and where each of the two maps is larger; None without a difference.
+
+    The map of the predicted class is that of the explanation plus the difference.
+    """
+    if explanation.difference is None or explanation.truth is None:
+        return None
+    difference = explanation.difference
+    return {
+        "predicted": explanation.truth.predicted.to_json(),
+        "predicted_map": _place(explanation, explanation.cam + difference),
+        "for_predicted": _place(explanation, difference),
+        "for_true": _place(explanation, -difference),
+    }
+
+
+def _place(explanation: Explanation, L: np.ndarray) -> dict[str, Any]:
+    """Return the maximum of the positive values of a map (u, v), and its peak and box in the image."""
+    shape = explanation.image.shape[:2]
+    L = np.ascontiguousarray(L.clip(min=0))
+    heatmap = to_image(L, explanation.map_box, (shape[0], shape[1]), explanation.settings.interpolation)
+    return {"raw_max": float(L.max()), "peak": peak(heatmap), "box": bounding_box(heatmap)}
+
+
 def signed_to_image(explanation: Explanation) -> np.ndarray:
     """Return the difference at the size of the image, (H, W) float32, in units of the score; zero outside the crop."""
     if explanation.difference is None:
         raise UsageError("a difference requires maps of the classes top and truth in one run")
-    box, shape = explanation.map_box, explanation.image.shape[:2]
-    size, interpolation = (box.y1 - box.y0, box.x1 - box.x0), explanation.settings.interpolation
     positive, negative = explanation.difference.clip(min=0), (-explanation.difference).clip(min=0)
-    signed = upsample(positive, size, interpolation) - upsample(negative, size, interpolation)
-    return paste_into_image(signed, box, (shape[0], shape[1]))
+    signed: np.ndarray = _upsampled(explanation, positive) - _upsampled(explanation, negative)
+    return signed
 
 
-def encode_difference(explanation: Explanation, image_format: str, dpi: int, comment: str) -> bytes:
-    """Return the picture of a difference.
+def _upsampled(explanation: Explanation, L: np.ndarray) -> np.ndarray:
+    """Return a map (u, v) at the size of the image, (H, W), in its units."""
+    box, shape = explanation.map_box, explanation.image.shape[:2]
+    upsampled = upsample(L, (box.y1 - box.y0, box.x1 - box.x0), explanation.settings.interpolation)
+    return paste_into_image(upsampled, box, (shape[0], shape[1]))
+
+
+def encode_difference(explanation: Explanation, image_format: str, render: RenderOptions, comment: str) -> bytes:
+    """Return the picture of a difference, with both maps on one scale.
 
     Raises:
         UsageError: the explanation has no difference.
     """
-    signed = signed_to_image(explanation)
-    truth = explanation.truth
-    predicted, true = (str(truth.predicted), str(explanation.prediction)) if truth else ("top", "truth")
-    limit = float(np.abs(explanation.difference).max()) if explanation.difference is not None else 0.0
-    overlay = difference_overlay(explanation.image, signed, limit, explanation.crop_box)
-    has_unit = METHODS[explanation.method].kind == "cam"
-    unit = f", in units of the {explanation.settings.score}" if has_unit else ""
-    lines = [f"map of {predicted} minus map of {true}", f"{explanation.method} · {explanation.layer}{unit}"]
-    if truth and truth.state == "right":
-        lines[0] = f"no difference: the prediction {predicted} is right"
-    title = "\n".join(map(escape_control_chars, lines))
-    figure = difference_figure(explanation.image, overlay, limit, title, (true, predicted), dpi)
+    signed, truth = signed_to_image(explanation), explanation.truth
+    if explanation.difference is None or truth is None or truth.true is None:
+        raise UsageError("a difference requires maps of the classes top and truth in one run")
+    maps = [_upsampled(explanation, L) for L in (explanation.cam + explanation.difference, explanation.cam)]
+    end, limit = max(float(L.max()) for L in maps), float(np.abs(explanation.difference).max())
+    image, crop_box = explanation.image, explanation.crop_box
+    word = "expected" if truth.expected else "true class"
+    predicted, true = f"predicted {truth.predicted.label}", f"{word} {truth.true.label} · rank {truth.rank}"
+    difference = f"predicted minus {word}"
+    if truth.state == "right":
+        difference = f"no difference: the prediction is {'as expected' if truth.expected else 'right'}"
+    captions_of_panels = (predicted, true, "image", difference)
+    panels = [overlay(image, L / (end or 1.0), crop_box, render, 1.0) for L in maps]
+    panels += [image, difference_overlay(image, signed, limit, crop_box)]
+    unit = f" ({explanation.settings.score})" if explanation.method in captions.SCORE_UNITS else ""
+    figure = difference_figure(
+        list(zip(captions_of_panels, panels, strict=True)),
+        [captions.image_name(explanation), *_contrast(explanation), captions.method_label(explanation)],
+        ColorBar(end, end, f"{explanation.method}{unit}", render),
+        SignedBar(limit, f"difference{unit}"),
+        render.dpi,
+    )
     return encode_figure(figure, image_format, comment)
+
+
+def _contrast(explanation: Explanation) -> list[str]:
+    settings = explanation.settings
+    return [f"each against {settings.gamma:g} times {', '.join(settings.against)}"] if settings.against else []

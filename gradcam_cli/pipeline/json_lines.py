@@ -12,6 +12,7 @@ from typing import Any
 from gradcam_cli.images.load import Failure, Skipped
 from gradcam_cli.pipeline import fields
 from gradcam_cli.pipeline.config import DEFAULTS, MAP_SETTINGS, SETTINGS
+from gradcam_cli.pipeline.differences import difference_summary
 from gradcam_cli.pipeline.prediction import Prediction, json_number
 from gradcam_cli.pipeline.results import Explanation
 from gradcam_cli.pipeline.truth import TRUTH, LeftOut
@@ -43,7 +44,8 @@ PREDICTION_FIELDS: fields.Fields = {
     "probability": fields.nullable(fields.number()),
     "value": fields.nullable(fields.number()),
 }
-PREDICTIONS = fields.list_of(fields.record(PREDICTION_FIELDS, ("index", "name", "probability")))
+PREDICTION = fields.record(PREDICTION_FIELDS, ("index", "name", "probability"))
+PREDICTIONS = fields.list_of(PREDICTION)
 SUMMARY_FIELDS: fields.Fields = {
     "cells": fields.nullable(fields.tuple_of(fields.integer(1), fields.integer(1))),
     "raw_max": fields.nullable(fields.number()),
@@ -54,6 +56,16 @@ SUMMARY_FIELDS: fields.Fields = {
     "zero_reason": fields.nullable(fields.text()),
 }
 """The values of `map_summary`."""
+_PLACE = fields.nullable(
+    fields.record({key: SUMMARY_FIELDS[key] for key in ("raw_max", "peak", "box")}, ("raw_max", "peak", "box"))
+)
+DIFFERENCE_FIELDS: fields.Fields = {
+    "predicted": PREDICTION,
+    "predicted_map": _PLACE,
+    "for_predicted": _PLACE,
+    "for_true": _PLACE,
+}
+"""The values of `differences.difference_summary`."""
 METADATA_FIELDS: fields.Fields = {
     "input": fields.text(),
     "sha256": fields.nullable(fields.sha256),
@@ -95,6 +107,7 @@ FIELDS: fields.Fields = {
     "predictions": fields.nullable(PREDICTIONS),
     "truth": METADATA_FIELDS["truth"],
     "map": fields.nullable(fields.record(SUMMARY_FIELDS)),
+    "difference": fields.nullable(fields.record(DIFFERENCE_FIELDS)),
     "crop_box": fields.nullable(fields.box),
     "detection_box": fields.nullable(fields.box),
     **{key: fields.nullable(setting_field(key)) for key in SETTINGS},
@@ -157,6 +170,7 @@ def to_json(
         predictions=predictions(result.predictions),
         truth=result.truth and result.truth.to_json(),
         map=map_summary(result),
+        difference=difference_summary(result),
         crop_box=result.crop_box,
         detection_box=result.detection_box,
         rerun_args=None if rerun_args is None else list(rerun_args),

@@ -217,7 +217,7 @@ class Explanation:
         """
         comment = picture_comment([self.metadata()], origin)
         if kind == DIFFERENCE:
-            return encode_difference(self, image_format, render_options(**options).dpi, comment)
+            return encode_difference(self, image_format, render_options(**options), comment)
         if kind == "figure":
             return encode_figure(self.figure(**options), image_format, comment)
         if kind == "overlay":

@@ -79,7 +79,8 @@ class PreparedRun:
 
     @cached_property
     def _true_class_of(self) -> Callable[[str | None], TrueClass]:
-        return cache(partial(find_true_class, classifier=self.classifier))
+        expected = self.config.truth is not None and self.config.truth.expected is not None
+        return cache(partial(find_true_class, classifier=self.classifier, expected=expected))
 
     def class_selectors(self, true_class: TrueClass | None = None) -> tuple[int, ...]:
         """Return an image's class indices and -r for ranks r; the first rank takes the place of an unknown class."""

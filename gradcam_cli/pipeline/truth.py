@@ -43,11 +43,13 @@ class TrueClass:
         label: as its folder or its row names it, or None without one.
         index: index of the class, or None if it is unknown.
         unknown: why it is unknown, or None.
+        expected: whether it is the class that `--expect` names.
     """
 
     label: str | None
     index: int | None
     unknown: str | None = None
+    expected: bool = False
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,7 @@ class Truth:
         true: the true class, or None if it is unknown.
         rank: rank of its score, from 1, or None.
         unknown: why the true class is unknown, or None.
+        expected: whether the true class is the one that `--expect` names.
     """
 
     label: str | None
@@ -67,6 +70,7 @@ class Truth:
     true: Prediction | None
     rank: int | None
     unknown: str | None = None
+    expected: bool = False
 
     @property
     def state(self) -> str:
@@ -82,7 +86,9 @@ class Truth:
         if self.true is None:
             return f"unknown: {self.unknown}"
         if self.rank == 1:
-            return "right"
+            return "as expected" if self.expected else "right"
+        if self.expected:
+            return f"expected {self.true.summary[:-1]}, rank {self.rank})"
         predicted = "" if self.predicted.index in explained else f"predicted {self.predicted.summary}, "
         return f"wrong: {predicted}true class {self.true.summary[:-1]}, rank {self.rank})"
 
@@ -114,12 +120,12 @@ def state_of(truth: Mapping[str, Any]) -> str:
     return {True: "right", False: "wrong"}.get(truth["right"], "unknown")
 
 
-def find_true_class(label: str | None, classifier: Classifier) -> TrueClass:
+def find_true_class(label: str | None, classifier: Classifier, *, expected: bool = False) -> TrueClass:
     """Return the class of a model that a label names exactly; no other class is guessed."""
     if label is None:
         return TrueClass(None, None, "it has no row in the table, or no folder")
     try:
-        return TrueClass(label, find_exact_class(label, classifier.labels, classifier.class_count))
+        return TrueClass(label, find_exact_class(label, classifier.labels, classifier.class_count), None, expected)
     except UsageError as error:
         hint = f" ({error.hint})" if error.hint and "near" in error.hint else ""
         return TrueClass(label, None, error.message + hint)
@@ -138,7 +144,7 @@ def judge(true_class: TrueClass, scores: np.ndarray, prediction: Callable[[int],
     if true_class.index is None:
         return Truth(true_class.label, predicted, None, None, true_class.unknown)
     rank = int(np.flatnonzero(order == true_class.index)[0]) + 1
-    return Truth(true_class.label, predicted, prediction(true_class.index), rank)
+    return Truth(true_class.label, predicted, prediction(true_class.index), rank, expected=true_class.expected)
 
 
 def require_classes(config: ExplainConfig, classifier: Classifier) -> None:
@@ -153,10 +159,11 @@ def require_classes(config: ExplainConfig, classifier: Classifier) -> None:
     if config.truth is None:
         return
     if classifier.target.kind != "class" or classifier.is_regression:
-        raise not_of_classes("a single value" if classifier.is_regression else f"--target {config.target}")
+        got = "a single value" if classifier.is_regression else f"--target {config.target}"
+        raise not_of_classes(got, "--truth" if config.truth.expected is None else config.truth.name)
     require_known_class(config.truth, classifier.labels, classifier.class_count)
 
 
-def not_of_classes(got: str) -> UsageError:
+def not_of_classes(got: str, option: str = "--truth") -> UsageError:
     """Return the error of a run whose predictions are no classes of images."""
-    return UsageError(f"--truth: expected a model with a class for each image, got {got}")
+    return UsageError(f"{option}: expected a model with a class for each image, got {got}")

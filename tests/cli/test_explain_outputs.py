@@ -9,9 +9,9 @@ from directory_tree import files
 from PIL import Image
 
 KEYS = """schema_version input sha256 status error hint model weights preprocess preprocess_reason layer method
-class_index class_name class_id requested_class logit probability value predictions truth map crop_box
-detection_box target score max_value rgb
-fit interpolation counterfactual aug_smooth max_channels precision batch_size rerun_args outputs timings
+class_index class_name class_id class_members against_classes requested_class logit probability value predictions truth
+map difference crop_box detection_box target score max_value rgb
+fit interpolation counterfactual against gamma aug_smooth max_channels precision batch_size rerun_args outputs timings
 versions""".split()
 
 

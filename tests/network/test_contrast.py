@@ -94,7 +94,7 @@ def test_nearest_classes_and_map_equal_a_formula_written_down():
 
 
 def test_nearest_classes_are_none_that_the_request_names():
-    """y = (5, 4, 3, 0) for class 0: the nearest but class 1 is 2; with a group of 1 and 2, it is 3."""
+    """With y = (5, 4, 3, 0), for class 0: the nearest but class 1 is 2; with a group of 1 and 2, it is 3."""
     y = tf.constant([[5.0, 4.0, 3.0, 0.0, 4.9]])
     assert resolve_nearest(y, tf.constant([0]), tf.constant([[1, -1]]), 4).numpy().tolist() == [[1, 2]]
     assert resolve_nearest(y, tf.constant([0]), tf.constant([[4, -1]]), 4, [(1, 2)]).numpy().tolist() == [[4, 3]]
