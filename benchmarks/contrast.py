@@ -3,15 +3,18 @@
 A mosaic has four photos of four classes. For each of its classes, all heat outside the quarter of that class is wrong.
 The file names of the photos begin with their WordNet ids; photos that the model does not recognize are left out.
 
-Example:
+With --cost, the time of a batch with a contrast is measured instead, in turn with that of the same batch without one.
+
+Examples:
     python benchmarks/contrast.py --image-dir DIR --model vgg19 --weights vgg19.h5 --precision bfloat16
+    python benchmarks/contrast.py --image-dir DIR --model lite0 --cost 20
 """
 
 from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +22,7 @@ from hardware import describe_hardware
 from PIL import Image, ImageOps
 
 import gradcam_cli as gc
+from gradcam_cli.network.contrast import Contrast
 
 SURE = 0.5
 """Smallest probability of the class of a photo."""
@@ -30,6 +34,9 @@ def main() -> None:
     """Print the table."""
     options = parse_options()
     classifier = gc.load_model(options.model, weights=options.weights)
+    if options.cost:
+        print(cost(classifier, options))
+        return
     tiles = recognized(options.image_dir, classifier, options.precision)
     print(f"{len(tiles)} photos with p >= {SURE}, {options.mosaics} mosaics; {describe_hardware()}")
     shares: dict[str, list[list[float]]] = {"Grad-CAM": [], "against the other three": [], "against nearest": []}
@@ -70,7 +77,35 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--mosaics", type=int, default=40)
     parser.add_argument("--gamma", type=float, default=0.6)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--cost", type=int, metavar="N", help="measure the time of N batches")
+    parser.add_argument("--batch-size", type=int, default=16, help="of --cost")
     return parser.parse_args()
+
+
+def cost(classifier: gc.Classifier, options: argparse.Namespace) -> str:
+    """Return the median time of a batch with a contrast relative to the same batch without it, and their quartiles."""
+    layer = classifier.find_layer("auto")
+    network = classifier.traced.gradient_function((layer,), "logit", options.precision)
+    n = options.batch_size
+    x = np.random.default_rng(0).uniform(-1, 1, (n, *classifier.input_shape)).astype(np.float32)
+    top = np.full((n, 1), -1, np.int32)
+    contrast = Contrast(np.broadcast_to(np.int32([-1, -2, -3]), (n, 1, 3)), options.gamma)
+    pairs = [[timed(network, x, top), timed(network, x, top, contrast)] for _ in range(options.cost + 2)]
+    seconds = np.array(pairs[2:])  # the first ones compile
+    low, middle, high = np.quantile(seconds[:, 1] / seconds[:, 0], (0.25, 0.5, 0.75))
+    plain, contrasted = seconds.min(axis=0)
+    return (
+        f"{options.model}, {n} images, {options.cost} batches in turn: fastest {plain:.3f} s without, "
+        f"{contrasted:.3f} s with ({contrasted / plain - 1:+.1%}); ratio of each pair {middle:.3f} "
+        f"(quartiles {low:.3f} to {high:.3f}); {describe_hardware()}"
+    )
+
+
+def timed(network: Callable[..., object], *arguments: object) -> float:
+    """Return the seconds of one call."""
+    start = time.perf_counter()
+    network(*arguments)
+    return time.perf_counter() - start
 
 
 def recognized(directory: Path, classifier: gc.Classifier, precision: str) -> list[tuple[np.ndarray, int]]:

@@ -1,4 +1,4 @@
-"""The contrast of a run, from its settings and for the images of a batch."""
+"""The contrast of a run, from its settings and for the images of a batch. No TensorFlow is needed to check it."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ import numpy as np
 from gradcam_cli.errors import UsageError
 from gradcam_cli.methods.registry import require_negatable
 from gradcam_cli.models.contrast_selection import resolve_against
-from gradcam_cli.network.target import parse_target
+from gradcam_cli.network.target import parse_target, select_head
 from gradcam_cli.pipeline.config import DEFAULTS, ExplainConfig
-from gradcam_cli.pipeline.targets import has_single_output
 
 if TYPE_CHECKING:
     from gradcam_cli.models.class_selection import ClassSelector
@@ -32,6 +31,12 @@ def check_contrast(config: ExplainConfig) -> None:
     require_negatable(config.methods, "--against")
     if parse_target(config.target).kind != "class":
         raise UsageError(f"--against: expected --target class, got --target {config.target}")
+
+
+def has_single_output(classifier: Classifier) -> bool:
+    """Return whether one value stands for both classes of a classifier, or for none."""
+    shape = select_head(classifier.traced.output_shape, classifier.target.head)
+    return classifier.target.kind == "class" and bool(shape[-1] == 1)
 
 
 def find_contrast(

@@ -13,8 +13,9 @@ from gradcam_cli.images.load import Unexplained, load_image
 from gradcam_cli.images.source import Source
 from gradcam_cli.models.classifier import Classifier
 from gradcam_cli.models.image_rows import selected_rows
-from gradcam_cli.network.target import parse_target, select_head
+from gradcam_cli.network.target import parse_target
 from gradcam_cli.pipeline.config import ExplainConfig
+from gradcam_cli.pipeline.contrast import has_single_output
 from gradcam_cli.pipeline.model_input import fit_to_model
 
 
@@ -34,12 +35,6 @@ def classifier_for_target(classifier: Classifier, config: ExplainConfig) -> Clas
     embeddings = tuple(_embedding(file, plain, config) for file in plain.target.files)
     key = (config.target, *(embedding.tobytes() for embedding in embeddings))
     return plain.for_target(plain.target.with_embeddings(embeddings), key)
-
-
-def has_single_output(classifier: Classifier) -> bool:
-    """Return whether one value stands for both classes of a classifier, or for none."""
-    shape = select_head(classifier.traced.output_shape, classifier.target.head)
-    return classifier.target.kind == "class" and bool(shape[-1] == 1)
 
 
 def classifier_with_groups(
