@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from gradcam_cli.evaluation.correctness import BROKEN
 from gradcam_cli.evaluation.drift import DRIFTS, MapChange
+from gradcam_cli.pipeline.config import DEFAULTS
 from gradcam_cli.pipeline.json_lines import Record
 from gradcam_cli.report.record_fields import RESULT_STATUSES
 from gradcam_cli.report.rerun import escape_texts, rerun_command, shell_quote
@@ -19,6 +20,8 @@ from gradcam_cli.storage.paths import is_url
 
 SHOWN_RUN = "after"
 """The run of a comparison whose map, class and probability an entry's card shows."""
+MAX_LISTED_CLASSES = 12
+"""Members of a group, or contrasted classes, that are listed."""
 Threshold = tuple[str, str, float]
 """A metric, `min` or `max`, and the limit."""
 
@@ -108,12 +111,22 @@ def _map(
         "zero_reason": summary.get("zero_reason"),
         "peak": summary.get("peak"),
         "box": summary.get("box"),
-        "numbers": list(_numbers(summary)),
+        "numbers": [*_classes(record), *_numbers(summary)],
         "metrics": metrics,
         "files": {kind: url for kind, path in report.get("files", {}).items() if (url := _url(path))},
         "command": " ".join(map(shell_quote, rerun_command(record, run_start))),
         **further_fields,
     }
+
+
+def _classes(record: Record) -> Iterator[list[str]]:
+    """Yield the members of a group, and the classes with which the explained one is contrasted, with their weight."""
+    for key, title in (("class_members", "classes of the group"), ("against_classes", "contrasted with")):
+        names = [_class_label(each["index"], each["name"]) for each in record.get(key) or ()]
+        if names:
+            listed = ", ".join(names[:MAX_LISTED_CLASSES]) + (", ..." if names[MAX_LISTED_CLASSES:] else "")
+            weight = f"{record.get('gamma', DEFAULTS['gamma']):g} times " if key == "against_classes" else ""
+            yield [title, f"{weight}{'the mean of ' if weight and len(names) > 1 else ''}{listed}"]
 
 
 def _numbers(summary: Record) -> Iterator[list[str]]:

@@ -8,6 +8,7 @@ import pytest
 from color_network import SIZE, write_color_network
 from directory_tree import files
 from PIL import Image
+from report_documents import document_in
 
 from gradcam_cli import explain, load_model
 from gradcam_cli.errors import InputError, UsageError
@@ -214,3 +215,12 @@ def test_expect_says_when_the_prediction_is_as_expected(colors):
     done = colors("--expect", "red")
     assert done.lines[0].endswith(" | as expected")
     assert done.lines[-1] == "1 of 1 as expected"
+
+
+def test_the_report_names_the_contrasted_classes(colors):
+    """So does the command that it lists."""
+    colors("--class", "*re*", "--against", "blue", "--gamma", "0.5", "--report", "-o", "out")
+    (entry,) = document_in(colors.here / "out/index.html")["entries"]
+    (shown,) = entry["maps"]
+    assert shown["numbers"][:2] == [["classes of the group", "red, green"], ["contrasted with", "0.5 times blue"]]
+    assert {*shown["command"].split()} >= {"--against", "blue", "--gamma", "0.5", "--class", "'*re*'"}
