@@ -6,8 +6,8 @@ The file names of the photos begin with their WordNet ids; photos that the model
 With --cost, the time of a batch with a contrast is measured instead, in turn with that of the same batch without one.
 
 Examples:
-    python benchmarks/contrast.py --image-dir DIR --model vgg19 --weights vgg19.h5 --precision bfloat16
-    python benchmarks/contrast.py --image-dir DIR --model lite0 --cost 20
+    python benchmarks/contrast.py DIR --model vgg19 --weights vgg19.h5 --precision bfloat16
+    python benchmarks/contrast.py DIR --model lite0 --cost 20
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def main() -> None:
 def parse_options() -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--image-dir", type=Path, required=True)
+    parser.add_argument("image_dir", type=Path)
     parser.add_argument("--model", default="vgg19")
     parser.add_argument("--weights")
     parser.add_argument("--precision", default="float32")
