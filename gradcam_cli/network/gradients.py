@@ -104,7 +104,7 @@ def compile_gradient_function(
     operations = {layer.path: layer.operation for layer in chosen}
 
     @tf.function(autograph=False)  # type: ignore[untyped-decorator]
-    def run(x: tf.Tensor, class_selectors: tf.Tensor, contrast: Contrast | None) -> tuple[Any, ...]:
+    def run(x: tf.Tensor, class_selectors: tf.Tensor, contrast: Contrast | None = None) -> tuple[Any, ...]:
         activations: dict[str, list[tf.Tensor]] = {path: [] for path in operations}
         zeros: dict[str, list[tf.Tensor]] = {path: [] for path in operations}
 
