@@ -108,7 +108,8 @@ def test_keywords_follow_the_settings_and_the_arguments_of_load_model():
     own = {"image", "model", "layer", "target_class", "method"}
     assert set(parameters) - own == set(OPTIONS)
     for name in set(OPTIONS) & set(DEFAULTS):
-        assert parameters[name].default == DEFAULTS[name], name
+        default = parameters[name].default
+        assert (list(default) if isinstance(default, tuple) else default) == DEFAULTS[name], name
     loading = inspect.signature(load_model).parameters
     for name in set(OPTIONS) & set(loading):
         assert parameters[name].default == loading[name].default, name
