@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from gradcam_cli.auditing.api import audit
     from gradcam_cli.evaluation.api import evaluate
     from gradcam_cli.pipeline.api import (
         Classifier,
@@ -33,6 +34,7 @@ __all__ = [
     "Explanation",
     "Failure",
     "GradcamError",
+    "audit",
     "evaluate",
     "explain",
     "explain_many",
@@ -48,8 +50,8 @@ if "keras" not in sys.modules:
 def __getattr__(name: str) -> Any:
     if name in __all__:
         _require_tensorflow()
-        module = "gradcam_cli.evaluation.api" if name == "evaluate" else "gradcam_cli.pipeline.api"
-        return getattr(import_module(module), name)
+        package = {"audit": "auditing", "evaluate": "evaluation"}.get(name, "pipeline")
+        return getattr(import_module(f"gradcam_cli.{package}.api"), name)
     raise AttributeError(f"module 'gradcam_cli' has no attribute {name!r}")
 
 

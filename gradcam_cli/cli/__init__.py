@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 import click
 from click.shell_completion import CompletionItem
 
+from gradcam_cli.cli.audit import audit
 from gradcam_cli.cli.click_extensions import CONTEXT_SETTINGS
 from gradcam_cli.cli.compare import compare
 from gradcam_cli.cli.completion import VARIABLE, use_own_bash_function
@@ -147,5 +148,5 @@ def gradcam() -> None:
 
 
 use_own_bash_function()
-for command in (explain, evaluate, compare, report_command, layers, models, methods, metrics, config, neuralode):
+for command in (explain, evaluate, compare, audit, report_command, layers, models, methods, metrics, config, neuralode):
     gradcam.add_command(command)

@@ -93,7 +93,7 @@ def open_report(
     render = render_options(options)
     start_record = {
         "command": _command_name(ctx),
-        "command_line": _command_line(ctx),
+        "command_line": command_line(ctx),
         "rerun_args": list(options_as_argv(ctx, rerun_options)),
         "inputs": inputs,
         "thresholds": list(thresholds),
@@ -120,7 +120,7 @@ def _command_name(ctx: click.Context) -> str:
     return ctx.command_path.removeprefix("gradcam ")
 
 
-def _command_line(ctx: click.Context) -> str:
+def command_line(ctx: click.Context) -> str:
     """Return the command line, quoted for a shell; long lists of inputs are shortened."""
     inputs = [str(path) for path in ctx.params.get("inputs", ())]
     listed = [*inputs[:MAX_LISTED_INPUTS], *(["..."] if len(inputs) > MAX_LISTED_INPUTS else [])]

@@ -6,7 +6,10 @@ import base64
 import hashlib
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 _FOLDER = Path(__file__).parent
 _SCRIPTS = ("state.js", "truth.js", "gallery.js", "detail.js", "viewer.js", "details.js", "sparkline.js", "main.js")
@@ -30,8 +33,27 @@ def render(document: dict[str, Any]) -> str:
     Raises:
         ValueError: a number of the document is NaN or infinite.
     """
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # slow to import, and few runs write a report
     from markupsafe import Markup
+
+    environment = page_environment()
+    style = read_asset("style.css")
+    script = "\n".join(map(read_asset, _SCRIPTS))
+    page = environment.get_template("index.html.j2").render(
+        document=document,
+        failures=_failures(document["entries"]),
+        failures_shown=_MAX_LISTED_FAILURES,
+        duration=_duration(document["seconds"]),
+        version=version("gradcam-cli"),
+        policy=content_security_policy(style, script),
+        style=Markup(style),  # noqa: S704  # a file of this package
+        script=Markup(script),  # noqa: S704
+    )
+    return page.encode("utf-8", "backslashreplace").decode("utf-8")  # file names may hold lone surrogates
+
+
+def page_environment() -> Environment:
+    """Return the environment of the templates: texts are escaped, and a missing value is an error."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # slow to import, and few runs write a report
 
     environment = Environment(
         autoescape=True,
@@ -41,31 +63,20 @@ def render(document: dict[str, Any]) -> str:
         lstrip_blocks=True,
     )
     environment.policies["json.dumps_kwargs"] = {"allow_nan": False, "separators": (",", ":")}
-    style = _read("style.css")
-    script = "\n".join(map(_read, _SCRIPTS))
-    page = environment.get_template("index.html.j2").render(
-        document=document,
-        failures=_failures(document["entries"]),
-        failures_shown=_MAX_LISTED_FAILURES,
-        duration=_duration(document["seconds"]),
-        version=version("gradcam-cli"),
-        policy=_content_security_policy(style, script),
-        style=Markup(style),  # noqa: S704  # a file of this package
-        script=Markup(script),  # noqa: S704
-    )
-    return page.encode("utf-8", "backslashreplace").decode("utf-8")  # file names may hold lone surrogates
+    return environment
 
 
-def _read(name: str) -> str:
+def read_asset(name: str) -> str:
+    """Return the text of a style sheet or script of the pages."""
     return (_FOLDER / "assets" / name).read_text(encoding="utf-8")
 
 
-def _content_security_policy(style: str, script: str) -> str:
+def content_security_policy(style: str, script: str | None = None) -> str:
     """Return a Content-Security-Policy that allows this style sheet, this script and local images only."""
     return "; ".join(
         [
             "default-src 'none'",
-            f"script-src '{_hash(script)}'",
+            *([] if script is None else [f"script-src '{_hash(script)}'"]),
             f"style-src '{_hash(style)}'",
             "img-src 'self' file: data:",
             "base-uri 'none'",

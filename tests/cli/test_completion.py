@@ -188,7 +188,7 @@ def test_bash_proposes_commands_files_layers_and_classes(program, complete, mode
         (complete.here / name).touch()
     assert in_bash(["gradcam", "comp"]) == ["compare", "compass.png"]
     assert in_bash(["gradcam", "compass.png", "my"]) == ["my photo.png"]
-    assert in_bash(["gradcam", "a"]) == ["a*b.png"]
+    assert in_bash(["gradcam", "a"]) == ["audit", "a*b.png"]
     assert in_bash(["gradcam", "a.png", "--model", "net"]) == ["net.keras", "net.labels.txt"]
     assert in_bash(["gradcam", "a.png", "--model", model, "--layer", "conv_"]) == ["conv_top"]
     assert in_bash(["gradcam", "a.png", "--model", model, "--class", "tab"]) == ["Tabby cat"]

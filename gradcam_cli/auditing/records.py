@@ -1,0 +1,189 @@
+"""Results of an audit: concepts, marks and classes, and their JSON objects."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from gradcam_cli.auditing.effect import Effect
+from gradcam_cli.images.fit import Box
+from gradcam_cli.images.load import Unexplained
+
+
+@dataclass(frozen=True)
+class Example:
+    """An image that shows a concept.
+
+    Attributes:
+        source: name of the image.
+        box: the part of the model input around the cell that shows it most strongly, in pixels.
+        crop: (H, W, 3) uint8, this part.
+    """
+
+    source: str
+    box: Box
+    crop: np.ndarray = field(repr=False, compare=False)
+
+
+@dataclass(frozen=True)
+class MarkRecord:
+    """A patch that repeats at one place of images of one class, and that the class score depends on.
+
+    Attributes:
+        box: its extent, in pixels of the model input.
+        sources: names of the images of the class that have it.
+        fraction: of the images of the class.
+        others: number of images of other classes that have it.
+        p_value: bound on the probability that natural content repeats so, corrected for all patches that were tried.
+        effect: by how much the class score rises if the mark is pasted over images of other classes.
+        mean_image: (h, w, 3) uint8, the mean of the model inputs that have it.
+        examples: some of the model inputs.
+    """
+
+    box: Box
+    sources: tuple[str, ...]
+    fraction: float
+    others: int
+    p_value: float
+    effect: Effect
+    mean_image: np.ndarray = field(repr=False, compare=False)
+    examples: tuple[np.ndarray, ...] = field(repr=False, compare=False)
+
+
+@dataclass(frozen=True)
+class ConceptRecord:
+    """A concept of a class.
+
+    Attributes:
+        number: from 1, by importance.
+        importance: mean drop of the class score without the concept.
+        examples: the images that show it most strongly.
+        mark: the mark that it shows, or None.
+    """
+
+    number: int
+    importance: Effect
+    examples: tuple[Example, ...]
+    mark: MarkRecord | None = None
+
+
+@dataclass(frozen=True)
+class ClassAudit:
+    """The concepts of a class.
+
+    Attributes:
+        index: of the class.
+        name: of the class, or None.
+        images: number of its images.
+        concepts: by importance; empty for a class with too few images.
+    """
+
+    index: int
+    name: str | None
+    images: int
+    concepts: tuple[ConceptRecord, ...] = ()
+
+    @property
+    def label(self) -> str:
+        """Index and name, as other commands print them."""
+        return f"{self.index} {self.name}" if self.name not in (None, str(self.index)) else str(self.index)
+
+    @property
+    def marks(self) -> list[MarkRecord]:
+        """The marks of its concepts."""
+        return [concept.mark for concept in self.concepts if concept.mark]
+
+
+@dataclass(frozen=True)
+class Audit:
+    """The results of an audit.
+
+    Attributes:
+        model: name of the model.
+        layer: path of the layer.
+        classes: by index.
+        failures: the images that could not be used.
+        left_out: number of images beyond the limit of memory or of `max_images`.
+    """
+
+    model: str
+    layer: str
+    classes: tuple[ClassAudit, ...]
+    failures: tuple[Unexplained, ...] = ()
+    left_out: int = 0
+
+    @property
+    def images(self) -> int:
+        """Number of images of all classes."""
+        return sum(each.images for each in self.classes)
+
+    @property
+    def marks(self) -> list[tuple[ClassAudit, MarkRecord]]:
+        """The marks with their classes."""
+        return [(each, mark) for each in self.classes for mark in each.marks]
+
+    def to_json(self) -> list[dict[str, Any]]:
+        """Return the JSON objects: of each class, of each image that failed, and of the whole audit."""
+        return [
+            *(_class_json(each) for each in self.classes),
+            *(_failure_json(each) for each in self.failures),
+            {
+                "status": "audit",
+                "model": self.model,
+                "layer": self.layer,
+                "images": self.images,
+                "classes": len(self.classes),
+                "audited_classes": sum(bool(each.concepts) for each in self.classes),
+                "marks": len(self.marks),
+                "failed": len(self.failures),
+                "left_out": self.left_out,
+            },
+        ]
+
+
+def _class_json(each: ClassAudit) -> dict[str, Any]:
+    return {
+        "status": "class",
+        "class_index": each.index,
+        "class_name": each.name,
+        "images": each.images,
+        "concepts": [_concept_json(concept) for concept in each.concepts],
+    }
+
+
+def _concept_json(concept: ConceptRecord) -> dict[str, Any]:
+    return {
+        "concept": concept.number,
+        "importance": effect_json(concept.importance),
+        "examples": [{"input": example.source, "box": list(example.box)} for example in concept.examples],
+        "mark": _mark_json(concept.mark) if concept.mark else None,
+    }
+
+
+def _mark_json(mark: MarkRecord) -> dict[str, Any]:
+    return {
+        "box": list(mark.box),
+        "images": len(mark.sources),
+        "fraction": mark.fraction,
+        "others": mark.others,
+        "p_value": mark.p_value,
+        "effect": effect_json(mark.effect),
+        "inputs": list(mark.sources),
+    }
+
+
+def _failure_json(failure: Unexplained) -> dict[str, Any]:
+    return {"status": failure.status, "input": failure.source, "error": failure.error, "hint": failure.hint}
+
+
+def effect_json(effect: Effect) -> dict[str, float | None]:
+    """Return the JSON object of an effect; an infinite end is null."""
+    return {name: value if np.isfinite(value) else None for name, value in effect._asdict().items()}
+
+
+def count_marks(classes: Sequence[ClassAudit]) -> int:
+    """Return the number of marks of all classes."""
+    return sum(len(each.marks) for each in classes)
