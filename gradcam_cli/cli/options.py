@@ -19,7 +19,7 @@ from gradcam_cli.console import configure_logging, log
 from gradcam_cli.errors import UsageError
 from gradcam_cli.images.decode import MAX_PIXELS
 from gradcam_cli.methods.registry import LAYER_METHODS
-from gradcam_cli.models.safety import start_check
+from gradcam_cli.models.safety import is_archive, start_check, start_read_ahead
 from gradcam_cli.models.weights import UNTRAINED, local_weights
 from gradcam_cli.network.tensorflow_import import import_tensorflow
 from gradcam_cli.pipeline.config import DEFAULTS, SETTINGS, Setting
@@ -153,10 +153,14 @@ def before_loading(ctx: click.Context, options: dict[str, Any], model: str | Non
     """Announce that a model is loaded, and import TensorFlow; meanwhile a thread reads the weights."""
     model = model or options["model"]
     log.info("loading %s", model)
-    quiet_tensorflow(ctx, verbose=options["verbose"] or options["debug"])
     weights = local_weights(model, options.get("weights", UNTRAINED))
-    if weights and weights.is_file():  # a missing file is an error of the loading, with a hint
-        start_check(weights, read_ahead="tensorflow" not in sys.modules)
+    weights = weights if weights and weights.is_file() else None  # that is an error of the loading, with a hint
+    if weights:
+        start_check(weights)
+    quiet_tensorflow(ctx, verbose=options["verbose"] or options["debug"])
+    if weights:  # these start threads, after which the process is no longer forked
+        if str(weights) == model or not is_archive(weights):
+            start_read_ahead(weights)
         start_sha256(weights)
     import_tensorflow()
 

@@ -1,4 +1,4 @@
-"""Scans the HDF5 data of a model file and prints what it found as JSON; `safety` runs it as a subprocess.
+"""Scans the HDF5 data of a model file and prints what it found as JSON; `scan_process` runs it in another process.
 
 On damaged files the HDF5 library can hang or crash, which must not affect the main process. The scan follows no link
 to another file. It imports only what it needs, since it runs while the main process imports TensorFlow.
@@ -20,6 +20,8 @@ from typing import IO, Any, NamedTuple
 
 import h5py
 
+from gradcam_cli.models.zip_member import FileWindow, stored_member
+
 WEIGHTS_NAME = "model.weights.h5"
 ZIP_SIGNATURE = b"PK\x03\x04"
 MEMORY_MARGIN = 1 << 28
@@ -30,6 +32,7 @@ SECONDS_PER_OBJECT, SECONDS_PER_BYTE = 0.01, 1e-7
 """CPU seconds by which each object and each byte that is read extend the limit: 50 times what a sound file needs."""
 
 MIN_READ_AHEAD_BYTES = 1 << 16  # smaller arrays have no place
+OPTIMIZER_GROUPS = (b"optimizer", b"optimizer_weights")  # of Keras 3 and Keras 2; a model is opened without them
 PLAIN_TYPES = (h5py.h5t.INTEGER, h5py.h5t.FLOAT)
 
 _in_own_process = False
@@ -42,40 +45,6 @@ class RefusedError(Exception):
 
 class TooSlowError(Exception):
     """The scan takes far more CPU time than a sound file of this size needs."""
-
-
-class FileWindow(io.RawIOBase):
-    """A read-only file that is a part of another file: a member that is stored without compression in an archive."""
-
-    def __init__(self, file: IO[bytes], start: int, size: int) -> None:
-        super().__init__()
-        self._file, self._start, self._size, self._position = file, start, size, 0
-
-    def readable(self) -> bool:
-        """Return True."""
-        return True
-
-    def seekable(self) -> bool:
-        """Return True."""
-        return True
-
-    def tell(self) -> int:
-        """Return the position in the window."""
-        return self._position
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Set the position in the window."""
-        self._position = offset + (0, self._position, self._size)[whence]
-        return self._position
-
-    def readinto(self, buffer: Any) -> int:
-        """Read bytes into a buffer; return their number."""
-        view = memoryview(buffer).cast("B")
-        view = view[: max(self._size - self._position, 0)]
-        self._file.seek(self._start + self._position)
-        count = self._file.readinto(view) if len(view) else 0  # type: ignore[attr-defined]
-        self._position += count
-        return int(count)
 
 
 class Budget:
@@ -126,9 +95,10 @@ def declared_bytes(content: str | IO[bytes], max_bytes: int) -> tuple[int, list[
     """
     total, budget, visited, places = 0, Budget(), set(), []
     with h5py.File(content, "r") as file:  # objects below h5py.Group and h5py.Dataset, which take five times as long
-        remaining = [(file.id, b"/")]
+        remaining = [(file.id, b"/", True)]
         while remaining and total <= max_bytes:
-            group, name = remaining.pop()
+            group, name, is_loaded = remaining.pop()
+            is_loaded = is_loaded and name not in OPTIMIZER_GROUPS
             item = h5py.h5o.open(group, name)
             information = h5py.h5o.get_info(item)
             if (information.fileno, information.addr) in visited:
@@ -138,12 +108,12 @@ def declared_bytes(content: str | IO[bytes], max_bytes: int) -> tuple[int, list[
             if information.num_attrs:
                 _read_attributes(item)
             if isinstance(item, h5py.h5g.GroupID):
-                remaining += ((item, member) for member in _members(item))
+                remaining += ((item, member, is_loaded) for member in _members(item))
             elif isinstance(item, h5py.h5d.DatasetID):
                 total += _check_array(item)
                 if item.get_create_plist().get_layout() == h5py.h5d.CHUNKED and total <= max_bytes:
                     _read_chunks(h5py.Dataset(item), budget)
-                elif not file.userblock_size:
+                elif is_loaded and not file.userblock_size:
                     places += _place(item)
     return total, places
 
@@ -201,33 +171,33 @@ def limit_memory(extra_bytes: int) -> None:
 
 @contextlib.contextmanager
 def _weights_of_archive(file: str, max_bytes: int) -> Any:
-    """Open the weights in a `.keras` file.
+    """Open the weights in a `.keras` file; yield the file and its place in the archive, or 0.
 
     HDF5 seeks back and forth. Keras stores the weights uncompressed, so they are read in place; a compressed member
     would be decompressed from its start for each step back, so it is extracted first.
     """
     with open(file, "rb") as raw, zipfile.ZipFile(raw) as archive, tempfile.TemporaryFile() as extracted:
-        member = archive.getinfo(WEIGHTS_NAME)
-        if member.compress_type == zipfile.ZIP_STORED:
-            raw.seek(member.header_offset + 26)
-            header = raw.read(4)
-            start = member.header_offset + 30 + sum(int.from_bytes(header[at : at + 2], "little") for at in (0, 2))
-            yield io.BufferedReader(FileWindow(raw, start, member.file_size), 1 << 14)
+        if member := stored_member(archive, WEIGHTS_NAME):
+            yield io.BufferedReader(FileWindow(raw, member.start, member.size), 1 << 14), member.start
             return
-        with archive.open(member) as weights:
+        with archive.open(WEIGHTS_NAME) as weights:
             while extracted.tell() <= max_bytes and (block := weights.read(1 << 20)):
                 extracted.write(block)
                 limit_step()
-        yield extracted
+        yield extracted, 0
 
 
 def scan(file: str, max_bytes: int) -> dict[str, Any]:
-    """Return the declared size of the arrays of a model file; of an `.h5` file, its configuration and Keras version."""
+    """Return the declared size of the arrays of a model file, and the places in the file of those to read ahead.
+
+    Of an `.h5` file, also return its configuration and Keras version.
+    """
     with open(file, "rb") as opened:
         archive = opened.read(len(ZIP_SIGNATURE)) == ZIP_SIGNATURE
     if archive:
-        with _weights_of_archive(file, max_bytes) as weights:
-            return {"bytes": declared_bytes(weights, max_bytes)[0]}
+        with _weights_of_archive(file, max_bytes) as (weights, start):
+            num_bytes, places = declared_bytes(weights, max_bytes)
+            return {"bytes": num_bytes, "places": [(start + offset, size) for offset, size in places if start]}
     num_bytes, places = declared_bytes(file, max_bytes)
     result: dict[str, Any] = {"bytes": num_bytes, "places": places}
     with h5py.File(file, "r") as content:

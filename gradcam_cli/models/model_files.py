@@ -14,6 +14,7 @@ from keras.src.legacy.saving import legacy_h5_format
 from keras.src.saving import saving_lib, serialization_lib
 
 from gradcam_cli.errors import ModelError
+from gradcam_cli.models.archive_weights import weights_in_place
 from gradcam_cli.models.channels_first import is_channels_first, to_channels_last
 from gradcam_cli.models.config_check import check_config, registered_names
 from gradcam_cli.models.hdf5_classes import add_modules
@@ -55,8 +56,6 @@ def load_model_file(file: Path, allow_unsafe: bool, packages: Collection[str] = 
     """
     require_model_file(file)
     import_packages(packages)
-    import gradcam_cli.neuralode.layers  # noqa: F401  # registers the classes
-
     with hdf5_check(file) as check:
         try:
             model = _open(file, check, None if allow_unsafe else {PACKAGE, *packages})
@@ -75,6 +74,8 @@ def _open(file: Path, check: Hdf5Check, packages: set[str] | None) -> Any:
     text, version = read_archive(file) if is_archive(file) else (check.finish(), check.keras_version)
     if text is None:
         raise ModelError(f"{file} contains only weights", "give the model by --model and this file by --weights")
+    if PACKAGE in text:
+        import gradcam_cli.neuralode.layers  # noqa: F401  # registers the classes
     try:
         config = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -93,6 +94,7 @@ def _open(file: Path, check: Hdf5Check, packages: set[str] | None) -> Any:
             stack.enter_context(limited_results())
         if packages == {PACKAGE}:  # layers of other packages may use the arrays as such
             stack.enter_context(patched(saving_lib.H5IOStore, "__getitem__", read_stored))
+            check.read_ahead()
         return _load(file, config, check, allow_unsafe=packages is None)
 
 
@@ -123,6 +125,7 @@ def _load(file: Path, config: Any, check: Hdf5Check, *, allow_unsafe: bool) -> A
     ):
         if is_archive(file):
             stack.enter_context(patched(saving_lib, "_model_from_config", create_model))
+            stack.enter_context(weights_in_place())
         else:
             stack.enter_context(patched(legacy_h5_format.json_utils, "decode", create_model))
             stack.enter_context(patched(legacy_h5_format, "load_weights_from_hdf5_group", lambda _: load_weights))

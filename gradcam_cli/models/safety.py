@@ -7,8 +7,6 @@ import json
 import os
 import re
 import signal
-import subprocess
-import sys
 import tempfile
 import threading
 import zipfile
@@ -18,8 +16,9 @@ from typing import Any
 
 from gradcam_cli.errors import ModelError
 from gradcam_cli.models.read_ahead import Place, ReadAhead
+from gradcam_cli.models.scan_process import ScanProcess, start_scan
+from gradcam_cli.models.zip_member import StoredMember, stored_member
 
-SCAN_PROGRAM = Path(__file__).with_name("hdf5_scan.py")
 CONFIG_NAME, WEIGHTS_NAME, METADATA_NAME = "config.json", "model.weights.h5", "metadata.json"
 ZIP_SIGNATURE, HDF5_SIGNATURE = b"PK\x03\x04", b"\x89HDF\r\n\x1a\n"
 MAX_CONFIG_BYTES = 32 << 20
@@ -32,9 +31,9 @@ Weights hardly compress, so valid models stay far below."""
 
 
 class Hdf5Check:
-    """The check of the HDF5 data of a file in a subprocess, since a damaged file can hang or crash the library.
+    """The check of the HDF5 data of a file in another process, since a damaged file can hang or crash the library.
 
-    The subprocess is started at once and needs less time than the import of TensorFlow or the creation of a model.
+    The process is started at once and needs less time than the import of TensorFlow or the creation of a model.
     `finish` waits for it, before the data is read in this process.
 
     Attributes:
@@ -48,15 +47,8 @@ class Hdf5Check:
         self._result: dict[str, Any] | None = None
         self._lock = threading.Lock()
         self.reader: ReadAhead | None = None
-        command = [sys.executable, "-P", str(SCAN_PROGRAM), str(file.absolute()), str(max_decompressed_size(file))]
         try:
-            self._process = subprocess.Popen(  # noqa: S603  # no shell
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
-            )
+            self._process = start_scan(file, max_decompressed_size(file))
         except OSError as error:
             raise ModelError(f"cannot check {file}: cannot start a process: {error}") from error
 
@@ -64,7 +56,8 @@ class Hdf5Check:
         """Wait for the result, and return the configuration that an `.h5` file contains, or None.
 
         Raises:
-            ModelError: the file is damaged, declares too large arrays, or refers to other files.
+            ModelError: the file is damaged, declares too large arrays, or refers to other files; the weights in an
+                archive do not have its checksum.
         """
         result, file = self._wait(), self.file
         if "refused" in result:
@@ -76,12 +69,17 @@ class Hdf5Check:
         if "damaged" in result:
             raise ModelError(f"{file} is damaged or not an HDF5 file: {result['damaged']}")
         _check_decompressed_size(file, result["bytes"])
+        if is_archive(file):
+            self.reader = self.reader or ReadAhead(file, list, self._member)
+            if self.reader.is_damaged():
+                raise ModelError(f"{file} is damaged: {WEIGHTS_NAME} does not have the checksum of the archive")
         config, self.keras_version = result.get("config"), str(result.get("keras_version") or "")
         return config if isinstance(config, str) else None
 
     def read_ahead(self) -> None:
         """Start to read the arrays of the file, when its check has passed, in a thread."""
-        self.reader = self.reader or ReadAhead(self.file, self._places)
+        if self.reader is None:
+            self.reader = ReadAhead(self.file, self._places, self._member if is_archive(self.file) else None)
 
     def _wait(self) -> dict[str, Any]:
         with self._lock:
@@ -94,8 +92,15 @@ class Hdf5Check:
         places = [(offset, size) for offset, size in self._wait().get("places", [])]
         return places if sum(size for _, size in places) <= self.file.stat().st_size else []
 
+    def _member(self) -> StoredMember | None:
+        """Return where the weights are in an archive, None if they are compressed, or the file is refused."""
+        if "bytes" not in self._wait():
+            return None
+        with zipfile.ZipFile(self.file) as archive:
+            return stored_member(archive, WEIGHTS_NAME)
+
     def stop(self) -> None:
-        """Stop the subprocess, if it still runs."""
+        """Stop the process, if it still runs."""
         if self._result is None:
             self._process.kill()
             self._wait()
@@ -106,19 +111,18 @@ _open: dict[str, Hdf5Check] = {}
 """The checks of the files that are being opened, by their real paths."""
 
 
-def start_check(file: Path, *, read_ahead: bool = False) -> None:
-    """Start the check of a file that will be opened later; errors are raised when it is opened.
-
-    Args:
-        file: the file.
-        read_ahead: start to read its arrays, too. This starts a thread, after which the process should not be forked.
-    """
+def start_check(file: Path) -> None:
+    """Start the check of a file that will be opened later; errors are raised when it is opened."""
     with contextlib.suppress(OSError, ModelError):
-        if file.is_file() and is_checked(file):
-            check = _started.get(_identity(file)) or Hdf5Check(file)
-            _started[_identity(file)] = check
-            if read_ahead:
-                check.read_ahead()
+        if file.is_file() and is_checked(file) and _identity(file) not in _started:
+            _started[_identity(file)] = Hdf5Check(file)
+
+
+def start_read_ahead(file: Path) -> None:
+    """Start to read the arrays of a file whose check was started, in a thread; do not fork the process later."""
+    with contextlib.suppress(OSError):
+        if check := _started.get(_identity(file)):
+            check.read_ahead()
 
 
 def read_ahead_of(file: str) -> ReadAhead | None:
@@ -227,7 +231,7 @@ def _check_members(file: Path, members: list[zipfile.ZipInfo]) -> None:
     _check_decompressed_size(file, sum(member.file_size for member in members))
 
 
-def _parse(process: subprocess.Popen[bytes]) -> dict[str, Any]:
+def _parse(process: ScanProcess) -> dict[str, Any]:
     output, _ = process.communicate()
     if hasattr(signal, "SIGPROF") and process.returncode == -signal.SIGPROF:
         return {"slow": True}

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import shutil
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from textwrap import shorten
 
@@ -14,9 +10,10 @@ import keras
 from keras.src.legacy.saving import legacy_h5_format
 
 from gradcam_cli.errors import ModelError, WeightsError
+from gradcam_cli.models.archive_weights import open_hdf5, weights_in_place
 from gradcam_cli.models.hdf5_weights import by_name_if_possible
 from gradcam_cli.models.opening import network_off, patched
-from gradcam_cli.models.safety import WEIGHTS_NAME, hdf5_check, is_archive, is_checked, open_archive, with_keras_suffix
+from gradcam_cli.models.safety import hdf5_check, is_archive, is_checked, open_archive, with_keras_suffix
 from gradcam_cli.network.keras_settings import default_settings
 
 
@@ -31,7 +28,10 @@ def load_weights_into(model: keras.Model, file: Path) -> None:
     if not is_checked(file):
         raise WeightsError(f"--weights {file}: expected a .h5 or .keras file")
     try:
-        with hdf5_check(file) as check, _weights_path(file) as path:
+        with hdf5_check(file) as check, with_keras_suffix(file) as path:
+            if is_archive(file):
+                with open_archive(file):  # checks its members
+                    pass
             check.finish()
             _load_weights(model, path)
     except ModelError as error:
@@ -50,33 +50,19 @@ def _load_weights(model: keras.Model, path: Path) -> None:
             default_settings(),
             network_off(),
             patched(legacy_h5_format, "load_weights_from_hdf5_group", by_name_if_possible),
+            weights_in_place(),
         ):
             model.load_weights(path)
+    except ModelError:
+        raise
     except Exception as error:
         raise _DoesNotFitError(first_mismatch(model, path) or first_line(error)) from error
-
-
-@contextlib.contextmanager
-def _weights_path(file: Path) -> Iterator[Path]:
-    """Extract the weights of a `.keras` file: Keras would decompress them from the start for each step back."""
-    if not is_archive(file):
-        with with_keras_suffix(file) as path:
-            yield path
-        return
-    with tempfile.TemporaryDirectory() as directory, open_archive(file) as archive:
-        path = Path(directory, WEIGHTS_NAME)
-        try:
-            with archive.open(WEIGHTS_NAME) as source, path.open("wb") as target:
-                shutil.copyfileobj(source, target, 1 << 20)
-        except Exception as error:  # zipfile raises many types for damaged members
-            raise ModelError(f"{file} is damaged: cannot read {WEIGHTS_NAME}: {error}") from error
-        yield path
 
 
 def first_mismatch(model: keras.Model, file: Path) -> str | None:
     """Describe the first layer whose weight shapes differ from those in a Keras 2 weight file, or return None."""
     try:
-        with h5py.File(file) as content:
+        with open_hdf5(file) as content:
             groups = content.get("model_weights", content)
             stored = {name: _shapes(group) for name, group in groups.items()}
     except Exception:  # on damaged files h5py raises many types

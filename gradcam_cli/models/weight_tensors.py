@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 from keras.src.saving import saving_lib
 
+from gradcam_cli.models.archive_weights import weights_place
 from gradcam_cli.models.read_ahead import page_aligned
 from gradcam_cli.models.safety import read_ahead_of
 
@@ -17,12 +18,17 @@ MIN_SHARED_BYTES = 1 << 16
 """Smaller arrays are copied, as their copies cost less than pages of their own."""
 
 
-def read_tensor(array: h5py.Dataset) -> tf.Tensor | np.ndarray:
+def read_tensor(array: h5py.Dataset, file: str | None = None, start: int = 0) -> tf.Tensor | np.ndarray:
     """Read an array of an HDF5 file.
 
     TensorFlow copies an array before it makes a tensor, since a program could change it, and shares only memory that is
     aligned to 64 bytes. So a large float32 array is read into whole pages, which only the tensor refers to: without
     this, VGG19's half gigabyte is copied, and the peak memory is one array more.
+
+    Args:
+        array: the array.
+        file: the archive that contains the HDF5 file, if there is one.
+        start: offset of the HDF5 file in the archive.
 
     Returns:
         A tensor of a large float32 array, an array otherwise.
@@ -30,8 +36,8 @@ def read_tensor(array: h5py.Dataset) -> tf.Tensor | np.ndarray:
     if not _is_large(array):
         values: np.ndarray = array[()]
         return values
-    reader = read_ahead_of(array.file.filename)
-    buffer = reader.take((array.id.get_offset(), array.nbytes)) if reader and array.id.get_offset() else None
+    reader, offset = read_ahead_of(file or array.file.filename), array.id.get_offset()
+    buffer = reader.take((start + offset, array.nbytes)) if reader and offset else None
     if buffer is None:
         buffer = page_aligned(array.shape)
         array.read_direct(buffer)
@@ -44,7 +50,9 @@ def read_stored(get: Callable[..., np.ndarray]) -> Callable[..., tf.Tensor | np.
 
     def get_tensor(store: Any, key: str) -> tf.Tensor | np.ndarray:
         array = saving_lib.safe_get_h5_dataset(store._h5_entry_group, key)
-        return get(store, key) if "dtype" in array.attrs or not _is_large(array) else read_tensor(array)
+        if "dtype" in array.attrs or not _is_large(array):
+            return get(store, key)
+        return read_tensor(array, *weights_place(store))
 
     return get_tensor
 

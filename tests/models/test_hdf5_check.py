@@ -21,9 +21,10 @@ from small_models import small_network
 
 from gradcam_cli.cli import gradcam
 from gradcam_cli.errors import ModelError, WeightsError
-from gradcam_cli.models import hdf5_scan, safety
+from gradcam_cli.models import hdf5_scan, safety, scan_process
 from gradcam_cli.models.classifier import load_model
 from gradcam_cli.models.model_files import load_model_file
+from gradcam_cli.models.zip_member import FileWindow
 
 LIMIT = 1 << 40
 
@@ -149,7 +150,7 @@ def test_file_window_equals_a_file_of_its_bytes():
     """Random seeks and reads, past both ends too."""
     rng = random.Random(0)
     data = rng.randbytes(500)
-    window, expected = hdf5_scan.FileWindow(io.BytesIO(b"x" * 77 + data + b"y" * 99), 77, 500), io.BytesIO(data)
+    window, expected = FileWindow(io.BytesIO(b"x" * 77 + data + b"y" * 99), 77, 500), io.BytesIO(data)
     for _ in range(500):
         offset, size = rng.randrange(600), rng.randrange(300)
         assert window.seek(offset) == expected.seek(offset)
@@ -178,18 +179,18 @@ def test_a_scan_that_takes_too_long_says_so(model, monkeypatch, tmp_path, code):
     """The system ends a step that never returns; the message does not claim that the library crashes."""
     program = tmp_path / "scan.py"
     program.write_text(
-        f"import sys; sys.path.insert(0, {str(safety.SCAN_PROGRAM.parent)!r}); import hdf5_scan as scan, json\n"
+        f"import sys; sys.path.insert(0, {str(scan_process.SCAN_PROGRAM.parent)!r}); import hdf5_scan as scan, json\n"
         f"def slow(*_):\n    {code}\n"
         "scan.STEP_SECONDS, scan.declared_bytes = 0.2, slow\nprint(json.dumps(scan.main(sys.argv[1], 1 << 40)))\n"
     )
-    monkeypatch.setattr(safety, "SCAN_PROGRAM", program)
+    monkeypatch.setattr(scan_process, "SCAN_PROGRAM", program)
     with pytest.raises(ModelError, match=r"small\.keras: the check of its HDF5 data took too long for its size"):
         load_model_file(model, allow_unsafe=False)
 
 
 def test_a_crash_of_the_hdf5_library_is_one_line(model, monkeypatch, tmp_path):
     (tmp_path / "scan.py").write_text("import os; os.abort()")
-    monkeypatch.setattr(safety, "SCAN_PROGRAM", tmp_path / "scan.py")
+    monkeypatch.setattr(scan_process, "SCAN_PROGRAM", tmp_path / "scan.py")
     with pytest.raises(ModelError, match=r"is damaged or not an HDF5 file: the HDF5 library crashes"):
         load_model_file(model, allow_unsafe=False)
 

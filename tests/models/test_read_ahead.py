@@ -9,11 +9,16 @@ from gradcam_cli.cli import options
 from gradcam_cli.errors import WeightsError
 from gradcam_cli.models import safety
 from gradcam_cli.models.read_ahead import ReadAhead, page_aligned
-from gradcam_cli.models.safety import hdf5_check, start_check
+from gradcam_cli.models.safety import hdf5_check, start_check, start_read_ahead
 from gradcam_cli.models.weight_files import load_weights_into
 from gradcam_cli.models.weights import local_weights
 
 VALUES = np.random.default_rng(0).normal(size=(150, 200)).astype(np.float32)
+
+
+def start(file):
+    start_check(file)
+    start_read_ahead(file)
 
 
 def test_arrays_are_read_from_their_places(tmp_path):
@@ -68,7 +73,7 @@ def test_nothing_is_read_of_a_refused_file(tmp_path, monkeypatch):
     with h5py.File(tmp_path / "file.h5", "w") as file:
         file["plain"] = VALUES
         file["link"] = h5py.ExternalLink("other.h5", "/x")
-    start_check(tmp_path / "file.h5", read_ahead=True)
+    start(tmp_path / "file.h5")
     check = safety._started[safety._identity(tmp_path / "file.h5")]
     assert check._places() == []
     with pytest.raises(WeightsError, match="link to another file"):
@@ -84,7 +89,7 @@ def test_weights_that_were_read_are_not_read_again(network, tmp_path, monkeypatc
     network.save(tmp_path / "net.h5")
     expected = [weight.numpy() for weight in network.weights]
     network.layers[0].kernel.assign(np.zeros((100, 300)))
-    start_check(tmp_path / "net.h5", read_ahead=True)
+    start(tmp_path / "net.h5")
     monkeypatch.setattr(h5py.Dataset, "read_direct", None)
     load_weights_into(network, tmp_path / "net.h5")
     for weight, value in zip(network.weights, expected, strict=True):
@@ -95,7 +100,7 @@ def test_weights_that_were_read_are_not_read_again(network, tmp_path, monkeypatc
 def test_a_file_that_was_replaced_is_read_again(network, tmp_path):
     """What was read belongs to the file as it was when its check was started."""
     network.save(tmp_path / "net.h5")
-    start_check(tmp_path / "net.h5", read_ahead=True)
+    start(tmp_path / "net.h5")
     network.layers[0].kernel.assign(np.ones((100, 300)))
     network.save(tmp_path / "new.h5")
     (tmp_path / "new.h5").replace(tmp_path / "net.h5")
@@ -107,7 +112,7 @@ def test_a_file_that_was_replaced_is_read_again(network, tmp_path):
 def test_reading_starts_before_tensorflow_is_imported(cli, photo, model_file, tmp_path, monkeypatch):
     events = []
     monkeypatch.setattr(options, "import_tensorflow", lambda: events.append("import"))
-    monkeypatch.setattr(options, "start_check", lambda file, read_ahead: events.append(file.name))
+    monkeypatch.setattr(options, "start_read_ahead", lambda file: events.append(file.name))
     monkeypatch.setattr(options, "start_sha256", lambda file: events.append(file.name))
     assert cli(photo(), "--model", model_file, "--preprocess", "-1..1").status == 0
     assert events == [model_file.name, model_file.name, "import"]
