@@ -9,6 +9,8 @@ import numpy as np
 import tensorflow as tf
 
 from gradcam_cli.network.dependence import tensors_downstream
+from gradcam_cli.network.hooks import hooked
+from gradcam_cli.network.layers import iter_layers
 from gradcam_cli.network.trace_cache import trace_cache
 
 WEIGHTED = {
@@ -62,18 +64,42 @@ def probe_input(model: keras.Model, input_shape: tuple[int, int, int]) -> InputP
 def _function_before_weights(model: keras.Model) -> Any:
     @tf.function(autograph=False)  # type: ignore[untyped-decorator]
     def before_weights(x: tf.Tensor) -> tf.Tensor:
-        model(x, training=False)
-        return _first_weighted_input(x)
+        def stop_after_weights(_: str, output: Any) -> Any:
+            if (received := _first_weighted_input(x)) is not None:
+                raise _WeightsFoundError(received)
+            return output
+
+        try:
+            with hooked(dict(iter_layers(model)), stop_after_weights):
+                model(x, training=False)
+        except _WeightsFoundError as found:
+            return found.received
+        received = _first_weighted_input(x)
+        return x if received is None else received
 
     return before_weights
 
 
-def _first_weighted_input(x: tf.Tensor) -> tf.Tensor:
-    """Return the input of the first operation with weights that depends on the image."""
+class _WeightsFoundError(Exception):
+    """Ends the trace of a model after its first layer with weights: the others are not needed.
+
+    Attributes:
+        received: what the layer received.
+    """
+
+    _keras_call_info_injected = True  # Keras raises it unchanged
+
+    def __init__(self, received: tf.Tensor) -> None:
+        super().__init__()
+        self.received = received
+
+
+def _first_weighted_input(x: tf.Tensor) -> tf.Tensor | None:
+    """Return the input of the first operation with weights that depends on the image; None if there is none yet."""
     downstream: set[Any] = tensors_downstream(x)
     for operation in x.graph.get_operations():
         if operation.type in WEIGHTED:
             inputs = [tensor for tensor in operation.inputs if tensor.ref() in downstream]
             if inputs:
                 return inputs[0]
-    return x
+    return None

@@ -75,3 +75,21 @@ def test_a_measured_range_is_no_guess_and_names_the_values():
     """-123.68 and 255 - 103.939 = 151.061 are the ends of Keras's `caffe` mode."""
     choice = choose_preprocess(classifier(keras.applications.vgg16.preprocess_input), SHAPE, None)
     assert (choice.reason, choice.guess) == ("the model itself converts 0..255 to -124..151", False)
+
+
+def test_the_trace_ends_after_the_first_weights():
+    """The layers behind them are not called."""
+    called = []
+
+    class Behind(keras.layers.Layer):
+        def call(self, x):
+            called.append(x)
+            return x
+
+    inputs = keras.Input((8, 8, 3))
+    x = keras.layers.Rescaling(1 / 255)(inputs)
+    x = keras.layers.Conv2D(2, 3)(x)
+    model = keras.Model(inputs, Behind()(x))
+    called.clear()
+    assert probe_input(model, (8, 8, 3)).range_of(0, 255) == (0, 1)
+    assert called == []
