@@ -1,10 +1,12 @@
 """One photo, from start to end, in turn with a bare import of TensorFlow in the same environment.
 
     python benchmarks/one_photo.py --python .venv/bin/python --weights vgg19.h5 [--gradcam ../before] [--rounds 5]
+        [--torch-cam VENV/bin/python vgg19.pt]
 
 Every round runs `import tensorflow`, and gradcam with VGG19 and with `mini`, of this checkout and of others. It prints
 wall-clock and CPU seconds (user and system, with those of child processes) and peak memory: the minimum of all rounds,
-and the median over the rounds of the ratio to the bare import. On a machine that does other work, compare CPU seconds.
+and the median over the rounds of the ratio to the bare import. torch-cam maps its weights into memory, from a file of
+`runners/torch_vgg19.py`. On a machine that does other work, compare CPU seconds.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from hardware import commit_of, describe_hardware
 from venvs import ROOT
 
 BARE = "import tensorflow"
+RUNNERS = ROOT / "benchmarks" / "runners"
 PHOTO = ROOT / "sample_images" / "chelsea.png"
 
 Sample = tuple[float, float, float]
@@ -36,6 +39,7 @@ def main() -> None:
     parser.add_argument("--model", type=Path, help="a .keras file to measure, too")
     parser.add_argument("--photo", type=Path, default=PHOTO, help="[sample_images/chelsea.png]")
     parser.add_argument("--gradcam", type=Path, action="append", default=[], help="another checkout; repeatable")
+    parser.add_argument("--torch-cam", nargs=2, metavar=("PYTHON", "FILE"), help="measure torch-cam, too")
     parser.add_argument("--rounds", type=int, default=5, help="[5]")
     options = parser.parse_args()
     hardware, python = describe_hardware(), str(options.python.absolute())
@@ -49,6 +53,10 @@ def main() -> None:
         for network, words in networks.items():
             command = [python, "-P", "-m", "gradcam_cli", str(options.photo.resolve()), *words, "--save", "overlay"]
             commands[f"{network}, {commit_of(checkout)}"] = (command, checkout)
+    if options.torch_cam:
+        peer, weights = (str(Path(word).absolute()) for word in options.torch_cam)
+        words = [f"--weights={weights}", f"--images={options.photo.resolve()}", "--out=."]
+        commands["VGG19, torch-cam"] = ([peer, str(RUNNERS / "run_torch_cam.py"), *words], RUNNERS)
     samples: dict[str, list[Sample]] = {name: [] for name in commands}
     for _ in range(options.rounds):
         for name, (command, checkout) in commands.items():

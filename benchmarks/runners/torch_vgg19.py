@@ -1,15 +1,28 @@
-"""VGG19 in torch with Keras's ImageNet weights, for the torch peers."""
+"""VGG19 in torch with Keras's ImageNet weights, for the torch peers.
+
+    python torch_vgg19.py vgg19.h5 vgg19.pt
+
+writes the weights as a file of torch, which `load_vgg19` maps into memory; one_photo.py measures this.
+"""
 
 from __future__ import annotations
 
-import h5py
-import numpy as np
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import torch
 from harness import Setting
 from torch import nn
 
+if TYPE_CHECKING:
+    import h5py
+    import numpy as np
+
 BLOCKS = (2, 2, 4, 4, 4)
 """Convolutions in each block."""
+FILTERS = (64, 128, 256, 512, 512)
+"""Filters of the convolutions of each block."""
 
 
 class Float32(nn.Module):
@@ -23,15 +36,17 @@ class Float32(nn.Module):
 def load_vgg19(setting: Setting) -> nn.Sequential:
     """Return the network with logits as its output, in torchvision's layout: `features`, `flatten`, `classifier`.
 
+    Its weights are those of a file of Keras, or of one that this program has written.
+
     No parameter requires a gradient but the bias of the last convolution: autograd then starts there, and keeps and
     differentiates only what is downstream.
     """
-    with h5py.File(setting.weights) as file, torch.no_grad():
-        features = nn.Sequential(*_features(file))
-        classifier = nn.Sequential(*_classifier(file))
-    model = nn.Sequential()
-    for name, part in (("features", features), ("flatten", nn.Flatten()), ("classifier", classifier)):
-        model.add_module(name, part)
+    if setting.weights.suffix == ".pt":
+        with torch.device("meta"):
+            model = _network()
+        model.load_state_dict(torch.load(setting.weights, mmap=True, weights_only=True), assign=True)
+    else:
+        model = _with_weights(setting.weights)
     if setting.precision == "bfloat16":
         model = model.to(torch.bfloat16)
         model.add_module("float32", Float32())
@@ -50,28 +65,40 @@ def to_input(x: np.ndarray, precision: str) -> torch.Tensor:
     return torch.from_numpy(x).permute(0, 3, 1, 2).to(getattr(torch, precision))
 
 
-def _features(file: h5py.File) -> list[nn.Module]:
-    layers: list[nn.Module] = []
-    for block, count in enumerate(BLOCKS, 1):
-        for number in range(1, count + 1):
-            kernel, bias = _arrays(file[f"block{block}_conv{number}"])
-            convolution = nn.Conv2d(kernel.shape[2], kernel.shape[3], 3, padding=1)
-            _assign(convolution, kernel.transpose(3, 2, 0, 1), bias)  # HWIO -> OIHW
-            layers += [convolution, nn.ReLU(inplace=True)]
-        layers.append(nn.MaxPool2d(2))
-    return layers
+def _network() -> nn.Sequential:
+    features: list[nn.Module] = []
+    channels = 3
+    for count, filters in zip(BLOCKS, FILTERS, strict=True):
+        for _ in range(count):
+            features += [nn.Conv2d(channels, filters, 3, padding=1), nn.ReLU(inplace=True)]
+            channels = filters
+        features.append(nn.MaxPool2d(2))
+    classifier: list[nn.Module] = []
+    for sizes in ((7 * 7 * 512, 4096), (4096, 4096), (4096, 1000)):
+        classifier += [nn.Linear(*sizes), nn.ReLU(inplace=True)]
+    model = nn.Sequential()
+    model.add_module("features", nn.Sequential(*features))
+    model.add_module("flatten", nn.Flatten())
+    model.add_module("classifier", nn.Sequential(*classifier[:-1]))
+    return model
 
 
-def _classifier(file: h5py.File) -> list[nn.Module]:
-    layers: list[nn.Module] = []
-    for name in ("fc1", "fc2", "predictions"):
-        kernel, bias = _arrays(file[name])
-        if name == "fc1":  # Keras flattens (7, 7, 512), torch (512, 7, 7)
-            kernel = kernel.reshape(7, 7, 512, -1).transpose(2, 0, 1, 3).reshape(kernel.shape)
-        linear = nn.Linear(*kernel.shape)
-        _assign(linear, kernel.T, bias)
-        layers += [linear, nn.ReLU(inplace=True)]
-    return layers[:-1]
+def _with_weights(path: Path) -> nn.Sequential:
+    """Return the network with the weights of a file of Keras."""
+    import h5py
+
+    names = [f"block{block}_conv{number}" for block, count in enumerate(BLOCKS, 1) for number in range(1, count + 1)]
+    model = _network()
+    layers = [layer for layer in model.modules() if isinstance(layer, nn.Conv2d | nn.Linear)]
+    with h5py.File(path) as file, torch.no_grad():
+        for layer, name in zip(layers, [*names, "fc1", "fc2", "predictions"], strict=True):
+            kernel, bias = _arrays(file[name])
+            if name == "fc1":  # Keras flattens (7, 7, 512), torch (512, 7, 7)
+                kernel = kernel.reshape(7, 7, 512, -1).transpose(2, 0, 1, 3).reshape(kernel.shape)
+            kernel = kernel.T if kernel.ndim == 2 else kernel.transpose(3, 2, 0, 1)  # HWIO -> OIHW
+            layer.weight.copy_(torch.from_numpy(kernel))
+            layer.bias.copy_(torch.from_numpy(bias))
+    return model
 
 
 def _arrays(group: h5py.Group) -> tuple[np.ndarray, np.ndarray]:
@@ -79,6 +106,5 @@ def _arrays(group: h5py.Group) -> tuple[np.ndarray, np.ndarray]:
     return kernel, bias
 
 
-def _assign(layer: nn.Module, kernel: np.ndarray, bias: np.ndarray) -> None:
-    layer.weight.copy_(torch.from_numpy(kernel))
-    layer.bias.copy_(torch.from_numpy(bias))
+if __name__ == "__main__":
+    torch.save(_with_weights(Path(sys.argv[1])).to(memory_format=torch.channels_last).state_dict(), sys.argv[2])

@@ -178,6 +178,18 @@ def test_completion_does_not_import_tensorflow(tmp_path):
     assert "--model" in complete("gradcam --mod", script)
 
 
+def test_the_list_of_models_does_not_import_tensorflow():
+    """Neither Keras, nor the HDF5 library: the catalog is a file of the package, and weights are searched by name."""
+    script = (
+        "import sys\nfrom gradcam_cli.cli import gradcam\n"
+        "try:\n    gradcam.main(['models', '--json'], prog_name='gradcam')\n"
+        "finally:\n    found = {'tensorflow', 'keras', 'h5py', 'scipy'} & set(sys.modules)\n    print(*found, file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert '"name": "vgg19"' in done.stdout
+    assert done.stderr.strip() == ""
+
+
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_each_shell_has_a_completion_script(shell):
     environment = {**os.environ, "_GRADCAM_COMPLETE": f"{shell}_source"}
