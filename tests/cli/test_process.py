@@ -183,7 +183,8 @@ def test_the_list_of_models_does_not_import_tensorflow():
     script = (
         "import sys\nfrom gradcam_cli.cli import gradcam\n"
         "try:\n    gradcam.main(['models', '--json'], prog_name='gradcam')\n"
-        "finally:\n    found = {'tensorflow', 'keras', 'h5py', 'scipy'} & set(sys.modules)\n    print(*found, file=sys.stderr)"
+        "finally:\n    found = {'tensorflow', 'keras', 'h5py', 'scipy'} & set(sys.modules)\n"
+        "    print(*found, file=sys.stderr)"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert '"name": "vgg19"' in done.stdout
