@@ -159,8 +159,9 @@ def before_loading(ctx: click.Context, options: dict[str, Any], model: str | Non
         start_check(weights)
     quiet_tensorflow(ctx, verbose=options["verbose"] or options["debug"])
     if weights:  # these start threads, after which the process is no longer forked
-        if str(weights) == model or not is_archive(weights):
-            start_read_ahead(weights)
+        with contextlib.suppress(OSError):  # the loading raises it, with the name of the file
+            if str(weights) == model or not is_archive(weights):
+                start_read_ahead(weights)
         start_sha256(weights)
     import_tensorflow()
 

@@ -131,3 +131,15 @@ def test_reading_starts_before_tensorflow_is_imported(cli, photo, model_file, tm
 def test_the_local_file_of_a_run(model, weights, expected):
     found = local_weights(model, weights)
     assert (found and str(found)) == expected
+
+
+def test_an_unreadable_file_is_an_error_of_the_loading(cli, photo, model_file, tmp_path, monkeypatch):
+    """It is reported in one line, not where its reading starts."""
+
+    def refuse(file):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(options, "is_archive", refuse)
+    weights = tmp_path / "weights.keras"
+    weights.write_bytes(model_file.read_bytes())
+    assert cli(photo(), "--model", model_file, "--weights", weights, "--preprocess", "-1..1").status == 0
