@@ -14,6 +14,7 @@ from gradcam_cli.models import scan_process
 from gradcam_cli.models.scan_process import ForkedScan, start_scan
 
 ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")  # Python 3.12, of this process
 linux = pytest.mark.skipif(sys.platform != "linux", reason="only on Linux, the scan is forked")
 
 STARTED = """
