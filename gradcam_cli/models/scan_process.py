@@ -35,7 +35,8 @@ def start_scan(file: Path, max_bytes: int) -> ScanProcess:
     """Start `hdf5_scan.main` in another process.
 
     On Linux, a process without other threads is forked: the command line imports h5py anyway, and a second Python takes
-    0.15 s to do the same. A fork of other threads' locks could wait for them forever, so a new Python is started then.
+    0.15 s to do the same. A fork of other threads' locks could wait for them forever, so a new Python is started then,
+    and after the import of TensorFlow, whose libraries have locks of their own.
 
     Args:
         file: the file.
@@ -44,7 +45,7 @@ def start_scan(file: Path, max_bytes: int) -> ScanProcess:
     Raises:
         OSError: no process can be started.
     """
-    if sys.platform == "linux":
+    if sys.platform == "linux" and "tensorflow" not in sys.modules:
         import gradcam_cli.models.hdf5_scan  # noqa: F401  # it may start threads
 
         if len(os.listdir("/proc/self/task")) == 1:

@@ -54,7 +54,9 @@ def run(file, before):
 
 
 @linux
-@pytest.mark.parametrize(("before", "kind"), [("", "ForkedScan"), (THREAD, "Popen")])
+@pytest.mark.parametrize(
+    ("before", "kind"), [("", "ForkedScan"), (THREAD, "Popen"), ("sys.modules['tensorflow'] = None", "Popen")]
+)
 def test_only_a_process_without_threads_is_forked(file, before, kind):
     """A lock that another thread holds would never be released in the forked process."""
     assert run(file, before) == f"{kind} text"
