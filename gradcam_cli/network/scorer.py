@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -69,6 +69,19 @@ class ModelScorer:
         size = max(self.batch_size, min(MAX_LAYER_BATCH, MAX_LAYER_BATCH_BYTES // A[0].nbytes))
         return self._run_padded(lambda A: self._scores_from_layer(first, A), A, size)
 
+    def gradients_from_layer(self, x: np.ndarray, A: np.ndarray, classes: Sequence[int]) -> np.ndarray:
+        """Return dy_c/dA, (n, u, v, k), of one input (h, w, c) with the layer's output replaced by A, (n, u, v, k).
+
+        Args:
+            x: the input.
+            A: the activations.
+            classes: a class c for each of them.
+        """
+        with precision_scope(self.precision):
+            first, replaced = tf.constant(x[None], tf.float32), tf.constant(A, tf.float32)
+            dA: np.ndarray = self._gradients_from_layer(first, replaced, tf.constant(classes, tf.int32)).numpy()
+        return dA
+
     def input_gradients(self, x: np.ndarray, c: int) -> np.ndarray:
         """Return dy_c/dx of each input, (n, h, w, c)."""
         return self._run_padded(lambda x: self._input_gradients(x, tf.constant(c)), x, self.batch_size)
@@ -126,18 +139,28 @@ class ModelScorer:
     def _scores(self) -> Any:
         return tf.function(lambda x: self._y(x), autograph=False)
 
+    def _y_from_layer(self, x: tf.Tensor, A: tf.Tensor) -> tf.Tensor:
+        calls = itertools.count()
+
+        def replace(_: str, output: tf.Tensor) -> tf.Tensor:
+            return self.layer.insert(output, A) if self.layer.is_call(next(calls)) else output
+
+        with hooked({self.layer.path: self.layer.operation}, replace):
+            return self._y(tf.repeat(x, tf.shape(A)[0], axis=0), A)
+
     @cached_property
     def _scores_from_layer(self) -> Any:
-        def from_layer(x: tf.Tensor, A: tf.Tensor) -> tf.Tensor:
-            calls = itertools.count()
+        return tf.function(lambda x, A: self._y_from_layer(x, A), autograph=False)
 
-            def replace(_: str, output: tf.Tensor) -> tf.Tensor:
-                return self.layer.insert(output, A) if self.layer.is_call(next(calls)) else output
+    @cached_property
+    def _gradients_from_layer(self) -> Any:
+        def gradients(x: tf.Tensor, A: tf.Tensor, classes: tf.Tensor) -> tf.Tensor:
+            with tf.GradientTape(watch_accessed_variables=False) as tape:
+                tape.watch(A)
+                y_c = tf.gather(self._y_from_layer(x, A), classes, axis=1, batch_dims=1)
+            return tape.gradient(y_c, A)
 
-            with hooked({self.layer.path: self.layer.operation}, replace):
-                return self._y(tf.repeat(x, tf.shape(A)[0], axis=0), A)
-
-        return tf.function(from_layer, autograph=False)
+        return tf.function(gradients, autograph=False)
 
     @cached_property
     def _input_gradients(self) -> Any:

@@ -41,6 +41,20 @@ def test_scores_from_given_activations(network, x):
     np.testing.assert_allclose(scorer.scores_from_layer(x[0], 0 * A[:1])[0], hidden @ kernel + bias, rtol=1e-5)
 
 
+def test_gradients_at_given_activations(network, x):
+    """For several activations and a class of each: the chain rule in NumPy."""
+    A = np.random.default_rng(8).uniform(size=(3, 10, 10, 5)).astype(np.float32)
+    classes = (2, 0, 1)
+    dA = ModelScorer(network, "conv2", "logit", "float32", 8).gradients_from_layer(x[0], A, classes)
+    (kernel, bias), (out, _) = ([w.numpy() for w in network.get_layer(n).weights] for n in ("hidden", "predictions"))
+    for n, c in enumerate(classes):
+        windows = A[n].reshape(5, 2, 5, 2, 5).transpose(0, 2, 4, 1, 3).reshape(5, 5, 5, 4)  # rows, columns, k, cells
+        active = windows.max(-1).reshape(-1) @ kernel + bias > 0
+        pooled = (kernel @ (active * out[:, c])).reshape(5, 5, 5)
+        expected = (np.eye(4)[windows.argmax(-1)] * pooled[..., None]).reshape(5, 5, 5, 2, 2).transpose(0, 3, 1, 4, 2)
+        np.testing.assert_allclose(dA[n], expected.reshape(10, 10, 5), rtol=1e-4, atol=1e-6)
+
+
 def test_scores_from_a_layer_in_a_residual_block():
     """The skip connection is included: y = sum(x + A), with A replaced."""
     inputs = keras.Input((4, 4, 1))
