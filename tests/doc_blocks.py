@@ -23,7 +23,7 @@ ANNOUNCEMENT = re.compile(r"^\S+: input \d+x\d+ (?:RGB|BGR|grayscale).*, preproc
 """The line on standard error that each run prints about its model."""
 
 
-SUMMARY = re.compile(r"^[\d,]+ (?:image|map|epoch)s?\b.*\(\d+\.\d s\).*\n", re.MULTILINE)
+SUMMARY = re.compile(r"^[\d,]+ (?:image|mosaic|map|epoch)s?\b.*\(\d+\.\d s\).*\n", re.MULTILINE)
 """The line on standard error that ends each run."""
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,6 +10,7 @@ import click
 from gradcam_cli.cli.click_extensions import GroupedCommand, PathOrUrl, Threshold, option_group
 from gradcam_cli.cli.completion import complete_classes
 from gradcam_cli.cli.evaluation_output import EvaluationWriter, end_run, print_tables
+from gradcam_cli.cli.metric_options import METRICS_HELP, metric_options, requested_metrics
 from gradcam_cli.cli.model_options import explain_config, load_classifier, model_options
 from gradcam_cli.cli.options import (
     before_loading,
@@ -26,10 +26,8 @@ from gradcam_cli.cli.report_options import open_report, report_directory_option,
 from gradcam_cli.cli.run_summary import RunClock
 from gradcam_cli.cli.signals import raise_if_interrupted
 from gradcam_cli.console import print_error, progress
-from gradcam_cli.errors import UsageError
 from gradcam_cli.evaluation.annotations import read_annotations
-from gradcam_cli.evaluation.metrics.faithfulness import CURVE_STEPS, DELETION_BASELINES
-from gradcam_cli.evaluation.metrics.registry import METRICS, SANITY_PLOT, metric_choices, select_metrics
+from gradcam_cli.evaluation.metrics.registry import METRICS, MOSAIC_PLOT, SANITY_PLOT
 from gradcam_cli.evaluation.results import EvaluationResults, result_to_json, step_to_json
 from gradcam_cli.evaluation.thresholds import MetricThreshold, check_means
 from gradcam_cli.images.discover import expand_inputs, find_sources, no_images_error
@@ -37,21 +35,23 @@ from gradcam_cli.output.destination import DEFAULT_OUTPUT_DIR
 from gradcam_cli.pipeline.json_lines import json_line
 
 if TYPE_CHECKING:
-    from gradcam_cli.evaluation.run import EvaluationConfig, EvaluationRun
+    from collections.abc import Callable, Iterable, Iterator
 
-_METRICS_HELP = "".join(
-    f"{'^' if metric.higher_is_better else 'v'}{'*' if metric.needs_annotations else ' '}"
-    f"{'+' if metric.default else ' '} {name:25} {metric.title}\n"
-    for name, metric in METRICS.items()
-)
+    from gradcam_cli.evaluation.metrics.summary import MetricRow
+    from gradcam_cli.evaluation.mosaics.pictures import MosaicPictures
+    from gradcam_cli.evaluation.run import EvaluationConfig, EvaluationRun
+    from gradcam_cli.images.load import Unexplained
+
 EPILOG = f"""\
 Metrics (^ higher is better, v lower is better, * requires --annotations,
-+ computed without --metric; `gradcam metrics` prints families and costs):
-{_METRICS_HELP}
+# on mosaics of four photos, + computed without --metric; `gradcam metrics`
+prints families and costs):
+{METRICS_HELP}
 Examples:
   gradcam evaluate images --method gradcam --method layercam --plots plots
   gradcam evaluate images --annotations coco.json --metric pointing-game
   gradcam evaluate images --annotations voc/ --fail-under pointing-game=0.9
+  gradcam evaluate images --metric grid --method gradcam --method layercam
   gradcam evaluate images --metric family:robustness --metric family:complexity
   gradcam evaluate images --sanity-check --junit-xml report.xml
   gradcam evaluate images --report -o pages    pages/index.html shows every map
@@ -65,7 +65,7 @@ Exit status:
   130  interrupted; 143 terminated
 """
 
-_explanation, _metrics, _output = option_group("Explanation"), option_group("Metrics"), option_group("Output")
+_explanation, _output = option_group("Explanation"), option_group("Output")
 
 
 @click.command(cls=GroupedCommand, epilog=EPILOG, short_help="Measure the quality of maps.")
@@ -81,61 +81,7 @@ _explanation, _metrics, _output = option_group("Explanation"), option_group("Met
     help="Class index or name. [default: the annotated class, without annotations the first prediction]",
 )
 @setting_options(exclude=("counterfactual", "against", "gamma", "target", "rgb"))
-@_metrics(
-    "--metric",
-    "metrics",
-    multiple=True,
-    type=click.Choice(metric_choices()),
-    metavar="NAME",
-    help="Metric to compute, see below, a family such as family:complexity, or all (slow); repeatable. "
-    "[default: those marked +]",
-)
-@_metrics(
-    "--annotations",
-    metavar="FILE|DIR",
-    type=click.Path(exists=True, path_type=Path),
-    help="Annotated objects: COCO .json, a directory of Pascal VOC .xml, or .csv of path,class,x0,y0,x1,y1.",
-)
-@_metrics(
-    "--class-map",
-    metavar="FILE",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Classes of the model for annotated classes: JSON, or .csv of annotated,model.",
-)
-@_metrics(
-    "--steps",
-    type=click.IntRange(2, 1000),
-    default=CURVE_STEPS,
-    show_default=True,
-    metavar="N",
-    help="Steps of deletion and insertion.",
-)
-@_metrics(
-    "--deletion-baseline",
-    type=click.Choice(list(DELETION_BASELINES)),
-    default="blur",
-    show_default=True,
-    help="Replacement of deleted pixels.",
-)
-@_metrics(
-    "--tolerance",
-    type=click.IntRange(0),
-    default=0,
-    show_default=True,
-    metavar="PIXELS",
-    help="Tolerance of pointing-game.",
-)
-@_metrics("--also-without-relu", is_flag=True, help="Also evaluate maps without their ReLU, scaled to 0..1.")
-@_metrics("--sanity-check", is_flag=True, help="Randomize the network layer by layer and measure how the maps change.")
-@_metrics(
-    "--sanity-images",
-    type=click.IntRange(1),
-    default=12,
-    show_default=True,
-    metavar="N",
-    help="Images of the sanity check.",
-)
-@_metrics("--seed", type=click.IntRange(0), default=0, show_default=True, metavar="N", help="Random seed.")
+@metric_options
 @model_options
 @report_option
 @report_directory_option("gradcam_evaluation")
@@ -166,28 +112,30 @@ def evaluate(ctx: click.Context, /, **options: Any) -> int:
     """Measure the faithfulness and localization of maps.
 
     INPUT is an image file or a directory. Each metric is also computed for class-agnostic baselines:
-    random values, a center prior and, with annotations, a uniform map.
+    random values, a center prior and, with annotations or mosaics, a uniform map.
     """
     clock = RunClock()
     setup_logging(ctx, quiet=options["quiet"], verbose=options["verbose"], debug=options["debug"])
-    options["metrics"] = _requested_metrics(options)
+    options["metrics"] = requested_metrics(options)
     inputs = expand_inputs(options["inputs"], options["files_from"], nul=options["null"])
     sources = list(find_sources(inputs, skip=DEFAULT_OUTPUT_DIR))
     if not sources:
         raise no_images_error(inputs)
     protect_found(ctx, [*inputs, *(source.name for source in sources)])
-    for name in (*options["metrics"], SANITY_PLOT) if options["plots"] else ():
+    for name in (*options["metrics"], SANITY_PLOT, MOSAIC_PLOT) if options["plots"] else ():
         check_output("--plots", options["plots"] / f"{name}.png")
     annotations = read_annotations(options["annotations"]) if options["annotations"] else None
     stdout, thresholds = sys.stdout, _thresholds(options)
     before_loading(ctx, options)
-    from gradcam_cli.evaluation.export import write_files
+    from gradcam_cli.evaluation.export import write_files, write_plot
+    from gradcam_cli.evaluation.mosaics.pictures import MosaicPictures
     from gradcam_cli.evaluation.run import prepare_evaluation
 
     report_thresholds = [(threshold.metric, threshold.kind, threshold.value) for threshold in thresholds]
     with open_report(ctx, options, options["output"], len(sources), thresholds=report_thresholds) as report_writer:
         run = prepare_evaluation(load_classifier(options), _config(options), sources, annotations)
-        results = _evaluate(run, options, EvaluationWriter(stdout, options["as_json"], report_writer))
+        pictures = MosaicPictures() if options["plots"] and run.mosaics else None
+        results = _evaluate(run, options, EvaluationWriter(stdout, options["as_json"], report_writer), pictures)
         results.threshold_results = check_means(thresholds, results.mean_metrics)
         if report_writer:
             report_writer.end_record["threshold_results"] = results.threshold_results
@@ -196,21 +144,9 @@ def evaluate(ctx: click.Context, /, **options: Any) -> int:
         else:
             print_tables(results, stdout)
         write_files(results, csv=options["csv"], plots=options["plots"], junit_xml=options["junit_xml"])
+        if pictures and (figure := pictures.figure()):
+            write_plot(options["plots"], MOSAIC_PLOT, figure)
     return end_run(results, clock, written_places(options, "csv", "plots", "junit_xml"))
-
-
-def _requested_metrics(options: dict[str, Any]) -> list[str]:
-    """Return the metrics to compute, in the order of the table.
-
-    Raises:
-        UsageError: a metric or --class-map requires annotations.
-    """
-    if options["class_map"] and not options["annotations"]:
-        raise UsageError("--class-map requires --annotations")
-    annotated = options["annotations"] is not None
-    limits = [name for name, _ in (*options["fail_under"], *options["fail_above"])]
-    requested = select_metrics(options["metrics"], annotated=annotated)
-    return select_metrics([*requested, *limits], annotated=annotated)
 
 
 def _thresholds(options: dict[str, Any]) -> list[MetricThreshold]:
@@ -222,6 +158,7 @@ def _thresholds(options: dict[str, Any]) -> list[MetricThreshold]:
 
 def _config(options: dict[str, Any]) -> EvaluationConfig:
     from gradcam_cli.evaluation.evaluate import MetricConfig
+    from gradcam_cli.evaluation.mosaics.config import MosaicConfig
     from gradcam_cli.evaluation.run import EvaluationConfig
 
     fields = ("metrics", "steps", "deletion_baseline", "tolerance", "seed", "also_without_relu")
@@ -233,21 +170,25 @@ def _config(options: dict[str, Any]) -> EvaluationConfig:
         max_pixels=options["max_pixels"],
         threads=options["threads"],
         sanity_images=options["sanity_images"],
+        mosaics=MosaicConfig(options["mosaics"], options["mosaic_probability"], options["seed"]),
     )
 
 
-def _evaluate(run: EvaluationRun, options: dict[str, Any], writer: EvaluationWriter) -> EvaluationResults:
-    """Evaluate all images, run the sanity check if requested, and write the records."""
+def _evaluate(
+    run: EvaluationRun, options: dict[str, Any], writer: EvaluationWriter, pictures: MosaicPictures | None
+) -> EvaluationResults:
+    """Evaluate all images and mosaics, run the sanity check if requested, and write the records."""
     results = EvaluationResults(options["metrics"])
     draw = writer.report_writer.images.draw if writer.report_writer else None
-    with progress("evaluating", len(run.tasks)) as advance:
-        for result in run.evaluate(draw):
-            results.add(result)
-            if not isinstance(result, list):
-                print_error(f"{result.source}: {result.error}", result.hint, result.source)
-            writer.write(result_to_json(result))
-            advance(1)
-            raise_if_interrupted()
+    if run.mosaics:
+        with progress("choosing photos", len(run.sources)) as advance:
+            _exhaust(run.find_mosaics(), advance)
+    with progress("evaluating", run.num_tasks) as advance:
+        _exhaust(_record(run.evaluate(draw), results, writer), advance)
+    if run.mosaics:
+        with progress("evaluating mosaics", len(run.mosaics.mosaics)) as advance:
+            found = run.mosaics.evaluate(pictures.add if pictures else None, draw)
+            _exhaust(_record(found, results, writer), advance)
     if options["sanity_check"] and results.rows:
         with progress("sanity check", None) as advance:
             for step in run.check_sanity():
@@ -256,3 +197,21 @@ def _evaluate(run: EvaluationRun, options: dict[str, Any], writer: EvaluationWri
                 advance(1)
                 raise_if_interrupted()
     return results
+
+
+def _exhaust(steps: Iterator[None], advance: Callable[[int], None]) -> None:
+    for _ in steps:
+        advance(1)
+        raise_if_interrupted()
+
+
+def _record(
+    found: Iterable[list[MetricRow] | Unexplained], results: EvaluationResults, writer: EvaluationWriter
+) -> Iterator[None]:
+    """Add the results of images or mosaics, and write their records; yield after each."""
+    for result in found:
+        results.add(result)
+        if not isinstance(result, list):
+            print_error(f"{result.source}: {result.error}", result.hint, result.source)
+        writer.write(result_to_json(result))
+        yield

@@ -41,6 +41,8 @@ def print_tables(results: EvaluationResults, stdout: TextIO) -> None:
         write_table(results.mean_rows, stdout, as_json=False)
         for message in results.undefined_messages:
             stdout.write(f"{message}\n")
+    if results.mosaics:
+        stdout.write(f"{results.mosaics}\n")
     if results.steps:
         stdout.write("\n")
         write_table(_sanity_rows(results.steps), stdout, as_json=False)
@@ -62,7 +64,10 @@ def _sanity_rows(steps: Sequence[SanityStep]) -> list[dict[str, Any]]:
 def end_run(results: EvaluationResults, clock: RunClock, places: Iterable[object]) -> int:
     """Print the last line of the run and the failed thresholds, and return the exit status."""
     num_maps = sum(not row.baseline for row in results.rows)
-    clock.log({"image": results.num_images, "map": num_maps}, places, {"failed": len(results.failures)})
+    mosaics = results.mosaics.mosaics if results.mosaics else 0
+    done = {"image": results.num_images, "mosaic": mosaics, "map": num_maps}
+    done = {noun: number for noun, number in done.items() if number or (noun != "mosaic" and not mosaics)}
+    clock.log(done, places, {"failed": len(results.failures)})
     messages = [message for message in results.threshold_results.values() if message]
     for message in messages:
         print_failed_threshold(message)

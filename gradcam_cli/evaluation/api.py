@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import keras
@@ -11,10 +11,19 @@ import keras
 from gradcam_cli.errors import InputError, UsageError
 from gradcam_cli.evaluation.evaluate import EvaluationItem, MetricConfig
 from gradcam_cli.evaluation.metrics.faithfulness import CURVE_STEPS, DELETION_BASELINES
-from gradcam_cli.evaluation.metrics.registry import metric_choices, select_metrics
+from gradcam_cli.evaluation.metrics.registry import MOSAIC, metric_choices, select_metrics, with_companions
+from gradcam_cli.evaluation.mosaics.config import MOSAICS, PROBABILITY, MosaicConfig
 from gradcam_cli.evaluation.results import EvaluationResults
-from gradcam_cli.evaluation.run import EvaluationConfig, evaluate_items, prepare_maps, require_colors
+from gradcam_cli.evaluation.run import (
+    EvaluationConfig,
+    evaluate_items,
+    prepare_maps,
+    prepare_mosaic_run,
+    require_colors,
+    uses_images,
+)
 from gradcam_cli.images.batches import count_images, read_images
+from gradcam_cli.images.load import Failure, LoadedImage
 from gradcam_cli.keywords import names_misspelt_keywords
 from gradcam_cli.models.classifier import Classifier
 from gradcam_cli.output.notebook_progress import notebook_progress
@@ -40,6 +49,8 @@ def evaluate(
     steps: int = CURVE_STEPS,
     deletion_baseline: str = "blur",
     seed: int = 0,
+    mosaics: int = MOSAICS,
+    mosaic_probability: float = PROBABILITY,
     progress: bool = True,
     **options: Any,
 ) -> EvaluationResults:
@@ -56,40 +67,63 @@ def evaluate(
         batch_size: images in one pass; None chooses it from the size of the model and the free memory.
         steps: steps of deletion and insertion.
         deletion_baseline: replacement of deleted pixels: `blur`, `mean` or `black`.
-        seed: of all noise and random subsets, classes and weights.
+        seed: of the noise of `road` and of the choice of mosaics.
+        mosaics: number of mosaics of four images each, for `family:mosaics`.
+        mosaic_probability: the smallest probability of the predicted class of an image in a mosaic, 0 to 1.
         progress: show the number of evaluated images in a notebook.
         **options: other keywords of `explain`: settings of the maps, limits, and how the model is loaded.
 
     Returns:
         The results: `rows`, a `MetricRow` for each map and baseline, in the order of the images; `mean_metrics`, the
-        means of each layer and method; `failures`, the images that could not be evaluated.
+        means of each layer and method; `mosaics`, the number of mosaics and of valid cases; `failures`, the images that
+        could not be evaluated.
 
     Raises:
-        InputError: no image could be evaluated.
+        InputError: no image could be evaluated, or fewer than four classes reach `mosaic_probability`.
         UsageError: a single image is given, a metric, layer or class does not exist, or an option value is wrong.
         ModelError, WeightsError: the model cannot be used.
         TypeError: a keyword does not exist.
     """
     for name in several(metrics):
         check_choice("metrics", name, metric_choices())
-    names = select_metrics(several(metrics), annotated=False)
     check_choice("deletion_baseline", deletion_baseline, tuple(DELETION_BASELINES))
     if not isinstance(steps, int) or steps < 2:
         raise UsageError(f"steps: expected an integer from 2 on, got {steps!r}")
+    names = with_companions(select_metrics(several(metrics), annotated=False))
+    if uses_images(names) and set(names) & set(MOSAIC) and isinstance(images, Iterator):
+        raise UsageError(
+            "images: expected a list, an array or a dataset, got an iterator: mosaics read the images a second time",
+            "call evaluate for the metrics on mosaics alone",
+        )
     classifier = classifier_of(model, options)
     config = EvaluationConfig(
         MetricConfig(names, steps, deletion_baseline, seed=seed),
         config_of(layers, target_class, methods, batch_size, options),
         str(target_class),
+        mosaics=MosaicConfig(mosaics, mosaic_probability, seed),
     )
     run = prepare_maps(classifier, config)
+    mosaic_run = prepare_mosaic_run(run, config)
     results = EvaluationResults(names)
-    loaded = read_images(images, reader_of(classifier, options))
-    items = (EvaluationItem(require_colors(image)) for image in loaded)
-    with notebook_progress("evaluated", count_images(images), enabled=progress) as advance:
-        for result in evaluate_items(run, config, items):
-            results.add(result)
-            advance()
+
+    def read() -> Iterator[LoadedImage | Failure]:
+        return (require_colors(image) for image in read_images(images, reader_of(classifier, options)))
+
+    if mosaic_run:
+        with notebook_progress("choosing images", count_images(images), enabled=progress) as advance:
+            for _ in mosaic_run.find(read()):
+                advance()
+    if uses_images(names):
+        with notebook_progress("evaluated", count_images(images), enabled=progress) as advance:
+            for result in evaluate_items(run, config, map(EvaluationItem, read())):
+                results.add(result)
+                advance()
+    if mosaic_run:
+        results.failures += [] if uses_images(names) else mosaic_run.found.failures
+        with notebook_progress("evaluated mosaics", len(mosaic_run.mosaics), enabled=progress) as advance:
+            for result in mosaic_run.evaluate():
+                results.add(result)
+                advance()
     if results.failures and not results.rows:
         first = results.failures[0]
         raise InputError(f"no image was evaluated; {first.source}: {first.error}", first.hint)

@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gradcam_cli.evaluation.junit import JUnitCase, encode_junit
 from gradcam_cli.evaluation.metrics.summary import MetricRow, SanityStep, map_label
@@ -16,6 +16,9 @@ from gradcam_cli.evaluation.thresholds import ThresholdResults
 from gradcam_cli.images.load import Unexplained
 from gradcam_cli.output.figure_files import encode_figure
 from gradcam_cli.storage.files import write_output
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 """Characters with which formulas start, also in full width (OWASP, CSV injection)."""
@@ -61,7 +64,12 @@ def write_plots(
 ) -> None:
     """Write one plot per metric, and one of the sanity check."""
     for name, figure in draw_evaluation(rows, metrics, steps):
-        write_output(directory / f"{name}.png", encode_figure(figure), directory)
+        write_plot(directory, name, figure)
+
+
+def write_plot(directory: Path, name: str, figure: Figure) -> None:
+    """Write one plot."""
+    write_output(directory / f"{name}.png", encode_figure(figure), directory)
 
 
 def write_junit(

@@ -47,7 +47,8 @@ def draw_evaluation(
         values = {
             label: [v for row in group if (v := row.values[metric]) is not None] for label, group in groups.items()
         }
-        yield metric, plot_values(title, {label: numbers for label, numbers in values.items() if numbers}, baselines)
+        values = {label: numbers for label, numbers in values.items() if numbers}
+        yield metric, plot_values(title, values, baselines, "mosaic" if METRICS[metric].uses_mosaics else "image")
     if steps:
         yield SANITY_PLOT, _draw_sanity(steps)
 
@@ -61,13 +62,16 @@ def _draw_sanity(steps: Sequence[SanityStep]) -> Figure:
     return plot_sanity(ranks, layers, layers.index(all_downstream))
 
 
-def plot_values(title: str, values: Mapping[str, Sequence[float]], baselines: Sequence[str]) -> Figure:
+def plot_values(
+    title: str, values: Mapping[str, Sequence[float]], baselines: Sequence[str], unit: str = "image"
+) -> Figure:
     """Draw a metric: one row per map, with a dot per image and a line at the mean.
 
     Args:
         title: title of the plot.
         values: values of the images, by the map's label.
         baselines: labels of class-agnostic baselines, which are drawn in gray.
+        unit: what a dot stands for.
     """
     figure, axes = titled_axes(title, 1.2 + 0.45 * len(values))
     rng = np.random.default_rng(0)  # spreads the dots within their row
@@ -79,7 +83,7 @@ def plot_values(title: str, values: Mapping[str, Sequence[float]], baselines: Se
         axes.annotate(f"{mean:.3f}", (1.01, y), xycoords=("axes fraction", "data"), va="center", fontsize=9)
     axes.set_yticks(range(len(values)), list(map(plot_label, values)))
     axes.set_ylim(len(values) - 0.4, -0.6)
-    axes.set_xlabel("value of an image (dot), mean of all images (line)")
+    axes.set_xlabel(f"value of {'an' if unit[0] in 'aeiou' else 'a'} {unit} (dot), mean of all {unit}s (line)")
     return figure
 
 

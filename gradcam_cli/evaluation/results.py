@@ -11,8 +11,10 @@ from typing import Any
 from gradcam_cli.evaluation.metrics.registry import METRICS
 from gradcam_cli.evaluation.metrics.summary import (
     MetricRow,
+    MosaicCounts,
     SanityStep,
     Undefined,
+    count_mosaics,
     count_undefined,
     has_several_layers,
     insensitive_methods,
@@ -21,7 +23,7 @@ from gradcam_cli.evaluation.metrics.summary import (
 )
 from gradcam_cli.evaluation.thresholds import ThresholdResults
 from gradcam_cli.images.load import Unexplained
-from gradcam_cli.output.numbers import format_number
+from gradcam_cli.output.numbers import format_mean
 
 
 @dataclass
@@ -51,8 +53,13 @@ class EvaluationResults:
 
     @property
     def num_images(self) -> int:
-        """The number of evaluated images."""
-        return len({row.metadata["input"] for row in self.rows})
+        """The number of evaluated images, without mosaics."""
+        return len({row.metadata["input"] for row in self.rows if row.tiles is None})
+
+    @property
+    def mosaics(self) -> MosaicCounts | None:
+        """The mosaics and the number of valid cases, or None without mosaics."""
+        return count_mosaics(self.rows)
 
     @property
     def mean_metrics(self) -> list[dict[str, Any]]:
@@ -68,7 +75,7 @@ class EvaluationResults:
                 "map": map_label(mean["method"], mean["relu"]) + (" (baseline)" if mean["baseline"] else ""),
                 **({"layer": mean["layer"]} if several_layers else {}),
                 "maps": mean["maps"],
-                **{name: format_number(mean[name]) for name in self.metrics},
+                **{name: format_mean(mean[name], mean["intervals"].get(name)) for name in self.metrics},
             }
             for mean in self.mean_metrics
         ]
@@ -108,6 +115,7 @@ class EvaluationResults:
             "status": "summary",
             "images": self.num_images,
             "failed": len(self.failures),
+            "mosaics": self.mosaics and self.mosaics._asdict(),
             "mean_metrics": self.mean_metrics,
             "undefined": [each._asdict() for each in self.undefined],
             "insensitive_methods": self.insensitive_methods,
@@ -124,7 +132,8 @@ def result_to_json(result: list[MetricRow] | Unexplained) -> list[dict[str, Any]
 
 def _row_to_json(row: MetricRow) -> dict[str, Any]:
     values = {"relu": row.relu, "baseline": row.baseline, "metrics": row.values, "curves": row.curves}
-    return {"status": "ok", **row.metadata, **values, **({"report": row.report} if row.report else {})}
+    further = {key: value for key, value in (("report", row.report), ("tiles", row.tiles)) if value}
+    return {"status": "ok", **row.metadata, **values, **further}
 
 
 def step_to_json(step: SanityStep) -> dict[str, Any]:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from gradcam_cli.errors import UsageError
 from gradcam_cli.evaluation.annotations.masks import Annotation
 from gradcam_cli.evaluation.evaluate import UNIFORM, Draw, EvaluationItem, Evaluator, MetricConfig
 from gradcam_cli.evaluation.jobs import EvaluationTask, plan_tasks
+from gradcam_cli.evaluation.metrics.registry import MOSAIC
 from gradcam_cli.evaluation.metrics.summary import MetricRow, SanityStep
+from gradcam_cli.evaluation.mosaics.config import MosaicConfig
+from gradcam_cli.evaluation.mosaics.run import MosaicRun
 from gradcam_cli.evaluation.sanity_check import check_sanity
 from gradcam_cli.images.decode import MAX_PIXELS
 from gradcam_cli.images.load import Failure, LoadedImage, Unexplained, load_image
@@ -38,6 +41,7 @@ class EvaluationConfig:
         max_pixels: larger images fail.
         threads: number of threads, or None for one per core.
         sanity_images: number of images of the sanity check.
+        mosaics: which mosaics are made for the metrics that use them.
     """
 
     metrics: MetricConfig
@@ -47,6 +51,7 @@ class EvaluationConfig:
     max_pixels: int = MAX_PIXELS
     threads: int | None = None
     sanity_images: int = 12
+    mosaics: MosaicConfig = field(default_factory=MosaicConfig)
 
 
 @dataclass(frozen=True)
@@ -58,19 +63,42 @@ class EvaluationRun:
         config: what is computed.
         tasks: the images and their classes.
         run: the maps of all methods and baselines.
+        sources: the images.
+        mosaics: the evaluation on mosaics, or None.
     """
 
     classifier: Classifier
     config: EvaluationConfig
     tasks: Sequence[EvaluationTask]
     run: PreparedRun
+    sources: Sequence[Source]
+    mosaics: MosaicRun | None = None
+
+    @property
+    def num_tasks(self) -> int:
+        """The number of tasks of `evaluate`."""
+        return len(self.tasks) if uses_images(self.config.metrics.metrics) else 0
+
+    def find_mosaics(self) -> Iterator[None]:
+        """Choose the photos of the mosaics; yield after each image.
+
+        Raises:
+            InputError: too few images have a class of the required probability.
+        """
+        if self.mosaics:
+            yield from self.mosaics.find(self._load(EvaluationTask(source)) for source in self.sources)
 
     def evaluate(self, draw: Draw | None = None) -> Iterator[list[MetricRow] | Unexplained]:
         """Yield the metrics of all maps of each task, in order, or the reason why it has none.
 
+        If all metrics are on mosaics, only the images that cannot be used are listed.
+
         Args:
             draw: draws the maps for a report, or None.
         """
+        if self.mosaics and not uses_images(self.config.metrics.metrics):
+            yield from self.mosaics.found.failures
+            return
         items = (EvaluationItem(self._load(task), task.classes, task.annotations) for task in self.tasks)
         yield from evaluate_items(self.run, self.config, items, draw)
 
@@ -130,7 +158,24 @@ def prepare_evaluation(
     """
     tasks = plan_tasks(sources, annotations, classifier, config.target_class, config.class_map)
     run = prepare_maps(classifier, config, annotated=annotations is not None)
-    return EvaluationRun(classifier, config, tasks, run)
+    return EvaluationRun(classifier, config, tasks, run, sources, prepare_mosaic_run(run, config))
+
+
+def prepare_mosaic_run(run: PreparedRun, config: EvaluationConfig) -> MosaicRun | None:
+    """Prepare the evaluation on mosaics; None if no metric uses them.
+
+    Raises:
+        UsageError: as `prepare_mosaics`.
+    """
+    metrics = config.metrics.metrics
+    if not set(metrics) & set(MOSAIC):
+        return None
+    return MosaicRun.prepare(run, config.explain, config.mosaics, metrics)
+
+
+def uses_images(metrics: Iterable[str]) -> bool:
+    """Return whether some of the metrics are on single images."""
+    return not set(metrics) <= set(MOSAIC)
 
 
 def prepare_maps(classifier: Classifier, config: EvaluationConfig, *, annotated: bool = False) -> PreparedRun:

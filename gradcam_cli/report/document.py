@@ -51,6 +51,7 @@ def build_document(records: Sequence[Record]) -> dict[str, Any]:
         status: sum(entry["status"] == status for entry in entries) + truncated.get(status, 0)
         for status in ENTRY_STATUSES
     }
+    counts["ok"] += _num_undrawn_mosaics(records)
     total = sum(counts.values())
     tables = (mean_metrics_table(metric_rows(records), list(titles)), sanity_check_table(sanity_steps(records)))
     command = run_start.get("command") or _infer_command(records)
@@ -78,6 +79,13 @@ def build_document(records: Sequence[Record]) -> dict[str, Any]:
         "metrics": [{"name": name, **metric} for name, metric in titles.items()],
     }
     return {**escape_texts(document), "confusion": confusion(entries), "entries": entries}
+
+
+def _num_undrawn_mosaics(records: Iterable[Record]) -> int:
+    """Return the number of mosaics that were evaluated and have no entry."""
+    drawn = {record["input"]: False for record in records if record.get("tiles")}
+    drawn |= {record["input"]: True for record in records if record.get("tiles") and record.get("report")}
+    return sum(not each for each in drawn.values())
 
 
 def metric_rows(records: Iterable[Record]) -> list[MetricRow]:

@@ -27,10 +27,13 @@ Threshold = tuple[str, str, float]
 
 
 def build_entries(records: Iterable[Record], run_start: Record) -> list[dict[str, Any]]:
-    """Return one entry per input, in the order of the records; control characters in texts are escaped."""
+    """Return one entry per input, in the order of the records; control characters in texts are escaped.
+
+    A mosaic is an input; those that were not drawn are left out.
+    """
     inputs: dict[str, list[Record]] = {}
     for record in records:
-        if record["status"] in RESULT_STATUSES:
+        if record["status"] in RESULT_STATUSES and not (record.get("tiles") and not record.get("report")):
             inputs.setdefault(input_name(record), []).append(record)
     labels = class_labels(record for group in inputs.values() for record in group)
     return [
@@ -79,7 +82,7 @@ def _predictions(results: Sequence[Record]) -> list[list[Any]]:
 
 
 def _maps(record: Record, run_start: Record) -> Iterator[dict[str, Any]]:
-    """Yield the maps of a record: a single map, the maps before and after, or one map per depth."""
+    """Yield the maps of a record: a single map, the maps before and after, one map per depth, or one per tile."""
     report: Record = record.get("report") or {}
     if "class_before" in record:
         for run in ("before", "after"):
@@ -90,6 +93,10 @@ def _maps(record: Record, run_start: Record) -> Iterator[dict[str, Any]]:
         for depth, map_image in zip_longest(record["depths"], report.get("map_images", [])[: len(record["depths"])]):
             fields = {**report, "map_image": map_image, "map": depth}
             yield _map(record, fields, run_start, {}, t=depth["t"], adjoint_norm=depth["adjoint_norm"])
+    elif record.get("tiles"):
+        for tile, map_image in zip(record["tiles"], report.get("map_images", []), strict=False):
+            shown = {**record, "class_index": tile["class_index"], "class_name": tile["class_name"]}
+            yield _map(shown, {**report, "map_image": map_image}, run_start, tile["metrics"], command="")
     elif report or "metrics" not in record:
         yield _map(record, report, run_start, record.get("metrics", {}))
 

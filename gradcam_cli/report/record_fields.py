@@ -66,6 +66,17 @@ _DEPTH = record(
     ("t", "adjoint_norm"),
 )
 
+_TILE = record(
+    {
+        "photo": text(),
+        "class_index": integer(),
+        "class_name": nullable(name),
+        "rank": nullable(integer(1)),
+        "metrics": mapping(nullable(number()), _METRICS),
+    },
+    ("photo", "class_index", "rank"),
+)
+
 EXPLANATION = Shape({**FIELDS, "tol": number(), "report": _REPORT}, ("input",))
 DEPTHS = Shape({**EXPLANATION.fields, "depths": list_of(_DEPTH)}, ("input", "depths"))
 EVALUATION = Shape(
@@ -78,6 +89,8 @@ EVALUATION = Shape(
         "metrics": mapping(nullable(number()), _METRICS),
         "curves": mapping(list_of(number(), 2, MAX_CURVE_POINTS), _METRICS),
         "report": _REPORT,
+        "class_index": nullable(integer()),
+        "tiles": nullable(list_of(_TILE, 4, 4)),
     },
     ("input", "layer", "method", "baseline", "metrics", "curves"),
 )

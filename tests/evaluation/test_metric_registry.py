@@ -3,7 +3,7 @@
 import pytest
 
 from gradcam_cli.errors import UsageError
-from gradcam_cli.evaluation.metrics.registry import METRICS, families, metric_choices, select_metrics
+from gradcam_cli.evaluation.metrics.registry import METRICS, MOSAIC, families, metric_choices, select_metrics
 
 FAITHFUL = ["average-drop", "increase-in-confidence", "deletion", "insertion", "road"]
 LOCAL = ["pointing-game", "energy-pointing-game", "iou", "loc-error-top1", "loc-error-top5"]
@@ -22,9 +22,10 @@ def test_families_and_all():
         "gini",
         "effective-complexity",
     ]
-    assert select_metrics(["all"], annotated=True) == list(METRICS)
+    assert select_metrics(["all"], annotated=True) == [name for name in METRICS if name not in MOSAIC]
+    assert select_metrics(["family:mosaics"], annotated=False) == list(MOSAIC)
     without = select_metrics(["all"], annotated=False)
-    assert without == [name for name in METRICS if METRICS[name].family != "localization"]
+    assert without == [name for name in METRICS if METRICS[name].family not in ("localization", "mosaics")]
     assert set(metric_choices()) == {*METRICS, "all", *(f"family:{name}" for name in families())}
 
 

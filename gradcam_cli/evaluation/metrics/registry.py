@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 from gradcam_cli.errors import UsageError
@@ -26,6 +26,7 @@ class Metric(NamedTuple):
         needs_annotations: whether it compares the map with annotations.
         default: whether it is computed if no metric is named.
         condition: which maps have a value, if not all; printed for those that have none.
+        uses_mosaics: whether it is measured on mosaics of the images; `all` leaves it out.
     """
 
     title: str
@@ -35,6 +36,7 @@ class Metric(NamedTuple):
     needs_annotations: bool = False
     default: bool = False
     condition: str = "maps of zeros have no value"
+    uses_mosaics: bool = False
 
     @property
     def direction(self) -> str:
@@ -154,9 +156,28 @@ METRICS = {
     "loc-error-top5": Metric(
         "localization error, first five predictions", False, "localization", needs_annotations=True, default=True
     ),
+    "grid": Metric("fraction of the map's sum in the tile of its class", True, "mosaics", uses_mosaics=True),
+    "grid-peak": Metric("fraction of peaks in the tile of their class", True, "mosaics", uses_mosaics=True),
+    "grid-valid": Metric(
+        "grid for classes among the first five predictions",
+        True,
+        "mosaics",
+        uses_mosaics=True,
+        condition="mosaics of which no class is predicted have no value",
+    ),
+    "impossible": Metric(
+        "fraction of the sum in cells without effect",
+        False,
+        "mosaics",
+        "1 pass downstream of the layer per class",
+        uses_mosaics=True,
+        condition="only methods of the shared pass have a value",
+    ),
 }
-SANITY_PLOT = "sanity"
-"""Name of the plot of the sanity check, next to those of the metrics."""
+GRID, GRID_PEAK, GRID_VALID, IMPOSSIBLE = "grid", "grid-peak", "grid-valid", "impossible"
+MOSAIC = tuple(name for name, metric in METRICS.items() if metric.uses_mosaics)
+SANITY_PLOT, MOSAIC_PLOT = "sanity", "mosaics"
+"""Names of the plot of the sanity check and of the picture of some mosaics, next to those of the metrics."""
 
 
 def families() -> tuple[str, ...]:
@@ -174,7 +195,8 @@ def select_metrics(names: Iterable[str], *, annotated: bool) -> list[str]:
 
     Args:
         names: values of `metric_choices`.
-        annotated: whether annotations are given; `all` and the families leave out the metrics that need them.
+        annotated: whether annotations are given; `all` and the families leave out the metrics that need them, and `all`
+            those on mosaics, which need photos of four classes.
 
     Raises:
         UsageError: a metric, or every metric of a family, needs annotations.
@@ -186,8 +208,18 @@ def select_metrics(names: Iterable[str], *, annotated: bool) -> list[str]:
             raise UsageError(f"{name} requires --annotations")
     possible = [name for name, metric in METRICS.items() if annotated or not metric.needs_annotations]
     for group in [name for name in requested if name not in METRICS]:
-        members = [name for name in possible if group in (ALL, FAMILY + METRICS[name].family)]
+        members = [name for name in possible if group in _groups(METRICS[name])]
         if not members:
             raise UsageError(f"{group} requires --annotations")
         chosen.update(members)
     return [name for name in possible if name in chosen or (not requested and METRICS[name].default)]
+
+
+def _groups(metric: Metric) -> tuple[str, ...]:
+    """Return the values of `--metric` that include a metric, besides its name."""
+    return (FAMILY + metric.family, *(() if metric.uses_mosaics else (ALL,)))
+
+
+def with_companions(metrics: Collection[str]) -> list[str]:
+    """Return metrics in the order of the table; `grid` comes with those that are computed from the same maps."""
+    return [name for name in METRICS if name in metrics or (name in (GRID_PEAK, GRID_VALID) and GRID in metrics)]

@@ -5,6 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+
+from gradcam_cli.evaluation.bootstrap import mean_interval
+from gradcam_cli.evaluation.metrics.registry import METRICS, MOSAIC
+
 UNCHANGED_CORRELATION = 0.5
 """A map counts as unchanged from this mean rank correlation on."""
 
@@ -20,6 +25,8 @@ class MetricRow(NamedTuple):
         curves: probabilities after each step of `deletion` and `insertion`.
         relu: False for a map without the final ReLU.
         report: file names of the map's images and the numbers that a report shows.
+        tiles: for the maps of a mosaic, the photo, class, rank and metrics of each tile, whose means are `values`; the
+            rank is None if the class is not among the first predictions.
     """
 
     metadata: dict[str, Any]
@@ -29,6 +36,40 @@ class MetricRow(NamedTuple):
     curves: dict[str, list[float]]
     relu: bool = True
     report: dict[str, Any] | None = None
+    tiles: list[dict[str, Any]] | None = None
+
+
+class MosaicCounts(NamedTuple):
+    """The mosaics of an evaluation.
+
+    Attributes:
+        mosaics: their number.
+        photos: number of different photos in them.
+        cases: number of tiles; each is a case, the map of its class.
+        valid_cases: number of tiles whose class is among the first predictions for the mosaic.
+    """
+
+    mosaics: int
+    photos: int
+    cases: int
+    valid_cases: int
+
+    def __str__(self) -> str:
+        share = self.valid_cases / self.cases
+        return (
+            f"{self.mosaics:,} mosaics of {self.photos:,} photos; valid cases: {share:.0%} "
+            f"({self.valid_cases:,} of {self.cases:,})"
+        )
+
+
+def count_mosaics(rows: Sequence[MetricRow]) -> MosaicCounts | None:
+    """Return what the mosaics of an evaluation are; None without mosaics."""
+    mosaics = {row.metadata["input"]: row.tiles for row in rows if row.tiles}
+    tiles = [tile for each in mosaics.values() for tile in each]
+    if not tiles:
+        return None
+    valid = sum(tile["rank"] is not None for tile in tiles)
+    return MosaicCounts(len(mosaics), len({tile["photo"] for tile in tiles}), len(tiles), valid)
 
 
 class SanityStep(NamedTuple):
@@ -64,7 +105,7 @@ def has_several_layers(rows: Sequence[MetricRow]) -> bool:
 def summarize(rows: Sequence[MetricRow], metrics: Sequence[str]) -> list[dict[str, Any]]:
     """Return the mean of each metric over the images for every layer and method; baselines come last.
 
-    A mean is None if no image has a value.
+    A mean is None if no image has a value. `intervals` has the 95 % bootstrap intervals of the metrics on mosaics.
     """
     groups: dict[tuple[str, str, bool], list[MetricRow]] = {}
     for row in sorted(rows, key=lambda row: row.baseline):
@@ -77,6 +118,7 @@ def summarize(rows: Sequence[MetricRow], metrics: Sequence[str]) -> list[dict[st
             "baseline": group[0].baseline,
             "maps": len(group),
             **{name: _mean([row.values[name] for row in group]) for name in metrics},
+            "intervals": {name: _interval([row.values[name] for row in group]) for name in metrics if name in MOSAIC},
         }
         for (layer, method, relu), group in groups.items()
     ]
@@ -107,9 +149,10 @@ def count_undefined(rows: Sequence[MetricRow], metrics: Sequence[str]) -> list[U
         if row.relu and not row.baseline:
             groups.setdefault((row.metadata["layer"], row.method), []).append(row)
     counts = [
-        Undefined(name, layer, method, sum(row.values[name] is None for row in group), len(group))
+        Undefined(name, layer, method, sum(row.values[name] is None for row in maps), len(maps))
         for name in metrics
         for (layer, method), group in groups.items()
+        for maps in [[row for row in group if (row.tiles is not None) == METRICS[name].uses_mosaics]]
     ]
     return [each for each in counts if each.undefined]
 
@@ -117,6 +160,11 @@ def count_undefined(rows: Sequence[MetricRow], metrics: Sequence[str]) -> list[U
 def _mean(values: Sequence[float | None]) -> float | None:
     numbers = [value for value in values if value is not None]
     return sum(numbers) / len(numbers) if numbers else None
+
+
+def _interval(values: Sequence[float | None]) -> tuple[float, float] | None:
+    low, high = mean_interval(np.array(values, np.float64))
+    return None if np.isnan(low) else (low, high)
 
 
 def insensitive_methods(steps: Sequence[SanityStep]) -> list[tuple[str, str]]:

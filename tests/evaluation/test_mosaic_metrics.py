@@ -1,0 +1,100 @@
+"""Metrics on mosaics as functions of arrays, and the drawing of mosaics."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from gradcam_cli.evaluation.metrics.mosaic import peak_in_tile, share_in_tile, share_outside, tile_parts
+from gradcam_cli.evaluation.mosaics.layout import draw_mosaics, num_possible
+from gradcam_cli.evaluation.mosaics.photos import Photo
+from gradcam_cli.images.fit import Box
+
+
+def shares(L, parts):
+    return [share_in_tile(np.array(L, np.float32), parts, tile) for tile in range(4)]
+
+
+def peaks(L, parts):
+    return [peak_in_tile(np.array(L, np.float32), parts, tile) for tile in range(4)]
+
+
+def test_shares_of_a_map_of_four_cells_by_hand():
+    parts = tile_parts((2, 2), Box(0, 0, 10, 10), (10, 10))
+    assert shares([[1, 2], [3, 4]], parts) == pytest.approx([0.1, 0.2, 0.3, 0.4])
+    assert peaks([[1, 2], [3, 4]], parts) == [0, 0, 0, 1]
+    assert peaks([[4, 2], [3, 4]], parts) == [0.5, 0, 0, 0.5]
+
+
+def test_cells_across_the_border_count_with_their_parts():
+    """The middle row and column of 3x3 cells belong half to each side; whole cells would give 4/9 and 1/9."""
+    parts = tile_parts((3, 3), Box(0, 0, 9, 9), (9, 9))
+    assert shares(np.ones((3, 3)), parts) == pytest.approx([0.25] * 4)
+    assert peaks(np.ones((3, 3)), parts) == pytest.approx([0.25] * 4)
+    assert shares([[1, 0, 0], [0, 0, 0], [0, 0, 0]], parts) == [1, 0, 0, 0]
+    assert shares([[0, 1, 0], [0, 0, 0], [0, 0, 0]], parts) == [0.5, 0.5, 0, 0]
+    assert peaks([[3, 0, 0], [0, 5, 0], [0, 0, 4]], parts) == [0.25] * 4
+
+
+def test_cells_outside_the_input_do_not_count():
+    """Three columns between -4 and 8: the first is outside of the mosaic."""
+    parts = tile_parts((1, 3), Box(-4, 0, 8, 8), (8, 8))
+    assert parts.sum(axis=(1, 2)) == pytest.approx([0.5] * 4)  # one row: half of its height in each tile
+    assert shares([[7, 1, 3]], parts) == pytest.approx([0.125, 0.375, 0.125, 0.375])
+
+
+@pytest.mark.parametrize("cells", [(7, 7), (14, 14), (5, 8), (1, 1)])
+def test_shares_of_any_map_sum_to_one(cells):
+    """So a map that ignores the class has a mean share of 1/4 over the four classes."""
+    parts = tile_parts(cells, Box(0, 0, 224, 224), (224, 224))
+    L = np.random.default_rng(0).uniform(size=cells)
+    assert sum(shares(L, parts)) == pytest.approx(1)
+    assert sum(peaks(L, parts)) == pytest.approx(1)
+
+
+def test_maps_of_zeros_have_no_share():
+    parts = tile_parts((2, 2), Box(0, 0, 8, 8), (8, 8))
+    assert shares(np.zeros((2, 2)), parts) == [0] * 4
+    assert peaks(np.zeros((2, 2)), parts) == [0] * 4
+    assert share_outside(np.zeros((2, 2)), parts[0] > 0) is None
+
+
+def test_share_outside_by_hand():
+    L = np.array([[1, 2], [3, 4]], np.float32)
+    assert share_outside(L, np.array([[True, False], [False, False]])) == pytest.approx(0.9)
+    assert share_outside(L, np.array([[True, True], [True, True]])) == 0
+
+
+def photos(sizes):
+    """Return photos of classes 0, 1, 2 and so on, as many as the sizes say."""
+    pixels = np.zeros((2, 2, 3), np.uint8)
+    return [Photo(f"{c}-{i}", c, 0.95, pixels + c) for c, size in enumerate(sizes) for i in range(size)]
+
+
+def test_number_of_mosaics_is_that_of_all_arrangements():
+    sizes = [2, 1, 3, 1, 2]
+    arrangements = itertools.permutations(photos(sizes), 4)
+    assert num_possible(sizes) == sum(len({photo.class_index for photo in four}) == 4 for four in arrangements)
+
+
+def test_mosaics_have_four_classes_and_differ():
+    drawn = draw_mosaics(photos([3, 1, 2, 4, 1]), 50, seed=3)
+    assert len({mosaic.photos for mosaic in drawn}) == len(drawn) == 50
+    assert all(len({photo.class_index for photo in mosaic.photos}) == 4 for mosaic in drawn)
+    assert drawn == draw_mosaics(photos([3, 1, 2, 4, 1]), 50, seed=3)
+    assert drawn != draw_mosaics(photos([3, 1, 2, 4, 1]), 50, seed=4)
+    places = [[mosaic.photos[tile].class_index for mosaic in drawn] for tile in range(4)]
+    assert all(len(set(classes)) == 5 for classes in places)  # each class is in each place
+
+
+def test_too_few_photos_give_all_their_mosaics(caplog):
+    assert len(draw_mosaics(photos([1, 1, 1, 1]), 100, seed=0)) == 24
+    assert "only 24 mosaics" in caplog.text
+
+
+def test_tiles_are_in_reading_order():
+    (mosaic,) = draw_mosaics(photos([1, 1, 1, 1]), 1, seed=0)
+    a, b, c, d = (photo.class_index for photo in mosaic.photos)
+    assert mosaic.pixels((2, 2))[::2, ::2, 0].tolist() == [[a, b], [c, d]]
+    assert mosaic.pixels((3, 5)).shape == (6, 10, 3)
+    assert (mosaic.pixels((3, 5))[:3, :5] == a).all()  # no pixel mixes two photos
