@@ -14,7 +14,7 @@ from gradcam_cli.evaluation.metrics.registry import GRID, GRID_PEAK, GRID_VALID,
 from gradcam_cli.evaluation.metrics.summary import MetricRow
 from gradcam_cli.evaluation.mosaics.layout import Mosaic
 from gradcam_cli.images.load import LoadedImage, Unexplained
-from gradcam_cli.methods.registry import METHODS, SHARED_PASS
+from gradcam_cli.methods.registry import METHODS
 from gradcam_cli.pipeline import stages
 from gradcam_cli.pipeline.json_lines import predictions
 from gradcam_cli.pipeline.results import Explanation
@@ -149,7 +149,7 @@ class MosaicEvaluator:
         """
         shares: dict[tuple[str, str], list[float | None]] = {}
         for layer, path in enumerate(self.run.layers):
-            keys = [key for key in by_map if key[0] == path and METHODS[key[1]].cost == SHARED_PASS]
+            keys = [key for key in by_map if key[0] == path and METHODS[key[1]].kind in ("cam", "baseline")]
             if not keys:
                 continue
             A, box = forward.activations[layer], by_map[keys[0]][0].input_box
