@@ -5,7 +5,6 @@ cloup offers option groups, too, but importing it takes 50 ms, and its help diff
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Collection
 from pathlib import Path
@@ -18,6 +17,7 @@ from gradcam_cli.cli.hinted_parameters import HintedParameter
 from gradcam_cli.cli.option_defaults import check_keys, defaults_for, find_table, variable
 from gradcam_cli.cli.protection import check_named_outputs, command_protection
 from gradcam_cli.errors import UsageError
+from gradcam_cli.evaluation.thresholds import MetricLimit, parse_limit
 from gradcam_cli.models.catalog import catalog, is_model_path
 from gradcam_cli.models.preprocessing import preprocess_choices, resolve_preprocess
 from gradcam_cli.near_matches import did_you_mean
@@ -180,28 +180,27 @@ class ImageSize(click.ParamType):  # type: ignore[type-arg]  # generic only in n
 
 
 class Threshold(click.ParamType):  # type: ignore[type-arg]  # generic only in newer versions of click
-    """A metric and its limit, such as `ssim=0.1`."""
+    """A metric and its limit, such as `ssim=0.1` for the mean or `ssim=0.3@q95` for a quantile over the images."""
 
-    name = "metric=value"
+    name = "metric=value[@quantile]"
 
     def __init__(self, metrics: Collection[str]) -> None:
         self.metrics = metrics
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, float]:
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> MetricLimit:
         """Return the metric and its limit."""
-        metric, _, limit = str(value).partition("=")
-        try:
-            number = float(limit)
-        except ValueError:
-            number = math.nan
-        if metric not in self.metrics or not number >= 0:
-            option = param.opts[0] if param else "threshold"
-            example = f"{next(iter(self.metrics))}=0.1"
-            raise UsageError(
-                f"{option} {value}: expected one of {', '.join(self.metrics)} with a limit, such as {example}",
-                did_you_mean(metric, self.metrics) if metric not in self.metrics else None,
-            )
-        return metric, number
+        limit = parse_limit(str(value))
+        if limit and limit.metric in self.metrics:
+            return limit
+        option = param.opts[0] if param else "threshold"
+        metric = str(value).partition("=")[0]
+        example = f"{next(iter(self.metrics))}=0.1"
+        raise UsageError(
+            f"{option} {value}: expected one of {', '.join(self.metrics)} with a limit, such as {example}",
+            did_you_mean(metric, self.metrics)
+            if metric not in self.metrics
+            else f"{example} limits the mean; {example}@q95, @min and @max limit a quantile over the images",
+        )
 
 
 def combine_options(*options: Decorator) -> Decorator:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import Any, TextIO
 
 import click
 
 from gradcam_cli.cli.click_extensions import GroupedCommand, ModelNameOrFile, PathOrUrl, Threshold, option_group
+from gradcam_cli.cli.comparison_output import print_tables, write_grid, write_report
 from gradcam_cli.cli.hinted_parameters import HintedArgument
 from gradcam_cli.cli.model_options import loading_options
 from gradcam_cli.cli.options import before_loading, general_options, setup_logging
@@ -23,28 +25,21 @@ from gradcam_cli.cli.report_options import (
 )
 from gradcam_cli.cli.run_summary import RunClock
 from gradcam_cli.cli.signals import raise_if_interrupted
-from gradcam_cli.cli.tables import write_table
 from gradcam_cli.cli.truth_options import truth_option
 from gradcam_cli.console import escape_control_chars, log, print_error, print_failed_threshold, progress
 from gradcam_cli.errors import UsageError
-from gradcam_cli.evaluation.correctness import BROKEN, describe
-from gradcam_cli.evaluation.drift import DRIFTS, Comparison, MapChange, compare_runs
+from gradcam_cli.evaluation.comparison_export import write_comparison_csv, write_comparison_junit
+from gradcam_cli.evaluation.correctness import BROKEN
+from gradcam_cli.evaluation.drift import DRIFTS, Comparison, compare_runs
 from gradcam_cli.evaluation.saved_truth import SavedTruth
-from gradcam_cli.evaluation.thresholds import MetricThreshold, check_drifts
-from gradcam_cli.images.fit import Box
-from gradcam_cli.methods.maps import bounding_box, peak
+from gradcam_cli.evaluation.thresholds import MEAN, MetricLimit, MetricThreshold, check_drifts
 from gradcam_cli.models.catalog import catalog, find_spec, is_model_path
 from gradcam_cli.models.labels import Labels, read_labels
 from gradcam_cli.models.truth import TruthSource, read_truth
 from gradcam_cli.near_matches import did_you_mean, near_file
 from gradcam_cli.output.destination import FIGURE_SUFFIXES, require_suffix
 from gradcam_cli.pipeline.json_lines import json_line
-from gradcam_cli.pipeline.saved import load_saved_map, load_source_image
 from gradcam_cli.storage.paths import as_path, is_url
-
-if TYPE_CHECKING:
-    from gradcam_cli.report.image_store import ReportImages
-    from gradcam_cli.report.writer import ReportWriter
 
 _DRIFTS_HELP = "".join(f"  {name:13} {drift.title}\n" for name, drift in DRIFTS.items())
 _DRIFTS_HELP += f"  {BROKEN:13} right before and wrong after, fraction of images (--truth)\n"
@@ -57,6 +52,7 @@ Examples:
   gradcam compare before after --grid drift.png   the maps that changed most
   gradcam compare before after --report           all maps side by side
   gradcam compare before after --max-drift rank=0.1 --max-drift class-change=0
+  gradcam compare before after --max-drift rank=0.3@q95    5 % of the maps may
   gradcam compare before after --max-drift broken=0    no image gets wrong
   gradcam compare before new.keras                the same images, new model
 
@@ -68,7 +64,8 @@ Exit status:
   4    a threshold of --max-drift failed
 """
 
-_IN_BOTH = {"right": " in both", "wrong": " in both"}
+FILES = ("grid", "csv", "junit_xml")
+"""Parameters that name the files of a comparison."""
 _metrics, _output = option_group("Metrics"), option_group("Output")
 
 
@@ -79,7 +76,7 @@ _metrics, _output = option_group("Metrics"), option_group("Output")
     "--max-drift",
     type=Threshold([*DRIFTS, BROKEN]),
     multiple=True,
-    help="Exit with status 4 if the mean drift of all maps is larger; repeatable.",
+    help="Exit with status 4 if the mean drift is larger; with @q95 or @max, if this quantile is. Repeatable.",
 )
 @truth_option
 @report_option
@@ -89,6 +86,13 @@ _metrics, _output = option_group("Metrics"), option_group("Output")
     metavar="FILE",
     type=PathOrUrl(dir_okay=False),
     help="Write a PNG or JPEG of the maps with the largest rank drift.",
+)
+@_output("--csv", metavar="FILE", type=PathOrUrl(dir_okay=False), help="Write a CSV file with one row per map.")
+@_output(
+    "--junit-xml",
+    metavar="FILE",
+    type=PathOrUrl(dir_okay=False),
+    help="Write JUnit XML with one test case per image and threshold.",
 )
 @_output("--top", type=click.IntRange(1), default=8, show_default=True, metavar="N", help="Number of maps in the grid.")
 @loading_options
@@ -101,6 +105,7 @@ def compare(ctx: click.Context, /, baseline: Path, new: str, **options: Any) -> 
     BASELINE with the same settings. The command prints the maps whose class changed, and the drift of all maps.
     """
     clock = RunClock()
+    _require_fractions(options["max_drift"])
     require_suffix("--grid", options["grid"], FIGURE_SUFFIXES)
     setup_logging(ctx, quiet=options["quiet"], verbose=options["verbose"], debug=options["debug"])
     stdout = sys.stdout
@@ -153,33 +158,45 @@ def _run_comparison(
 ) -> int:
     """Compare two directories, print and write the results, and return the exit status."""
     comparison = compare_runs(baseline, new, truth)
-    thresholds = [MetricThreshold("--max-drift", name, "max", value) for name, value in options["max_drift"]]
+    thresholds = [MetricThreshold("--max-drift", name, "max", *rest) for name, *rest in options["max_drift"]]
     if any(threshold.metric == BROKEN for threshold in thresholds):
         _require_correctness(comparison)
     protect_found(ctx, (change.input for change in comparison.changes))
     if options["as_json"]:
         stdout.writelines(json_line(record) + "\n" for record in comparison.to_json())
     else:
-        _print_tables(comparison, stdout)
+        print_tables(comparison, stdout)
     for name in comparison.unmatched:
         log.warning("%s: in one run only", escape_control_chars(name))
     for damaged in comparison.damaged:
         print_error(damaged.error, damaged.hint)
     if options["grid"]:
-        _write_grid(comparison, options["grid"], options["top"])
-    threshold_results = check_drifts(thresholds, comparison.drifts)
+        write_grid(comparison, options["grid"], options["top"])
+    threshold_results = check_drifts(thresholds, comparison.drifts, comparison.values)
+    if options["csv"]:
+        write_comparison_csv(options["csv"], comparison)
+    if options["junit_xml"]:
+        write_comparison_junit(options["junit_xml"], comparison, thresholds, threshold_results)
     num_maps = len(comparison.changes) + len(comparison.unmatched) + len(comparison.damaged)
     report_thresholds = [(threshold.metric, threshold.kind, threshold.value) for threshold in thresholds]
     with open_report(ctx, options, options["output"], num_maps, thresholds=report_thresholds) as report_writer:
         if report_writer:
             report_writer.end_record["threshold_results"] = threshold_results
-            _write_report(comparison, report_writer)
+            write_report(comparison, report_writer)
     rest = {"damaged": len(comparison.damaged), "in one run only": len(comparison.unmatched)}
-    clock.log({"map": len(comparison.changes)}, written_places(options, "grid"), rest)
+    clock.log({"map": len(comparison.changes)}, written_places(options, *FILES), rest)
     messages = [message for message in threshold_results.values() if message]
     for message in messages:
         print_failed_threshold(message)
     return 4 if messages else 1 if comparison.unmatched or comparison.damaged else 0
+
+
+def _require_fractions(limits: Sequence[MetricLimit]) -> None:
+    for limit in limits:
+        if limit.metric == BROKEN and limit.statistic != MEAN:
+            raise UsageError(
+                f"--max-drift {limit}: {BROKEN} is a fraction of the images", f"{BROKEN}=0 allows no image"
+            )
 
 
 def _require_correctness(comparison: Comparison) -> None:
@@ -194,66 +211,3 @@ def _require_correctness(comparison: Comparison) -> None:
             f"--max-drift broken: {missing:,} maps are missing or damaged in one of the runs",
             "compare two runs over all images, without --only",
         )
-
-
-def _print_tables(comparison: Comparison, stdout: TextIO) -> None:
-    """Print the maps whose class changed, and the mean and the largest value of each drift measure."""
-    for text in dict.fromkeys(filter(None, map(_describe_change, comparison.changes))):
-        stdout.write(escape_control_chars(text) + "\n")
-    if BROKEN in comparison.drifts:
-        counts = (f"{count} {state}{_IN_BOTH.get(state, '')}" for state, count in comparison.correctness.items())
-        stdout.write(f"predictions: {', '.join(counts)}\n")
-    rows = []
-    for name, drift in DRIFTS.items():
-        largest = max(comparison.changes, key=drift.compute)
-        value = drift.compute(largest)
-        map_name = escape_control_chars(largest.name) if value else ""
-        rows.append(
-            {"drift": name, "mean": f"{comparison.drifts[name]:.4f}", "largest": f"{value:.4f}", "map": map_name}
-        )
-    write_table(rows, stdout, as_json=False)
-
-
-def _describe_change(change: MapChange) -> str | None:
-    """Return the line of an image that was mended or broken, or whose explained class changed; otherwise None."""
-    before, after = change.truth_before, change.truth_after
-    if before and after and change.correctness in ("mended", BROKEN):
-        classes = f"{describe(before, 'predicted')} -> {describe(after, 'predicted')}"
-        return f"{change.input}: {change.correctness}: {classes}, true class {describe(after, 'class')}"
-    if change.class_changed:
-        return f"{change.input}: class {change.class_before} -> {change.class_after}"
-    return None
-
-
-def _write_grid(comparison: Comparison, path: Path, count: int) -> None:
-    from gradcam_cli.evaluation.plots import drift_grid
-    from gradcam_cli.output.destination import format_for_suffix
-    from gradcam_cli.output.figure_files import encode_figure
-    from gradcam_cli.storage.files import write_output
-
-    figure = drift_grid(comparison.most_changed(count), comparison.before, comparison.after)
-    write_output(path, encode_figure(figure, format_for_suffix(path)))
-
-
-def _write_report(comparison: Comparison, report_writer: ReportWriter) -> None:
-    """Write the records and draw the maps of the report."""
-    for failure in comparison.failures():
-        report_writer.write(failure)
-    for change in comparison.changes:
-        report: dict[str, Any] = {}
-        for run, directory in (("before", comparison.before), ("after", comparison.after)):
-            report |= _draw_for_report(change, run, directory, report_writer.images)
-        report_writer.write({**change.to_json(), "report": report})
-
-
-def _draw_for_report(change: MapChange, run: str, directory: Path, images: ReportImages) -> dict[str, Any]:
-    """Draw a map of one run; return the file names of the image, and the data of the map."""
-    saved = load_saved_map(directory / change.name)
-    box, map_id = Box(0, 0, *saved.heatmap.shape[::-1]), f"{run}|{change.name}"
-    files = images.draw_image(
-        change.input, map_id, load_source_image(saved), saved.heatmap, box, saved.metadata["method"]
-    )
-    map_image = images.draw_map(change.input, map_id, saved.heatmap, box, saved.metadata["method"])
-    numbers = {"peak": peak(saved.heatmap), "box": bounding_box(saved.heatmap)}
-    thumbnail = {"thumbnail": files["thumbnail"]} if "thumbnail" in files else {}
-    return {**files, run: {**saved.metadata, "map_image": map_image, "map": numbers, **thumbnail}}

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gradcam_cli.cli.click_extensions import GroupedCommand, PathOrUrl, Threshold, option_group
+from gradcam_cli.cli.click_extensions import GroupedCommand, option_group
 from gradcam_cli.cli.completion import complete_classes
+from gradcam_cli.cli.evaluation_options import FILES, evaluation_output_options, requested_thresholds
 from gradcam_cli.cli.evaluation_output import EvaluationWriter, end_run, print_tables
 from gradcam_cli.cli.metric_options import METRICS_HELP, metric_options, requested_metrics
 from gradcam_cli.cli.model_options import explain_config, load_classifier, model_options
@@ -27,9 +28,8 @@ from gradcam_cli.cli.run_summary import RunClock
 from gradcam_cli.cli.signals import raise_if_interrupted
 from gradcam_cli.console import print_error, progress
 from gradcam_cli.evaluation.annotations import read_annotations
-from gradcam_cli.evaluation.metrics.registry import METRICS, MOSAIC_PLOT, SANITY_PLOT
+from gradcam_cli.evaluation.metrics.registry import MOSAIC_PLOT, SANITY_PLOT
 from gradcam_cli.evaluation.results import EvaluationResults, result_to_json, step_to_json
-from gradcam_cli.evaluation.thresholds import MetricThreshold, check_means
 from gradcam_cli.images.discover import expand_inputs, find_sources, no_images_error
 from gradcam_cli.output.destination import DEFAULT_OUTPUT_DIR
 from gradcam_cli.pipeline.json_lines import json_line
@@ -53,6 +53,7 @@ Examples:
   gradcam evaluate images --annotations voc/ --fail-under pointing-game=0.9
   gradcam evaluate images --metric grid --method gradcam --method layercam
   gradcam evaluate images --metric family:robustness --metric family:complexity
+  gradcam evaluate images --fail-above average-drop=0.8@q95
   gradcam evaluate images --sanity-check --junit-xml report.xml
   gradcam evaluate images --report -o pages    pages/index.html shows every map
 
@@ -65,7 +66,7 @@ Exit status:
   130  interrupted; 143 terminated
 """
 
-_explanation, _output = option_group("Explanation"), option_group("Output")
+_explanation = option_group("Explanation")
 
 
 @click.command(cls=GroupedCommand, epilog=EPILOG, short_help="Measure the quality of maps.")
@@ -85,26 +86,7 @@ _explanation, _output = option_group("Explanation"), option_group("Output")
 @model_options
 @report_option
 @report_directory_option("gradcam_evaluation")
-@_output("--csv", metavar="FILE", type=PathOrUrl(dir_okay=False), help="Write a CSV file with one row per map.")
-@_output("--plots", metavar="DIR", type=PathOrUrl(file_okay=False), help="Write one plot per metric.")
-@_output(
-    "--junit-xml",
-    metavar="FILE",
-    type=PathOrUrl(dir_okay=False),
-    help="Write JUnit XML with one test case per image and threshold.",
-)
-@_output(
-    "--fail-under",
-    type=Threshold(METRICS),
-    multiple=True,
-    help="Exit with status 4 if a method's mean is lower; repeatable.",
-)
-@_output(
-    "--fail-above",
-    type=Threshold(METRICS),
-    multiple=True,
-    help="Exit with status 4 if a method's mean is higher; repeatable.",
-)
+@evaluation_output_options
 @threads_option
 @general_options
 @click.pass_context
@@ -125,7 +107,7 @@ def evaluate(ctx: click.Context, /, **options: Any) -> int:
     for name in (*options["metrics"], SANITY_PLOT, MOSAIC_PLOT) if options["plots"] else ():
         check_output("--plots", options["plots"] / f"{name}.png")
     annotations = read_annotations(options["annotations"]) if options["annotations"] else None
-    stdout, thresholds = sys.stdout, _thresholds(options)
+    stdout, thresholds = sys.stdout, requested_thresholds(options)
     before_loading(ctx, options)
     from gradcam_cli.evaluation.export import write_files, write_plot
     from gradcam_cli.evaluation.mosaics.pictures import MosaicPictures
@@ -136,24 +118,17 @@ def evaluate(ctx: click.Context, /, **options: Any) -> int:
         run = prepare_evaluation(load_classifier(options), _config(options), sources, annotations)
         pictures = MosaicPictures() if options["plots"] and run.mosaics else None
         results = _evaluate(run, options, EvaluationWriter(stdout, options["as_json"], report_writer), pictures)
-        results.threshold_results = check_means(thresholds, results.mean_metrics)
+        results.check(thresholds)
         if report_writer:
             report_writer.end_record["threshold_results"] = results.threshold_results
         if options["as_json"]:
             stdout.write(json_line(results.summary()) + "\n")
         else:
             print_tables(results, stdout)
-        write_files(results, csv=options["csv"], plots=options["plots"], junit_xml=options["junit_xml"])
+        write_files(results, **{name: options[name] for name in FILES})
         if pictures and (figure := pictures.figure()):
             write_plot(options["plots"], MOSAIC_PLOT, figure)
-    return end_run(results, clock, written_places(options, "csv", "plots", "junit_xml"))
-
-
-def _thresholds(options: dict[str, Any]) -> list[MetricThreshold]:
-    return [
-        *(MetricThreshold("--fail-under", name, "min", value) for name, value in options["fail_under"]),
-        *(MetricThreshold("--fail-above", name, "max", value) for name, value in options["fail_above"]),
-    ]
+    return end_run(results, clock, written_places(options, *FILES))
 
 
 def _config(options: dict[str, Any]) -> EvaluationConfig:
@@ -178,7 +153,7 @@ def _evaluate(
     run: EvaluationRun, options: dict[str, Any], writer: EvaluationWriter, pictures: MosaicPictures | None
 ) -> EvaluationResults:
     """Evaluate all images and mosaics, run the sanity check if requested, and write the records."""
-    results = EvaluationResults(options["metrics"])
+    results = EvaluationResults(options["metrics"], seed=options["seed"])
     draw = writer.report_writer.images.draw if writer.report_writer else None
     if run.mosaics:
         with progress("choosing photos", len(run.sources)) as advance:

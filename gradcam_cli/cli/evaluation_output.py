@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
 from gradcam_cli.cli.run_summary import RunClock
 from gradcam_cli.cli.tables import write_table
-from gradcam_cli.console import print_failed_threshold
+from gradcam_cli.console import escape_control_chars, print_failed_threshold
+from gradcam_cli.evaluation.agreement import baseline_lines
+from gradcam_cli.evaluation.bootstrap import MIN_IMAGES
+from gradcam_cli.evaluation.metrics.registry import METRICS
 from gradcam_cli.evaluation.metrics.summary import SanityStep
+from gradcam_cli.evaluation.ranking import MetricRanking, Ranking
 from gradcam_cli.evaluation.results import EvaluationResults
 from gradcam_cli.methods.registry import INPUT_LAYER
-from gradcam_cli.output.numbers import format_number
+from gradcam_cli.output.numbers import format_interval, format_number
 from gradcam_cli.pipeline.json_lines import json_line
 
 if TYPE_CHECKING:
     from gradcam_cli.report.writer import ReportWriter
+
+LINE_WIDTH = 80
+"""Longest line of the conclusions, in characters."""
 
 
 class EvaluationWriter(NamedTuple):
@@ -36,18 +44,57 @@ class EvaluationWriter(NamedTuple):
 
 
 def print_tables(results: EvaluationResults, stdout: TextIO) -> None:
-    """Print the mean metrics of each map, which maps have no value and, if it was run, the sanity check."""
-    if results.rows:
-        write_table(results.mean_rows, stdout, as_json=False)
-        for message in results.undefined_messages:
-            stdout.write(f"{message}\n")
-    if results.mosaics:
-        stdout.write(f"{results.mosaics}\n")
-    if results.steps:
+    """Print the maps by each metric, the sanity check if it was run, and what to conclude from the metrics."""
+    if not results.rows:
+        return
+    for name, ranking in results.ranking.by_metric.items():
+        direction = "higher" if METRICS[name].higher_is_better else "lower"
+        stdout.write(f"{name} ({direction} is better)\n")
+        write_table(_ranking_rows(results.ranking, ranking, higher=direction == "higher"), stdout, as_json=False)
         stdout.write("\n")
+    if results.steps:
         write_table(_sanity_rows(results.steps), stdout, as_json=False)
         for name in results.insensitive_methods:
             stdout.write(f"{name} is insensitive: its maps do not depend on the trained weights\n")
+        stdout.write("\n")
+    for line in conclusions(results):
+        lines = wrap(escape_control_chars(line), LINE_WIDTH, subsequent_indent="  ", break_on_hyphens=False)
+        stdout.write("\n".join(lines) + "\n")
+
+
+def _ranking_rows(ranking: Ranking, metric: MetricRanking, *, higher: bool) -> list[dict[str, Any]]:
+    """Return one row per map, the best mean first; maps without a mean come last."""
+    sign = -1 if higher else 1
+    order = sorted(range(len(ranking.maps)), key=lambda i: (metric.means[i].mean is None, _sort_value(metric, i, sign)))
+    means = [format_number(metric.means[i].mean) for i in order]
+    width = max(map(len, means))
+    return [
+        {
+            "rank": str(metric.means[i].rank or "-").rjust(4),
+            "map": ranking.labels[i] + (" (baseline)" if ranking.maps[i].baseline else ""),
+            "mean": mean.rjust(width),
+            "95 % interval": format_interval(metric.means[i].interval),
+            "images": metric.means[i].images,
+        }
+        for i, mean in zip(order, means, strict=True)
+    ]
+
+
+def _sort_value(metric: MetricRanking, i: int, sign: int) -> tuple[int, float]:
+    return metric.means[i].rank or 0, sign * (metric.means[i].mean or 0)
+
+
+def conclusions(results: EvaluationResults) -> Iterator[str]:
+    """Yield the last lines: missing values, mosaics, agreement of metrics, and methods not better than a baseline."""
+    yield from results.undefined_messages
+    if results.mosaics:
+        yield str(results.mosaics)
+    counts = {"images": results.num_images, "mosaics": results.mosaics.mosaics if results.mosaics else 0}
+    for noun, count in counts.items():
+        if 0 < count < MIN_IMAGES:
+            yield f"fewer than {MIN_IMAGES} {noun}: no intervals and no ranks"
+    yield from results.agreement.lines()
+    yield from baseline_lines(results.below_baselines)
 
 
 def _sanity_rows(steps: Sequence[SanityStep]) -> list[dict[str, Any]]:

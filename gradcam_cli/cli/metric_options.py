@@ -115,7 +115,7 @@ def requested_metrics(options: dict[str, Any]) -> list[str]:
     if options["class_map"] and not options["annotations"]:
         raise UsageError("--class-map requires --annotations")
     annotated = options["annotations"] is not None
-    limits = [name for name, _ in (*options["fail_under"], *options["fail_above"])]
+    limits = [limit.metric for limit in (*options["fail_under"], *options["fail_above"])]
     requested = select_metrics(options["metrics"], annotated=annotated)
     requested = select_metrics([*requested, *limits], annotated=annotated)
     if options["target_class"] and set(requested) <= set(MOSAIC):

@@ -31,7 +31,7 @@ INPUTS: dict[str, tuple[str, ...]] = {
 
 Directories of images are listed by the commands, which protect the images that they find.
 """
-OUTPUTS = ("output", "csv", "junit_xml", "grid", "confusion", "csv_log", "animation", "save_model")
+OUTPUTS = ("output", "csv", "summary_csv", "junit_xml", "grid", "confusion", "csv_log", "animation", "save_model")
 """Parameters that name an output file; `output` may also be a directory."""
 OUTPUT_DIRECTORIES = ("plots", "export_samples", "tensorboard")
 """Parameters that name a directory of outputs."""

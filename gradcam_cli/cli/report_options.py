@@ -13,6 +13,7 @@ import click
 from gradcam_cli.cli.click_extensions import PathOrUrl, option_group
 from gradcam_cli.cli.picture_options import render_options
 from gradcam_cli.errors import UsageError
+from gradcam_cli.evaluation.thresholds import MetricLimit
 from gradcam_cli.output.render_options import RENDER_OPTIONS
 from gradcam_cli.pipeline.config import MAP_SETTINGS
 
@@ -100,6 +101,7 @@ def open_report(
         "cmap": render.cmap,
         "blend": render.blend,
         "only": options.get("only"),
+        "seed": options.get("seed"),
     }
     images = ReportImages(directory, render)
     return ReportWriter(directory, start_record, images, resume=bool(options.get("skip_existing")))
@@ -155,8 +157,7 @@ def _option_flag(option: click.Option) -> str:
 
 
 def _format_option(value: Any) -> str:
-    """Format a value as on the command line: sizes as `HxW`, thresholds as `metric=value`, lists with commas."""
-    if isinstance(value, tuple):
-        separator = "=" if isinstance(value[0], str) else "x"
-        return separator.join(f"{part:g}" if isinstance(part, float) else str(part) for part in value)
+    """Format a value as on the command line: sizes as `HxW`, lists with commas."""
+    if isinstance(value, tuple) and not isinstance(value, MetricLimit):
+        return "x".join(map(str, value))
     return ",".join(f"{part:g}" for part in value) if isinstance(value, list) else str(value)

@@ -67,7 +67,8 @@ def evaluate(
         batch_size: images in one pass; None chooses it from the size of the model and the free memory.
         steps: steps of deletion and insertion.
         deletion_baseline: replacement of deleted pixels: `blur`, `mean` or `black`.
-        seed: of the noise of `road` and of the choice of mosaics.
+        seed: of all noise and random subsets, classes and weights, of the choice of mosaics, and of the bootstrap
+            intervals.
         mosaics: number of mosaics of four images each, for `family:mosaics`.
         mosaic_probability: the smallest probability of the predicted class of an image in a mosaic, 0 to 1.
         progress: show the number of evaluated images in a notebook.
@@ -75,8 +76,9 @@ def evaluate(
 
     Returns:
         The results: `rows`, a `MetricRow` for each map and baseline, in the order of the images; `mean_metrics`, the
-        means of each layer and method; `mosaics`, the number of mosaics and of valid cases; `failures`, the images that
-        could not be evaluated.
+        means of each layer and method with their `intervals`, numbers of `images` and `ranks` by metric; `agreement`,
+        whether the metrics agree; `below_baselines`, the methods that are not better than a baseline; `mosaics`, the
+        number of mosaics and of valid cases; `failures`, the images that could not be evaluated.
 
     Raises:
         InputError: no image could be evaluated, or fewer than four classes reach `mosaic_probability`.
@@ -104,7 +106,7 @@ def evaluate(
     )
     run = prepare_maps(classifier, config)
     mosaic_run = prepare_mosaic_run(run, config)
-    results = EvaluationResults(names)
+    results = EvaluationResults(names, seed=seed)
 
     def read() -> Iterator[LoadedImage | Failure]:
         return (require_colors(image) for image in read_images(images, reader_of(classifier, options)))

@@ -57,6 +57,11 @@ class MapChange(NamedTuple):
         before, after = self.class_before, self.class_after
         return before.index != after.index or (before.index == GROUP and before.name != after.name)
 
+    @property
+    def drifts(self) -> dict[str, float]:
+        """The value of each drift measure."""
+        return {name: drift.compute(self) for name, drift in DRIFTS.items()}
+
     def to_json(self) -> dict[str, Any]:
         """Return the JSON object of the change; classes are objects of index and name."""
         classes = {
@@ -133,10 +138,15 @@ class Comparison:
     @property
     def drifts(self) -> dict[str, float]:
         """The mean of each drift measure over all maps, and the fraction of broken images if true classes are known."""
-        means = {name: mean(map(drift.compute, self.changes)) for name, drift in DRIFTS.items()}
+        means = {name: mean(values) for name, values in self.values.items()}
         counts = self.correctness
         known = sum(counts[state] for state in CORRECTNESS if state != "unknown")
         return {**means, BROKEN: counts[BROKEN] / known} if known else means
+
+    @property
+    def values(self) -> dict[str, list[float]]:
+        """Each drift measure of all maps."""
+        return {name: list(map(drift.compute, self.changes)) for name, drift in DRIFTS.items()}
 
     @property
     def correctness(self) -> dict[str, int]:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gradcam_cli.evaluation.junit import JUnitCase, encode_junit
+from gradcam_cli.evaluation.junit import JUnitCase, encode_junit, image_case, threshold_cases
 from gradcam_cli.evaluation.metrics.summary import MetricRow, SanityStep, map_label
 from gradcam_cli.evaluation.plots import draw_evaluation
 from gradcam_cli.evaluation.results import EvaluationResults
-from gradcam_cli.evaluation.thresholds import ThresholdResults
-from gradcam_cli.images.load import Unexplained
+from gradcam_cli.evaluation.thresholds import failures_of_image
 from gradcam_cli.output.figure_files import encode_figure
 from gradcam_cli.storage.files import write_output
 
@@ -23,10 +22,16 @@ if TYPE_CHECKING:
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 """Characters with which formulas start, also in full width (OWASP, CSV injection)."""
 METADATA_COLUMNS = ("input", "class_index", "class_name", "probability", "layer")
+SUMMARY_COLUMNS = ("metric", "layer", "method", "relu", "baseline", "mean", "low", "high", "images", "rank")
 
 
 def write_files(
-    results: EvaluationResults, *, csv: Path | None = None, plots: Path | None = None, junit_xml: Path | None = None
+    results: EvaluationResults,
+    *,
+    csv: Path | None = None,
+    summary_csv: Path | None = None,
+    plots: Path | None = None,
+    junit_xml: Path | None = None,
 ) -> None:
     """Write the requested files; `plots` is a directory.
 
@@ -35,22 +40,53 @@ def write_files(
     """
     if csv:
         write_csv(csv, results.rows, results.metrics)
+    if summary_csv:
+        write_summary_csv(summary_csv, results)
     if plots and results.rows:
         write_plots(plots, results.rows, results.metrics, results.steps)
     if junit_xml:
-        write_junit(junit_xml, results.rows, results.failures, results.threshold_results)
+        write_junit(junit_xml, results)
 
 
 def write_csv(path: Path, rows: Sequence[MetricRow], metrics: Sequence[str]) -> None:
     """Write one row per map."""
+    cells = (
+        [
+            *(row.metadata[name] for name in METADATA_COLUMNS),
+            *(row.method, int(row.relu), int(row.baseline)),
+            *(row.values[name] for name in metrics),
+        ]
+        for row in rows
+    )
+    write_rows(path, [*METADATA_COLUMNS, "method", "relu", "baseline", *metrics], cells)
+
+
+def write_summary_csv(path: Path, results: EvaluationResults) -> None:
+    """Write one row per metric, layer and method."""
+    cells = (
+        [
+            metric,
+            key.layer,
+            key.method,
+            int(key.relu),
+            int(key.baseline),
+            each.mean,
+            *(each.interval or (None, None)),
+            each.images,
+            each.rank,
+        ]
+        for metric, ranking in results.ranking.by_metric.items()
+        for key, each in zip(results.ranking.maps, ranking.means, strict=True)
+    )
+    write_rows(path, SUMMARY_COLUMNS, cells)
+
+
+def write_rows(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Write a CSV file; None is an empty cell."""
     text = io.StringIO()
     writer = csv.writer(text)
-    writer.writerow([*METADATA_COLUMNS, "method", "relu", "baseline", *metrics])
-    for row in rows:
-        metadata = [row.metadata[name] for name in METADATA_COLUMNS]
-        values = [row.values[name] for name in metrics]
-        cells = [*metadata, row.method, int(row.relu), int(row.baseline), *values]
-        writer.writerow([escape_formula(cell) for cell in cells])
+    writer.writerow(columns)
+    writer.writerows([escape_formula(cell) for cell in row] for row in rows)
     write_output(path, text.getvalue().encode("utf-8", "backslashreplace"))
 
 
@@ -72,17 +108,23 @@ def write_plot(directory: Path, name: str, figure: Figure) -> None:
     write_output(directory / f"{name}.png", encode_figure(figure), directory)
 
 
-def write_junit(
-    path: Path, rows: Sequence[MetricRow], failures: Sequence[Unexplained], threshold_results: ThresholdResults
-) -> None:
-    """Write one test case per image, with its metrics as output, and one per threshold."""
+def write_junit(path: Path, results: EvaluationResults) -> None:
+    """Write one test case per image, with its metrics as output, and one per threshold.
+
+    An image fails with each failed threshold for single images that one of its maps misses.
+    """
     outputs: dict[str, list[str]] = {}
-    for row in rows:
-        outputs.setdefault(row.metadata["input"], []).append(_format_row(row))
-    cases = [JUnitCase("images", name, output="\n".join(lines)) for name, lines in outputs.items()]
-    cases += [JUnitCase("images", failure.source, error=failure.error) for failure in failures]
-    cases += [JUnitCase("thresholds", text, failure=message) for text, message in threshold_results.items()]
-    write_output(path, encode_junit("gradcam evaluate", cases))
+    messages: dict[str, list[str]] = {}
+    for row in results.rows:
+        name = row.metadata["input"]
+        outputs.setdefault(name, []).append(_format_row(row))
+        if row.relu and not row.baseline:
+            map_name = f"{row.method} at {row.metadata['layer']}"
+            failed = failures_of_image(results.thresholds, results.threshold_results, row.values, map_name)
+            messages.setdefault(name, []).extend(failed)
+    cases = [image_case(name, messages.get(name, ()), lines) for name, lines in outputs.items()]
+    cases += [JUnitCase("images", failure.source, error=failure.error) for failure in results.failures]
+    write_output(path, encode_junit("gradcam evaluate", [*cases, *threshold_cases(results.threshold_results)]))
 
 
 def _format_row(row: MetricRow) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 from xml.etree import ElementTree
 
@@ -17,7 +17,7 @@ class JUnitCase(NamedTuple):
     Attributes:
         group: class name of the test case.
         name: name of the image or the threshold.
-        failure: message of a failed threshold, or None.
+        failure: messages of the failed thresholds, or None.
         error: why the image was not evaluated, or None.
         output: text of `system-out`.
     """
@@ -27,6 +27,16 @@ class JUnitCase(NamedTuple):
     failure: str | None = None
     error: str | None = None
     output: str = ""
+
+
+def image_case(name: str, messages: Sequence[str], lines: Sequence[str]) -> JUnitCase:
+    """Return the test case of an image: the messages of its failed thresholds, and the lines of its values."""
+    return JUnitCase("images", name, failure="; ".join(messages) or None, output="\n".join(lines))
+
+
+def threshold_cases(results: Mapping[str, str | None]) -> list[JUnitCase]:
+    """Return the test cases of the thresholds: their messages if they failed, by text."""
+    return [JUnitCase("thresholds", text, failure=message) for text, message in results.items()]
 
 
 def encode_junit(suite: str, cases: Sequence[JUnitCase]) -> bytes:

@@ -138,7 +138,7 @@ def plot_sanity(ranks: Mapping[str, Sequence[float]], layers: Sequence[str], all
 
 
 def drift_grid(changes: Sequence[MapChange], before: Path, after: Path) -> Figure:
-    """Draw one row per map: that of the first and that of the second run, each with its class.
+    """Draw one row per map: that of the first and that of the second run, each with its class, beside its drifts.
 
     Args:
         changes: the maps to draw.
@@ -147,10 +147,16 @@ def drift_grid(changes: Sequence[MapChange], before: Path, after: Path) -> Figur
     """
     runs = {"before": before, "after": after}
     rows = [
-        GridRow(basename(change.input), [_drift_cell(change, run, directory) for run, directory in runs.items()])
+        GridRow(_drift_heading(change), [_drift_cell(change, run, directory) for run, directory in runs.items()])
         for change in changes
     ]
-    return grid_figure(rows, "the maps that changed most")
+    return grid_figure(rows, "the maps that changed most, and their drift (0: no change)")
+
+
+def _drift_heading(change: MapChange) -> str:
+    """Return the name of the image and its drifts, one in a line; the classes are below the pictures."""
+    drifts = [f"{name} {value:.3f}" for name, value in change.drifts.items() if name != "class-change"]
+    return "\n".join([basename(change.input), *drifts])
 
 
 def _drift_cell(change: MapChange, run: str, directory: Path) -> Cell:

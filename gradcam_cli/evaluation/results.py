@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from html import escape
 from typing import Any
 
+from gradcam_cli.evaluation.agreement import Agreement, BelowBaseline, agreement, below_baselines
 from gradcam_cli.evaluation.metrics.registry import METRICS
 from gradcam_cli.evaluation.metrics.summary import (
     MetricRow,
@@ -18,10 +19,10 @@ from gradcam_cli.evaluation.metrics.summary import (
     count_undefined,
     has_several_layers,
     insensitive_methods,
-    map_label,
     summarize,
 )
-from gradcam_cli.evaluation.thresholds import ThresholdResults
+from gradcam_cli.evaluation.ranking import Ranking, rank_maps
+from gradcam_cli.evaluation.thresholds import MetricThreshold, ThresholdResults, check_metrics
 from gradcam_cli.images.load import Unexplained
 from gradcam_cli.output.numbers import format_mean
 
@@ -35,14 +36,19 @@ class EvaluationResults:
         rows: metrics of the maps of all images.
         failures: inputs that were not evaluated.
         steps: steps of the sanity check.
+        thresholds: limits for the metrics.
         threshold_results: the message of each threshold that failed, or None, by the threshold's text.
+        seed: of the bootstrap intervals.
     """
 
     metrics: Sequence[str]
     rows: list[MetricRow] = field(default_factory=list, repr=False)
     failures: list[Unexplained] = field(default_factory=list)
     steps: list[SanityStep] = field(default_factory=list, repr=False)
+    thresholds: Sequence[MetricThreshold] = ()
     threshold_results: ThresholdResults = field(default_factory=dict)
+    seed: int = 0
+    _ranking: tuple[int, Ranking] | None = field(default=None, repr=False)
 
     def add(self, result: list[MetricRow] | Unexplained) -> None:
         """Add the result of an image."""
@@ -50,6 +56,10 @@ class EvaluationResults:
             self.failures.append(result)
         else:
             self.rows += result
+
+    def check(self, thresholds: Sequence[MetricThreshold]) -> None:
+        """Set the thresholds and their results."""
+        self.thresholds, self.threshold_results = thresholds, check_metrics(thresholds, self.rows)
 
     @property
     def num_images(self) -> int:
@@ -62,22 +72,49 @@ class EvaluationResults:
         return count_mosaics(self.rows)
 
     @property
+    def ranking(self) -> Ranking:
+        """The means with their intervals and ranks."""
+        if not self._ranking or self._ranking[0] != len(self.rows):
+            self._ranking = len(self.rows), rank_maps(self.rows, self.metrics, self.seed)
+        return self._ranking[1]
+
+    @property
+    def agreement(self) -> Agreement:
+        """Whether the metrics agree on the order of the methods."""
+        return agreement(self.ranking)
+
+    @property
+    def below_baselines(self) -> list[BelowBaseline]:
+        """The methods that are not better than a baseline."""
+        return below_baselines(self.ranking)
+
+    @property
     def mean_metrics(self) -> list[dict[str, Any]]:
-        """The mean metrics of every layer and method."""
-        return summarize(self.rows, self.metrics)
+        """The mean metrics of every layer and method; intervals, numbers of images and ranks by metric."""
+        fields = {"intervals": "interval", "images": "images", "ranks": "rank"}
+        return [
+            {
+                **means,
+                **{
+                    key: {name: getattr(each.means[i], attribute) for name, each in self.ranking.by_metric.items()}
+                    for key, attribute in fields.items()
+                },
+            }
+            for i, means in enumerate(summarize(self.rows, self.metrics))
+        ]
 
     @property
     def mean_rows(self) -> list[dict[str, Any]]:
-        """The same as the rows of a table, with the metrics as text."""
+        """The means as the rows of a table, with the metrics and their intervals as text."""
         several_layers = has_several_layers(self.rows)
         return [
             {
-                "map": map_label(mean["method"], mean["relu"]) + (" (baseline)" if mean["baseline"] else ""),
-                **({"layer": mean["layer"]} if several_layers else {}),
+                "map": key.label(with_layer=False) + (" (baseline)" if key.baseline else ""),
+                **({"layer": key.layer} if several_layers else {}),
                 "maps": mean["maps"],
-                **{name: format_mean(mean[name], mean["intervals"].get(name)) for name in self.metrics},
+                **{name: format_mean(mean[name], mean["intervals"][name]) for name in self.metrics},
             }
-            for mean in self.mean_metrics
+            for key, mean in zip(self.ranking.maps, self.mean_metrics, strict=True)
         ]
 
     def _repr_html_(self) -> str:
@@ -118,6 +155,8 @@ class EvaluationResults:
             "mosaics": self.mosaics and self.mosaics._asdict(),
             "mean_metrics": self.mean_metrics,
             "undefined": [each._asdict() for each in self.undefined],
+            "agreement": self.agreement.to_json(),
+            "below_baselines": [each._asdict() for each in self.below_baselines],
             "insensitive_methods": self.insensitive_methods,
             "failed_thresholds": [message for message in self.threshold_results.values() if message],
         }

@@ -53,7 +53,8 @@ def build_document(records: Sequence[Record]) -> dict[str, Any]:
     }
     counts["ok"] += _num_undrawn_mosaics(records)
     total = sum(counts.values())
-    tables = (mean_metrics_table(metric_rows(records), list(titles)), sanity_check_table(sanity_steps(records)))
+    means = mean_metrics_table(metric_rows(records), list(titles), run_start.get("seed") or 0)
+    tables = (means, sanity_check_table(sanity_steps(records)))
     command = run_start.get("command") or _infer_command(records)
     document = {
         "command": command,

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 from gradcam_cli.evaluation.correctness import BROKEN
-from gradcam_cli.evaluation.drift import DRIFTS, MapChange
+from gradcam_cli.evaluation.drift import MapChange
 from gradcam_cli.pipeline.config import DEFAULTS
 from gradcam_cli.pipeline.json_lines import Record
 from gradcam_cli.report.record_fields import RESULT_STATUSES
@@ -87,7 +87,7 @@ def _maps(record: Record, run_start: Record) -> Iterator[dict[str, Any]]:
     if "class_before" in record:
         for run in ("before", "after"):
             saved = report.get(run, {})
-            drifts = _drifts(record) if run == "after" else {}
+            drifts = MapChange.from_json(record).drifts if run == "after" else {}
             yield _map({**saved, "input": record["input"]}, saved, run_start, drifts, run=run)
     elif record.get("depths"):
         for depth, map_image in zip_longest(record["depths"], report.get("map_images", [])[: len(record["depths"])]):
@@ -145,18 +145,14 @@ def _numbers(summary: Record) -> Iterator[list[str]]:
         yield ["positive channel weights", f"{summary['positive_weight_fraction']:.0%}"]
 
 
-def _drifts(record: Record) -> dict[str, float]:
-    change = MapChange.from_json(record)
-    return {name: drift.compute(change) for name, drift in DRIFTS.items()}
-
-
 def _failed_thresholds(record: Record, thresholds: Iterable[Threshold]) -> Iterator[str]:
     """Yield the metrics whose value in this record alone fails a threshold of the run."""
     if record.get("baseline") or not record.get("relu", True):
         return
     values = record.get("metrics", {})
     if "class_before" in record:
-        values = {**_drifts(record), BROKEN: float(MapChange.from_json(record).correctness == BROKEN)}
+        change = MapChange.from_json(record)
+        values = {**change.drifts, BROKEN: float(change.correctness == BROKEN)}
     for name, kind, limit in thresholds:
         value = values.get(name)
         if value is not None and (value < limit if kind == "min" else value > limit):

@@ -124,6 +124,7 @@ SHAPES = {
             "cmap": nullable(name),
             "blend": nullable(choice(BLENDS)),
             "only": nullable(choice(STATES)),
+            "seed": nullable(integer()),
             "thresholds": list_of(tuple_of(choice([*METRICS, *DRIFTS, BROKEN]), choice(("min", "max")), number())),
             "start": text(100),
         }

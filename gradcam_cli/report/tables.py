@@ -10,27 +10,27 @@ from gradcam_cli.evaluation.drift import DRIFTS
 from gradcam_cli.evaluation.metrics.summary import (
     MetricRow,
     SanityStep,
-    has_several_layers,
+    group_rows,
     insensitive_methods,
-    map_label,
-    summarize,
 )
-from gradcam_cli.output.numbers import format_number
+from gradcam_cli.evaluation.ranking import rank_maps
+from gradcam_cli.output.numbers import format_mean, format_number
 
 
-def mean_metrics_table(rows: Sequence[MetricRow], metrics: Sequence[str]) -> dict[str, Any]:
-    """Return the mean of each metric over the images, by layer and method."""
-    with_layer = has_several_layers(rows)
+def mean_metrics_table(rows: Sequence[MetricRow], metrics: Sequence[str], seed: int = 0) -> dict[str, Any]:
+    """Return the mean of each metric over the images with its interval, by layer and method."""
+    ranking = rank_maps(rows, metrics if rows else (), seed)
+    maps = group_rows(rows)
     cells = [
-        [_map_name(means, with_layer), str(means["maps"]), *(format_number(means[name]) for name in metrics)]
-        for means in summarize(rows, metrics)
+        [
+            label + (" (baseline)" if key.baseline else ""),
+            str(len(maps[key])),
+            *(format_mean(each.means[i].mean, each.means[i].interval) for each in ranking.by_metric.values()),
+        ]
+        for i, (key, label) in enumerate(zip(ranking.maps, ranking.labels, strict=True))
     ]
-    return {"title": "Mean metrics", "columns": ["map", "maps", *metrics], "rows": cells}
-
-
-def _map_name(means: dict[str, Any], with_layer: bool) -> str:
-    layer = f" at {means['layer']}" if with_layer else ""
-    return f"{map_label(means['method'], means['relu'])}{layer}{' (baseline)' if means['baseline'] else ''}"
+    title = "Mean metrics (95 % interval over images)"
+    return {"title": title, "columns": ["map", "maps", *metrics], "rows": cells}
 
 
 def sanity_check_table(steps: Sequence[SanityStep]) -> dict[str, Any]:

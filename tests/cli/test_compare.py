@@ -1,13 +1,18 @@
 """`gradcam compare`: no drift between equal networks, drift of a changed network, errors."""
 
+import csv
 import json
 import re
 import shutil
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 from PIL import Image
 from small_models import small_network
+
+from gradcam_cli.evaluation.drift import compare_runs
+from gradcam_cli.evaluation.plots import drift_grid
 
 DRIFT_NAMES = ("class-change", "rank", "ssim", "top-iou", "peak-shift")
 
@@ -61,6 +66,50 @@ def test_changed_network_has_drift(runs):
         assert grid.size[0] > grid.size[1] / 4
     summary = json.loads(runs("compare", "before", "changed", "--json").lines[-1])
     assert all(summary["drift"][name] > 0 for name in ("rank", "ssim", "top-iou"))
+
+
+def test_csv_and_junit_xml(runs):
+    """One row and one test case per image; the images beyond a failed limit for single images fail."""
+    (runs.here / "changed/3_gradcam.npz").write_bytes(b"PK damaged")
+    *lines, summary = map(json.loads, runs("compare", "before", "changed", "--json").lines)
+    drifts = {line["input"]: 1 - line["ssim"] for line in lines if line["status"] == "ok"}
+    worst = max(drifts, key=drifts.get)
+    limit = (sorted(drifts.values())[-1] + sorted(drifts.values())[-2]) / 2
+    options = ("--max-drift", f"ssim={limit}@max", "--max-drift", f"ssim={limit}@q60", "--max-drift", "rank=2")
+    result = runs("compare", "before", "changed", *options, "--csv", "drift.csv", "--junit-xml", "drift.xml")
+    assert result.status == 4
+    assert f"FAILED: max of ssim {drifts[worst]:.4f} is above {limit:g} (--max-drift)\n" in result.stderr
+    assert result.stderr.count("FAILED") == 1
+    with open(runs.here / "drift.csv") as file:
+        rows = list(csv.DictReader(file))
+    assert {row["input"]: float(row["ssim"]) for row in rows} == pytest.approx(drifts)
+    assert [row["name"] for row in rows] == [f"{number}_gradcam.npz" for number in range(3)]
+    assert float(rows[0]["rank"]) == pytest.approx(1 - lines[1]["rank"])
+    root = ElementTree.parse(runs.here / "drift.xml").getroot()
+    assert root.find("testsuite").attrib["name"] == "gradcam compare"
+    cases = {case.attrib["name"]: case for case in root.iter("testcase")}
+    assert [name for name, case in cases.items() if case.find("failure") is not None] == [
+        worst,
+        f"--max-drift ssim={limit:g}@max",
+    ]
+    assert cases["3_gradcam.npz"].find("error").attrib["message"].startswith("cannot read changed/3_gradcam.npz")
+    assert "rank " in cases[worst].find("system-out").text
+    assert summary["failed"] == 1
+
+
+def test_grid_names_the_drift_of_each_map(runs):
+    comparison = compare_runs(runs.here / "before", runs.here / "changed")
+    first, *_ = changes = comparison.most_changed(2)
+    texts = [text.get_text() for text in drift_grid(changes, comparison.before, comparison.after).texts]
+    heading = next(text for text in texts if text.startswith(first.input.rpartition("/")[2]))
+    drifts = {name: value for name, value in first.drifts.items() if name != "class-change"}
+    assert heading.splitlines()[1:] == [f"{name} {value:.3f}" for name, value in drifts.items()]
+
+
+def test_broken_has_no_quantile(runs):
+    result = runs("compare", "before", "repeated", "--max-drift", "broken=0@max")
+    assert result.status == 2
+    assert "--max-drift broken=0@max: broken is a fraction of the images" in result.stderr
 
 
 def test_rank_is_spearmans_correlation_of_the_maps(runs):

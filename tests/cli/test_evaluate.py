@@ -4,8 +4,11 @@ import csv
 import json
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 from PIL import Image
+
+from gradcam_cli.evaluation.bootstrap import mean_interval
 
 OPTIONS = ("--preprocess", "-1..1", "--layer", "conv2", "--steps", "3", "--deletion-baseline", "mean")
 
@@ -47,15 +50,61 @@ def explained_classes(result):
     return [json.loads(line)["class_index"] for line in result.lines[:-1]]
 
 
-def test_table_has_a_mean_per_method_and_metric(evaluate):
+def test_each_metric_is_a_table(evaluate):
+    """With a mean per method and baseline; four images have neither intervals nor ranks."""
     result = evaluate()
     assert (result.status, result.stderr) == (0, "")
-    heading, gradcam, random, center = result.lines
-    metrics = ["average-drop", "increase-in-confidence", "deletion", "insertion", "road"]
-    assert heading.split() == ["map", "maps", *metrics]
-    assert gradcam.split()[:2] == ["gradcam", "4"]
-    assert random.startswith("random (baseline)")
-    assert center.startswith("center (baseline)")
+    tables = [table.splitlines() for table in result.stdout.split("\n\n")]
+    directions = {"average-drop": "lower", "increase-in-confidence": "higher", "deletion": "lower"}
+    directions |= {"insertion": "higher", "road": "higher"}
+    assert [table[0] for table in tables[:5]] == [f"{name} ({side} is better)" for name, side in directions.items()]
+    for table in tables[:5]:
+        assert table[1].split("  ")[0] == "rank"
+        assert {line.split()[1] for line in table[2:]} == {"gradcam", "random", "center"}
+        assert all(line.startswith("   -  ") and line.endswith("  -                   4") for line in table[2:]), table
+    assert tables[5][0] == "fewer than 5 images: no intervals and no ranks"
+    assert max(map(len, result.lines)) <= 80
+
+
+def test_intervals_and_ranks(evaluate, photo, tmp_path):
+    """Of the values of each image, which are printed as JSON; the text shows the same, the best map first."""
+    for number in range(4, 8):
+        photo(f"in/{number}.png", seed=number, size=(30, 24))
+    options = ("--metric", "deletion", "--metric", "insertion", "--method", "layercam", "--seed", "3")
+    files = ("--summary-csv", "means.csv", "--csv", "values.csv")
+    *lines, summary = map(json.loads, evaluate(*options, "--json").lines)
+    layercam = summary["mean_metrics"][0]
+    values = np.array([line["metrics"]["deletion"] for line in lines if line["method"] == "layercam"])
+    low, high = layercam["intervals"]["deletion"]
+    assert (low, high) == pytest.approx(mean_interval(values, seed=3))
+    assert (layercam["images"], layercam["deletion"]) == ({"deletion": 8, "insertion": 8}, pytest.approx(values.mean()))
+    assert summary["agreement"]["metrics"] == 2
+    text = evaluate(*options, *files)
+    assert text.status == 0
+    rank, mean = layercam["ranks"]["deletion"], layercam["deletion"]
+    row = f"{rank} layercam {mean:.3f} {low:.3f} to {high:.3f} 8"
+    assert row in [" ".join(line.split()) for line in text.lines]
+    ranks = [line.split()[0] for line in text.lines if line.endswith(" 8")]
+    assert ranks[:3] == sorted(ranks[:3])
+    with open(evaluate.here / "means.csv") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 2 * 3
+    assert (rows[0]["metric"], rows[0]["method"], rows[0]["images"]) == ("deletion", "layercam", "8")
+    assert (float(rows[0]["low"]), float(rows[0]["high"])) == pytest.approx((low, high))
+    assert rows[0]["rank"] == str(rank)
+
+
+def test_maps_that_are_not_better_than_a_baseline_come_last(evaluate, photo):
+    """The center prior in the place of a method is a baseline; a random map differs from none."""
+    for number in range(4, 8):
+        photo(f"in/{number}.png", seed=number, size=(30, 24))
+    *_, summary = map(json.loads, evaluate("--metric", "average-drop", "--json").lines)
+    text = evaluate("--metric", "average-drop").stdout
+    for below in summary["below_baselines"]:
+        verb = "is worse than" if below["worse"] else "does not differ from"
+        assert f"gradcam {verb} the baseline {below['baseline']}: average-drop\n" in text
+    better = {"random", "center"} - {below["baseline"] for below in summary["below_baselines"]}
+    assert all(f"baseline {name}" not in text for name in better)
 
 
 def test_json_lines_and_summary(evaluate):
@@ -116,7 +165,7 @@ def test_failed_threshold_gives_status_4(evaluate):
     assert result.stderr.count("\n") == 1
     assert "FAILED: insertion 0." in result.stderr
     assert result.stderr.endswith(" (gradcam at conv2) is below 1.1 (--fail-under)\n")
-    assert result.lines[0].split() == ["map", "maps", "average-drop", "insertion"]
+    assert [line.split()[0] for line in result.lines if "is better)" in line] == ["average-drop", "insertion"]
     assert evaluate("--fail-above", "insertion=1.1", "--fail-under", "average-drop=0").status == 0
 
 
@@ -150,6 +199,30 @@ def test_csv_plots_and_junit_xml(evaluate, broken, tmp_path):
     assert (root.attrib["errors"], root.attrib["failures"]) == ("1", "1")
 
 
+def test_limit_for_a_quantile_fails_the_images_beyond_it(evaluate):
+    """One of four images may be beyond a limit at q75, none beyond one at max; the images that are have failures."""
+    *lines, _ = map(json.loads, evaluate("--metric", "deletion", "--json").lines)
+    values = sorted((line["metrics"]["deletion"], line["input"]) for line in lines if line["method"] == "gradcam")
+    limit = (values[2][0] + values[3][0]) / 2
+    passed = evaluate("--metric", "deletion", "--fail-above", f"deletion={limit}@q75")
+    assert (passed.status, passed.stderr) == (0, "")
+    failed = evaluate("--metric", "deletion", "--fail-above", f"deletion={limit}@max", "--junit-xml", "a.xml")
+    assert failed.status == 4
+    assert (
+        failed.stderr
+        == f"FAILED: max of deletion {values[3][0]:.3f} (gradcam at conv2) is above {limit:g} (--fail-above)\n"
+    )
+    cases = {
+        case.attrib["name"]: case.find("failure") is not None
+        for case in ElementTree.parse(evaluate.here / "a.xml").getroot().iter("testcase")
+    }
+    assert cases == {
+        **{name: False for _, name in values[:3]},
+        values[3][1]: True,
+        f"--fail-above deletion={limit:g}@max": True,
+    }
+
+
 def test_status_1_for_some_and_3_for_all_inputs_failed(evaluate, broken, tmp_path):
     assert evaluate("--metric", "average-drop", inputs=[tmp_path / "in", broken]).status == 1
     result = evaluate("--metric", "average-drop", "--fail-under", "average-drop=0", inputs=[broken])
@@ -177,6 +250,7 @@ def test_sanity_check_reports_insensitive_methods(evaluate):
         (["--metric", "pointing-game"], "pointing-game requires --annotations"),
         (["--fail-under", "energy-pointing-game=0.5"], "energy-pointing-game requires --annotations"),
         (["--fail-under", "beauty=1"], "--fail-under beauty=1: expected one of average-drop"),
+        (["--fail-under", "road=1@p05"], "average-drop=0.1@q95, @min and @max limit a quantile"),
         (["--class-map", "map.csv"], "no such file or directory"),
         (["--class", "top2"], "expected one class, got 2"),
         (["--class", "77"], "expected an index from 0 to 2"),

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from gradcam_cli.evaluation.bootstrap import MIN_IMAGES, mean_interval, mean_intervals
+from gradcam_cli.evaluation.bootstrap import MIN_IMAGES, mean_interval, mean_intervals, pairwise_intervals
 
 
 def coverage(interval, n, runs=1500):
@@ -98,3 +98,44 @@ def test_blocks_do_not_change_the_interval(monkeypatch):
     whole = mean_interval(values)
     monkeypatch.setattr("gradcam_cli.evaluation.bootstrap._BLOCK_CELLS", 100)
     assert mean_interval(values) == whole
+
+
+def test_interval_of_one_difference_is_that_of_students_t():
+    values = np.random.default_rng(7).normal(size=(15, 2))
+    difference = values[:, 0] - values[:, 1]
+    expected = stats.t.interval(0.95, 14, difference.mean(), stats.sem(difference))
+    intervals = pairwise_intervals(values, resamples=20_000)
+    assert intervals[0, 1] == pytest.approx(expected, abs=0.03)
+    assert intervals[1, 0] == pytest.approx([-intervals[0, 1, 1], -intervals[0, 1, 0]])
+    assert np.isnan(intervals[0, 0]).all()
+
+
+def test_intervals_of_all_differences_have_the_width_of_tukeys():
+    """For uncorrelated columns of the variance 1: the studentized range, here of six columns and many rows."""
+    normal = np.random.default_rng(8).normal(size=(500, 6))
+    values = np.linalg.qr(normal - normal.mean(axis=0))[0] * np.sqrt(500)
+    half = np.nanmean(np.diff(pairwise_intervals(values, resamples=10_000))) / 2
+    assert half == pytest.approx(stats.studentized_range.ppf(0.95, 6, 6 * 499) / np.sqrt(500), rel=0.02)
+
+
+def test_equal_differences_have_an_interval_without_width():
+    values = np.random.default_rng(9).uniform(size=(9, 1)) + np.array([0.0, 0.1, 0.1])
+    intervals = pairwise_intervals(values)
+    assert intervals[1, 0] == pytest.approx([0.1, 0.1])
+    assert intervals[1, 2].tolist() == [0, 0]
+
+
+def test_pairs_are_compared_over_their_common_rows():
+    values = np.random.default_rng(10).normal(size=(20, 3))
+    values[10:, 1] = np.nan
+    values[4:, 2] = np.nan
+    intervals = pairwise_intervals(values)
+    assert intervals[0, 1].mean() == pytest.approx((values[:10, 0] - values[:10, 1]).mean())
+    assert np.isnan(intervals[0, 2]).all()
+
+
+def test_parts_of_the_pairs_do_not_change_the_intervals(monkeypatch):
+    values = np.random.default_rng(11).normal(size=(20, 5))
+    whole = pairwise_intervals(values)
+    monkeypatch.setattr("gradcam_cli.evaluation.bootstrap._MAX_PAIRS", 3)
+    np.testing.assert_allclose(pairwise_intervals(values), whole)

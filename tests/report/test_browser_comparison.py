@@ -23,6 +23,13 @@ def test_drift_is_one_value_of_both_maps(open_report, comparison):
     expect(values).not_to_contain_text("rank")
 
 
+def test_card_shows_the_drift_of_its_image(open_report, comparison):
+    """All measures but the class change, which the two classes show; once, also if the images are sorted by one."""
+    comparison["entries"][0]["metrics"] = {"class-change": 1.0, "rank": 1.1e-16, "peak-shift": 0.25}
+    page = open_report(comparison, "#sort=metric:rank")
+    expect(page.locator("#cards .status").last).to_have_text("drift: rank 0.000 · peak-shift 0.250")
+
+
 def test_layer_name_is_not_broken(open_report, comparison):
     """With a column for each run, `block5_conv4` is on one line."""
     for map_ in comparison["entries"][0]["maps"]:

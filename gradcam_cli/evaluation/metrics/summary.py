@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
-
-from gradcam_cli.evaluation.bootstrap import mean_interval
-from gradcam_cli.evaluation.metrics.registry import METRICS, MOSAIC
+from gradcam_cli.evaluation.metrics.registry import METRICS
 
 UNCHANGED_CORRELATION = 0.5
 """A map counts as unchanged from this mean rank correlation on."""
@@ -102,25 +99,46 @@ def has_several_layers(rows: Sequence[MetricRow]) -> bool:
     return len({row.metadata["layer"] for row in rows if not row.baseline}) > 1
 
 
+class MapKey(NamedTuple):
+    """What the maps of a group share.
+
+    Attributes:
+        layer: layer of the maps.
+        method: name of the method.
+        relu: False for maps without the final ReLU.
+        baseline: whether the maps are class-agnostic.
+    """
+
+    layer: str
+    method: str
+    relu: bool
+    baseline: bool
+
+    def label(self, *, with_layer: bool) -> str:
+        """Return the name of the maps in tables and messages."""
+        return map_label(self.method, self.relu) + (f" at {self.layer}" if with_layer else "")
+
+
+def group_rows(rows: Sequence[MetricRow]) -> dict[MapKey, list[MetricRow]]:
+    """Return the rows of every layer and method; baselines come last."""
+    groups: dict[MapKey, list[MetricRow]] = {}
+    for row in sorted(rows, key=lambda row: row.baseline):
+        groups.setdefault(MapKey(row.metadata["layer"], row.method, row.relu, row.baseline), []).append(row)
+    return groups
+
+
 def summarize(rows: Sequence[MetricRow], metrics: Sequence[str]) -> list[dict[str, Any]]:
     """Return the mean of each metric over the images for every layer and method; baselines come last.
 
-    A mean is None if no image has a value. `intervals` has the 95 % bootstrap intervals of the metrics on mosaics.
+    A mean is None if no image has a value.
     """
-    groups: dict[tuple[str, str, bool], list[MetricRow]] = {}
-    for row in sorted(rows, key=lambda row: row.baseline):
-        groups.setdefault((row.metadata["layer"], row.method, row.relu), []).append(row)
     return [
         {
-            "layer": layer,
-            "method": method,
-            "relu": relu,
-            "baseline": group[0].baseline,
+            **key._asdict(),
             "maps": len(group),
-            **{name: _mean([row.values[name] for row in group]) for name in metrics},
-            "intervals": {name: _interval([row.values[name] for row in group]) for name in metrics if name in MOSAIC},
+            **{name: mean_value([row.values[name] for row in group]) for name in metrics},
         }
-        for (layer, method, relu), group in groups.items()
+        for key, group in group_rows(rows).items()
     ]
 
 
@@ -157,14 +175,10 @@ def count_undefined(rows: Sequence[MetricRow], metrics: Sequence[str]) -> list[U
     return [each for each in counts if each.undefined]
 
 
-def _mean(values: Sequence[float | None]) -> float | None:
+def mean_value(values: Sequence[float | None]) -> float | None:
+    """Return the mean of the values that are not None, or None if there is none."""
     numbers = [value for value in values if value is not None]
     return sum(numbers) / len(numbers) if numbers else None
-
-
-def _interval(values: Sequence[float | None]) -> tuple[float, float] | None:
-    low, high = mean_interval(np.array(values, np.float64))
-    return None if np.isnan(low) else (low, high)
 
 
 def insensitive_methods(steps: Sequence[SanityStep]) -> list[tuple[str, str]]:

@@ -182,9 +182,19 @@ function cardStatus(entry) {
   return statusFilters.zero(entry) ? "zero" : "ok";
 }
 
+/** Return the drifts of an image of a comparison; its card shows both classes instead of the class change. */
+function driftText(entry) {
+  if (report.command !== "compare") return [];
+  const drifts = Object.entries(entry.metrics ?? {}).filter(([name]) => name !== "class-change");
+  return drifts.map(([name, value], i) => `${i ? "" : "drift: "}${name} ${value.toFixed(3)}`);
+}
+
 function statusText(entry) {
-  const parts = truthText(entry);
-  if (sortMetric() !== null) parts.push(`${sortMetric()} ${formatNumber(sortValue(entry))}`);
+  const drifts = driftText(entry);
+  const parts = [...truthText(entry), ...drifts];
+  if (sortMetric() !== null && !(drifts.length && sortMetric() !== "class-change")) {
+    parts.push(`${sortMetric()} ${formatNumber(sortValue(entry))}`);
+  }
   if (entry.status === "failed") parts.push("✗ failed");
   if (entry.status === "skipped") parts.push("↷ skipped");
   if (entry.failed_thresholds.length) parts.push(`⚠ fails ${entry.failed_thresholds.join(", ")}`);
