@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from hashlib import blake2b
@@ -99,8 +100,9 @@ def plan_outputs(
 
     Outputs of input files are written to the current directory, those of input directories to a
     mirrored tree. A name contains layer or class only if the run has several of them, and the method also if it is not
-    `DEFAULT_METHOD`; and the parts of the settings. No output overwrites an input or another output: a
-    colliding name gets the suffix of its source (`cat.png_gradcam.png`), then a number.
+    `DEFAULT_METHOD`; the parts of the settings; and a hash if the names of two maps were equal without it. No output
+    overwrites an input or another output: a colliding name gets the suffix of its source (`cat.png_gradcam.png`), then
+    a number.
 
     Args:
         sources: the images, in order.
@@ -223,8 +225,11 @@ def _name_parts(
     differs = [len({map_key[index] for map_key in maps}) > 1 for index in range(3)]
     differs[1] |= any(method != DEFAULT_METHOD for _, method, _ in maps)
     setting_part = list(map(safe_filename, settings))
-    for map_key in maps:
-        map_parts = [safe_filename(part) for part, needed in zip(map_key, differs, strict=True) if needed]
+    parts = {key: [safe_filename(part) for part, needed in zip(key, differs, strict=True) if needed] for key in maps}
+    uses = Counter("_".join(each).casefold() for each in parts.values())
+    for map_key, map_parts in parts.items():
+        if uses["_".join(map_parts).casefold()] > 1:  # as of the classes `C++` and `c++`, or the layers `a/b` and `a-b`
+            map_parts.insert(-1, _digest("\0".join(map_key)).hex())
         for kind in artifact_kinds:
             if kind == DIFFERENCE and map_key[2] != TRUTH:
                 continue

@@ -59,6 +59,21 @@ def test_names_contain_only_what_differs():
     assert planned([Source("cat.jpg")], maps=maps) == [["cat_gradcam_a-conv.png", "cat_gradcam_b.png"]]
 
 
+@pytest.mark.parametrize(
+    "maps",
+    [
+        [("a", "gradcam", "k*t*"), ("a", "gradcam", "k?t*")],  # special characters become hyphens
+        [("a", "gradcam", "Bass"), ("a", "gradcam", "bass")],  # one file on a file system that ignores case
+        [("a/b", "gradcam", "top1"), ("a-b", "gradcam", "top1")],
+        [("a_b", "gradcam", "c"), ("a", "gradcam", "b_c"), ("a", "gradcam", "c")],  # parts are joined by _
+    ],
+)
+def test_every_map_of_an_image_has_a_file_of_its_own(maps):
+    names = planned([Source("cat.jpg")], kinds=("figure", "npz"), maps=maps)[0]
+    assert len({name.casefold() for name in names}) == 2 * len(maps)
+    assert names == planned([Source("cat.jpg")], kinds=("figure", "npz"), maps=maps)[0]
+
+
 def test_outputs_are_unique():
     """Equal stems, equal names in different folders, and names that differ in case get different outputs."""
     sources = [Source(name) for name in ("cat.jpg", "cat.png", "x/cat.png", "CAT.jpg", "cat.jpg")]
