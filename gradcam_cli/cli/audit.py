@@ -65,7 +65,7 @@ _explanation, _audit, _output = option_group("Explanation"), option_group("Audit
 )
 @setting_option("score")
 @setting_option("fit")
-@truth_option
+@truth_option("Classes are otherwise the predicted ones.")
 @_audit(
     "--concepts",
     "num_concepts",

@@ -78,7 +78,7 @@ _metrics, _output = option_group("Metrics"), option_group("Output")
     multiple=True,
     help="Exit with status 4 if the mean drift is larger; with @q95 or @max, if this quantile is. Repeatable.",
 )
-@truth_option
+@truth_option("Images are then mended, broken or neither.")
 @report_option
 @report_directory_option("gradcam_comparison")
 @_output(

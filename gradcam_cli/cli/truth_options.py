@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import click
@@ -17,14 +18,16 @@ from gradcam_cli.pipeline.differences import TOP
 from gradcam_cli.pipeline.truth import not_of_classes
 
 _truth = option_group("Truth")
-truth_option = _truth(
-    "--truth",
-    metavar="parent|FILE.csv",
-    help="True class of each image: the name of its folder, or a table with the columns image and class. Results are "
-    "then right, wrong or unknown, and --class truth explains the true class.",
-)
+
+
+def truth_option(use: str) -> Callable[..., Any]:
+    """Return the option `--truth`, whose help ends with what the command does with true classes."""
+    text = "True class of each image: the name of its folder, or a table with the columns image and class."
+    return _truth("--truth", metavar="parent|FILE.csv", help=f"{text} {use}")
+
+
 truth_options = combine_options(
-    truth_option,
+    truth_option("Results are then right, wrong or unknown, and --class truth explains the true class."),
     _truth(
         "--only",
         type=click.Choice(["right", "wrong"]),
