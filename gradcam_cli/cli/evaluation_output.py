@@ -11,7 +11,7 @@ from gradcam_cli.cli.tables import write_table
 from gradcam_cli.console import escape_control_chars, print_failed_threshold
 from gradcam_cli.evaluation.agreement import baseline_lines
 from gradcam_cli.evaluation.bootstrap import MIN_IMAGES
-from gradcam_cli.evaluation.metrics.registry import METRICS
+from gradcam_cli.evaluation.metrics.registry import METRICS, Metric
 from gradcam_cli.evaluation.metrics.summary import SanityStep
 from gradcam_cli.evaluation.ranking import MetricRanking, Ranking
 from gradcam_cli.evaluation.results import EvaluationResults
@@ -50,7 +50,7 @@ def print_tables(results: EvaluationResults, stdout: TextIO) -> None:
     for name, ranking in results.ranking.by_metric.items():
         direction = "higher" if METRICS[name].higher_is_better else "lower"
         stdout.write(f"{name} ({direction} is better)\n")
-        write_table(_ranking_rows(results.ranking, ranking, higher=direction == "higher"), stdout, as_json=False)
+        write_table(_ranking_rows(results.ranking, ranking, METRICS[name]), stdout, as_json=False)
         stdout.write("\n")
     if results.steps:
         write_table(_sanity_rows(results.steps), stdout, as_json=False)
@@ -62,9 +62,9 @@ def print_tables(results: EvaluationResults, stdout: TextIO) -> None:
         stdout.write("\n".join(lines) + "\n")
 
 
-def _ranking_rows(ranking: Ranking, metric: MetricRanking, *, higher: bool) -> list[dict[str, Any]]:
+def _ranking_rows(ranking: Ranking, metric: MetricRanking, described: Metric) -> list[dict[str, Any]]:
     """Return one row per map, the best mean first; maps without a mean come last."""
-    sign = -1 if higher else 1
+    sign = -1 if described.higher_is_better else 1
     order = sorted(range(len(ranking.maps)), key=lambda i: (metric.means[i].mean is None, _sort_value(metric, i, sign)))
     means = [format_number(metric.means[i].mean) for i in order]
     width = max(map(len, means))
@@ -74,7 +74,7 @@ def _ranking_rows(ranking: Ranking, metric: MetricRanking, *, higher: bool) -> l
             "map": ranking.labels[i] + (" (baseline)" if ranking.maps[i].baseline else ""),
             "mean": mean.rjust(width),
             "95 % interval": format_interval(metric.means[i].interval),
-            "images": metric.means[i].images,
+            "mosaics" if described.uses_mosaics else "images": metric.means[i].images,
         }
         for i, mean in zip(order, means, strict=True)
     ]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gradcam_cli.evaluation.junit import JUnitCase, encode_junit, image_case, threshold_cases
-from gradcam_cli.evaluation.metrics.summary import MetricRow, SanityStep, map_label
+from gradcam_cli.evaluation.metrics.summary import MetricRow, SanityStep, map_label, measured_rows
 from gradcam_cli.evaluation.plots import draw_evaluation
 from gradcam_cli.evaluation.results import EvaluationResults
 from gradcam_cli.evaluation.thresholds import failures_of_image
@@ -120,7 +120,8 @@ def write_junit(path: Path, results: EvaluationResults) -> None:
         outputs.setdefault(name, []).append(_format_row(row))
         if row.relu and not row.baseline:
             map_name = f"{row.method} at {row.metadata['layer']}"
-            failed = failures_of_image(results.thresholds, results.threshold_results, row.values, map_name)
+            values = {metric: row.values[metric] for metric in results.metrics if measured_rows([row], metric)}
+            failed = failures_of_image(results.thresholds, results.threshold_results, values, map_name)
             messages.setdefault(name, []).extend(failed)
     cases = [image_case(name, messages.get(name, ()), lines) for name, lines in outputs.items()]
     cases += [JUnitCase("images", failure.source, error=failure.error) for failure in results.failures]

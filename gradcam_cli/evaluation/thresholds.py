@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
-from gradcam_cli.evaluation.metrics.summary import MetricRow, group_rows, mean_value
+from gradcam_cli.evaluation.metrics.summary import MetricRow, group_rows, mean_value, measured_rows
 
 MEAN = "mean"
 _PERCENTS = {"min": 0, "max": 100}
@@ -112,14 +112,14 @@ def check_metrics(thresholds: Sequence[MetricThreshold], rows: Sequence[MetricRo
     groups = {key: group for key, group in group_rows(rows).items() if key.relu and not key.baseline}
     results: ThresholdResults = {}
     for threshold in thresholds:
-        found = {
-            key.label(with_layer=True): threshold.measure([row.values[threshold.metric] for row in group])
-            for key, group in groups.items()
-        }
+        found = {}
+        for key, group in groups.items():
+            values = [row.values[threshold.metric] for row in measured_rows(group, threshold.metric)]
+            found[key.label(with_layer=True)] = threshold.measure(values)
         failed = {name: value for name, value in found.items() if threshold.fails(value)}
-        values = [f"{value:.3f} ({name})" for name, value in failed.items() if value is not None]
+        outside = [f"{value:.3f} ({name})" for name, value in failed.items() if value is not None]
         undefined = [name for name, value in failed.items() if value is None]
-        results[threshold.text] = threshold.message(values, undefined) if failed else None
+        results[threshold.text] = threshold.message(outside, undefined) if failed else None
     return results
 
 
@@ -153,12 +153,14 @@ def failures_of_image(
     Args:
         thresholds: all thresholds.
         results: their results; a map outside the range of a passed quantile is one of those that it allows.
-        values: the values of the map, by metric.
+        values: the values of the map, by metric; it cannot miss the thresholds of others.
         name: name of the map.
     """
     messages = []
     for threshold in thresholds:
-        value = values.get(threshold.metric)
+        if threshold.metric not in values:
+            continue
+        value = values[threshold.metric]
         if threshold.per_image and results[threshold.text] and threshold.fails(value):
             outside = [] if value is None else [f"{value:.4g} ({name})"]
             messages.append(threshold._replace(statistic=MEAN).message(outside, [] if outside else [name]))

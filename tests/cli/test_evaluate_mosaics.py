@@ -38,6 +38,7 @@ def test_table_has_shares_with_intervals_and_the_valid_cases(evaluate):
     assert (result.status, result.stderr) == (0, "")
     tables = result.stdout.split("\n\n")
     assert [table.split()[0] for table in tables[:4]] == ["grid", "grid-peak", "grid-valid", "impossible"]
+    assert tables[0].splitlines()[1].split() == ["rank", "map", "mean", "95", "%", "interval", "mosaics"]
     assert tables[0].splitlines()[2].split() == ["1", "gradcam", "0.719", "0.719", "to", "0.719", "24"]
     first, second = tables[3].splitlines()[2:4]
     assert first.split() == ["1", "hirescam", "0.000", "0.000", "to", "0.000", "24"]

@@ -87,6 +87,16 @@ def test_an_image_without_a_value_is_one_outside_the_limit():
     assert upper.measure([]) is None
 
 
+def test_maps_of_mosaics_have_no_part_in_metrics_on_images():
+    """They have no value of `iou`, and those of images none of `grid`."""
+    mosaic = MetricRow(
+        {"layer": "conv", "input": "m"}, "gradcam", False, {"iou": None, "grid": 0.7}, {}, tiles=[{"photo": "a"}]
+    )
+    image = rows(0.9)[0]._replace(values={"iou": 0.9, "grid": None})
+    thresholds = [MetricThreshold("--fail-under", name, "min", 0.5, "min") for name in ("iou", "grid")]
+    assert set(check_metrics(thresholds, [image, mosaic]).values()) == {None}
+
+
 def test_messages_of_quantiles_name_the_statistic():
     threshold = MetricThreshold("--fail-under", "iou", "min", 0.5, "min")
     results = check_metrics([threshold], [*rows(0.25, 0.9), *rows(None, 0.9, method="layercam")])

@@ -36,6 +36,11 @@ class MetricRow(NamedTuple):
     tiles: list[dict[str, Any]] | None = None
 
 
+def measured_rows(rows: Sequence[MetricRow], metric: str) -> list[MetricRow]:
+    """Return the rows that a metric is computed for: those of mosaics, or those of images."""
+    return [row for row in rows if (row.tiles is not None) == METRICS[metric].uses_mosaics]
+
+
 class MosaicCounts(NamedTuple):
     """The mosaics of an evaluation.
 
@@ -170,7 +175,7 @@ def count_undefined(rows: Sequence[MetricRow], metrics: Sequence[str]) -> list[U
         Undefined(name, layer, method, sum(row.values[name] is None for row in maps), len(maps))
         for name in metrics
         for (layer, method), group in groups.items()
-        for maps in [[row for row in group if (row.tiles is not None) == METRICS[name].uses_mosaics]]
+        for maps in [measured_rows(group, name)]
     ]
     return [each for each in counts if each.undefined]
 
