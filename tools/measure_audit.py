@@ -98,7 +98,14 @@ def measure(archive: Path, seed: int, *, planted: bool, page: Path | None = None
         "found": found,
         "false_alarms": false_alarms,
         "marks": [
-            [each.index, list(mark.box), len(mark.sources), mark.others, mark.p_value, round(mark.effect.mean, 3)]
+            [
+                each.index,
+                list(mark.box),
+                len(mark.sources),
+                mark.others,
+                mark.p_value,
+                *(round(x, 3) for x in mark.effect),
+            ]
             for each, mark in result.marks
         ],
         "box": list(data.box),

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from gradcam_cli.auditing.exclusive import exclusive_p_value
-from gradcam_cli.auditing.patches import MIN_CONTRAST, Window, contrast, cut, repeats, window_at
+from gradcam_cli.auditing.patches import MIN_CONTRAST, Window, as_vectors, contrast, cut, repeats, windows
 
-EXEMPLARS = 16
-"""Number of images of a class, those that show a concept most strongly, whose patches are searched for."""
+MAX_EXEMPLARS = 256
+"""Number of images of a class, drawn at random, whose patches are searched for in all others: it bounds the time."""
 MIN_REPEATS = 5
 """Smallest number of images of a class that a mark must have."""
-WINDOW_PARTS, MIN_WINDOW = (16, 8, 5), 4
-"""The sides of the windows are the shorter side of the image divided by these numbers, at least this many pixels."""
 MAX_P_VALUE = 0.01
 """Largest corrected p-value of a mark: of 100 audits of natural images, at most one finds one by chance."""
 MAX_DUPLICATES = 0.5
@@ -47,63 +44,75 @@ class Mark:
         return 2 * shared > min(len(self.members), len(other.members))
 
 
-def find_mark(
-    thumbnails: np.ndarray, in_class: np.ndarray, strongest: np.ndarray, centers: np.ndarray, trials: int
-) -> Mark | None:
-    """Return the patch under a concept that marks a class most clearly, or None if no patch repeats.
+def find_marks(thumbnails: np.ndarray, in_class: np.ndarray, trials: int, seed: int = 0) -> list[Mark]:
+    """Return the marks of a class, the one with the smallest p-value first; marks of the same images count once.
+
+    The patches of up to `MAX_EXEMPLARS` images of the class are compared, at each place, with those of all images.
 
     Args:
         thumbnails: (n, H, W, 3) uint8, images of all classes.
         in_class: (n,) booleans, the images of the class.
-        strongest: indices of the images of the class that show the concept most strongly.
-        centers: (len(strongest), 2), the places (y, x) where they show it, in pixels.
-        trials: number of patches that are tried for all concepts of all classes.
+        trials: number of patches that are tried in all classes, the sum of `num_trials`.
+        seed: of the images that are drawn.
     """
-    best: Mark | None = None
-    for index, (y, x) in zip(strongest[:EXEMPLARS], centers, strict=False):
-        for window in windows_around(float(y), float(x), thumbnails.shape[1:3]):
-            mark = _mark_at(thumbnails, in_class, int(index), window, trials)
-            if mark and (best is None or mark.p_value < best.p_value):
-                best = mark
-    return best
+    class_size, others_size = int(in_class.sum()), int((~in_class).sum())
+    counts = range(MIN_REPEATS, class_size + 1)
+    fewest = next((k for k in counts if _p_value(k, class_size, 0, others_size, trials) <= MAX_P_VALUE), None)
+    if fewest is None:
+        return []
+    drawn = np.random.default_rng(seed).permutation(class_size)[:MAX_EXEMPLARS]
+    found = [
+        mark
+        for window in windows(thumbnails.shape[1:3])
+        for mark in _marks_at(thumbnails, in_class, np.sort(drawn), window, trials, fewest)
+        if mark.p_value <= MAX_P_VALUE
+    ]
+    kept: list[Mark] = []
+    for mark in sorted(found, key=lambda mark: (mark.p_value, -mark.window.size, mark.window)):
+        if not any(mark.shares_images_with(other) for other in kept):
+            kept.append(mark)
+    return kept
 
 
-def windows_around(y: float, x: float, shape: tuple[int, int]) -> Iterator[Window]:
-    """Yield the distinct windows of all sizes at and around a place (y, x), half a window apart."""
-    found = (
-        window_at(y + dy * size / 2, x + dx * size / 2, size, shape)
-        for size in window_sizes(shape)
-        for dy, dx in itertools.product((-1, 0, 1), repeat=2)
-    )
-    yield from dict.fromkeys(found)
+def num_trials(shape: tuple[int, int], class_size: int) -> int:
+    """Return the number of patches of a class that are tried, for thumbnails (H, W)."""
+    return min(class_size, MAX_EXEMPLARS) * sum(1 for _ in windows(shape))
 
 
-def window_sizes(shape: tuple[int, int]) -> list[int]:
-    """Return the sides of the windows in an image of (H, W) pixels."""
-    sizes = [min(shape) // parts for parts in WINDOW_PARTS]
-    return [size for size in sizes if size >= MIN_WINDOW] or [min(MIN_WINDOW - 1, *shape)]
+def _marks_at(
+    thumbnails: np.ndarray, in_class: np.ndarray, drawn: np.ndarray, window: Window, trials: int, fewest: int
+) -> Iterator[Mark]:
+    """Yield the patches at a place that at least `fewest` images of the class have; the drawn ones are exemplars."""
+    indices = np.flatnonzero(in_class)
+    patches = cut(thumbnails, window, indices)
+    drawn = drawn[contrast(patches[drawn]) >= MIN_CONTRAST]
+    matching = repeats(patches, patches[drawn])
+    counts = matching.sum(1)
+    while len(counts) and counts.max() >= fewest:
+        best = int(counts.argmax())
+        members = matching[best]
+        counts[members[drawn]] = 0  # patches that repeat this one are the same mark
+        counts[best] = 0
+        exemplar = int(indices[drawn[best]])
+        if not _are_duplicates(thumbnails[indices[members]], thumbnails[exemplar]):
+            yield _mark(thumbnails, in_class, window, exemplar, indices[members], trials)
 
 
-def num_trials(shape: tuple[int, int], num_concepts: int) -> int:
-    """Return the largest number of patches that are tried for a number of concepts and thumbnails (H, W)."""
-    return num_concepts * EXEMPLARS * 9 * len(window_sizes(shape))
+def _mark(
+    thumbnails: np.ndarray, in_class: np.ndarray, window: Window, exemplar: int, members: np.ndarray, trials: int
+) -> Mark:
+    others, patch = np.flatnonzero(~in_class), cut(thumbnails, window, np.array([exemplar]))
+    others = others[repeats(cut(thumbnails, window, others), patch)[0]]
+    class_size = int(in_class.sum())
+    p_value = _p_value(len(members), class_size, len(others), len(in_class) - class_size, trials)
+    return Mark(window, exemplar, members, others, p_value)
 
 
-def _mark_at(thumbnails: np.ndarray, in_class: np.ndarray, exemplar: int, window: Window, trials: int) -> Mark | None:
-    patch = cut(thumbnails[exemplar : exemplar + 1], window)[0]
-    if contrast(patch) < MIN_CONTRAST:
-        return None
-    members, others = np.flatnonzero(in_class), np.flatnonzero(~in_class)
-    members = members[repeats(cut(thumbnails, window, members), patch)]
-    if len(members) < MIN_REPEATS or _are_duplicates(thumbnails[members], thumbnails[exemplar]):
-        return None
-    others = others[repeats(cut(thumbnails, window, others), patch)]
-    size = int(in_class.sum())
-    p_value = exclusive_p_value(len(members), size, len(others), len(in_class) - size)
-    return Mark(window, exemplar, members, others, min(1.0, p_value * trials))
+def _p_value(in_class: int, class_size: int, in_others: int, others_size: int, trials: int) -> float:
+    return min(1.0, exclusive_p_value(in_class, class_size, in_others, others_size) * trials)
 
 
 def _are_duplicates(images: np.ndarray, exemplar: np.ndarray) -> bool:
     """Return whether most images repeat the whole exemplar, which is then no mark on different pictures."""
-    whole = repeats(images.reshape(len(images), -1).astype(np.float32), exemplar.reshape(-1).astype(np.float32))
+    whole = repeats(as_vectors(images), as_vectors(exemplar[None]))
     return float(whole.mean()) > MAX_DUPLICATES

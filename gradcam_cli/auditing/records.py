@@ -30,7 +30,7 @@ class Example:
 
 @dataclass(frozen=True)
 class MarkRecord:
-    """A patch that repeats at one place of images of one class, and that the class score depends on.
+    """A patch that repeats at one place of images of one class.
 
     Attributes:
         box: its extent, in pixels of the model input.
@@ -39,6 +39,7 @@ class MarkRecord:
         others: number of images of other classes that have it.
         p_value: bound on the probability that natural content repeats so, corrected for all patches that were tried.
         effect: by how much the class score rises if the mark is pasted over images of other classes.
+        concept: number of the concept that shows it, or None.
         mean_image: (h, w, 3) uint8, the mean of the model inputs that have it.
         examples: some of the model inputs.
     """
@@ -49,8 +50,14 @@ class MarkRecord:
     others: int
     p_value: float
     effect: Effect
+    concept: int | None
     mean_image: np.ndarray = field(repr=False, compare=False)
     examples: tuple[np.ndarray, ...] = field(repr=False, compare=False)
+
+    @property
+    def is_used(self) -> bool:
+        """Whether the score depends on it: the interval of its effect is above zero."""
+        return self.effect.low > 0
 
 
 @dataclass(frozen=True)
@@ -61,40 +68,35 @@ class ConceptRecord:
         number: from 1, by importance.
         importance: mean drop of the class score without the concept.
         examples: the images that show it most strongly.
-        mark: the mark that it shows, or None.
     """
 
     number: int
     importance: Effect
     examples: tuple[Example, ...]
-    mark: MarkRecord | None = None
 
 
 @dataclass(frozen=True)
 class ClassAudit:
-    """The concepts of a class.
+    """The concepts and the marks of a class.
 
     Attributes:
         index: of the class.
         name: of the class, or None.
         images: number of its images.
         concepts: by importance; empty for a class with too few images.
+        marks: the one with the smallest p-value first.
     """
 
     index: int
     name: str | None
     images: int
     concepts: tuple[ConceptRecord, ...] = ()
+    marks: tuple[MarkRecord, ...] = ()
 
     @property
     def label(self) -> str:
         """Index and name, as other commands print them."""
         return f"{self.index} {self.name}" if self.name not in (None, str(self.index)) else str(self.index)
-
-    @property
-    def marks(self) -> list[MarkRecord]:
-        """The marks of its concepts."""
-        return [concept.mark for concept in self.concepts if concept.mark]
 
 
 @dataclass(frozen=True)
@@ -151,6 +153,7 @@ def _class_json(each: ClassAudit) -> dict[str, Any]:
         "class_name": each.name,
         "images": each.images,
         "concepts": [_concept_json(concept) for concept in each.concepts],
+        "marks": [_mark_json(mark) for mark in each.marks],
     }
 
 
@@ -159,7 +162,6 @@ def _concept_json(concept: ConceptRecord) -> dict[str, Any]:
         "concept": concept.number,
         "importance": effect_json(concept.importance),
         "examples": [{"input": example.source, "box": list(example.box)} for example in concept.examples],
-        "mark": _mark_json(concept.mark) if concept.mark else None,
     }
 
 
@@ -171,6 +173,7 @@ def _mark_json(mark: MarkRecord) -> dict[str, Any]:
         "others": mark.others,
         "p_value": mark.p_value,
         "effect": effect_json(mark.effect),
+        "concept": mark.concept,
         "inputs": list(mark.sources),
     }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -14,7 +14,7 @@ from gradcam_cli.auditing.collect import Collection
 from gradcam_cli.auditing.concepts import Concepts, factorize, without_concept
 from gradcam_cli.auditing.effect import Effect, mean_effect
 from gradcam_cli.auditing.extent import Extent, find_extent
-from gradcam_cli.auditing.marks import EXEMPLARS, MAX_P_VALUE, Mark, find_mark, num_trials
+from gradcam_cli.auditing.marks import Mark, find_marks, num_trials
 from gradcam_cli.auditing.records import ClassAudit, ConceptRecord, Example, MarkRecord
 from gradcam_cli.images.fit import Box
 from gradcam_cli.pipeline.run import PreparedRun
@@ -64,10 +64,10 @@ class Auditor:
 
     @cached_property
     def _trials(self) -> int:
-        """Number of patches that are tried for all concepts of all classes."""
+        """Number of patches that are tried in all classes."""
         counts = np.unique(self._classes, return_counts=True)[1]
-        audited = int((counts >= self.min_images).sum())
-        return num_trials(self._thumbnails.shape[1:3], audited * self.num_concepts)
+        shape = self._thumbnails.shape[1:3]
+        return sum(num_trials(shape, int(count)) for count in counts if count >= self.min_images)
 
     def _audit_class(self, index: int) -> ClassAudit:
         members = np.flatnonzero(self._classes == index)
@@ -78,18 +78,13 @@ class Auditor:
         concepts = factorize(A, self.collection.alpha(index), self.num_concepts, self.seed)
         drawn = np.random.default_rng(self.seed).permutation(len(members))[:EFFECT_IMAGES]
         drops = self._drops(index, members[drawn], A[drawn], concepts._replace(h=concepts.h[drawn]))
-        marks = self._marks(index, members, concepts)
         order = np.argsort(-drops.mean(0), kind="stable")
         records = [
-            ConceptRecord(
-                number,
-                mean_effect(drops[:, i]),
-                tuple(self._examples(members, concepts.h[..., i])),
-                marks.get(int(i)),
-            )
+            ConceptRecord(number, mean_effect(drops[:, i]), tuple(self._examples(members, concepts.h[..., i])))
             for number, i in enumerate(order, start=1)
         ]
-        return ClassAudit(index, name, len(members), tuple(records))
+        marks = self._marks(index, members, concepts.h[..., order])
+        return ClassAudit(index, name, len(members), tuple(records), tuple(marks))
 
     def _drops(self, index: int, images: np.ndarray, A: np.ndarray, concepts: Concepts) -> np.ndarray:
         """Return by how much the class score drops without each concept, (n, r).
@@ -108,33 +103,27 @@ class Auditor:
             drops[row] = y[0] - y[1:]
         return drops
 
-    def _marks(self, index: int, members: np.ndarray, concepts: Concepts) -> dict[int, MarkRecord]:
-        """Return the marks of a class by the concept under which each has the smallest p-value, and the most images."""
-        strongest = [members[_strongest(concepts.h[..., i], EXEMPLARS)] for i in range(len(concepts.w))]
-        under = ((i, self._mark_under(index, members, concepts.h[..., i])) for i in range(len(concepts.w)))
-        found = [(i, mark) for i, mark in under if mark and mark.p_value <= MAX_P_VALUE]
-        kept: dict[int, MarkRecord] = {}
-        seen: list[Mark] = []
-
-        def rank(each: tuple[int, Mark]) -> tuple[float, int]:
-            i, mark = each
-            return mark.p_value, -len(np.intersect1d(strongest[i], mark.members))
-
-        for i, mark in sorted(found, key=rank):
-            if any(mark.shares_images_with(other) for other in seen):
-                continue
-            seen.append(mark)
+    def _marks(self, index: int, members: np.ndarray, h: np.ndarray) -> Iterator[MarkRecord]:
+        """Yield the marks of a class whose concepts have the strengths h (n, u, v, r), by importance."""
+        for mark in find_marks(self._thumbnails, self._classes == index, self._trials, self.seed):
             extent = self._extent(mark)
-            effect = self._mark_effect(index, mark, extent)
-            if effect.low > 0:
-                kept[i] = self._mark_record(mark, extent, effect, len(members))
-        return kept
+            effect, concept = self._mark_effect(index, mark, extent), self._concept_at(mark, members, h)
+            yield self._mark_record(mark, extent, effect, concept, len(members))
 
-    def _mark_under(self, index: int, members: np.ndarray, h: np.ndarray) -> Mark | None:
-        strongest = _strongest(h, EXEMPLARS)
-        (height, width), (h_in, w_in, _) = self._thumbnails.shape[1:3], self.run.classifier.input_shape
-        centers = np.array([self._center(h[i]) for i in strongest]) * (height / h_in, width / w_in)
-        return find_mark(self._thumbnails, self._classes == index, members[strongest], centers, self._trials)
+    def _concept_at(self, mark: Mark, members: np.ndarray, h: np.ndarray) -> int | None:
+        """Return the number of the concept that images with a mark show more at its place than other images do.
+
+        Of several, it is the one with the largest difference of the means, in standard deviations; None without one.
+        """
+        box, has_mark = self._input_box(mark), np.isin(members, mark.members)
+        if has_mark.all():
+            return None
+        center = np.array([(box.y0 + box.y1) / 2, (box.x0 + box.x1) / 2])
+        distances = np.linalg.norm(self._cell_centers(h.shape[1:3]) - center, axis=-1)
+        strengths = h[:, *np.unravel_index(distances.argmin(), distances.shape)]
+        gaps = strengths[has_mark].mean(0) - strengths[~has_mark].mean(0)
+        gaps /= np.maximum(strengths.std(0), np.finfo(np.float32).tiny)
+        return int(gaps.argmax()) + 1 if len(gaps) and gaps.max() > 0 else None
 
     def _mark_effect(self, index: int, mark: Mark, extent: Extent) -> Effect:
         """Return by how much the class score rises if the mark is pasted over images of other classes."""
@@ -151,7 +140,9 @@ class Auditor:
         marked, others = ([self.collection.pixels[i] for i in group] for group in (mark.members, drawn))
         return find_extent(marked, others, self._input_box(mark))
 
-    def _mark_record(self, mark: Mark, extent: Extent, effect: Effect, class_size: int) -> MarkRecord:
+    def _mark_record(
+        self, mark: Mark, extent: Extent, effect: Effect, concept: int | None, class_size: int
+    ) -> MarkRecord:
         shown = dict.fromkeys([mark.exemplar, *mark.members.tolist()])
         return MarkRecord(
             extent.box,
@@ -160,6 +151,7 @@ class Auditor:
             len(mark.others),
             mark.p_value,
             effect,
+            concept,
             pictures.to_rgb(extent.pixels),
             tuple(pictures.to_rgb(self.collection.pixels[i]) for i in itertools.islice(shown, NUM_EXAMPLES)),
         )
@@ -182,12 +174,18 @@ class Auditor:
 
     def _center(self, h: np.ndarray) -> tuple[float, float]:
         """Return the center (y, x) of the cell with the largest value of (u, v), in pixels of the model input."""
-        a, b = np.unravel_index(int(h.argmax()), h.shape)
+        y, x = self._cell_centers(h.shape)[np.unravel_index(int(h.argmax()), h.shape)]
+        return float(y), float(x)
+
+    def _cell_centers(self, shape: Sequence[int]) -> np.ndarray:
+        """Return the centers (y, x) of the cells, (u, v, 2), in pixels of the model input."""
         grid, (height, width, _) = self.run.layer_outputs[0].grid, self.run.classifier.input_shape
         rows, columns = (grid.rows, grid.columns) if grid else ((0, height), (0, width))
-        y = rows[0] + (a + 0.5) * (rows[1] - rows[0]) / h.shape[0]
-        x = columns[0] + (b + 0.5) * (columns[1] - columns[0]) / h.shape[1]
-        return float(y), float(x)
+        y, x = (
+            low + (np.arange(cells) + 0.5) * (high - low) / cells
+            for cells, (low, high) in zip(shape, (rows, columns), strict=True)
+        )
+        return np.stack(np.meshgrid(y, x, indexing="ij"), -1)
 
 
 def _strongest(h: np.ndarray, count: int) -> np.ndarray:

@@ -112,8 +112,9 @@ def audit(ctx: click.Context, /, **options: Any) -> int:
     """Find what the classes of a data set lean on beside their objects.
 
     INPUT is a directory or an image file. The activations of each class are factorized into concepts, which are shown
-    as crops with their importance for the score. A mark is a patch that repeats at one place in images of one class
-    and raises its score, such as a watermark. Classes are the predicted ones, or those of --truth.
+    as crops with their importance for the score. A mark is a patch that repeats at one place in images of one class,
+    such as a watermark; it is printed with its effect on the score. Classes are the predicted ones, or those of
+    --truth.
     """
     clock = RunClock()
     setup_logging(ctx, quiet=options["quiet"], verbose=options["verbose"], debug=options["debug"])
@@ -178,9 +179,16 @@ def _mark_line(each: ClassAudit, mark: MarkRecord) -> str:
     more = ", ..." if len(mark.sources) > MAX_LISTED else ""
     return (
         f"mark in class {each.label}: columns {mark.box.x0} to {mark.box.x1}, rows {mark.box.y0} to {mark.box.y1}; in "
-        f"{len(mark.sources)} of {each.images} images ({names}{more}) and {mark.others} of other classes; it raises "
-        f"the score by {mark.effect.mean:.3f} (p {mark.p_value:.1e})"
+        f"{len(mark.sources)} of {each.images} images ({names}{more}) and {mark.others} of other classes; "
+        f"{_effect(mark)} (p {mark.p_value:.1e})"
     )
+
+
+def _effect(mark: MarkRecord) -> str:
+    mean, low, high = mark.effect
+    if mark.is_used:
+        return f"it raises the score by {mean:.3f}"
+    return f"an effect on the score is not established: {mean:.3f} ({low:.3f} to {high:.3f})"
 
 
 def _status(result: Audit, max_marks: int | None) -> int:

@@ -70,7 +70,7 @@ def audit_document(audit: Audit, directory: Path) -> dict[str, Any]:
         "classes": [_class_of(each, directory) for each in shown],
         "num_audited": len(audited),
         "small": [{"label": each.label, "images": each.images} for each in audit.classes if not each.concepts],
-        "marks": [_mark_of(each, concept, directory) for each in shown for concept in each.concepts if concept.mark],
+        "marks": [_mark_of(each, number, directory) for each in shown for number in range(len(each.marks))],
         "failures": [{"name": each.source, "error": each.error} for each in audit.failures[:MAX_FAILURES]],
         "num_failures": len(audit.failures),
         "versions": list(versions().items()),
@@ -96,20 +96,17 @@ def _concept_of(each: ClassAudit, concept: ConceptRecord, largest: float, direct
         "bar": round(BAR_WIDTH * max(concept.importance.mean, 0) / largest) if largest > 0 else 0,
         "picture": _write_picture(directory, name, encode_crops(crops)) if crops else None,
         "files": _first_names([example.source for example in concept.examples]),
-        "mark": concept.mark is not None,
+        "mark": any(mark.concept == concept.number for mark in each.marks),
     }
 
 
-def _mark_of(each: ClassAudit, concept: ConceptRecord, directory: Path) -> dict[str, Any]:
-    mark = concept.mark
-    if mark is None:
-        raise ValueError("expected a concept with a mark")
-    name = f"class{each.index}_concept{concept.number}_gradcam_mark.png"
+def _mark_of(each: ClassAudit, number: int, directory: Path) -> dict[str, Any]:
+    mark, name = each.marks[number], f"class{each.index}_mark{number + 1}_gradcam.png"
     picture = encode_marked([mark.mean_image, *mark.examples[: MAX_FILES - 2]], mark.box)
     return {
         "class_id": f"class-{each.index}",
         "label": each.label,
-        "concept": concept.number,
+        "concept": mark.concept,
         **_mark_texts(mark, each.images),
         "picture": _write_picture(directory, name, picture),
         "files": _first_names(mark.sources),
@@ -122,6 +119,7 @@ def _mark_texts(mark: MarkRecord, class_size: int) -> dict[str, Any]:
         "count": f"{len(mark.sources)} of {class_size} images of the class, {mark.others} of other classes",
         "p_value": f"{mark.p_value:.2g}",
         "effect": _effect_text(mark.effect),
+        "is_used": mark.is_used,
     }
 
 

@@ -59,13 +59,14 @@ def test_the_planted_mark_is_found_with_its_place_and_its_effect(colors):
     done = colors("--json")
     *classes, end = map(json.loads, done.lines)
     assert done.status == 0
-    (mark,) = (concept["mark"] for each in classes for concept in each["concepts"] if concept["mark"])
-    assert classes[0]["concepts"][0]["mark"] == mark
+    (mark,) = (mark for each in classes for mark in each["marks"])
+    assert classes[0]["marks"] == [mark]
+    assert mark["concept"] == 1
     assert mark["box"] == [1, 4, 5, 8]
     assert sorted(name[-6:-4] for name in mark["inputs"]) == [f"{number:02}" for number in range(MARKED)]
     assert (mark["images"], mark["others"], mark["fraction"]) == (MARKED, 0, MARKED / IMAGES)
     assert mark["effect"] == pytest.approx({"mean": RISE, "low": RISE, "high": RISE}, abs=1e-6)
-    trials = 3 * 1 * 16 * 9  # classes, concepts, images, windows
+    trials = 3 * IMAGES * 36  # classes, images, windows of 3 pixels
     assert mark["p_value"] == pytest.approx(trials * (5 * 60 / (5 * 60 + 120)) ** MARKED)
     drop = dict.fromkeys(("mean", "low", "high"), GREEN / 255)
     assert (classes[1]["class_name"], classes[1]["concepts"][0]["importance"]) == (

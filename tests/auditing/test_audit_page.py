@@ -1,5 +1,7 @@
 """The page of an audit: no text of a run becomes markup, and Chromium shows its pictures without an error."""
 
+from dataclasses import replace
+
 import chromium
 import numpy as np
 import pytest
@@ -18,10 +20,11 @@ def audit_with_text(text):
     """Return an audit of one class with a mark, with a text as every name."""
     gray = np.full((8, 8, 3), 128, np.uint8)
     effect = Effect(0.5, 0.25, 0.75)
-    mark = MarkRecord(Box(1, 2, 4, 6), (text,), 0.1, 0, 1e-5, effect, gray, (gray,))
-    concept = ConceptRecord(1, effect, (Example(text, Box(0, 0, 8, 8), gray),), mark)
-    small = ClassAudit(2, text, 3)
-    return Audit(text, text, (ClassAudit(1, text, 50, (concept,)), small), (Failure(text, text),))
+    mark = MarkRecord(Box(1, 2, 4, 6), (text,), 0.1, 0, 1e-5, effect, 1, gray, (gray,))
+    concept = ConceptRecord(1, effect, (Example(text, Box(0, 0, 8, 8), gray),))
+    without_effect = replace(mark, effect=Effect(0, -1, 1), concept=None)
+    audited, small = ClassAudit(1, text, 50, (concept,), (mark, without_effect)), ClassAudit(2, text, 3)
+    return Audit(text, text, (audited, small), (Failure(text, text),))
 
 
 @pytest.mark.parametrize("text", INJECTIONS)
@@ -44,6 +47,6 @@ def test_chromium_shows_the_pictures(browser, tmp_path):
     page.goto(path.as_uri())
     page.locator("img").last.scroll_into_view_if_needed()
     page.wait_for_function("[...document.images].every(image => image.complete && image.naturalWidth)")
-    assert page.locator("img").count() == 2
+    assert page.locator("img").count() == 3
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     assert messages == []

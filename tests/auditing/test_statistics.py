@@ -6,7 +6,7 @@ import pytest
 from gradcam_cli.auditing.effect import mean_effect
 from gradcam_cli.auditing.exclusive import exclusive_p_value
 from gradcam_cli.auditing.extent import find_extent
-from gradcam_cli.auditing.patches import Window, contrast, cut, repeats, window_at
+from gradcam_cli.auditing.patches import MIN_CONTRAST, Window, as_vectors, contrast, cut, repeats, window_sizes, windows
 from gradcam_cli.images.fit import Box
 
 
@@ -17,21 +17,46 @@ def test_a_patch_repeats_up_to_a_quarter_of_the_variance():
     below_limit[0] += 5.99**0.5
     beyond[0] += 6.01**0.5
     same_shape_brighter = exemplar + 4  # the residual counts the brightness: 6 x 16 = 96 > 6
-    found = repeats(np.stack([exemplar, below_limit, beyond, same_shape_brighter]), exemplar)
-    assert found.tolist() == [True, True, False, False]
+    patches = np.stack([exemplar, below_limit, beyond, same_shape_brighter])
+    assert repeats(patches, patches[:1]).tolist() == [[True, True, False, False]]
 
 
 def test_contrast_is_measured_within_each_channel():
     """A uniform color has none; channels with deviations 2, 0, 0 have sqrt(4 / 3)."""
-    assert contrast(np.array([200, 10, 10, 200, 10, 10], np.float32)) == 0
-    assert contrast(np.array([0, 5, 5, 4, 5, 5], np.float32)) == pytest.approx((4 / 3) ** 0.5)
+    patches = np.array([[200, 10, 10, 200, 10, 10], [0, 5, 5, 4, 5, 5]], np.float32)
+    assert contrast(patches) == pytest.approx([0, (4 / 3) ** 0.5])
 
 
-def test_windows_stay_inside_the_image():
-    assert window_at(0, 31, 4, (32, 32)) == Window(0, 28, 4)
-    assert window_at(10, 10, 4, (32, 32)) == Window(8, 8, 4)
+def test_distances_are_exact_enough_for_large_patches():
+    """The expansion |p|^2 + |t|^2 - 2 p t in float32 decides as the plain distance in float64 does."""
+    images = np.random.default_rng(0).integers(0, 256, (60, 12, 12, 3), dtype=np.uint8)
+    exemplars = np.repeat(images[:3], 20, axis=0)
+    share = np.linspace(0, 1, 60)[:, None, None, None]
+    near = ((1 - share) * images + share * exemplars).astype(np.uint8)
+    t, p = exemplars[[0, 20, 40]].astype(np.float64), near.astype(np.float64)
+    energies = ((t - t.mean((1, 2), keepdims=True)) ** 2).sum((1, 2, 3))
+    expected = ((p[None] - t[:, None]) ** 2).sum((2, 3, 4)) <= 0.25 * energies[:, None]
+    assert 0 < expected.sum() < expected.size
+    assert (contrast(as_vectors(images)) > MIN_CONTRAST).all()
+    np.testing.assert_array_equal(repeats(as_vectors(near), as_vectors(exemplars[[0, 20, 40]])), expected)
+
+
+def test_windows_cover_the_image_half_a_window_apart():
+    """A 16th, an 8th and a 5th of the shorter side, but at least four pixels; the last window ends with the side."""
+    assert window_sizes((64, 80)) == [4, 8, 12]
+    assert window_sizes((32, 32)) == [4, 6]
+    assert window_sizes((8, 8)) == [3]
+    found = list(windows((9, 7)))
+    assert len(found) == len(set(found)) == 7 * 5
+    assert found[0] == Window(0, 0, 3)
+    assert found[-1] == Window(6, 4, 3)
+    assert {window.y for window in windows((33, 32)) if window.size == 4} == {*range(0, 30, 2), 29}
+
+
+def test_a_patch_is_cut_from_the_chosen_images():
     images = np.arange(2 * 4 * 4 * 3).reshape(2, 4, 4, 3).astype(np.uint8)
-    np.testing.assert_array_equal(cut(images, Window(1, 2, 2), np.array([1])), [images[1, 1:3, 2:4].ravel()])
+    patch = images[1, 1:3, 2:4].ravel().astype(np.float32) - 128
+    np.testing.assert_array_equal(cut(images, Window(1, 2, 2), np.array([1])), [patch])
 
 
 def test_exclusive_p_value():
