@@ -70,9 +70,9 @@ class Ranking(NamedTuple):
 
     @property
     def labels(self) -> list[str]:
-        """Names of the maps, with their layers if there are several."""
-        with_layer = len({self.maps[i].layer for i in self.methods}) > 1
-        return [key.label(with_layer=with_layer and not key.baseline) for key in self.maps]
+        """Names of the maps, with their layers if there are several, of the methods or of the baselines."""
+        layers = {baseline: {key.layer for key in self.maps if key.baseline == baseline} for baseline in (False, True)}
+        return [key.label(with_layer=len(layers[key.baseline]) > 1) for key in self.maps]
 
 
 def rank_maps(rows: Sequence[MetricRow], metrics: Sequence[str], seed: int = 0) -> Ranking:

@@ -119,3 +119,18 @@ def test_rows_of_images_are_paired_by_image_and_class():
 
 def test_nothing_to_rank():
     assert rank_maps([], ["road"]).by_metric["road"].means == []
+
+
+def map_at(layer, method, *, baseline=False):
+    return MetricRow({"input": "a", "layer": layer}, method, baseline, {"iou": 0.5}, {})
+
+
+def test_maps_of_several_layers_are_named_with_them():
+    """Also the baselines of a map that is made of two layers, of which there are two each."""
+    center = {"method": "center", "baseline": True}
+    one = rank_maps([map_at("a", "gradcam"), map_at("a", **center)], ["iou"])
+    assert one.labels == ["gradcam", "center"]
+    product = rank_maps([map_at("a * b", "refinecam"), map_at("a", **center), map_at("b", **center)], ["iou"])
+    assert product.labels == ["refinecam", "center at a", "center at b"]
+    mixed = rank_maps([map_at("a", "gradcam"), map_at("input", "saliency"), map_at("a", **center)], ["iou"])
+    assert mixed.labels == ["gradcam at a", "saliency at input", "center"]

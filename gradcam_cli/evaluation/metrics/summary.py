@@ -100,8 +100,9 @@ def map_label(method: str, relu: bool) -> str:
 
 
 def has_several_layers(rows: Sequence[MetricRow]) -> bool:
-    """Return whether the maps that are no baselines belong to more than one layer."""
-    return len({row.metadata["layer"] for row in rows if not row.baseline}) > 1
+    """Return whether the maps belong to more than one layer, or the baselines do."""
+    layers = {(row.baseline, row.metadata["layer"]) for row in rows}
+    return len(layers) > len({baseline for baseline, _ in layers})
 
 
 class MapKey(NamedTuple):
