@@ -127,7 +127,10 @@ def test_each_sample_may_have_its_own_times():
 
 
 @pytest.mark.parametrize("per_sample_steps", [False, True])
-@pytest.mark.parametrize("name", ["bosh3", "dopri5", "tsit5", "dopri8", "heun2"])
+@pytest.mark.parametrize(
+    "name",
+    ["bosh3", "dopri5", "tsit5", *(pytest.param(name, marks=pytest.mark.extended) for name in ("dopri8", "heun2"))],
+)
 def test_discrete_gradient_of_interpolated_states_is_exact(name, per_sample_steps):
     """For steps that do not change, finite differences equal the gradients of z0, the parameter and the times."""
     a = tf.Variable(0.8, dtype=tf.float64)

@@ -15,9 +15,16 @@ def make_ball():
     return gravity, lambda t, z: tf.stack([z[1], -gravity])
 
 
-@pytest.mark.parametrize("compiled", [False, True])
 @pytest.mark.parametrize(
-    "options", [{"gradient": "adjoint"}, {"gradient": "discrete"}, {"solver": "rk4", "step_size": 0.1}]
+    ("options", "compiled"),
+    [
+        ({"gradient": "adjoint"}, False),
+        ({"gradient": "adjoint"}, True),
+        ({"gradient": "discrete"}, False),
+        pytest.param({"gradient": "discrete"}, True, marks=pytest.mark.extended),
+        ({"solver": "rk4", "step_size": 0.1}, False),
+        pytest.param({"solver": "rk4", "step_size": 0.1}, True, marks=pytest.mark.extended),
+    ],
 )
 def test_falling_ball(options, compiled):
     """t* = sqrt(2h/g), v = -sqrt(2gh), and their derivatives with respect to h and g."""

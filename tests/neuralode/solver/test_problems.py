@@ -12,7 +12,7 @@ TIGHT = {"rtol": 1e-8, "atol": 1e-10}
 QUICK = ("1 ", "3 ", "4 ", "6 ", "8 ", "11")
 DIRECTIONS = [pytest.param(False, id="forward"), pytest.param(True, id="reverse", marks=pytest.mark.slow)]
 NAMES = [pytest.param(name, marks=[] if name[:2] in QUICK else pytest.mark.slow) for name in PROBLEMS]
-SOLVERS = ["dopri5", pytest.param("tsit5", marks=pytest.mark.slow), pytest.param("dopri8", marks=pytest.mark.slow)]
+SOLVERS = ["dopri5", pytest.param("tsit5", marks=pytest.mark.slow), pytest.param("dopri8", marks=pytest.mark.extended)]
 
 
 def differentiate(solve, theta, t, z0):
@@ -55,7 +55,7 @@ def test_adjoint_gradients_equal_closed_forms(name, reverse, solver):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("solver", ["dopri5", "tsit5", "dopri8"])
+@pytest.mark.parametrize("solver", ["dopri5", "tsit5", pytest.param("dopri8", marks=pytest.mark.extended)])
 @pytest.mark.parametrize("reverse", [False, True], ids=["forward", "reverse"])
 @pytest.mark.parametrize("name", PROBLEMS)
 def test_discrete_gradients_equal_closed_forms(name, reverse, solver):
