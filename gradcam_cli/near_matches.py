@@ -47,7 +47,7 @@ def near_file(path: str | os.PathLike[str]) -> str | None:
     missing, rest = os.fspath(path).rstrip(os.sep), ""
     if "://" in missing:
         return None
-    while (parent := os.path.dirname(missing)) and not os.path.isdir(parent):
+    while (parent := os.path.dirname(missing)) and parent != missing and not os.path.isdir(parent):
         rest = os.path.join(os.path.basename(missing), rest) if rest else os.path.basename(missing)
         missing = parent
     try:

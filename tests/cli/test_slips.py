@@ -121,3 +121,10 @@ def test_near_file_of_a_missing_folder_exists(tmp_path):
     assert near_file(tmp_path / "photo" / "a.png") == f"did you mean {tmp_path}/photos/a.png?"
     assert near_file(tmp_path / "photo" / "b.png") is None
     assert near_file("s3://photos/a.png") is None
+
+
+@pytest.mark.timeout(20)
+def test_near_file_ends_at_a_root_that_does_not_exist(monkeypatch):
+    """Such as that of a drive without a disk, whose parent is itself."""
+    monkeypatch.setattr("os.path.isdir", lambda path: False)
+    assert near_file("/photos/2026/a.png") is None

@@ -109,12 +109,13 @@ def test_file_replaced_after_its_check_is_refused(tmp_path, monkeypatch):
     look = os.stat(path)
     path.unlink()
     os.mkfifo(path)
-    monkeypatch.setattr("os.stat", lambda name: look)
-    with pytest.raises(InputError, match="got a pipe"):
-        Source(str(path)).read()
-    path.unlink()
-    with pytest.raises(InputError, match="cannot be read: No such file"):
-        Source(str(path)).read()
+    with monkeypatch.context() as patch:
+        patch.setattr("os.stat", lambda name: look)
+        with pytest.raises(InputError, match="got a pipe"):
+            Source(str(path)).read()
+        path.unlink()
+        with pytest.raises(InputError, match="cannot be read: No such file"):
+            Source(str(path)).read()
 
 
 @pytest.mark.parametrize("number", [5, 13, 116])
