@@ -89,6 +89,7 @@ def test_mosaics_have_four_classes_and_differ():
 
 def test_too_few_photos_give_all_their_mosaics(caplog):
     assert len(draw_mosaics(photos([1, 1, 1, 1]), 100, seed=0)) == 24
+    assert len(draw_mosaics(2 * photos([1, 1, 1, 1]), 100, seed=0)) == 24  # each photo is given twice
     assert "only 24 mosaics" in caplog.text
 
 

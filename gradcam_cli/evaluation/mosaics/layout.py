@@ -50,7 +50,7 @@ def draw_mosaics(photos: Sequence[Photo], count: int, seed: int) -> list[Mosaic]
         seed: of the draw.
     """
     by_class: dict[int, list[Photo]] = {}
-    for photo in photos:
+    for photo in dict.fromkeys(photos):  # one that is given twice counts once
         by_class.setdefault(photo.class_index, []).append(photo)
     possible = num_possible([len(members) for members in by_class.values()])
     if possible < count:
