@@ -48,8 +48,7 @@ def print_tables(results: EvaluationResults, stdout: TextIO) -> None:
     if not results.rows:
         return
     for name, ranking in results.ranking.by_metric.items():
-        direction = "higher" if METRICS[name].higher_is_better else "lower"
-        stdout.write(f"{name} ({direction} is better)\n")
+        stdout.write(f"{name} ({METRICS[name].direction} is better)\n")
         write_table(_ranking_rows(results.ranking, ranking, METRICS[name]), stdout, as_json=False)
         stdout.write("\n")
     if results.steps:

@@ -20,6 +20,8 @@ from gradcam_cli.evaluation.bootstrap import MIN_IMAGES, mean_intervals, pairwis
 from gradcam_cli.evaluation.metrics.registry import METRICS
 from gradcam_cli.evaluation.metrics.summary import MapKey, MetricRow, group_rows, mean_value
 
+ROUNDING = 1e-6
+"""A difference of at most this share of the largest value is rounding: float32 has seven digits."""
 Unit = tuple[str, int | None, int]
 """Image, class and number of a row: the rows of two groups are paired by it."""
 
@@ -120,7 +122,7 @@ def rank_values(values: np.ndarray, images: np.ndarray, *, higher_is_better: boo
     counts = [len(np.unique(images[~np.isnan(column)])) for column in values.T]
     means = [mean_value([None if np.isnan(v) else float(v) for v in column]) for column in values.T]
     differences = pairwise_intervals(values if higher_is_better else -values, seed=seed, groups=images)
-    better = differences[:, :, 0] > 0
+    better = differences[:, :, 0] > ROUNDING * np.nanmax(np.abs(values), initial=0)
     ranks = _longest_chains(better)
     ranked = [
         RankedMean(mean, (float(low), float(high)), count, int(rank))

@@ -117,6 +117,13 @@ def test_rows_of_images_are_paired_by_image_and_class():
     assert all(each == (None, None, 0, None) for each in ranking.by_metric["deletion"].means)
 
 
+def test_differences_of_rounding_do_not_count():
+    """As those of maps that are equal by their formulas, and computed in another order; larger ones do."""
+    values = np.abs(NOISE) + np.array([0.0, 1e-7])
+    assert ranks(values) == [1, 1]
+    assert ranks(np.abs(NOISE) + np.array([0.0, 1e-4])) == [2, 1]
+
+
 def test_nothing_to_rank():
     assert rank_maps([], ["road"]).by_metric["road"].means == []
 
