@@ -23,31 +23,6 @@ _MIN_RELATIVE_ERROR = 1e-9
 """A smaller standard error, relative to the difference, is a rounding error of equal differences."""
 
 
-def mean_interval(
-    values: np.ndarray,
-    *,
-    seed: int = 0,
-    level: float = LEVEL,
-    resamples: int = 2000,
-    groups: np.ndarray | None = None,
-) -> tuple[float, float]:
-    """Return the bootstrap interval of a mean.
-
-    Args:
-        values: (n,); NaN is left out.
-        seed: of the resampling; the same seed gives the same interval.
-        level: probability with which the interval covers the true mean, 0..1.
-        resamples: number of resampled means.
-        groups: (n,), as for `mean_intervals`.
-
-    Returns:
-        The lower and the upper end; NaN for both with values of fewer than `MIN_IMAGES` groups.
-    """
-    columns = np.asarray(values, np.float64)[:, None]
-    low, high = mean_intervals(columns, seed=seed, level=level, resamples=resamples, groups=groups)[0]
-    return float(low), float(high)
-
-
 def mean_intervals(
     values: np.ndarray,
     *,

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gradcam_cli.evaluation.bootstrap import mean_interval
+from gradcam_cli.evaluation.bootstrap import mean_intervals
 
 OPTIONS = ("--preprocess", "-1..1", "--layer", "conv2", "--steps", "3", "--deletion-baseline", "mean")
 
@@ -76,7 +76,7 @@ def test_intervals_and_ranks(evaluate, photo, tmp_path):
     layercam = summary["mean_metrics"][0]
     values = np.array([line["metrics"]["deletion"] for line in lines if line["method"] == "layercam"])
     low, high = layercam["intervals"]["deletion"]
-    assert (low, high) == pytest.approx(mean_interval(values, seed=3))
+    assert (low, high) == pytest.approx(mean_intervals(values[:, None], seed=3)[0])
     assert (layercam["images"], layercam["deletion"]) == ({"deletion": 8, "insertion": 8}, pytest.approx(values.mean()))
     assert summary["agreement"]["metrics"] == 2
     text = evaluate(*options, *files)

@@ -4,7 +4,11 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from gradcam_cli.evaluation.bootstrap import MIN_IMAGES, mean_interval, mean_intervals, pairwise_intervals
+from gradcam_cli.evaluation.bootstrap import MIN_IMAGES, mean_intervals, pairwise_intervals
+
+
+def mean_interval(values, **options):
+    return tuple(mean_intervals(np.asarray(values, float)[:, None], **options)[0])
 
 
 def coverage(interval, n, runs=1500):
