@@ -1,1 +1,1 @@
-"""What a class leans on beside its object: concepts of its activations, and marks at a fixed place."""
+"""What a class leans on besides its object: concepts of its activations, and marks at a fixed place."""

@@ -1,4 +1,4 @@
-"""`gradcam audit DIR`: find what the classes of a data set lean on beside their objects."""
+"""`gradcam audit DIR`: find what the classes of a data set lean on besides their objects."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ MAX_LISTED = 3
 _explanation, _audit, _output = option_group("Explanation"), option_group("Audit"), option_group("Output")
 
 
-@click.command(cls=GroupedCommand, epilog=EPILOG, short_help="Find what classes lean on beside their objects.")
+@click.command(cls=GroupedCommand, epilog=EPILOG, short_help="Find what classes lean on besides their objects.")
 @click.argument("inputs", metavar="INPUT...", nargs=-1, type=click.Path())
 @input_options
 @setting_option("max_value")
@@ -109,7 +109,7 @@ _explanation, _audit, _output = option_group("Explanation"), option_group("Audit
 @general_options
 @click.pass_context
 def audit(ctx: click.Context, /, **options: Any) -> int:
-    """Find what the classes of a data set lean on beside their objects.
+    """Find what the classes of a data set lean on besides their objects.
 
     INPUT is a directory or an image file. The activations of each class are factorized into concepts, which are shown
     as crops with their importance for the score. A mark is a patch that repeats at one place in images of one class,

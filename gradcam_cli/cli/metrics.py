@@ -19,7 +19,7 @@ from gradcam_cli.evaluation.metrics.registry import METRICS
 def metrics(ctx: click.Context, /, **options: Any) -> None:
     """List the metrics that `gradcam evaluate --metric` accepts, by family.
 
-    The cost is what each image needs beside its maps: passes through the network, or computing maps once more.
+    The cost is what each image needs besides its maps: passes through the network, or computing maps once more.
     Metrics of one family share them where the table has the same words.
     """
     setup_logging(ctx, quiet=options["quiet"], verbose=options["verbose"], debug=options["debug"])

@@ -22,7 +22,7 @@ class Metric(NamedTuple):
         title: what it measures, in words.
         higher_is_better: whether a larger value is better.
         family: the property that it measures.
-        cost: the passes through the network for each image, beside those of the maps.
+        cost: the passes through the network for each image, besides those of the maps.
         needs_annotations: whether it compares the map with annotations.
         default: whether it is computed if no metric is named.
         condition: which maps have a value, if not all; printed for those that have none.
