@@ -1,8 +1,11 @@
 """Documents of a report: built for tests, and read from a page."""
 
+import base64
 import json
 import re
 from html import unescape
+
+from gradcam_cli.output.colors import color_table
 
 INJECTIONS = [
     "<script>window.pwned=1</script>",
@@ -58,7 +61,9 @@ def make_document(entries=(), **changes):
         "start": None,
         "verb": "explained",
         "model": None,
-        "colors": [{"color": color, "opacity": "1"} for color in ("#000080", "#7dff7a", "#800000")],
+        "cmap": "viridis",
+        "blend": "opacity",
+        "colormaps": {name: base64.b64encode(color_table(name).tobytes()).decode() for name in ("viridis", "gray")},
         "seconds": None,
         "settings": [],
         "versions": [],
@@ -75,6 +80,13 @@ def make_document(entries=(), **changes):
     return {**document, **changes}
 
 
+def make_plot(text="road", **changes):
+    row = {"label": text, "baseline": False, "mean": 0.5, "total": 2, "points": [[0.25, 1], [0.75, 2]]}
+    line = {"label": text, "baseline": True, "values": [0.5, 0.25], "area": 0.375}
+    texts = {"title": text, "words": text, "direction": "higher", "unit": "image", "axes": [text, text]}
+    return {**texts, "rows": [row], "lines": [line], **changes}
+
+
 def document_with_text(text):
     """Return a document that contains a text in every field that may contain one."""
     results = {"class": text, "predictions": [[text, 0.5]], "failed_thresholds": [text], "metrics": {text: 1.0}}
@@ -88,7 +100,7 @@ def document_with_text(text):
         versions=[[text, text]],
         threshold_results=[{"threshold": text, "failure": text}],
         tables=[{"title": text, "columns": [text, text], "rows": [[text, text]]}],
-        plots=[{"title": text, "src": "report/plot.png", "width": 10, "height": 10}],
+        plots=[make_plot(text)],
         metrics=[{"name": text, "title": text, "higher_is_better": True}],
     )
 

@@ -26,8 +26,8 @@ def upsample(L: np.ndarray, shape: tuple[int, int], interpolation: str = "linear
         (H, W) float32, non-negative. A constant map stays constant up to its border.
     """
     order = INTERPOLATIONS[interpolation]
-    upsampled: np.ndarray = _interpolation_matrix(L.shape[0], shape[0], order) @ L.astype(np.float32)
-    upsampled = upsampled @ _interpolation_matrix(L.shape[1], shape[1], order).T
+    upsampled: np.ndarray = interpolation_matrix(L.shape[0], shape[0], order) @ L.astype(np.float32)
+    upsampled = upsampled @ interpolation_matrix(L.shape[1], shape[1], order).T
     return upsampled.clip(min=0, out=upsampled)
 
 
@@ -41,13 +41,13 @@ def value_at(L: np.ndarray, box: Box, point: tuple[int, int], interpolation: str
         interpolation: a key of `INTERPOLATIONS`.
     """
     order, (x, y) = INTERPOLATIONS[interpolation], point
-    row = _interpolation_matrix(L.shape[0], box.y1 - box.y0, order)[y - box.y0]
-    column = _interpolation_matrix(L.shape[1], box.x1 - box.x0, order)[x - box.x0]
+    row = interpolation_matrix(L.shape[0], box.y1 - box.y0, order)[y - box.y0]
+    column = interpolation_matrix(L.shape[1], box.x1 - box.x0, order)[x - box.x0]
     return float(row @ L.astype(np.float32) @ column)
 
 
-def _interpolation_matrix(u: int, H: int, order: int) -> np.ndarray:
-    """Return the matrix (H, u) float32 that interpolates u values to H.
+def interpolation_matrix(u: int, H: int, order: int) -> np.ndarray:
+    """Return the matrix (H, u) float32 that interpolates u values to H, with half-pixel centers.
 
     `scipy.ndimage.zoom` is linear and separable, so the zoom of the identity matrix is this matrix. Two
     matrix products are six times as fast as `zoom` on the map.

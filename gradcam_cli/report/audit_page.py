@@ -43,7 +43,7 @@ def render_audit(document: dict[str, Any]) -> str:
     """Return the HTML page of an audit; texts of the document are escaped."""
     from markupsafe import Markup
 
-    style = read_asset("style.css") + read_asset("audit.css")
+    style = "".join(map(read_asset, ("style.css", "audit.css", "print.css")))
     page = (
         page_environment()
         .get_template("audit.html.j2")

@@ -54,7 +54,11 @@ def _draw_saved_map(record: Record, path: Path, report_images: ReportImages) -> 
     map_id = "|".join(str(record.get(key)) for key in ("layer", "method", "requested_class"))
     source, method = record["input"], saved.metadata["method"]
     images = report_images.draw_image(source, map_id, load_source_image(saved), saved.heatmap, crop_box, method)
-    return {**images, "map_image": report_images.draw_map(source, map_id, saved.heatmap, crop_box, method)}
+    return {
+        **images,
+        "map_image": report_images.draw_map(source, map_id, saved.heatmap, crop_box, method),
+        "levels": report_images.levels(saved.heatmap, crop_box, saved.cam.shape, method),
+    }
 
 
 def _find_file(name: str, directory: Path) -> Path | None:

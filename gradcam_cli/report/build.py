@@ -1,23 +1,19 @@
-"""Building the page of a report: read the records, draw missing images and plots, write `index.html`."""
+"""Building the page of a report: read the records, draw missing images, write `index.html`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import NamedTuple
 
 from gradcam_cli.errors import InputError, OutputError
-from gradcam_cli.pipeline.json_lines import Record
 from gradcam_cli.report.backfill import add_missing_images
-from gradcam_cli.report.document import build_document, metric_rows, metric_titles, num_invalid, sanity_steps
+from gradcam_cli.report.document import build_document, num_invalid
 from gradcam_cli.report.image_store import ReportImages, recorded_render
+from gradcam_cli.report.levels import within_budget
 from gradcam_cli.report.page import render
 from gradcam_cli.report.run_log import REPORT_FOLDER, RUN_LOG_NAME, load_run_log
 from gradcam_cli.report.run_records import merge_runs, read_records, records_from_npz
 from gradcam_cli.storage.files import open_readable, write_output
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 PAGE_NAME = "index.html"
 GENERATOR_TAG = b'<meta name="generator" content="gradcam'
@@ -46,12 +42,12 @@ def build_report(directory: Path, jsonl_path: Path | None = None) -> Report:
     check_not_foreign_page(directory)
     source = read_records(jsonl_path) if jsonl_path else load_run_log(directory) or records_from_npz(directory)
     recorded = list(merge_runs(source))
-    records = list(add_missing_images(recorded, ReportImages(directory, recorded_render(recorded))))
+    drawn = add_missing_images(recorded, ReportImages(directory, recorded_render(recorded)))
+    records = list(within_budget(drawn))
     document = build_document(records)
     if not document["entries"]:
         path = jsonl_path or directory / REPORT_FOLDER / RUN_LOG_NAME
         raise InputError(f"{path} contains no results", "a report requires at least one processed input")
-    document["plots"] = list(_write_plots(directory, records, document["entries"]))
     path = write_output(directory / PAGE_NAME, render(document).encode(), directory)
     return Report(path, num_invalid(records))
 
@@ -73,28 +69,3 @@ def check_not_foreign_page(directory: Path) -> None:
     if not is_report:
         raise OutputError(f"{page} exists and is no report of gradcam", "choose another output directory")
 
-
-def _write_plots(
-    directory: Path, records: Sequence[Record], entries: Sequence[dict[str, Any]]
-) -> Iterator[dict[str, Any]]:
-    from gradcam_cli.images.encode import encode
-    from gradcam_cli.output.figure_files import figure_pixels
-
-    for name, figure in _figures(records, entries):
-        pixels = figure_pixels(figure)
-        path = f"{REPORT_FOLDER}/{name}_gradcam_plot.png"
-        write_output(directory / path, encode(pixels), directory)
-        yield {"title": name, "src": path, "width": pixels.shape[1], "height": pixels.shape[0]}
-
-
-def _figures(records: Sequence[Record], entries: Sequence[dict[str, Any]]) -> Iterator[tuple[str, Figure]]:
-    """Draw the metrics of an evaluation, or the drift of a comparison."""
-    from gradcam_cli.evaluation.plots import draw_evaluation, plot_values
-
-    if rows := metric_rows(records):
-        yield from draw_evaluation(rows, list(metric_titles(records)), sanity_steps(records))
-    changes = [map_["metrics"] for entry in entries for map_ in entry["maps"] if map_.get("run") == "after"]
-    if changes:
-        # a class has changed or not: its distribution is not worth a plot
-        drifts = {name: [change[name] for change in changes] for name in changes[0] if name != "class-change"}
-        yield "drift", plot_values("drift of each map (0: no change)", drifts, [])

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import base64
 import itertools
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from dataclasses import replace
 from typing import Any, TypeVar
 
 from gradcam_cli.evaluation.drift import DRIFTS
 from gradcam_cli.evaluation.metrics.registry import METRICS
 from gradcam_cli.evaluation.metrics.summary import MetricRow, SanityStep
-from gradcam_cli.output.colors import color_table, opacities
+from gradcam_cli.output.colors import color_table
 from gradcam_cli.output.render_options import RenderOptions
 from gradcam_cli.pipeline.config import SETTINGS
 from gradcam_cli.pipeline.json_lines import Record
 from gradcam_cli.report.entries import build_entries
 from gradcam_cli.report.image_store import recorded_render
+from gradcam_cli.report.plots import drift_plot, evaluation_plots
 from gradcam_cli.report.rerun import escape_texts
 from gradcam_cli.report.tables import drift_table, mean_metrics_table, sanity_check_table
 from gradcam_cli.report.truth import confusion, truth_states
@@ -32,13 +33,14 @@ T = TypeVar("T")
 ENTRY_STATUSES = ("ok", "failed", "skipped")
 VERBS = {"compare": "compared", "evaluate": "evaluated"}
 """What a command did to its inputs; all others explain them."""
-NUM_COLOR_STOPS = 48
+OFFERED_COLORMAPS = ("viridis", "inferno", "cividis", "turbo", "jet", "gray")
+"""Colormaps of the page, besides that of the run."""
 COMMAND_KEYS = {"class_before": "compare", "curves": "evaluate", "depths": "neuralode explain"}
 """Keys of results that only one command writes."""
 
 
 def build_document(records: Sequence[Record]) -> dict[str, Any]:
-    """Return the document of a run, without its plots.
+    """Return the document of a run.
 
     Args:
         records: the merged records of the run.
@@ -53,8 +55,9 @@ def build_document(records: Sequence[Record]) -> dict[str, Any]:
     }
     counts["ok"] += _num_undrawn_mosaics(records)
     total = sum(counts.values())
-    means = mean_metrics_table(metric_rows(records), list(titles), run_start.get("seed") or 0)
-    tables = (means, sanity_check_table(sanity_steps(records)))
+    rows, steps = metric_rows(records), sanity_steps(records)
+    tables = (mean_metrics_table(rows, list(titles), run_start.get("seed") or 0), sanity_check_table(steps))
+    names = [entry["name"] for entry in entries]
     command = run_start.get("command") or _infer_command(records)
     document = {
         "command": command,
@@ -64,7 +67,7 @@ def build_document(records: Sequence[Record]) -> dict[str, Any]:
         "start": run_start.get("start"),
         "verb": VERBS.get(command, "explained"),
         "model": _models(records),
-        "colors": _color_stops(recorded_render(records)),
+        **_colors(recorded_render(records)),
         "seconds": run_end.get("seconds"),
         "settings": list(_settings(records)),
         "versions": list((run_start.get("versions") or _first_value(records, "versions") or {}).items()),
@@ -76,7 +79,7 @@ def build_document(records: Sequence[Record]) -> dict[str, Any]:
         "tables": [table for table in (*tables, drift_table(entries)) if table["rows"]],
         "truth_states": truth_states(entries, compared=command == "compare"),
         "only": run_start.get("only"),
-        "plots": [],
+        "plots": [*evaluation_plots(rows, list(titles) if rows else [], steps, names), *drift_plot(entries)],
         "metrics": [{"name": name, **metric} for name, metric in titles.items()],
     }
     return {**escape_texts(document), "confusion": confusion(entries), "entries": entries}
@@ -152,11 +155,11 @@ def _runs_of_comparison(record: Record) -> Iterable[Record]:
     return [report[run] for run in ("before", "after") if run in report]
 
 
-def _color_stops(options: RenderOptions) -> list[dict[str, Any]]:
-    """Return colors of the maps from low to high, as CSS writes them, and their opacities for an opaque maximum."""
-    indices = [round(255 * i / (NUM_COLOR_STOPS - 1)) for i in range(NUM_COLOR_STOPS)]
-    colors, alpha = color_table(options.cmap), opacities(replace(options, opacity=1.0))
-    return [{"color": "#" + bytes(colors[i]).hex(), "opacity": f"{alpha[i]:.3g}"} for i in indices]
+def _colors(options: RenderOptions) -> dict[str, Any]:
+    """Return how the maps of the run are drawn, and the color tables that the page offers, in base64."""
+    names = dict.fromkeys((options.cmap, *OFFERED_COLORMAPS))
+    tables = {name: base64.b64encode(color_table(name).tobytes()).decode() for name in names}
+    return {"cmap": options.cmap, "blend": options.blend, "colormaps": tables}
 
 
 def _first_with_status(records: Iterable[Record], status: str) -> Record:

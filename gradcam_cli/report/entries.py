@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import zip_longest
+from itertools import chain, repeat, zip_longest
 from typing import Any
 from urllib.parse import quote
 
@@ -76,7 +76,7 @@ def _entry(source: str, records: Sequence[Record], run_start: Record) -> dict[st
 def _predictions(results: Sequence[Record]) -> list[list[Any]]:
     listed = (record.get("predictions") or (record.get("report") or {}).get("predictions") for record in results)
     return [
-        [_class_label(prediction["index"], prediction["name"]), prediction["probability"]]
+        [_class_label(prediction["index"], prediction["name"]), prediction["probability"], prediction["index"]]
         for prediction in next(filter(None, listed), [])
     ]
 
@@ -90,13 +90,16 @@ def _maps(record: Record, run_start: Record) -> Iterator[dict[str, Any]]:
             drifts = MapChange.from_json(record).drifts if run == "after" else {}
             yield _map({**saved, "input": record["input"]}, saved, run_start, drifts, run=run)
     elif record.get("depths"):
-        for depth, map_image in zip_longest(record["depths"], report.get("map_images", [])[: len(record["depths"])]):
-            fields = {**report, "map_image": map_image, "map": depth}
+        images, levels = (report.get(key, [])[: len(record["depths"])] for key in ("map_images", "all_levels"))
+        for depth, map_image, numbers in zip_longest(record["depths"], images, levels):
+            fields = {**report, "map_image": map_image, "levels": numbers, "map": depth}
             yield _map(record, fields, run_start, {}, t=depth["t"], adjoint_norm=depth["adjoint_norm"])
     elif record.get("tiles"):
-        for tile, map_image in zip(record["tiles"], report.get("map_images", []), strict=False):
+        images, levels = report.get("map_images", []), report.get("all_levels", [])
+        for tile, map_image, numbers in zip(record["tiles"], images, chain(levels, repeat(None)), strict=False):
             shown = {**record, "class_index": tile["class_index"], "class_name": tile["class_name"]}
-            yield _map(shown, {**report, "map_image": map_image}, run_start, tile["metrics"], command="")
+            fields = {**report, "map_image": map_image, "levels": numbers}
+            yield _map(shown, fields, run_start, tile["metrics"], command="")
     elif report or "metrics" not in record:
         yield _map(record, report, run_start, record.get("metrics", {}))
 
@@ -114,10 +117,12 @@ def _map(
         "cells": "x".join(map(str, summary.get("cells") or ())),
         "raw_max": None if summary.get("raw_max") is None else float(f"{summary['raw_max']:.4g}"),
         "map_image": _url(report.get("map_image")),
+        "levels": report.get("levels"),
         "figure": _url(report.get("figure")),
         "zero_reason": summary.get("zero_reason"),
         "peak": summary.get("peak"),
         "box": summary.get("box"),
+        **({"detection": record["detection_box"]} if record.get("detection_box") else {}),
         "numbers": [*_classes(record), *_numbers(summary)],
         "metrics": metrics,
         "files": {kind: url for kind, path in report.get("files", {}).items() if (url := _url(path))},

@@ -16,6 +16,7 @@ from gradcam_cli.output.render_options import RenderOptions
 from gradcam_cli.pipeline.captions import color_limit
 from gradcam_cli.pipeline.json_lines import Record
 from gradcam_cli.pipeline.results import Explanation
+from gradcam_cli.report.levels import Levels, encode_levels
 from gradcam_cli.report.run_log import REPORT_FOLDER
 from gradcam_cli.report.thumbnails import encode_map, encode_source_image, encode_thumbnail, source_image_format
 from gradcam_cli.storage.files import write_output
@@ -38,11 +39,14 @@ class ReportImages:
         """Write an image and its maps; return for each map the paths relative to the report."""
         first = explanations[0]
         images = self.draw_image(first.source, _map_id(first), first.image, first.heatmap, first.crop_box, first.method)
-        return [{**images, "map_image": self._draw_explanation(explanation)} for explanation in explanations]
+        return [{**images, **self._draw_explanation(explanation)} for explanation in explanations]
 
-    def _draw_explanation(self, explanation: Explanation) -> str:
-        map_id, heatmap = _map_id(explanation), explanation.heatmap
-        return self.draw_map(explanation.source, map_id, heatmap, explanation.crop_box, explanation.method)
+    def _draw_explanation(self, explanation: Explanation) -> Record:
+        map_id, heatmap, method = _map_id(explanation), explanation.heatmap, explanation.method
+        return {
+            "map_image": self.draw_map(explanation.source, map_id, heatmap, explanation.crop_box, method),
+            "levels": self.levels(heatmap, explanation.map_box, explanation.cam.shape, method),
+        }
 
     def report_fields(self, explanations: Sequence[Explanation], written: Sequence[dict[str, str]]) -> list[Record]:
         """Draw the maps of an image; return, for each map, what the report adds to its record.
@@ -84,6 +88,10 @@ class ReportImages:
         """Write a map for display over its image and return its path; the arguments are those of `draw_image`."""
         limit = color_limit(heatmap, method, self.render)
         return self._save(f"{source}\0{map_id}", "map.png", encode_map(heatmap, crop_box, self.render, limit))
+
+    def levels(self, heatmap: np.ndarray, box: Box, cells: tuple[int, ...], method: str) -> Levels:
+        """Return the numbers of a map for the page; see `levels.encode_levels`."""
+        return encode_levels(heatmap, box, cells, color_limit(heatmap, method, self.render))
 
     def _save(self, key: str, ending: str, data: bytes) -> str:
         digest = hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:16]

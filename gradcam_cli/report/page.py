@@ -12,8 +12,12 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 _FOLDER = Path(__file__).parent
-_SCRIPTS = ("state.js", "truth.js", "gallery.js", "detail.js", "viewer.js", "details.js", "sparkline.js", "main.js")
+_SCRIPTS = (
+    *("state.js", "maps.js", "truth.js", "gallery.js", "cards.js", "quick.js", "detail.js", "look.js", "viewer.js"),
+    *("details.js", "sparkline.js", "plots.js", "main.js"),
+)
 """Scripts in the order of the page; the last one draws the first view."""
+_STYLES = ("style.css", "gallery.css", "viewer.css", "summary.css", "print.css")
 _MAX_LISTED_FAILURES = 50
 """Failed inputs in the summary; the gallery lists all of them."""
 
@@ -36,7 +40,7 @@ def render(document: dict[str, Any]) -> str:
     from markupsafe import Markup
 
     environment = page_environment()
-    style = read_asset("style.css")
+    style = "".join(map(read_asset, _STYLES))
     script = "\n".join(map(read_asset, _SCRIPTS))
     page = environment.get_template("index.html.j2").render(
         document=document,

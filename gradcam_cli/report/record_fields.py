@@ -26,6 +26,7 @@ from gradcam_cli.pipeline.fields import (
 )
 from gradcam_cli.pipeline.json_lines import FIELDS, METADATA_FIELDS, PREDICTIONS, SUMMARY_FIELDS, Record
 from gradcam_cli.pipeline.truth import STATES, TRUTH
+from gradcam_cli.report.levels import LEVELS
 
 MAX_CURVE_POINTS = 10_000
 RESULT_STATUSES = ("ok", "failed", "skipped", "unmatched")
@@ -43,12 +44,14 @@ _SUMMARY = record(SUMMARY_FIELDS)
 _SIZE = nullable(tuple_of(integer(1), integer(1)))
 _PATH = nullable(text())
 _IMAGES: Fields = {"size": _SIZE, "image": _PATH, "thumbnail": _PATH, "figure": _PATH, "map_image": _PATH}
-_MAP_OF_RUN = record({**METADATA_FIELDS, "map_image": _PATH, "thumbnail": _PATH, "map": _SUMMARY})
+_MAP_OF_RUN = record({**METADATA_FIELDS, "map_image": _PATH, "levels": LEVELS, "thumbnail": _PATH, "map": _SUMMARY})
 _REPORT = nullable(
     record(
         {
             **_IMAGES,
             "map_images": list_of(_PATH),
+            "levels": LEVELS,
+            "all_levels": list_of(LEVELS),
             "files": mapping(text()),
             "map": _SUMMARY,
             "predictions": PREDICTIONS,

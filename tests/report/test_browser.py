@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from report_documents import INJECTIONS, make_document, make_entry, make_failure, with_maps
+from report_documents import INJECTIONS, make_document, make_entry, make_failure, make_plot, with_maps
 
 from gradcam_cli.report import page as report_page
 
@@ -167,7 +167,7 @@ def test_views_have_no_serious_accessibility_violation(open_report, gallery_docu
         settings=[["model", "mini"]],
         threshold_results=[{"threshold": "road=0.1", "failure": "got 0"}, {"threshold": "road=2", "failure": None}],
         tables=[{"title": "Means", "columns": ["map", "road"], "rows": [["gradcam", "0.1"]]}],
-        plots=[{"title": "road", "src": "report/image.png", "width": 40, "height": 30}],
+        plots=[make_plot("road")],
     )
     page = open_report(document, color_scheme=scheme)
     page.evaluate(Path(AXE).read_text(encoding="utf-8"))

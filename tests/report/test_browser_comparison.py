@@ -19,7 +19,7 @@ def comparison(images):
 def test_drift_is_one_value_of_both_maps(open_report, comparison):
     page = open_report(comparison, "#entry=1")
     values, drifts = page.locator("#numbers table").all()
-    expect(drifts.locator("tbody tr")).to_have_text(["1 - rank correlation0.25"])
+    expect(drifts.locator("tbody tr")).to_have_text(["1 - rank correlation rank0.25"])
     expect(values).not_to_contain_text("rank")
 
 

@@ -49,6 +49,7 @@ def test_filter_by_status(open_report, gallery_document, status, expected):
 def test_filter_by_class(open_report, gallery_document):
     """A part of a class name matches several classes; a complete name matches only that class."""
     page = open_report(gallery_document)
+    page.locator("#more summary").click()
     page.locator("#class").fill("t")
     expect(page.locator(CARDS)).to_have_count(5)
     page.locator("#class").fill("tiger cat")
@@ -59,6 +60,7 @@ def test_filter_by_class(open_report, gallery_document):
 def test_filter_by_probability(open_report, gallery_document):
     """The range includes its limits and excludes inputs without a probability."""
     page = open_report(gallery_document)
+    page.locator("#more summary").click()
     page.locator("#min").fill("30")
     page.locator("#max").fill("50")
     expect(page.locator(CARDS)).to_have_count(3)
@@ -147,6 +149,7 @@ def test_filters_and_search_know_all_maps_of_an_input(open_report, images):
     page.locator("#q").fill("dog")
     expect(page.locator(CARDS)).to_have_count(1)
     page.locator("#q").fill("")
+    page.locator("#more summary").click()
     page.locator("#class").fill("dog")
     expect(page.locator(CARDS)).to_have_count(1)
     page.locator("#min").fill("50")

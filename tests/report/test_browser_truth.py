@@ -50,6 +50,7 @@ def test_filters_select_right_wrong_and_unknown(open_report, document):
         page.locator("#truth").select_option(state)
         expect(page.locator("#cards .name")).to_have_text(names)
     page.locator("#reset").click()
+    page.locator("#more summary").click()
     page.locator("#predicted").fill("DOG")
     expect(page.locator("#cards .name")).to_have_text(["1.png", "2.png", "3.png"])
     page.locator("#true").fill("cat")

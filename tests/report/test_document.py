@@ -1,8 +1,10 @@
 """The document of a report: entries, commands that recompute maps, thresholds, comparisons, depths."""
 
+import base64
 import json
 import subprocess
 
+import numpy as np
 import pytest
 
 from gradcam_cli.evaluation.drift import MapChange
@@ -130,14 +132,14 @@ def test_maps_have_the_size_of_the_layer_and_their_maximum():
     assert [old["maps"][0][key] for key in ("model", "cells", "raw_max")] == ["", "", None]
 
 
-def test_scale_has_the_colors_and_the_opacities_of_the_run():
-    """With the blend `opacity`, zero is transparent; an unknown colormap in a run log gives the default."""
-    first, *_, last = build_document([{**START, "cmap": "gray", "blend": "opacity"}, OK])["colors"]
-    assert (first, last) == ({"color": "#000000", "opacity": "0"}, {"color": "#ffffff", "opacity": "1"})
-    constant = build_document([{**START, "cmap": "gray", "blend": "constant"}, OK])["colors"]
-    assert {stop["opacity"] for stop in constant} == {"1"}
-    unknown, default = (build_document([{**START, "cmap": name}, OK])["colors"] for name in ("rainbows", "viridis"))
-    assert unknown == default
+def test_page_offers_the_colors_of_the_run_first():
+    """As 256 colors in base64; an unknown colormap in a run log gives the default."""
+    document = build_document([{**START, "cmap": "gray", "blend": "constant"}, OK])
+    assert (document["cmap"], document["blend"], next(iter(document["colormaps"]))) == ("gray", "constant", "gray")
+    grays = np.arange(256).repeat(3).astype(np.uint8)
+    assert base64.b64decode(document["colormaps"]["gray"]) == grays.tobytes()
+    assert "viridis" in document["colormaps"]
+    assert build_document([{**START, "cmap": "rainbows"}, OK])["cmap"] == "viridis"
 
 
 def test_each_depth_is_a_map():

@@ -239,4 +239,6 @@ def _report_record(result: DepthResult, report: ReportWriter) -> dict[str, Any]:
         return result.record
     map_images = [drawn["map_image"] for drawn in result.drawn]
     files = report.images.relative_paths(result.record["outputs"])
-    return {**result.record, "report": {**result.drawn[0], "map_images": map_images, "files": files}}
+    levels = [drawn["levels"] for drawn in result.drawn]
+    report_fields = {**result.drawn[0], "map_images": map_images, "all_levels": levels, "files": files}
+    return {**result.record, "report": {key: value for key, value in report_fields.items() if key != "levels"}}

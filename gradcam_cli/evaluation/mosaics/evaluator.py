@@ -78,9 +78,11 @@ class MosaicEvaluator:
             return rows
         reports: dict[tuple[str, str], dict[str, Any]] = {}
         for each, files in zip(drawn, self.draw(drawn), strict=True):
-            map_image = files.pop("map_image")
-            report = {**files, "map_images": [], "predictions": predictions(each.predictions)}
+            map_image, levels = files.pop("map_image"), files.pop("levels")
+            drawn_maps: dict[str, Any] = {"map_images": [], "all_levels": []}
+            report = {**files, **drawn_maps, "predictions": predictions(each.predictions)}
             reports.setdefault((each.layer, each.method), report)["map_images"].append(map_image)
+            reports[each.layer, each.method]["all_levels"].append(levels)
         return [row._replace(report=reports.get((row.metadata["layer"], row.method))) for row in rows]
 
     def _to_model_input(self, mosaic: Mosaic) -> stages.ModelInput | Unexplained:

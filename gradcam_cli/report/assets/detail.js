@@ -7,7 +7,7 @@ function prepareDetail() {
   for (const [key, id] of Object.entries(selects)) {
     byId(id).addEventListener("change", () => selectMap({ [key]: byId(id).value }));
   }
-  for (const mode of ["overlay", "side"]) byId(mode).addEventListener("change", () => go({ mode, opacity: "" }));
+  for (const mode of ["overlay", "side", "swipe"]) byId(mode).addEventListener("change", () => go({ mode, opacity: "" }));
   byId("opacity").addEventListener("input", () => go({ opacity: byId("opacity").value }, "opacity"));
   byId("depth").addEventListener("input", () => {
     const map = mapsByDepth(currentMap())[Number(byId("depth").value)];
@@ -16,6 +16,8 @@ function prepareDetail() {
   for (const mark of ["peak", "box"]) {
     byId(mark).addEventListener("change", () => go({ [mark]: byId(mark).checked ? "1" : "" }));
   }
+  prepareLook();
+  prepareSwipe();
   byId("controls").addEventListener("submit", (event) => event.preventDefault());
   byId("previous").addEventListener("click", () => step(-1));
   byId("next").addEventListener("click", () => step(1));
@@ -98,7 +100,7 @@ function drawDetail() {
   const maps = viewerMaps();
   const indices = navigationOrder();
   const position = indices.indexOf(Number(state.entry) - 1);
-  byId("name").replaceChildren(...wrappableName(entry.name));
+  byId("name").replaceChildren(...makeFullName(entry.name));
   byId("back").href = link({ entry: "", map: "1", page: pageOf(Number(state.entry) - 1) });
   byId("position").replaceChildren(`${position + 1} of ${indices.length}`,
     makeText("span", entry.name, { class: "hidden" })); // for screen readers
@@ -120,7 +122,7 @@ function makeNotices(entry, maps) {
     notices.push(make("div", { class: "notice bad" }, text, entry.hint ? makeText("p", entry.hint) : null));
   }
   for (const metric of entry.failed_thresholds) {
-    const text = makeText("span", metricTitle(metric));
+    const text = makeMetricName("span", metric);
     notices.push(make("p", { class: "notice" }, make("strong", {}, "⚠ Fails a threshold: "), text));
   }
   for (const map of maps.filter((candidate) => candidate.zero_reason)) {
@@ -133,6 +135,13 @@ function makeNotices(entry, maps) {
 
 const metricTitle = (name) => report.metrics.find((metric) => metric.name === name)?.title ?? name;
 
+/** Make the cell of a metric: its words, and its name as the command line has it. */
+function makeMetricName(tag, name, attributes = {}) {
+  const title = metricTitle(name);
+  if (title === name) return makeText(tag, name, attributes);
+  return make(tag, attributes, makeText("span", title), " ", makeText("code", name));
+}
+
 function drawControls(maps) {
   const [map] = maps;
   byId("controls").hidden = !map;
@@ -141,10 +150,15 @@ function drawControls(maps) {
     const values = [...new Set(currentEntry().maps.map((candidate) => labeled(candidate)[key]))];
     fillSelect(byId(id), values, labeled(currentMap())[key]);
   }
-  const hasMapImage = maps.some((candidate) => candidate.map_image);
+  const hasMapImage = maps.some((candidate) => candidate.map_image || candidate.levels);
+  const pair = maps.length === 2;
   byId("modes").hidden = !hasMapImage || !currentEntry().image;
+  byId("swipe").parentElement.hidden = !pair;
   byId("opacity-label").hidden = !hasMapImage;
-  byId(sideBySide() ? "side" : "overlay").checked = true;
+  byId(sideBySide() ? "side" : swiping(maps) ? "swipe" : "overlay").checked = true;
+  byId("divider").parentElement.hidden = !swiping(maps);
+  byId("divider").value = dividerPercent();
+  drawLookControls(maps);
   byId("opacity").value = opacity();
   byId("opacity-value").textContent = `${opacity()} %`;
   drawDepth(map);

@@ -1,24 +1,58 @@
 // Predictions, values, files and commands of the maps in the viewer.
 
 function drawDetails(entry, maps) {
-  drawPredictions(entry.predictions ?? []);
+  drawPredictions(entry, maps);
   byId("numbers").hidden = !maps.length;
   byId("numbers").lastElementChild.replaceChildren(...makeValueTables(maps));
   drawFiles(maps);
   drawCommands(maps);
 }
 
-function drawPredictions(predictions) {
+/** Draw the predictions; a click shows the map of a class, or the command that computes it. */
+function drawPredictions(entry, maps) {
+  const predictions = entry.predictions ?? [];
   byId("predictions").hidden = !predictions.length;
   const largest = Math.max(...predictions.map(([, probability]) => probability), 0);
-  const rows = predictions.map(([name, probability]) => {
+  const shown = new Set(maps.map((map) => map.class));
+  const rows = predictions.map(([name, probability, index]) => {
     const bar = make("span", { class: "probability-bar", "aria-hidden": "true" });
     const fraction = 0 <= probability && largest <= 1 ? probability : probability / (largest || 1);
     bar.style.setProperty("--fraction", fraction);
-    return make("tr", {}, make("th", { scope: "row" }, makeText("span", name), bar),
+    return make("tr", {}, make("th", { scope: "row" }, makePrediction(entry, maps, name, index, shown), bar),
       make("td", {}, largest <= 1 ? formatPercent(probability) : formatNumber(probability)));
   });
-  byId("predictions").lastElementChild.replaceChildren(make("tbody", {}, ...rows));
+  byId("predictions").querySelector("table").replaceChildren(make("tbody", {}, ...rows));
+  if (byId("wanted").dataset.entry !== state.entry) byId("wanted").replaceChildren();
+}
+
+function makePrediction(entry, maps, name, index, shown) {
+  const hasMap = entry.maps.some((map) => map.class === name);
+  const command = hasMap ? "" : commandFor(maps, index);
+  if (!hasMap && !command) return makeText("span", name);
+  const button = makeText("button", name, { type: "button", class: hasMap ? "class-name" : "class-name missing",
+    "aria-pressed": String(shown.has(name)), title: hasMap ? "Show the map of this class" : "Get the map of this class" });
+  button.addEventListener("click", () => {
+    if (!hasMap) return showWanted(name, command);
+    selectMap({ class: labeled(entry.maps.find((map) => map.class === name)).class });
+    byId("wanted").replaceChildren();
+    [...byId("predictions").querySelectorAll("button")].find((each) => each.textContent === name)?.focus();
+    return undefined;
+  });
+  return button;
+}
+
+/** Return the command of the map in the viewer for another class, or "" if its class has no index of its own. */
+function commandFor(maps, index) {
+  const command = maps.at(-1)?.command ?? "";
+  const last = / --class \d+$/;
+  return Number.isInteger(index) && last.test(command) ? command.replace(last, ` --class ${index}`) : "";
+}
+
+function showWanted(name, command) {
+  const text = make("p", {}, "The run has no map of ", makeText("strong", name), ". This command computes it:");
+  byId("wanted").replaceChildren(text, makeCommand(command, byId("wanted-copied")));
+  byId("wanted").dataset.entry = state.entry;
+  byId("wanted-copied").textContent = "";
 }
 
 /** Return a table of values with one column per map, and for two maps a table of their drift. */
@@ -26,7 +60,7 @@ function makeValueTables(maps) {
   const values = makeValueTable(maps);
   if (maps.length < 2) return maps.length ? [values] : [];
   const drifts = Object.entries(maps.at(-1).metrics ?? {}).map(([metric, value]) => make("tr", {},
-    makeText("th", metricTitle(metric), { scope: "row" }), make("td", {}, formatNumber(value))));
+    makeMetricName("th", metric, { scope: "row" }), make("td", {}, formatNumber(value))));
   if (!drifts.length) return [values];
   const head = make("tr", {}, make("th", { scope: "col" }, "drift"), make("th", { scope: "col" }, "value"));
   return [values, make("table", {}, make("thead", {}, head), make("tbody", {}, ...drifts))];
@@ -41,12 +75,12 @@ function makeValueTable(maps) {
   maps.forEach((map, column) => {
     for (const [label, text] of mapValues(map)) setCell(label, column, text);
     for (const [label, text] of map.numbers ?? []) setCell(label, column, String(text));
-    for (const [metric, value] of maps.length < 2 ? Object.entries(map.metrics ?? {}) : []) {
-      setCell(metricTitle(metric), column, formatNumber(value));
-    }
   });
   const body = [...rows].map(([label, texts]) => make("tr", {}, makeText("th", label, { scope: "row" }),
     ...texts.map((text) => makeText("td", text))));
+  const metrics = maps.length < 2 ? Object.entries(maps[0]?.metrics ?? {}) : [];
+  body.push(...metrics.map(([metric, value]) => make("tr", {}, makeMetricName("th", metric, { scope: "row" }),
+    make("td", {}, formatNumber(value)))));
   if (maps.length < 2) return make("table", {}, make("tbody", {}, ...body));
   const head = make("tr", {}, make("td"), ...maps.map((map) => makeText("th", map.run, { scope: "col" })));
   return make("table", { class: "pair" }, make("thead", {}, head), make("tbody", {}, ...body));
@@ -79,16 +113,16 @@ function drawFiles(maps) {
 function drawCommands(maps) {
   const commands = [...new Set(maps.map((map) => map.command).filter(Boolean))];
   byId("rerun").hidden = !commands.length;
-  byId("rerun").querySelector("div").replaceChildren(...commands.map(makeCommand));
+  byId("rerun").querySelector("div").replaceChildren(...commands.map((command) => makeCommand(command, byId("copied"))));
   byId("copied").textContent = "";
 }
 
-function makeCommand(command) {
+function makeCommand(command, status) {
   const code = make("pre", { dir: "auto" }, ...wrappableCommand(command));
   const button = make("button", { type: "button" }, "Copy");
   button.addEventListener("click", async () => {
     const copied = await copyText(command, code);
-    byId("copied").textContent = copied ? "✓ Copied the command." : "Press Ctrl+C to copy the selected command.";
+    status.textContent = copied ? "✓ Copied the command." : "Press Ctrl+C to copy the selected command.";
   });
   return make("div", { class: "command" }, code, button);
 }

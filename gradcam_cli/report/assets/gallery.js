@@ -2,7 +2,7 @@
 
 const pageSize = 48;
 const maxListedClasses = 100; // classes that the class filter suggests
-const maxCardClasses = 3;
+const maxPrinted = 2000; // cards of a print
 const naturalOrder = new Intl.Collator("en", { numeric: true });
 const statusFilters = {
   all: () => true,
@@ -10,12 +10,16 @@ const statusFilters = {
   failed: (entry) => entry.status === "failed",
   skipped: (entry) => entry.status === "skipped",
   zero: (entry) => entry.maps.some((map) => map.zero_reason),
+  changed: (entry) => entry.metrics?.["class-change"] > 0,
   threshold: (entry) => entry.failed_thresholds.length > 0,
 };
 const filterFields = ["q", "class", "min", "max", "status", "truth", "true", "predicted", "sort", "order"];
+const moreFields = ["class", "min", "max", "true", "predicted"]; // behind "More filters"
 const classCounts = new Map();
+const searchTexts = []; // of each entry: its name, and its predicted, true and explained classes
 let matchingIndices = []; // indices of the entries that pass the filters, in display order
 let matchingKey = null; // the filter values that `matchingIndices` belongs to
+let printing = false; // a print has the cards of all pages
 
 function prepareGallery() {
   for (const entry of report.entries) {
@@ -24,6 +28,9 @@ function prepareGallery() {
     for (const name of classesOf(entry)) classCounts.set(name, (classCounts.get(name) ?? 0) + 1);
   }
   prepareTruth();
+  prepareCards();
+  prepareQuickFilters();
+  for (const entry of report.entries) searchTexts.push(searchTextOf(entry));
   const frequent = [...classCounts].sort((first, second) => second[1] - first[1]).slice(0, maxListedClasses);
   const options = frequent.map(([name]) => make("option", { value: name }));
   byId("class").addEventListener("focus", () => byId("classes").replaceChildren(...options));
@@ -36,6 +43,9 @@ function prepareGallery() {
   }
   byId("filters").addEventListener("submit", (event) => event.preventDefault());
   byId("filters").addEventListener("reset", (event) => { event.preventDefault(); resetFilters(); });
+  byId("print").addEventListener("click", printCards);
+  addEventListener("beforeprint", () => setPrinting(true));
+  addEventListener("afterprint", () => setPrinting(false));
   byId("show-all").addEventListener("click", () => { resetFilters(); byId("q").focus(); });
   byId("previous-page").addEventListener("click", () => showPage(currentPage() - 1));
   byId("next-page").addEventListener("click", () => showPage(currentPage() + 1));
@@ -60,7 +70,8 @@ function matches() {
   const key = JSON.stringify(filterFields.map((field) => state[field]));
   if (key !== matchingKey) {
     const passes = makeFilter();
-    matchingIndices = sortIndices([...report.entries.keys()].filter((index) => passes(report.entries[index])));
+    matchingIndices = sortIndices([...report.entries.keys()]
+      .filter((index) => passes(report.entries[index], index)));
     matchingKey = key;
   }
   return matchingIndices;
@@ -74,10 +85,14 @@ function makeFilter() {
     : (map) => (map.class ?? "").toLowerCase().includes(className);
   const hasProbability = makeRangeFilter(state.min, state.max);
   const anyMap = !className && state.min === "" && state.max === "";
-  const hasText = (entry) => [entry.name, ...classesOf(entry)].some((name) => name.toLowerCase().includes(text));
   const hasTruth = makeTruthFilter();
-  return (entry) => statusFilters[state.status](entry) && hasText(entry) && hasTruth(entry)
+  return (entry, index) => searchTexts[index].includes(text) && statusFilters[state.status](entry) && hasTruth(entry)
     && (anyMap || entry.maps.some((map) => hasClass(map) && hasProbability(map.probability)));
+}
+
+function searchTextOf(entry) {
+  const names = [entry.name, ...classesOf(entry), entry.predictions?.[0]?.[0], entry.truth?.predicted, entry.truth?.true];
+  return names.filter(Boolean).join("\n").toLowerCase();
 }
 
 /** Return the classes of an entry's maps, each once. */
@@ -111,6 +126,7 @@ const sortMetric = () => (state.sort.startsWith("metric:") ? state.sort.slice("m
 
 function sortValue(entry) {
   const metric = sortMetric();
+  if (state.sort === "certainty") return entry.predictions?.[0]?.[1] ?? entry.probability;
   return metric === null ? entry.probability : entry.metrics?.[metric];
 }
 
@@ -118,12 +134,16 @@ function drawGallery() {
   for (const key of filterFields.filter(byId)) {
     if (byId(key).value !== state[key]) byId(key).value = state[key];
   }
+  if (moreFields.some((key) => state[key] !== defaults[key])) byId("more").open = true;
+  drawQuickFilters();
   const indices = matches();
-  const first = (currentPage() - 1) * pageSize;
-  const onPage = indices.slice(first, first + pageSize);
+  const first = printing ? 0 : (currentPage() - 1) * pageSize;
+  const onPage = indices.slice(first, first + (printing ? maxPrinted : pageSize));
   byId("cards").replaceChildren(...onPage.map(makeCard));
   byId("empty").hidden = indices.length > 0;
   byId("count").textContent = countText(indices.length, first, onPage.length);
+  byId("common").replaceChildren(commonText());
+  byId("print").hidden = indices.length === 0;
   byId("pager").hidden = pageCount() === 1;
   byId("page").value = currentPage();
   byId("page").max = pageCount();
@@ -138,66 +158,16 @@ function countText(matching, first, onPage) {
   return onPage < matching ? `${text}, ${first + 1} to ${first + onPage} shown` : text;
 }
 
-function makeCard(index) {
-  const entry = report.entries[index];
-  const thumbnail = entry.thumbnail
-    ? make("img", { src: entry.thumbnail, alt: "", decoding: "async", width: 200, height: 200 })
-    : make("span", { class: "thumbnail", "aria-hidden": "true" }, entry.status === "failed" ? "✗" : "–");
-  const card = make("a", { href: link({ entry: String(index + 1), map: "1" }), "data-status": cardStatus(entry) },
-    thumbnail,
-    make("bdi", { class: "name", title: entry.name }, ...wrappableName(entry.name)),
-    ...cardClasses(entry).map(makeCardClass),
-    ...(entry.maps.length ? [makeText("span", cardMap(entry), { class: "drawn status" })] : []),
-    make("span", { class: "status" }, statusText(entry)));
-  return make("li", {}, card);
+/** Draw the cards of all pages for a print, or those of one page again. */
+function setPrinting(value) {
+  if (printing === value || document.body.dataset.view !== "gallery") return;
+  printing = value;
+  drawGallery();
 }
 
-/** Return the classes of a card with their probabilities: that of its thumbnail first, or those before and after. */
-function cardClasses(entry) {
-  const before = entry.maps.find((map) => map.run === "before");
-  const shown = { class: entry.class, probability: entry.probability };
-  if (before && before.class !== entry.class) return [before, { ...shown, class: `→ ${entry.class}` }];
-  if (before || !entry.class) return entry.class ? [shown] : entry.truth ? [{ class: entry.truth.predicted }] : [];
-  const others = new Map(entry.maps.map((map) => [map.class, map]));
-  others.delete(entry.class);
-  const all = [shown, ...others.values()].filter((map) => map.class);
-  if (all.length <= maxCardClasses) return all;
-  return [...all.slice(0, maxCardClasses - 1), { class: `+ ${all.length - maxCardClasses + 1} more` }];
-}
-
-/** Return the method, the layer with its size and the model of the map of a thumbnail. */
-function cardMap(entry) {
-  const [map] = entry.maps;
-  return [map.method, layerOf(map), map.model].filter(Boolean).join(" · ");
-}
-
-function makeCardClass(map) {
-  const percent = typeof map.probability === "number" ? formatPercent(map.probability).replaceAll(" ", "\u00a0") : "";
-  return make("span", { class: "class" }, make("bdi", { title: map.class }, map.class), make("span", {}, percent));
-}
-
-function cardStatus(entry) {
-  if (entry.status !== "ok") return entry.status;
-  if (entry.failed_thresholds.length) return "threshold";
-  return statusFilters.zero(entry) ? "zero" : "ok";
-}
-
-/** Return the drifts of an image of a comparison; its card shows both classes instead of the class change. */
-function driftText(entry) {
-  if (report.command !== "compare") return [];
-  const drifts = Object.entries(entry.metrics ?? {}).filter(([name]) => name !== "class-change");
-  return drifts.map(([name, value], i) => `${i ? "" : "drift: "}${name} ${value.toFixed(3)}`);
-}
-
-function statusText(entry) {
-  const drifts = driftText(entry);
-  const parts = [...truthText(entry), ...drifts];
-  if (sortMetric() !== null && !(drifts.length && sortMetric() !== "class-change")) {
-    parts.push(`${sortMetric()} ${formatNumber(sortValue(entry))}`);
-  }
-  if (entry.status === "failed") parts.push("✗ failed");
-  if (entry.status === "skipped") parts.push("↷ skipped");
-  if (entry.failed_thresholds.length) parts.push(`⚠ fails ${entry.failed_thresholds.join(", ")}`);
-  if (statusFilters.zero(entry)) parts.push("○ zero map");
-  return parts.map((part) => part.replaceAll(" ", "\u00a0")).join(" · "); // lines wrap between the parts
+/** Print the cards of the filter when all their images are loaded. */
+async function printCards() {
+  setPrinting(true);
+  await Promise.allSettled([...byId("cards").querySelectorAll("img")].map((image) => image.decode()));
+  print();
 }

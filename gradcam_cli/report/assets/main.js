@@ -10,6 +10,7 @@ function draw() {
   if (view === "detail") drawDetail();
   if (view === "gallery") drawGallery();
   else byId("cards").replaceChildren(); // limits the number of nodes
+  if (view === "summary") drawPlots();
   drawNavigation(view);
   if (previousView && previousView !== view) moveFocus(previousView, view);
   if (view === "detail") lastEntry = currentEntry();
@@ -45,7 +46,7 @@ function moveFocus(previousView, view) {
 }
 
 function onKey(event) {
-  if (event.altKey || event.ctrlKey || event.metaKey || event.defaultPrevented) return;
+  if (event.altKey || event.ctrlKey || event.metaKey || event.defaultPrevented || byId("keys").open) return;
   const inField = event.target.matches("input, select, textarea");
   const typing = event.target.matches("input:not([type=range], [type=radio], [type=checkbox]), textarea");
   const detail = document.body.dataset.view === "detail";
@@ -53,6 +54,8 @@ function onKey(event) {
     event.preventDefault();
     if (document.body.dataset.view !== "gallery") go({ entry: "", map: "1", view: "" });
     byId("q").focus();
+  } else if (event.key === "?" && !typing) {
+    byId("keys").showModal();
   } else if (detail && event.key === "Escape") {
     writeEdits();
     location.hash = byId("back").hash;
@@ -67,7 +70,10 @@ for (const command of document.querySelectorAll("#summary pre")) {
 }
 prepareGallery();
 prepareDetail();
+byId("show-keys").addEventListener("click", () => byId("keys").showModal());
+byId("close-keys").addEventListener("click", () => byId("keys").close());
 addEventListener("hashchange", followLink);
+addEventListener("resize", () => { if (document.body.dataset.view === "summary") drawPlots(); });
 addEventListener("keydown", onKey);
 addEventListener("click", writeEdits, true);
 document.querySelector(".skip").addEventListener("click", (event) => {

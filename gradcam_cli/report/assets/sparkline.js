@@ -44,10 +44,3 @@ function drawCurve(maps, current) {
   );
   return svg;
 }
-
-function makeSvg(tag, attributes, text = "") {
-  const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
-  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
-  element.textContent = text;
-  return element;
-}

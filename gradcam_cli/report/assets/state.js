@@ -3,10 +3,12 @@
 const byId = (id) => document.getElementById(id);
 const report = JSON.parse(byId("report").textContent);
 
+const firstDrift = report.command === "compare" ? report.metrics[0]?.name : undefined; // comparisons start with it
 const defaults = {
   view: "", q: "", class: "", min: "", max: "", status: "all", truth: report.only ?? "all", true: "", predicted: "",
-  sort: "run", order: "ascending", page: "1",
-  entry: "", map: "1", mode: "overlay", opacity: "", peak: "", box: "",
+  sort: firstDrift ? `metric:${firstDrift}` : "run", order: firstDrift ? "descending" : "ascending", page: "1",
+  entry: "", map: "1", mode: "overlay", divider: "50", opacity: "", peak: "", box: "",
+  cmap: report.cmap, blend: report.blend, lines: "",
 };
 let state = parseFragment();
 
@@ -15,7 +17,9 @@ function parseFragment() {
   const parsed = Object.fromEntries(
     Object.entries(defaults).map(([key, value]) => [key, parameters.get(key) ?? value]),
   );
-  for (const key of ["status", "truth", "sort", "order"]) {
+  if (!Object.hasOwn(report.colormaps, parsed.cmap)) parsed.cmap = defaults.cmap;
+  if (!["opacity", "constant"].includes(parsed.blend)) parsed.blend = defaults.blend;
+  for (const key of ["status", "truth", "sort", "order", "lines"]) {
     const valid = [...(byId(key)?.options ?? [])].some((option) => option.value === parsed[key]);
     if (!valid) parsed[key] = defaults[key];
   }
@@ -80,10 +84,17 @@ function make(tag, attributes = {}, ...children) {
 /** Make an element whose text direction does not depend on the text around it. */
 const makeText = (tag, text, attributes = {}) => make(tag, { dir: "auto", ...attributes }, text);
 
-/** Return the nodes of a path that may wrap before its last part. */
-function wrappableName(name) {
+/** Return the nodes of a path: its folder, and its last part, which wraps as a whole. */
+function makeFullName(name) {
   const end = name.lastIndexOf("/") + 1;
-  return end ? [name.slice(0, end), make("wbr"), name.slice(end)] : [name];
+  return end ? [make("span", { class: "folder" }, name.slice(0, end)), make("wbr"), name.slice(end)] : [name];
+}
+
+function makeSvg(tag, attributes, text = "") {
+  const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+  element.textContent = text;
+  return element;
 }
 
 /** Return the nodes of a command that wraps only between its words, not at hyphens. */

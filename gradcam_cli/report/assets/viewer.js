@@ -2,6 +2,23 @@
 
 const sideBySide = () => state.mode === "side";
 
+/** Return whether the maps before and after share one frame with a divider. */
+const swiping = (maps) => state.mode === "swipe" && maps.length === 2 && maps.every((map) => map.map_image || map.levels);
+
+function prepareSwipe() {
+  const viewer = byId("viewer");
+  const follow = (event) => {
+    const frame = event.target.closest(".frame.swipe");
+    if (!frame || !(event.buttons & 1)) return;
+    const area = frame.getBoundingClientRect();
+    const percent = Math.round((100 * (event.clientX - area.left)) / area.width);
+    go({ divider: String(Math.min(Math.max(percent, 0), 100)) }, "divider");
+  };
+  viewer.addEventListener("pointerdown", follow);
+  viewer.addEventListener("pointermove", follow);
+  byId("divider").addEventListener("input", () => go({ divider: byId("divider").value }, "divider"));
+}
+
 /** Return the opacity of the maps in percent; the default depends on the mode. */
 function opacity() {
   const chosen = Number(state.opacity);
@@ -12,28 +29,44 @@ function opacity() {
 function drawViewer(entry, maps) {
   const viewer = byId("viewer");
   const indices = maps.map((map) => entry.maps.indexOf(map));
-  const content = JSON.stringify([state.entry, indices, state.mode, state.peak, state.box]);
+  const looks = [state.mode, state.peak, state.box, state.cmap, state.blend, state.lines];
+  const content = JSON.stringify([state.entry, indices, looks]);
   if (viewer.dataset.content !== content) {
-    const hasMapImage = maps.some((map) => map.map_image);
-    const onlyFigure = maps.some((map) => map.figure && !map.map_image);
-    const figures = maps.map((map) => makeMapFigure(entry, map)).filter((figure) => figure !== null);
-    const separate = entry.image && (!hasMapImage || sideBySide()) && !onlyFigure ? [makeImageFigure(entry)] : [];
-    viewer.replaceChildren(...separate, ...figures);
+    drawnMaps = [];
+    viewer.replaceChildren(...makeFigures(entry, maps));
     viewer.dataset.content = content;
     viewer.dataset.figures = viewer.childElementCount;
+    viewer.dataset.opacity = "";
+    showNoValue();
   }
+  if (viewer.dataset.opacity !== opacity()) redrawMaps();
+  viewer.dataset.opacity = opacity();
   viewer.style.setProperty("--opacity", opacity() / 100);
-  drawScale(maps.filter((map) => map.map_image));
+  viewer.style.setProperty("--divider", `${dividerPercent()}%`);
+  drawScale(maps.filter((map) => map.map_image || map.levels));
 }
 
-/** Show the scale of the colors, with the maximum of a single map in units of the score. */
-function drawScale(maps) {
-  const scale = byId("scale");
-  if (!scale) return;
-  scale.hidden = !maps.length;
-  const maximum = maps.length === 1 && !("t" in maps[0]) ? maps[0].raw_max : null;
-  byId("scale-end").textContent = typeof maximum === "number"
-    ? `${formatNumber(maximum)}, maximum of the map` : "maximum of the map";
+const dividerPercent = () => Math.min(Math.max(Number(state.divider) || 0, 0), 100);
+
+function makeFigures(entry, maps) {
+  if (swiping(maps)) return [makeSwipeFigure(entry, maps)];
+  const hasMapImage = maps.some((map) => map.map_image || map.levels);
+  const onlyFigure = maps.some((map) => map.figure && !map.map_image && !map.levels);
+  const figures = maps.map((map) => makeMapFigure(entry, map)).filter((figure) => figure !== null);
+  const separate = entry.image && (!hasMapImage || sideBySide()) && !onlyFigure ? [makeImageFigure(entry)] : [];
+  return [...separate, ...figures];
+}
+
+/** Make the figure of two maps over one image: that before on the left of the divider, that after on the right. */
+function makeSwipeFigure(entry, maps) {
+  const image = entry.image ? [makeImage(entry.image, `Image ${entry.name}`, "image")] : [];
+  const layers = maps.map((map) => makeMap(entry, map, `map ${map.run}`));
+  const names = maps.map((map) => make("span", { class: `run-name ${map.run}`, "aria-hidden": "true" }, map.run));
+  const divider = make("span", { class: "divider", "aria-hidden": "true" });
+  const frame = makeFrame(entry, ...image, ...layers, divider, ...names);
+  frame.classList.add("swipe");
+  shownMaps.set(frame, maps);
+  return make("figure", {}, frame, make("figcaption", {}, ...maps.map((map) => makeText("div", caption(map)))));
 }
 
 function makeImageFigure(entry) {
@@ -44,12 +77,13 @@ function makeImageFigure(entry) {
 function makeMapFigure(entry, map) {
   const text = caption(map);
   const figcaption = makeText("figcaption", text);
-  if (!map.map_image) {
+  if (!map.map_image && !map.levels) {
     if (!map.figure) return null;
     return make("figure", { class: "saved" }, makeImage(map.figure, `Figure: ${text}`, "saved-figure"), figcaption);
   }
   const image = entry.image ? makeImage(entry.image, `Image ${entry.name}`, "image") : null;
-  const frame = makeFrame(entry, image, makeImage(map.map_image, `Map: ${text}`, "map"), ...makeMarks(entry, map));
+  const frame = makeFrame(entry, image, makeMap(entry, map, "map"), ...makeMarks(entry, map));
+  shownMaps.set(frame, [map]);
   return make("figure", {}, frame, figcaption);
 }
 
@@ -63,13 +97,19 @@ function caption(map) {
 /** Return the layer of a map and its size: `block5_conv4 14x14`. */
 const layerOf = (map) => [map.layer, map.cells].filter(Boolean).join(" ");
 
+/** Make a map, drawn from its numbers or the picture of the run. */
+function makeMap(entry, map, kind) {
+  const alt = `Map: ${caption(map)}`;
+  return isDrawn(map) ? makeMapCanvas(entry, map, alt, kind) : makeImage(map.map_image, alt, kind);
+}
+
 function makeImage(source, alt, kind) {
   return make("img", { src: source, alt, class: kind, decoding: "async" });
 }
 
 /** Make a frame with the aspect ratio of the input image; its images overlap. */
 function makeFrame(entry, ...images) {
-  const element = make("div", { class: "frame" }, ...images);
+  const element = make("div", { class: "frame" }, ...images.filter((image) => image !== null));
   if (entry.size) {
     element.style.setProperty("--width", entry.size[0]);
     element.style.setProperty("--height", entry.size[1]);
@@ -82,6 +122,10 @@ function makeMarks(entry, map) {
   if (!entry.size) return [];
   const [width, height] = entry.size;
   const marks = [];
+  if (map.detection) {
+    const [left, top, right, bottom] = map.detection;
+    marks.push(makeMark("detection", left / width, top / height, (right - left) / width, (bottom - top) / height));
+  }
   if (state.box === "1" && map.box) {
     const [left, top, right, bottom] = map.box;
     marks.push(makeMark("box", left / width, top / height, (right - left) / width, (bottom - top) / height));
