@@ -80,6 +80,13 @@ def make_document(entries=(), **changes):
     return {**document, **changes}
 
 
+def make_levels(rows, **changes):
+    """Return the numbers of a map as a page contains them: levels 0 to 255, row by row."""
+    values = base64.b64encode(bytes(level for row in rows for level in row)).decode()
+    shape = {"width": len(rows[0]), "height": len(rows), "values": values, "bits": 8}
+    return {**shape, "top": 1, "limit": 1, "exact": True, **changes}
+
+
 def make_plot(text="road", **changes):
     row = {"label": text, "baseline": False, "mean": 0.5, "total": 2, "points": [[0.25, 1], [0.75, 2]]}
     line = {"label": text, "baseline": True, "values": [0.5, 0.25], "area": 0.375}

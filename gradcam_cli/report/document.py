@@ -202,7 +202,7 @@ def num_invalid(records: Iterable[Record]) -> int:
 def _settings(records: Sequence[Record]) -> Iterable[list[str]]:
     for key in SETTING_KEYS:
         values = sorted(
-            {_format_setting(record[key]) for record in records if record.get(key) not in (None, False, "")}
+            {_format_setting(record[key]) for record in records if record.get(key) not in (None, False, "", [])}
         )
         if values:
             listed = values[:MAX_LISTED_VALUES] + ["..."] * (len(values) > MAX_LISTED_VALUES)

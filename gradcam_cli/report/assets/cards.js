@@ -1,7 +1,7 @@
 // The cards of the gallery: an image under its map, its name, and what differs from the other cards.
 
 const maxCardClasses = 3;
-const cardNameLengths = { folder: 28, file: 40 }; // characters; longer names are cut in the middle
+const cardNameLengths = { folder: 24, file: 36 }; // characters; longer names are cut in the middle
 let commonFolder = ""; // of all inputs; cards leave it out
 let varyingParts = []; // of the map of a thumbnail: those that are not the same on all cards
 
@@ -47,8 +47,12 @@ function makeCardName(name) {
   const end = shown.lastIndexOf("/") + 1;
   const folder = cutMiddle(shown.slice(0, end), cardNameLengths.folder);
   const file = cutMiddle(shown.slice(end), cardNameLengths.file);
-  return folder ? [make("span", { class: "folder" }, folder), make("wbr"), file] : [file];
+  const parts = breakable(file);
+  return folder ? [make("span", { class: "folder" }, ...breakable(folder)), make("wbr"), ...parts] : parts;
 }
+
+/** Return the nodes of a name that wraps after its dashes. */
+const breakable = (text) => text.split(/(?<=[_-])/).flatMap((part) => [make("wbr"), part]).slice(1);
 
 /** Cut a long text in the middle; the end keeps more, for it has the number and the suffix of a file. */
 function cutMiddle(text, length) {

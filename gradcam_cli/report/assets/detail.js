@@ -145,6 +145,7 @@ function makeMetricName(tag, name, attributes = {}) {
 function drawControls(maps) {
   const [map] = maps;
   byId("controls").hidden = !map;
+  byId("look").hidden = !map;
   if (!map) return;
   for (const [key, id] of Object.entries(selects)) {
     const values = [...new Set(currentEntry().maps.map((candidate) => labeled(candidate)[key]))];
@@ -158,7 +159,6 @@ function drawControls(maps) {
   byId(sideBySide() ? "side" : swiping(maps) ? "swipe" : "overlay").checked = true;
   byId("divider").parentElement.hidden = !swiping(maps);
   byId("divider").value = dividerPercent();
-  drawLookControls(maps);
   byId("opacity").value = opacity();
   byId("opacity-value").textContent = `${opacity()} %`;
   drawDepth(map);
@@ -166,6 +166,7 @@ function drawControls(maps) {
     byId(mark).parentElement.hidden = !hasMapImage || !maps.some((candidate) => candidate[mark]);
     byId(mark).checked = state[mark] === "1";
   }
+  drawLookControls(maps);
 }
 
 function fillSelect(select, values, value) {

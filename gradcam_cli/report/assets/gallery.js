@@ -126,9 +126,12 @@ const sortMetric = () => (state.sort.startsWith("metric:") ? state.sort.slice("m
 
 function sortValue(entry) {
   const metric = sortMetric();
-  if (state.sort === "certainty") return entry.predictions?.[0]?.[1] ?? entry.probability;
+  if (state.sort === "certainty") return certaintyOf(entry);
   return metric === null ? entry.probability : entry.metrics?.[metric];
 }
+
+/** Return the probability of the predicted class, or that of the explained class if the predictions are not known. */
+const certaintyOf = (entry) => entry.predictions?.[0]?.[1] ?? entry.probability ?? null;
 
 function drawGallery() {
   for (const key of filterFields.filter(byId)) {

@@ -54,6 +54,7 @@ function redrawMaps() {
 function drawLookControls(maps) {
   const numbered = maps.some((map) => map.levels);
   for (const id of ["cmap", "blend", "lines"]) byId(id).parentElement.hidden = !numbered;
+  byId("look").hidden = !numbered && byId("peak").parentElement.hidden && byId("box").parentElement.hidden;
   byId("cmap").value = state.cmap;
   byId("lines").value = state.lines;
   byId("blend").checked = state.blend === "opacity";

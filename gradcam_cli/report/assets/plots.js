@@ -123,7 +123,7 @@ function makeLegend(plot) {
   const items = plot.lines.map((line, index) => {
     const swatch = makeSvg("svg", { viewBox: "0 0 24 8", width: 24, height: 8, "aria-hidden": "true" });
     swatch.append(makeSvg("line", { class: seriesClass(line, index), x1: 0, x2: 24, y1: 4, y2: 4 }));
-    const area = typeof line.area === "number" ? `: area ${formatNumber(line.area)}` : "";
+    const area = typeof line.area === "number" ? `: area ${line.area.toFixed(3)}` : "";
     return make("li", {}, swatch, makeText("span", `${line.label}${area}`));
   });
   return make("ul", { class: "legend", role: "list", "aria-label": plot.axes[1] }, ...items);

@@ -5,7 +5,7 @@ let quickFilters = []; // { text, changes }
 function prepareQuickFilters() {
   const count = (status) => report.entries.filter(statusFilters[status]).length;
   const byStatus = { changed: "class changed", threshold: "failed thresholds", zero: "zero maps", failed: "failed" };
-  const certain = report.entries.some((entry) => entry.predictions?.length);
+  const certain = report.entries.some((entry) => certaintyOf(entry) !== null);
   quickFilters = [
     ...(certain ? [{ text: "least certain first", changes: { sort: "certainty", order: "ascending" } }] : []),
     ...report.truth_states.filter((each) => each.value !== "right")

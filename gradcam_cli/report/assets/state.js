@@ -3,7 +3,8 @@
 const byId = (id) => document.getElementById(id);
 const report = JSON.parse(byId("report").textContent);
 
-const firstDrift = report.command === "compare" ? report.metrics[0]?.name : undefined; // comparisons start with it
+const firstDrift = report.command === "compare" // comparisons start with the largest drift
+  ? report.metrics.find((metric) => metric.name !== "class-change")?.name : undefined;
 const defaults = {
   view: "", q: "", class: "", min: "", max: "", status: "all", truth: report.only ?? "all", true: "", predicted: "",
   sort: firstDrift ? `metric:${firstDrift}` : "run", order: firstDrift ? "descending" : "ascending", page: "1",
