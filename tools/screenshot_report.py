@@ -4,7 +4,7 @@ Usage:
     python tools/screenshot_report.py [DIR]
 
 Runs gradcam with `lite0` on the sample images and opens the reports in Chromium with Playwright. Writes
-report_gallery.jpg, report_photo.jpg and report_comparison.jpg into DIR, by default docs.
+report_gallery.jpg, report_photo.jpg, report_comparison.jpg and report_swipe.jpg into DIR, by default docs.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ VIEWS = {
     "gallery": "maps/index.html",
     "photo": "maps/index.html#entry=2&opacity=55",
     "comparison": "comparison/index.html#entry=2",
+    "swipe": "comparison/index.html#entry=2&mode=swipe&divider=45",
 }
 
 

@@ -68,4 +68,3 @@ def check_not_foreign_page(directory: Path) -> None:
         raise OutputError(f"{page} cannot be written: {error.strerror or error}") from error
     if not is_report:
         raise OutputError(f"{page} exists and is no report of gradcam", "choose another output directory")
-

@@ -25,14 +25,14 @@ GRID_SIDE = 80
 """Longer side of the fine grid, and limit of the sides of a layer whose cells are stored."""
 MAX_LEVEL = 255
 TOLERANCE = 0.4 / MAX_LEVEL
-"""Largest difference between a map and its interpolated cells, as a fraction of the limit; rounding adds half a level."""
+"""Largest difference of interpolated cells from the map, as a fraction of the limit; rounding adds half a level."""
 NUM_SAMPLED = 320
 """Rows and columns of a map that determine the values of its cells."""
 MAX_TEXT = 12 << 20
 """Limit of the text of all levels in a page, in characters; further maps are shown as pictures only."""
 
 Levels = dict[str, Any]
-"""As `maps.js` decodes them: `width`, `height`, `values` (base64), `bits`, `top`, `limit`, `box`, `nearest`, `exact`."""
+"""`width`, `height`, `values` (base64), `bits`, `top`, `limit`, `box`, `nearest`, as `maps.js` reads them; `exact`."""
 
 
 def encode_levels(heatmap: np.ndarray, box: Box, cells: tuple[int, ...], limit: float = 1.0) -> Levels:
@@ -108,7 +108,7 @@ def _levels(
 
 def _bytes_of(value: Any) -> str:
     """Base64 of bytes."""
-    text = fields.text(4 * GRID_SIDE * GRID_SIDE)(value)
+    text: str = fields.text(4 * GRID_SIDE * GRID_SIDE)(value)
     try:
         base64.b64decode(text, validate=True)
     except ValueError:

@@ -72,9 +72,7 @@ def drift_plot(entries: Sequence[Mapping[str, Any]]) -> list[Plot]:
         if map_.get("run") == "after" and map_["metrics"]
     ]
     names = [name for name in DRIFTS if name != "class-change" and changes]
-    rows = [
-        row for name in names for row in _row(name, [(values[name], number) for number, values in changes], False)
-    ]
+    rows = [row for name in names for row in _row(name, [(values[name], number) for number, values in changes], False)]
     plot = {"title": "drift", "words": "drift of each map", "direction": "0: no change", "unit": "map"}
     return [{**plot, "rows": rows, "lines": [], "axes": []}] if rows else []
 

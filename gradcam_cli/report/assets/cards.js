@@ -71,9 +71,8 @@ function makeThumbnail(entry) {
   if (!boxes.length || !entry.size) return image;
   const svg = makeSvg("svg", { viewBox: `0 0 ${entry.size.join(" ")}`, "aria-hidden": "true" });
   for (const [x, y, right, bottom] of boxes) {
-    for (const kind of ["edge", "core"]) {
-      svg.append(makeSvg("rect", { x, y, width: Math.max(right - x, 0), height: Math.max(bottom - y, 0), class: kind }));
-    }
+    const [width, height] = [Math.max(right - x, 0), Math.max(bottom - y, 0)];
+    svg.append(...["edge", "core"].map((kind) => makeSvg("rect", { x, y, width, height, class: kind })));
   }
   return make("span", { class: "boxed" }, image, svg);
 }

@@ -7,7 +7,9 @@ function prepareDetail() {
   for (const [key, id] of Object.entries(selects)) {
     byId(id).addEventListener("change", () => selectMap({ [key]: byId(id).value }));
   }
-  for (const mode of ["overlay", "side", "swipe"]) byId(mode).addEventListener("change", () => go({ mode, opacity: "" }));
+  for (const mode of ["overlay", "side", "swipe"]) {
+    byId(mode).addEventListener("change", () => go({ mode, opacity: "" }));
+  }
   byId("opacity").addEventListener("input", () => go({ opacity: byId("opacity").value }, "opacity"));
   byId("depth").addEventListener("input", () => {
     const map = mapsByDepth(currentMap())[Number(byId("depth").value)];

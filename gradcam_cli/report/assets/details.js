@@ -29,8 +29,9 @@ function makePrediction(entry, maps, name, index, shown) {
   const hasMap = entry.maps.some((map) => map.class === name);
   const command = hasMap ? "" : commandFor(maps, index);
   if (!hasMap && !command) return makeText("span", name);
+  const title = hasMap ? "Show the map of this class" : "Show the command that computes the map of this class";
   const button = makeText("button", name, { type: "button", class: hasMap ? "class-name" : "class-name missing",
-    "aria-pressed": String(shown.has(name)), title: hasMap ? "Show the map of this class" : "Get the map of this class" });
+    "aria-pressed": String(shown.has(name)), title });
   button.addEventListener("click", () => {
     if (!hasMap) return showWanted(name, command);
     selectMap({ class: labeled(entry.maps.find((map) => map.class === name)).class });
@@ -113,7 +114,8 @@ function drawFiles(maps) {
 function drawCommands(maps) {
   const commands = [...new Set(maps.map((map) => map.command).filter(Boolean))];
   byId("rerun").hidden = !commands.length;
-  byId("rerun").querySelector("div").replaceChildren(...commands.map((command) => makeCommand(command, byId("copied"))));
+  const nodes = commands.map((command) => makeCommand(command, byId("copied")));
+  byId("rerun").querySelector("div").replaceChildren(...nodes);
   byId("copied").textContent = "";
 }
 

@@ -91,7 +91,8 @@ function makeFilter() {
 }
 
 function searchTextOf(entry) {
-  const names = [entry.name, ...classesOf(entry), entry.predictions?.[0]?.[0], entry.truth?.predicted, entry.truth?.true];
+  const predicted = [entry.predictions?.[0]?.[0], entry.truth?.predicted];
+  const names = [entry.name, ...classesOf(entry), ...predicted, entry.truth?.true];
   return names.filter(Boolean).join("\n").toLowerCase();
 }
 

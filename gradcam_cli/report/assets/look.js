@@ -90,8 +90,9 @@ function readValue(event) {
   const [x, y] = [(event.clientX - area.left) / area.width, (event.clientY - area.top) / area.height];
   const texts = maps.map((map) => [maps.length > 1 ? map.run : "", valueText(map, valueAt(decoded(map), x, y))]);
   const size = currentEntry().size ?? [1, 1];
-  const pixel = [x, y].map((position, axis) => Math.min(Math.max(Math.floor(position * size[axis]), 0), size[axis] - 1));
-  byId("value").textContent = `x ${pixel[0]}, y ${pixel[1]}: ${texts.map((each) => each.join(" ").trim()).join(" · ")}`;
+  const inside = (position) => Math.min(Math.max(position, 0), 0.9999);
+  const [column, row] = [Math.floor(inside(x) * size[0]), Math.floor(inside(y) * size[1])];
+  byId("value").textContent = `x ${column}, y ${row}: ${texts.map((each) => each.join(" ").trim()).join(" · ")}`;
 }
 
 function showNoValue() {

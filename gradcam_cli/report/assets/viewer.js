@@ -3,7 +3,8 @@
 const sideBySide = () => state.mode === "side";
 
 /** Return whether the maps before and after share one frame with a divider. */
-const swiping = (maps) => state.mode === "swipe" && maps.length === 2 && maps.every((map) => map.map_image || map.levels);
+const swiping = (maps) => state.mode === "swipe" && maps.length === 2
+  && maps.every((map) => map.map_image || map.levels);
 
 function prepareSwipe() {
   const viewer = byId("viewer");
