@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 _FOLDER = Path(__file__).parent
 _SCRIPTS = (
-    *("state.js", "maps.js", "truth.js", "gallery.js", "cards.js", "quick.js", "detail.js", "look.js", "viewer.js"),
-    *("details.js", "sparkline.js", "plots.js", "main.js"),
+    *("elements.js", "maps.js", "state.js", "truth.js", "gallery.js", "cards.js", "quick.js"),
+    *("detail.js", "look.js", "viewer.js", "details.js", "sparkline.js", "plots.js", "main.js"),
 )
 """Scripts in the order of the page; the last one draws the first view."""
 _STYLES = ("style.css", "gallery.css", "viewer.css", "summary.css", "print.css")
@@ -55,14 +55,14 @@ def render(document: dict[str, Any]) -> str:
     return page.encode("utf-8", "backslashreplace").decode("utf-8")  # file names may hold lone surrogates
 
 
-def page_environment() -> Environment:
-    """Return the environment of the templates: texts are escaped, and a missing value is an error."""
+def page_environment(folder: Path = _FOLDER / "templates") -> Environment:
+    """Return the environment of a folder of templates: texts are escaped, and a missing value is an error."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined  # slow to import, and few runs write a report
 
     environment = Environment(
         autoescape=True,
         undefined=StrictUndefined,
-        loader=FileSystemLoader(_FOLDER / "templates"),
+        loader=FileSystemLoader(folder),
         trim_blocks=True,
         lstrip_blocks=True,
     )

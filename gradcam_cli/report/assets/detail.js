@@ -102,7 +102,7 @@ function drawDetail() {
   const maps = viewerMaps();
   const indices = navigationOrder();
   const position = indices.indexOf(Number(state.entry) - 1);
-  byId("name").replaceChildren(...makeFullName(entry.name));
+  byId("name").replaceChildren(...wrappableName(entry.name));
   byId("back").href = link({ entry: "", map: "1", page: pageOf(Number(state.entry) - 1) });
   byId("position").replaceChildren(`${position + 1} of ${indices.length}`,
     makeText("span", entry.name, { class: "hidden" })); // for screen readers

@@ -128,14 +128,3 @@ function makeCommand(command, status) {
   });
   return make("div", { class: "command" }, code, button);
 }
-
-/** Copy a text; if the browser forbids it, select the element that contains it and copy the selection. */
-async function copyText(text, element) {
-  try {
-    await navigator.clipboard.writeText(text);
-    return true;
-  } catch {
-    getSelection().selectAllChildren(element);
-    return document.execCommand("copy");
-  }
-}

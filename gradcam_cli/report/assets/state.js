@@ -1,6 +1,5 @@
 // The view state, stored in the fragment of the URL: every view has a link, and back and forward work.
 
-const byId = (id) => document.getElementById(id);
 const report = JSON.parse(byId("report").textContent);
 
 const firstDrift = report.command === "compare" // comparisons start with the largest drift
@@ -73,38 +72,3 @@ function followLink() {
   state = parseFragment();
   draw();
 }
-
-/** Make an element. Texts of the report become text nodes or attributes, never HTML. */
-function make(tag, attributes = {}, ...children) {
-  const element = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
-  element.append(...children.filter((child) => child !== null));
-  return element;
-}
-
-/** Make an element whose text direction does not depend on the text around it. */
-const makeText = (tag, text, attributes = {}) => make(tag, { dir: "auto", ...attributes }, text);
-
-/** Return the nodes of a path: its folder, and its last part, which wraps as a whole. */
-function makeFullName(name) {
-  const end = name.lastIndexOf("/") + 1;
-  return end ? [make("span", { class: "folder" }, name.slice(0, end)), make("wbr"), name.slice(end)] : [name];
-}
-
-function makeSvg(tag, attributes, text = "") {
-  const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
-  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
-  element.textContent = text;
-  return element;
-}
-
-/** Return the nodes of a command that wraps only between its words, not at hyphens. */
-const wrappableCommand = (command) => command.split(" ")
-  .flatMap((word) => [" ", make("span", { class: "word" }, word)]).slice(1);
-
-function formatPercent(probability) {
-  if (typeof probability !== "number") return "–";
-  return probability > 0 && probability < 0.0005 ? "< 0.1 %" : `${(100 * probability).toFixed(1)} %`;
-}
-
-const formatNumber = (value) => (typeof value === "number" ? String(Number(value.toPrecision(4))) : "–");
