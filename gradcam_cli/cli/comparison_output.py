@@ -79,7 +79,7 @@ def _draw_for_report(change: MapChange, run: str, directory: Path, images: Repor
         change.input, map_id, load_source_image(saved), saved.heatmap, box, saved.metadata["method"]
     )
     map_image = images.draw_map(change.input, map_id, saved.heatmap, box, saved.metadata["method"])
-    levels = images.levels(saved.heatmap, box, saved.cam.shape, saved.metadata["method"])
+    levels = images.saved_levels(saved)
     numbers = {"peak": peak(saved.heatmap), "box": bounding_box(saved.heatmap)}
     thumbnail = {"thumbnail": files["thumbnail"]} if "thumbnail" in files else {}
     return {**files, run: {**saved.metadata, "map_image": map_image, "levels": levels, "map": numbers, **thumbnail}}

@@ -57,7 +57,7 @@ def _draw_saved_map(record: Record, path: Path, report_images: ReportImages) -> 
     return {
         **images,
         "map_image": report_images.draw_map(source, map_id, saved.heatmap, crop_box, method),
-        "levels": report_images.levels(saved.heatmap, crop_box, saved.cam.shape, method),
+        "levels": report_images.saved_levels(saved),
     }
 
 

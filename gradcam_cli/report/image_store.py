@@ -10,12 +10,13 @@ from pathlib import Path
 import numpy as np
 
 from gradcam_cli.errors import UsageError
-from gradcam_cli.images.fit import Box
+from gradcam_cli.images.fit import Box, crop_box_for
 from gradcam_cli.output.colors import DEFAULT, color_table
 from gradcam_cli.output.render_options import RenderOptions
 from gradcam_cli.pipeline.captions import color_limit
 from gradcam_cli.pipeline.json_lines import Record
 from gradcam_cli.pipeline.results import Explanation
+from gradcam_cli.pipeline.saved import SavedMap
 from gradcam_cli.report.levels import Levels, encode_levels
 from gradcam_cli.report.run_log import REPORT_FOLDER
 from gradcam_cli.report.thumbnails import encode_map, encode_source_image, encode_thumbnail, source_image_format
@@ -92,6 +93,17 @@ class ReportImages:
     def levels(self, heatmap: np.ndarray, box: Box, cells: tuple[int, ...], method: str) -> Levels:
         """Return the numbers of a map for the page; see `levels.encode_levels`."""
         return encode_levels(heatmap, box, cells, color_limit(heatmap, method, self.render))
+
+    def saved_levels(self, saved: SavedMap) -> Levels:
+        """Return the numbers of a saved map, whose file does not contain the part of the image that the cells cover.
+
+        It is the part that a model input with the aspect ratio of the cells shows, or else the whole image.
+        """
+        shape: tuple[int, int] = saved.heatmap.shape
+        boxes = crop_box_for(shape, saved.cam.shape, saved.metadata["fit"]), Box(0, 0, *shape[::-1])
+        found = (self.levels(saved.heatmap, box, saved.cam.shape, saved.metadata["method"]) for box in boxes)
+        first = next(found)
+        return first if first["exact"] else next(found)
 
     def _save(self, key: str, ending: str, data: bytes) -> str:
         digest = hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:16]

@@ -50,6 +50,8 @@ def encode_levels(heatmap: np.ndarray, box: Box, cells: tuple[int, ...], limit: 
     """
     H, W = heatmap.shape
     visible = clip_to_image(box, (H, W))
+    if np.count_nonzero(heatmap) > np.count_nonzero(heatmap[visible.y0 : visible.y1, visible.x0 : visible.x1]):
+        box = visible = Box(0, 0, W, H)  # it has values elsewhere
     for order in (1, 0) if max(cells) <= GRID_SIDE else ():
         values = _fit(heatmap, box, visible, cells, order, limit)
         if values is not None:

@@ -3,11 +3,14 @@
 import io
 
 import numpy as np
+import pytest
 from PIL import Image
+from scipy import ndimage
 
 from gradcam_cli.images.fit import Box
 from gradcam_cli.output.colors import color_table
 from gradcam_cli.output.render_options import RenderOptions
+from gradcam_cli.pipeline.saved import SavedMap
 from gradcam_cli.report.image_store import ReportImages
 from gradcam_cli.report.thumbnails import encode_map, encode_source_image, encode_thumbnail
 
@@ -78,3 +81,22 @@ def test_maps_of_an_image_have_separate_files(tmp_path):
     assert first["thumbnail"] != second["thumbnail"]
     assert images.draw_map("a", "x", heatmap, box) != images.draw_map("a", "y", heatmap, box)
     assert len(list((tmp_path / "report").iterdir())) == 5
+
+
+@pytest.mark.parametrize(("fit", "covered"), [("squash", (0, 0, 1, 1)), ("pad", (0, -0.5, 1, 1.5))])
+def test_saved_maps_have_the_numbers_of_their_cells(tmp_path, fit, covered):
+    """A square input shows an image of 40 x 80 pixels with bars above and below, each half as high as the image."""
+    cells = np.random.default_rng(0).random((4, 4)).astype(np.float32)
+    height = round(40 * (covered[3] - covered[1]))
+    whole = ndimage.zoom(cells, (height / 4, 20), order=1, mode="nearest", grid_mode=True)
+    heatmap = whole[(height - 40) // 2 :][:40]
+    saved = SavedMap({"fit": fit, "method": "gradcam"}, heatmap / heatmap.max(), cells)
+    levels = ReportImages(tmp_path).saved_levels(saved)
+    assert (levels["width"], levels["exact"], levels.get("box", [0, 0, 1, 1])) == (4, True, list(covered))
+
+
+def test_saved_map_of_an_unknown_part_covers_the_image(tmp_path):
+    heatmap = np.random.default_rng(0).random((40, 80)).astype(np.float32)
+    saved = SavedMap({"fit": "crop", "method": "gradcam"}, heatmap, np.ones((4, 4), np.float32))
+    levels = ReportImages(tmp_path).saved_levels(saved)
+    assert (levels["width"], levels["height"], "box" in levels) == (80, 40, False)
