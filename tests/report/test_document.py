@@ -144,12 +144,14 @@ def test_page_offers_the_colors_of_the_run_first():
 
 def test_each_depth_is_a_map():
     depths = [{"t": t, "adjoint_norm": 2 * t, "peak": [1, 2], "raw_max": 1.0} for t in (0.0, 0.5)]
-    images = {"map_images": ["x.png", "y.png"], "image": "p.png"}
+    numbers = [{"width": 1}, {"width": 2}]
+    images = {"map_images": ["x.png", "y.png"], "all_levels": numbers, "image": "p.png"}
     (entry,) = build_entries(
         [{**OK, "depths": depths, "map": None, "report": images}], {"rerun_args": ["--model", "m"]}
     )
     maps = [(map_["t"], map_["adjoint_norm"], map_["map_image"]) for map_ in entry["maps"]]
     assert maps == [(0, 0, "x.png"), (0.5, 1, "y.png")]
+    assert [map_["levels"] for map_ in entry["maps"]] == numbers
     assert entry["maps"][0]["command"] == "gradcam neuralode explain a.jpg --model m"
 
 

@@ -45,7 +45,7 @@ def test_explain_writes_a_report(explain):
     assert first["size"] == [60, 40]
     assert (explain.out / first["thumbnail"]).is_file()
     assert second["predictions"][0][1] == pytest.approx(second["probability"])
-    expected = {(name, method) for name, _ in first["predictions"][:2] for method in ("gradcam", "layercam")}
+    expected = {(name, method) for name, _, _ in first["predictions"][:2] for method in ("gradcam", "layercam")}
     assert {(map_["class"], map_["method"]) for map_ in first["maps"]} == expected
     for map_ in first["maps"]:
         assert (explain.out / map_["map_image"]).is_file()
@@ -159,7 +159,10 @@ def test_evaluate_writes_a_report(cli, photo, model_file):
     directory = cli.here / "gradcam_evaluation"
     document = document_in(directory / "index.html")
     assert {"road", "deletion"} <= {plot["title"] for plot in document["plots"]}
-    assert all((directory / plot["src"]).is_file() for plot in document["plots"])
+    linked = {number for plot in document["plots"] for row in plot["rows"] for _, number in row["points"]}
+    assert linked == {1, 2}
+    assert all(map_["levels"] for entry in document["entries"] for map_ in entry["maps"])
+    assert not list(directory.glob("report/*plot*"))
     (threshold,) = document["threshold_results"]
     assert threshold["threshold"] == "--fail-under deletion=1"
     assert threshold["failure"]
