@@ -17,7 +17,7 @@ _SCRIPTS = (
     *("detail.js", "look.js", "viewer.js", "details.js", "sparkline.js", "plots.js", "main.js"),
 )
 """Scripts in the order of the page; the last one draws the first view."""
-_STYLES = ("style.css", "gallery.css", "viewer.css", "summary.css", "print.css")
+_STYLES = ("style.css", "gallery.css", "summary.css", "print.css")
 _MAX_LISTED_FAILURES = 50
 """Failed inputs in the summary; the gallery lists all of them."""
 
