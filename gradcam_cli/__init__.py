@@ -49,13 +49,14 @@ if "keras" not in sys.modules:
 
 def __getattr__(name: str) -> Any:
     if name in __all__:
-        _require_tensorflow()
+        require_tensorflow()
         package = {"audit": "auditing", "evaluate": "evaluation"}.get(name, "pipeline")
         return getattr(import_module(f"gradcam_cli.{package}.api"), name)
     raise AttributeError(f"module 'gradcam_cli' has no attribute {name!r}")
 
 
-def _require_tensorflow() -> None:
+def require_tensorflow() -> None:
+    """Raise UsageError if Keras was imported with another backend."""
     from keras import config
 
     from gradcam_cli.errors import UsageError

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable, Hashable, Iterator
 from typing import Any, TypeVar
@@ -67,6 +68,23 @@ def trace_cache(model: keras.Model) -> TraceCache:
         cache = TraceCache()
         object.__setattr__(model, _ATTRIBUTE, cache)  # past the tracking by Keras, which would save it with the model
     return cache
+
+
+@contextlib.contextmanager
+def temporary_traces(model: keras.Model) -> Iterator[None]:
+    """Keep the traces of the block with the model only until it ends; those from before are kept.
+
+    Who holds a traced function can still call it after the block.
+    """
+    earlier = vars(model).get(_ATTRIBUTE)
+    object.__setattr__(model, _ATTRIBUTE, TraceCache())
+    try:
+        yield
+    finally:
+        if earlier is None:
+            object.__delattr__(model, _ATTRIBUTE)
+        else:
+            object.__setattr__(model, _ATTRIBUTE, earlier)
 
 
 def _state_of(model: keras.Model) -> tuple[Any, ...]:

@@ -33,7 +33,7 @@ REQUIRED_KEYS = {*COMPARABLE_KEYS, "input", "class_index", "class_name"} - {*NEW
 
 MAX_METADATA_LENGTH = 1 << 20
 """Limit of the metadata of a map, in characters."""
-_parse_metadata = fields.record(METADATA_FIELDS, sorted(REQUIRED_KEYS))
+parse_metadata = fields.record(METADATA_FIELDS, sorted(REQUIRED_KEYS))
 
 
 class SavedMap(NamedTuple):
@@ -131,7 +131,7 @@ def load_saved_metadata(path: Path) -> dict[str, Any]:
 def _read_metadata(arrays: ArrayFile) -> dict[str, Any]:
     text = str(arrays.read("metadata", "U", 0, MAX_METADATA_LENGTH))
     try:
-        record: dict[str, Any] = _parse_metadata(json.loads(text))
+        record: dict[str, Any] = parse_metadata(json.loads(text))
     except (fields.FieldError, RecursionError) as error:
         raise ValueError(f"its metadata is invalid: {error}") from error
     return {**{name: DEFAULTS[name] for name in NEWER_SETTINGS}, **record}
