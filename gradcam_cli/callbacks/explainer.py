@@ -13,7 +13,7 @@ import keras
 import numpy as np
 
 from gradcam_cli.callbacks.images import InputValues, as_batch, read_fixed_images
-from gradcam_cli.callbacks.record import FOLDER, MAX_SIDE, RecordedImage, TrainingRun
+from gradcam_cli.callbacks.record import MAX_SIDE, RecordedImage, TrainingRun
 from gradcam_cli.errors import UsageError
 from gradcam_cli.images.fit import crop_box_for
 from gradcam_cli.images.load import LoadedImage, Unexplained
@@ -72,14 +72,12 @@ class Explainer:
     @cached_property
     def description(self) -> TrainingRun:
         """What the maps of all epochs share."""
-        recorded = [self._recorded(number, each) for number, each in enumerate(self._inputs, start=1)]
         name, method = self._run.classifier.name, self._run.config.methods[0]
-        return TrainingRun(name, self.layer, method, self.fingerprint, tuple(recorded))
+        return TrainingRun(name, self.layer, method, self.fingerprint, tuple(map(self._recorded, self._inputs)))
 
-    def _recorded(self, number: int, each: ModelInput) -> RecordedImage:
+    def _recorded(self, each: ModelInput) -> RecordedImage:
         map_box, _ = self._run.covered_boxes(0, self._run.config.methods[0], each.crop_box)
-        src = f"{FOLDER}/image_{number:03}_gradcam.png"
-        return RecordedImage(each.image.name, src, each.image.shape, map_box, each.crop_box)
+        return RecordedImage(each.image.name, each.image.shape, map_box, each.crop_box)
 
     @cached_property
     def fingerprint(self) -> str:

@@ -44,14 +44,12 @@ class RecordedImage:
 
     Attributes:
         name: its path, or `images[3]`.
-        src: its picture, relative to the log directory.
         size: (H, W) of the picture.
         map_box: the part of the picture that the cells of a map cover.
         crop_box: the part that the model sees.
     """
 
     name: str
-    src: str
     size: tuple[int, int]
     map_box: Box
     crop_box: Box
@@ -79,7 +77,6 @@ class TrainingRun:
 _TEXTS: fields.Fields = {"model": fields.text(), "layer": fields.name, "method": fields.name}
 _IMAGE: fields.Fields = {
     "name": fields.text(),
-    "src": fields.text(),
     "size": fields.tuple_of(_SIDE, _SIDE),
     **dict.fromkeys(("map_box", "crop_box"), fields.tuple_of(*[_COORDINATE] * 4)),
 }
@@ -104,6 +101,11 @@ _EPOCH: fields.Fields = {
 }
 
 
+def picture_path(number: int) -> str:
+    """Return the path of the picture of an image, from 0 on, relative to the log directory."""
+    return f"{FOLDER}/image_{number + 1:03}_gradcam.png"
+
+
 def is_training(directory: Path) -> bool:
     """Return whether a directory has the record of a training."""
     return not is_url(directory) and (directory / FOLDER / RUN_FILE).is_file()
@@ -115,8 +117,8 @@ def write_run(directory: Path, run: TrainingRun, pictures: Sequence[bytes]) -> N
     Raises:
         OutputError: a file cannot be written.
     """
-    for image, picture in zip(run.images, pictures, strict=True):
-        write_output(directory / image.src, picture, directory)
+    for number, picture in enumerate(pictures):
+        write_output(directory / picture_path(number), picture, directory)
     write_output(directory / FOLDER / RUN_FILE, json.dumps(asdict(run)).encode(), directory)
 
 

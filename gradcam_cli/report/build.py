@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
+from gradcam_cli.callbacks.record import is_training
 from gradcam_cli.errors import InputError, OutputError
 from gradcam_cli.report.backfill import add_missing_images
 from gradcam_cli.report.document import build_document, num_invalid
@@ -13,6 +14,7 @@ from gradcam_cli.report.levels import within_budget
 from gradcam_cli.report.page import render
 from gradcam_cli.report.run_log import REPORT_FOLDER, RUN_LOG_NAME, load_run_log
 from gradcam_cli.report.run_records import merge_runs, read_records, records_from_npz
+from gradcam_cli.report.training_page import read_training, render_training
 from gradcam_cli.storage.files import open_readable, write_output
 
 PAGE_NAME = "index.html"
@@ -29,7 +31,7 @@ class Report(NamedTuple):
 
 
 def build_report(directory: Path, jsonl_path: Path | None = None) -> Report:
-    """Write `index.html` from the records of a run and its output files.
+    """Write `index.html` from the records of a run and its output files, or from the record of a training.
 
     Args:
         directory: directory of the results.
@@ -40,7 +42,11 @@ def build_report(directory: Path, jsonl_path: Path | None = None) -> Report:
         OutputError: `index.html` was not written by gradcam, or cannot be written.
     """
     check_not_foreign_page(directory)
-    source = read_records(jsonl_path) if jsonl_path else load_run_log(directory) or records_from_npz(directory)
+    run_log = None if jsonl_path else load_run_log(directory)
+    if not jsonl_path and not run_log and is_training(directory):
+        training, damaged = read_training(directory)
+        return Report(write_output(directory / PAGE_NAME, render_training(training).encode(), directory), damaged)
+    source = read_records(jsonl_path) if jsonl_path else run_log or records_from_npz(directory)
     recorded = list(merge_runs(source))
     drawn = add_missing_images(recorded, ReportImages(directory, recorded_render(recorded)))
     records = list(within_budget(drawn))
