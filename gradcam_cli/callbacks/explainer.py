@@ -16,7 +16,7 @@ from gradcam_cli.callbacks.images import InputValues, as_batch, read_fixed_image
 from gradcam_cli.callbacks.record import MAX_SIDE, RecordedImage, TrainingRun
 from gradcam_cli.errors import UsageError
 from gradcam_cli.images.fit import crop_box_for
-from gradcam_cli.images.load import LoadedImage, Unexplained
+from gradcam_cli.images.load import Failure, LoadedImage, Unexplained
 from gradcam_cli.models.class_selection import ClassSelector, resolve_classes
 from gradcam_cli.models.classifier import Classifier
 from gradcam_cli.network.trace_cache import temporary_traces
@@ -60,9 +60,7 @@ class Explainer:
             self._selectors = selectors
             self._inputs = [self._fit(image, each) for image, each in zip(loaded, selectors, strict=True)]
             self.layer = next(iter(self._run.layers))
-            for result in self.explain():  # traces the model, and raises its errors before the training
-                if isinstance(result, Explanation):
-                    break
+            self.explain()  # traces the model, and raises its errors before the training
 
     @property
     def images(self) -> list[LoadedImage]:
@@ -88,7 +86,13 @@ class Explainer:
         return digest.hexdigest()
 
     def explain(self) -> list[Explanation | Unexplained]:
-        """Return the map of each image by the current weights, from one pass; a map of NaN becomes a `Failure`."""
+        """Return the map of each image by the current weights, from one pass.
+
+        A map of NaN becomes a `Failure`, and so do all maps if a weight is not finite: a ReLU may turn NaN into zero.
+        """
+        if damaged := _damaged_weight(self._model):
+            reason = f"the weights {damaged} contain NaN or infinity"
+            return [Failure(image.name, reason) for image in self.images]
         with temporary_traces(self._model):
             size = min(len(self._inputs), self._run.batch_size)
             results: list[Explanation | Unexplained] = []
@@ -108,6 +112,12 @@ class Explainer:
         shown = LoadedImage(image.name, pixels, image.sha256)
         crop_box = crop_box_for(shown.shape, self._run.classifier.input_shape[:2], self._run.config.fit)
         return ModelInput(shown, crop_box, fitted.pixels, (selector.index_or_rank,))
+
+
+def _damaged_weight(model: keras.Model) -> str | None:
+    """Return the path of the first weights that contain NaN or infinity, or None."""
+    numbers = (weight for weight in model.weights if "float" in keras.backend.standardize_dtype(weight.dtype))
+    return next((each.path for each in numbers if not keras.ops.all(keras.ops.isfinite(each))), None)
 
 
 def _reader(classifier: Classifier, options: dict[str, Any]) -> Any:

@@ -131,10 +131,10 @@ class GradCAM(keras.callbacks.Callback):  # type: ignore[misc]
     def _continue(self, epoch: int) -> None:
         """Read the first and the last maps of the record that a training resumes."""
         run = read_run(self._directory)
-        if self._explainer is not None and run != self._explainer.description:
+        if self._explainer is not None and not self._explainer.description.continues(run):
             raise UsageError(
                 f"log_dir: {self._directory} has the record of other images, another layer or another method",
-                "choose another directory, or resume with the same options",
+                "choose another directory, or resume with the same options; Keras numbers layers that have no name",
             )
         for maps in read_epochs(self._directory, run, before=epoch):
             if isinstance(maps, InputError):

@@ -102,9 +102,9 @@ def shown_range(values: np.ndarray, max_value: int | None) -> tuple[float, float
     They are 0 and `max_value` if it is given, 0 and 255 for uint8 and for numbers from 0 to 255, 0 and 1 for numbers
     from 0 to 1, and otherwise the smallest and the largest value.
     """
-    low, high = float(values.min(initial=np.inf)), float(values.max(initial=-np.inf))
-    if max_value is not None:
-        return 0.0, float(max_value)
+    if max_value is not None or not values.size:
+        return 0.0, float(max_value or 1)
+    low, high = float(values.min()), float(values.max())
     if low >= 0 and high <= 255:
         return 0.0, 1.0 if high <= 1 and values.dtype.kind == "f" else 255.0
     return low, high

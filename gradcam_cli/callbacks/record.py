@@ -9,7 +9,7 @@ import io
 import json
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +73,10 @@ class TrainingRun:
     fingerprint: str
     images: tuple[RecordedImage, ...]
 
+    def continues(self, earlier: TrainingRun) -> bool:
+        """Return whether the maps can be compared with those of another training; Keras may have renamed the model."""
+        return replace(self, model=earlier.model) == earlier
+
 
 _TEXTS: fields.Fields = {"model": fields.text(), "layer": fields.name, "method": fields.name}
 _IMAGE: fields.Fields = {
@@ -133,10 +137,15 @@ def read_run(directory: Path) -> TrainingRun:
         if not is_inside(path, directory):
             raise ValueError("it is a link out of the directory")
         record = fields.record(_RUN, tuple(_RUN))(json.loads(read_bytes(path, MAX_TEXT)))
-        images = [{**each, **{key: Box(*each[key]) for key in ("map_box", "crop_box")}} for each in record["images"]]
-        return TrainingRun(**{**record, "images": tuple(RecordedImage(**each) for each in images)})
+        images = tuple(map(_recorded_image, record["images"]))
+        return TrainingRun(**{**record, "images": images})
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"cannot read {path}: {error}", _HINT) from error
+
+
+def _recorded_image(record: dict[str, Any]) -> RecordedImage:
+    H, W = record["size"]
+    return RecordedImage(record["name"], (H, W), Box(*record["map_box"]), Box(*record["crop_box"]))
 
 
 def epoch_files(directory: Path) -> dict[int, Path]:
