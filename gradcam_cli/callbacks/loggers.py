@@ -123,4 +123,6 @@ def require_loggers(names: tuple[str, ...]) -> None:
         if name not in LOGGERS:
             raise UsageError(f"to: expected {', '.join(LOGGERS)}, got {name!r}")
         if find_spec(LOGGERS[name].package) is None:
-            raise UsageError(f"to: {name} requires a package that is not installed", f"pip install {name}")
+            raise UsageError(
+                f"to: {name} requires a package that is not installed", f"pip install {LOGGERS[name].package}"
+            )

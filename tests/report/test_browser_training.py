@@ -99,8 +99,8 @@ def test_maps_are_drawn_from_their_values(open_training):
 def test_card_names_class_drift_and_missing_map(open_training):
     page = open_training("#epoch=2")
     card = page.locator("#maps li").first
-    expect(card).to_contain_text("explained: 1 cat, p = 0.250")
-    expect(card.locator(".predicted")).to_have_text("predicted: 0 dog, p = 0.500")
+    expect(card).to_contain_text("explained: 1 cat (0.250)")
+    expect(card.locator(".predicted")).to_have_text("predicted: 0 dog (0.500)")
     expect(card.locator(".drift")).to_contain_text("drift last 1.")
     # the map is largest from the center of a cell to the border: from 0, 0 to 25, 0 of 30x20 pixels
     page.locator("#measure").select_option("peak-shift")

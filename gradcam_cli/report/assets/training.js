@@ -9,7 +9,7 @@ let timer = 0;
 
 const formatNumber = (value) => (typeof value === "number" ? String(Number(value.toPrecision(3))) : "–");
 const formatClass = ({ text, probability }) => (
-  probability === null ? text : `${text}, p = ${probability.toFixed(3)}`);
+  probability === null ? text : `${text} (${probability.toFixed(3)})`);
 
 /** Show the epoch of the slider. */
 function showEpoch() {
