@@ -49,14 +49,13 @@ if "keras" not in sys.modules:
 
 def __getattr__(name: str) -> Any:
     if name in __all__:
-        require_tensorflow()
+        _require_tensorflow()
         package = {"audit": "auditing", "evaluate": "evaluation"}.get(name, "pipeline")
         return getattr(import_module(f"gradcam_cli.{package}.api"), name)
     raise AttributeError(f"module 'gradcam_cli' has no attribute {name!r}")
 
 
-def require_tensorflow() -> None:
-    """Raise UsageError if Keras was imported with another backend."""
+def _require_tensorflow() -> None:
     from keras import config
 
     from gradcam_cli.errors import UsageError

@@ -148,9 +148,12 @@ def test_equations_become_mathml(site, page):
     assert not re.findall(r"arithmatex|\\frac|\\sum|\$\$", html)
 
 
-@pytest.mark.parametrize("module", ["gradcam_cli", "gradcam_cli.neuralode"])
-def test_reference_lists_exactly_the_exported_names(site, module):
-    listed = re.findall(rf'id="{re.escape(module)}\.(\w+)"', (site / "python.html").read_text())
+@pytest.mark.parametrize(
+    ("module", "page"),
+    [("gradcam_cli", "python"), ("gradcam_cli.neuralode", "python"), ("gradcam_cli.callbacks", "training")],
+)
+def test_reference_lists_exactly_the_exported_names(site, module, page):
+    listed = re.findall(rf'id="{re.escape(module)}\.(\w+)"', (site / f"{page}.html").read_text())
     assert listed == importlib.import_module(module).__all__
 
 
