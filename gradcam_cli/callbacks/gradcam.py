@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -94,7 +94,8 @@ class GradCAM(keras.callbacks.Callback):  # type: ignore[misc]
         if is_url(log_dir):
             raise UsageError(f"log_dir: expected a local directory, got {log_dir}")
         check_choice("on_jump", on_jump, ON_JUMP)
-        self._images, self._directory, self._every = images, Path(log_dir), every
+        self._images = list(images) if isinstance(images, Iterator) else images  # a second training reads them, too
+        self._directory, self._every = Path(log_dir), every
         self._explained = (layer, classes, method, {**options, "preprocess": preprocess})
         self._to, self._limits, self._on_jump = several(to), parse_limits(max_drift), on_jump
         require_loggers(self._to)

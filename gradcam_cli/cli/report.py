@@ -44,7 +44,8 @@ def report(ctx: click.Context, /, directory: Path, from_jsonl: Path | None, **op
     The report is built from the run's JSON lines and files; no model is loaded. If the run wrote no
     report images, they are drawn from the .npz files in DIR and from the input images. An input image
     is opened only if it is a file on disk that has not changed since the run. DIR may be a URL such as
-    s3://bucket/maps.
+    s3://bucket/maps. The log directory of the callback gradcam_cli.callbacks.GradCAM becomes a page with
+    a slider over the epochs of the training.
     """
     setup_logging(ctx, quiet=options["quiet"], verbose=False, debug=options["debug"])
     from gradcam_cli.report.build import build_report

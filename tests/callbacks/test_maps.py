@@ -5,10 +5,12 @@ import numpy as np
 import pytest
 from keras import layers as L  # noqa: N812
 from PIL import Image
-from small_training import CLASSES, cams, grad_cam, images, network, recorded, train
+from small_training import CLASSES, SHAPE, cams, grad_cam, images, network, recorded, train
 
 from gradcam_cli import explain
 from gradcam_cli.callbacks import GradCAM
+from gradcam_cli.callbacks.explainer import Explainer
+from gradcam_cli.callbacks.images import shown_pixels, shown_range
 
 pytestmark = pytest.mark.slow
 
@@ -94,33 +96,58 @@ def test_images_that_are_preprocessed(tmp_path):
     assert maps.images[0].saved.heatmap.shape == (366, 512)
 
 
+def explainer(shown, classes="top", shape=SHAPE, **options):
+    """The maps of an untrained network, as the callback computes them when a training begins."""
+    keras.utils.set_random_seed(1)
+    model = network(shape)
+    return model, Explainer(model, shown, "auto", classes, "gradcam", {"preprocess": "none", **options}).explain()
+
+
 @pytest.mark.parametrize("shape", [(16, 16, 1), (16, 16, 5)], ids=str)
-def test_gray_images_and_bands(tmp_path, shape):
+def test_gray_images_and_bands(shape):
     x, y = images(shape=shape)
-    callback = GradCAM(x[:3, ..., 0] if shape[2] == 1 else list(x[:3]), log_dir=tmp_path, classes="top")
-    model = train([callback], epochs=1, model=network(shape), data=(x, y))
-    classes = model.predict(x[:3], verbose=0).argmax(1)
-    np.testing.assert_allclose(cams(recorded(tmp_path)[0]), grad_cam(model, x[:3], classes), rtol=1e-4, atol=1e-6)
+    model, maps = explainer(x[:3, ..., 0] if shape[2] == 1 else list(x[:3]), y[:3], shape)
+    np.testing.assert_allclose([each.cam for each in maps], grad_cam(model, x[:3], y[:3]), rtol=1e-4, atol=1e-6)
 
 
-def test_variable_input_size_is_that_of_the_arrays(tmp_path):
+def test_variable_input_size_is_that_of_the_arrays():
     x, _ = images()
-    model = train([GradCAM(x[:2], log_dir=tmp_path, classes=0)], epochs=1, model=network((None, None, 3)))
-    np.testing.assert_allclose(cams(recorded(tmp_path)[0]), grad_cam(model, x[:2], [0, 0]), rtol=1e-4, atol=1e-6)
+    model, maps = explainer(x[:2], 0, (None, None, 3))
+    np.testing.assert_allclose([each.cam for each in maps], grad_cam(model, x[:2], [0, 0]), rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize(
     ("classes", "expected"), [("top", None), (2, [2, 2, 2]), ("c3", [3, 3, 3]), (np.array([[1], [0], [3]]), [1, 0, 3])]
 )
-def test_classes(tmp_path, classes, expected):
+def test_classes(classes, expected):
     """One for all images, one for each, as an array (n, 1) of labels too, or the predicted one."""
     x, _ = images()
-    labels = [f"c{c}" for c in range(CLASSES)]
-    model = train([GradCAM(x[:3], log_dir=tmp_path, classes=classes, labels=labels)], epochs=1)
+    model, maps = explainer(x[:3], classes, labels=[f"c{c}" for c in range(CLASSES)])
     expected = expected or model.predict(x[:3], verbose=0).argmax(1).tolist()
-    metadata = [each.saved.metadata for each in recorded(tmp_path)[0].images]
-    assert [each["class_index"] for each in metadata] == expected
-    assert [each["class_name"] for each in metadata] == [f"c{c}" for c in expected]
+    assert [str(each.prediction) for each in maps] == [f"{c} c{c}" for c in expected]
+
+
+@pytest.mark.parametrize(
+    ("values", "shown"),
+    [
+        (np.uint8([[0, 51]]), [0, 51]),
+        (np.float32([[0, 0.2]]), [0, 51]),
+        (np.float32([[0, 51]]), [0, 51]),
+        (np.float32([[-1, 1]]), [0, 255]),
+        (np.float32([[-2, 0], [0, 3]]), [0, 102, 102, 255]),
+    ],
+    ids=str,
+)
+def test_shown_pixels(values, shown):
+    """0 to 255 and 0 to 1 are shown as they are, and others from the smallest to the largest value."""
+    pixels = shown_pixels(values[..., None].astype(np.float32), *shown_range(values, None), None)
+    assert pixels[..., 0].ravel().tolist() == shown
+
+
+def test_shown_bands():
+    """`max_value` is white, and `rgb` selects the channels."""
+    values = np.float32([[[0, 500, 1000]]])
+    assert shown_pixels(values, *shown_range(values, 1000), "3,2,1").ravel().tolist() == [255, 128, 0]
 
 
 def test_every(tmp_path):

@@ -10,6 +10,7 @@ from small_training import images, network, saved_parts, train
 
 from gradcam_cli import explain
 from gradcam_cli.callbacks import GradCAM
+from gradcam_cli.callbacks.explainer import Explainer
 from gradcam_cli.network.trace_cache import trace_cache
 from gradcam_cli.pipeline.run import PreparedRun
 
@@ -34,12 +35,12 @@ def test_weights_history_and_file_are_bit_equal(tmp_path):
     assert saved_parts(watched, tmp_path / "a.keras") == saved_parts(plain, tmp_path / "b.keras")
 
 
-def test_traces_of_the_user_are_kept(tmp_path):
+def test_traces_of_the_user_are_kept():
     x, _ = images()
     model = network()
     explain((x[0] + 1) / 2, model, preprocess="-1..1")
     cache = trace_cache(model)
-    train([GradCAM(x[:2], log_dir=tmp_path)], epochs=1, model=model)
+    Explainer(model, x[:2], "auto", "top", "gradcam", {"preprocess": "none"}).explain()
     assert trace_cache(model) is cache
 
 
@@ -55,7 +56,7 @@ class CountCalls(keras.layers.Layer):
 
 
 def test_one_trace_and_one_pass_of_n_images_an_epoch(tmp_path, monkeypatch):
-    """The causes of the cost: five epochs need as many traces as one, none of the train function, and one pass each."""
+    """The causes of the cost: three epochs need as many traces as one, none of the train function, and one pass each."""
     traces, batches = {}, []
     run = PreparedRun.forward_backward
 
@@ -65,13 +66,13 @@ def test_one_trace_and_one_pass_of_n_images_an_epoch(tmp_path, monkeypatch):
 
     monkeypatch.setattr(PreparedRun, "forward_backward", counted)
     x, _ = images()
-    for epochs in (1, 5):
+    for epochs in (1, 3):
         CALLS.clear()
         model = keras.Sequential([keras.Input(x.shape[1:]), CountCalls(), *network().layers])
         train([GradCAM(x[:6], log_dir=tmp_path)], epochs=epochs, model=model)
         traces[epochs] = dict(CALLS)
-    assert traces[5] == traces[1]
-    assert batches == [6] * 2 + [6] * 6  # one when the training begins, and one an epoch
+    assert traces[3] == traces[1]
+    assert batches == [6] * 2 + [6] * 4  # one when the training begins, and one an epoch
     CALLS.clear()
-    train([], epochs=5, model=keras.Sequential([keras.Input(x.shape[1:]), CountCalls(), *network().layers]))
-    assert CALLS[True] == traces[5][True]
+    train([], epochs=3, model=keras.Sequential([keras.Input(x.shape[1:]), CountCalls(), *network().layers]))
+    assert CALLS[True] == traces[3][True]

@@ -28,7 +28,7 @@ print("equal")
 """
 
 
-@pytest.mark.slow
+@pytest.mark.extended
 def test_mirrored_strategy_with_two_devices(tmp_path):
     paths = os.pathsep.join([str(Path(__file__).parents[1]), str(Path(__file__).parents[2])])
     environment = {**os.environ, "PYTHONPATH": paths}
