@@ -56,7 +56,7 @@ class CountCalls(keras.layers.Layer):
 
 
 def test_one_trace_and_one_pass_of_n_images_an_epoch(tmp_path, monkeypatch):
-    """The causes of the cost: three epochs need as many traces as one, none of the train function, and one pass each."""
+    """The causes of the cost: three epochs need as many traces as one, none of training, and one pass each."""
     traces, batches = {}, []
     run = PreparedRun.forward_backward
 

@@ -18,8 +18,11 @@ def watch(directory, shown=X[:3], **options):
 
 
 def test_initial_epoch(tmp_path):
-    """Drift is measured against the maps on disk: their map and their heatmap, which is computed from it."""
-    model = train([watch(tmp_path)])
+    """Drift is measured against the maps on disk before the epoch: their map and the heatmap that is computed from it.
+
+    The third epoch is trained twice.
+    """
+    model = train([watch(tmp_path)], epochs=3)
     before = recorded(tmp_path)
     train([watch(tmp_path)], epochs=4, model=model, fit={"initial_epoch": 2})
     epochs = recorded(tmp_path)
