@@ -129,9 +129,10 @@ def _reader(classifier: Classifier, options: dict[str, Any]) -> Any:
 
 
 def _input_size(model: keras.Model, images: Any, options: dict[str, Any]) -> tuple[int, int] | None:
-    """Return the requested input size, or that of the arrays for a model with a variable input size."""
+    """Return the requested input size, or that of the arrays for a model whose input size varies or is unknown."""
     size = options.get("input_size")
-    if size or options["preprocess"] != AS_PASSED or None not in tuple(getattr(model, "input_shape", None) or ())[1:3]:
+    fixed = getattr(model, "input_shape", None)  # a subclassed model has none
+    if size or options["preprocess"] != AS_PASSED or (isinstance(fixed, tuple) and None not in fixed[1:3]):
         return size
     first = images if len(getattr(images, "shape", ())) == 4 else next(iter(images), None)
     shape = tuple(getattr(first, "shape", ()))

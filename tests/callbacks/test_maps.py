@@ -116,6 +116,24 @@ def test_variable_input_size_is_that_of_the_arrays():
     np.testing.assert_allclose([each.cam for each in maps], grad_cam(model, x[:2], [0, 0]), rtol=1e-4, atol=1e-6)
 
 
+class Subclassed(keras.Model):
+    """A model without an input shape, which is built by its first batch."""
+
+    def __init__(self):
+        super().__init__()
+        self.inner = keras.Sequential(network().layers)
+
+    def call(self, x, training=False):
+        return self.inner(x, training=training)
+
+
+def test_model_that_is_built_by_the_training(tmp_path):
+    x, y = images()
+    model = train([GradCAM(x[:2], log_dir=tmp_path, classes=y[:2])], epochs=1, model=Subclassed())
+    expected = grad_cam(model.inner, x[:2], y[:2])
+    np.testing.assert_allclose(cams(recorded(tmp_path)[0]), expected, rtol=1e-4, atol=1e-6)
+
+
 @pytest.mark.parametrize(
     ("classes", "expected"), [("top", None), (2, [2, 2, 2]), ("c3", [3, 3, 3]), (np.array([[1], [0], [3]]), [1, 0, 3])]
 )
