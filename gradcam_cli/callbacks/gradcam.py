@@ -16,7 +16,7 @@ from gradcam_cli.callbacks.jump import ON_JUMP, find_jumps, parse_limits
 from gradcam_cli.callbacks.loggers import LOGGERS, Logger, Pictures, require_loggers
 from gradcam_cli.callbacks.record import drop_epochs, is_training, read_epochs, read_run, write_epoch, write_run
 from gradcam_cli.console import log
-from gradcam_cli.errors import InputError, UsageError
+from gradcam_cli.errors import InputError, ModelError, UsageError
 from gradcam_cli.images.encode import encode
 from gradcam_cli.keywords import names_misspelt_keywords
 from gradcam_cli.output.scaling import panel_size, scale_image
@@ -113,6 +113,9 @@ class GradCAM(keras.callbacks.Callback):  # type: ignore[misc]
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
         """Trace the model, and check all that can be wrong before an epoch is trained."""
         self._forget()
+        if not self.model.built:  # a trace would build it, and so be a part of the training
+            hint = "begin the model with keras.Input, or call it on a batch before model.fit"
+            raise ModelError("expected a model that is built, got one without weights", hint)
         layer, classes, method, options = self._explained
         self._explainer = Explainer(self.model, self._images, layer, classes, method, options)
         self._loggers = {name: LOGGERS[name].open(self._directory) for name in self._to}

@@ -11,6 +11,7 @@ from gradcam_cli import explain
 from gradcam_cli.callbacks import GradCAM
 from gradcam_cli.callbacks.explainer import Explainer
 from gradcam_cli.callbacks.images import shown_pixels, shown_range
+from gradcam_cli.errors import ModelError
 
 pytestmark = pytest.mark.slow
 
@@ -117,7 +118,7 @@ def test_variable_input_size_is_that_of_the_arrays():
 
 
 class Subclassed(keras.Model):
-    """A model without an input shape, which is built by its first batch."""
+    """A model without an input shape, which is built by its first call."""
 
     def __init__(self):
         super().__init__()
@@ -127,9 +128,15 @@ class Subclassed(keras.Model):
         return self.inner(x, training=training)
 
 
-def test_model_that_is_built_by_the_training(tmp_path):
+def test_model_without_an_input_shape(tmp_path):
+    """The model is called on a batch before the training; without weights, it is refused, as by `BackupAndRestore`."""
     x, y = images()
-    model = train([GradCAM(x[:2], log_dir=tmp_path, classes=y[:2])], epochs=1, model=Subclassed())
+    watch = GradCAM(x[:2], log_dir=tmp_path, classes=y[:2])
+    with pytest.raises(ModelError, match="expected a model that is built, got one without weights"):
+        train([watch], epochs=1, model=Subclassed())
+    model = Subclassed()
+    model(x[:1])
+    train([watch], epochs=1, model=model)
     expected = grad_cam(model.inner, x[:2], y[:2])
     np.testing.assert_allclose(cams(recorded(tmp_path)[0]), expected, rtol=1e-4, atol=1e-6)
 
