@@ -24,6 +24,7 @@ from gradcam_cli.cli.metrics import metrics
 from gradcam_cli.cli.models import models
 from gradcam_cli.cli.neuralode import neuralode
 from gradcam_cli.cli.report import report as report_command
+from gradcam_cli.cli.serve import serve
 from gradcam_cli.cli.streams import discard_stdout
 from gradcam_cli.console import print_error
 from gradcam_cli.errors import GradcamError, InputError, UsageError
@@ -148,5 +149,8 @@ def gradcam() -> None:
 
 
 use_own_bash_function()
-for command in (explain, evaluate, compare, audit, report_command, layers, models, methods, metrics, config, neuralode):
+COMMANDS = (
+    *(explain, serve, evaluate, compare, audit, report_command, layers, models, methods, metrics, config, neuralode),
+)
+for command in COMMANDS:
     gradcam.add_command(command)

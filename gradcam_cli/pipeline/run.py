@@ -152,8 +152,13 @@ def load(config: ModelConfig) -> Classifier:
     return load_model(**asdict(config))
 
 
-def prepare_run(classifier: Classifier, config: ExplainConfig) -> PreparedRun:
+def prepare_run(classifier: Classifier, config: ExplainConfig, *, announced: bool = True) -> PreparedRun:
     """Check a configuration against a classifier, before the first image is read, and announce what was chosen.
+
+    Args:
+        classifier: the model.
+        config: the maps to compute.
+        announced: whether the choices are logged.
 
     Raises:
         UsageError: the model has no such layer or class, or the machine does not support the precision.
@@ -189,14 +194,15 @@ def prepare_run(classifier: Classifier, config: ExplainConfig) -> PreparedRun:
     precision = resolve_precision(config.precision)
     batch_size = config.batch_size or default_batch_size(classifier.model, classifier.input_shape)
     network = classifier.traced.gradient_function(tuple(outputs.values()), config.score, precision)
-    for method in set(config.methods) & set(registry.names_of_kind(*registry.MULTI_PASS)):
+    for method in set(config.methods) & set(registry.names_of_kind(*registry.MULTI_PASS)) if announced else ():
         log.info("%s: %s, for each image and class", method, registry.METHODS[method].cost)
     scorers = [classifier.traced.scorer(output, config.score, precision, batch_size) for output in outputs.values()]
     run = PreparedRun(
         classifier, config, layers, classes, batch_size, precision, network, scorers, list(outputs.values()), against
     )
     trace_methods(config.methods, scorers[0], lambda: run.attention, classifier.input_shape)
-    announce(classifier, run.announcement)
+    if announced:
+        announce(classifier, run.announcement)
     return run
 
 

@@ -1,0 +1,103 @@
+"""The answers of the server as JSON values: maps as numbers, which the page colors."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from gradcam_cli.methods import registry
+from gradcam_cli.output.colors import DEFAULT, color_table
+from gradcam_cli.output.scaling import scale_map, scaled_size
+from gradcam_cli.pipeline.captions import color_limit
+from gradcam_cli.pipeline.prediction import Prediction, json_number
+from gradcam_cli.pipeline.results import Explanation
+from gradcam_cli.report.rerun import escape_for_display, rerun_command, shell_quote
+
+MAP_SIDE, STRIP_SIDE = 320, 64
+"""Longer side of a map and of a thumbnail of the strip, in values."""
+COLORMAPS = ("viridis", "inferno", "magma", "plasma", "cividis", "turbo", "jet", "hot", "gray", "autumn_r")
+
+
+def colormaps() -> dict[str, str]:
+    """Return the colors of each colormap, 256 times RGB, in base64."""
+    return {name: base64.b64encode(color_table(name).tobytes()).decode() for name in COLORMAPS}
+
+
+def map_values(heatmap: np.ndarray, side: int) -> dict[str, Any]:
+    """Return a map (H, W) in 0..1, reduced to a longer side, as little-endian float32 in base64."""
+    h, w = scaled_size(heatmap.shape, side) if max(heatmap.shape) > side else heatmap.shape
+    values = scale_map(heatmap, (h, w)).astype("<f4")
+    return {"width": w, "height": h, "values": base64.b64encode(values.tobytes()).decode()}
+
+
+def map_answer(explanation: Explanation, command: Sequence[str], milliseconds: float) -> dict[str, Any]:
+    """Return the answer for one map.
+
+    Args:
+        explanation: the map.
+        command: of the command line that writes it.
+        milliseconds: time to compute it.
+    """
+    (H, W), peak = explanation.heatmap.shape, explanation.peak
+    against = explanation.prediction.against
+    return {
+        **map_values(explanation.heatmap, MAP_SIDE),
+        "limit": color_limit(explanation.heatmap, explanation.method, DEFAULT),
+        "largest": json_number(explanation.heatmap_max),
+        "peak": [(peak[0] + 0.5) / W, (peak[1] + 0.5) / H] if peak else None,
+        "class": prediction_answer(explanation.prediction),
+        "against": [prediction_answer(each) for each in against] or None,
+        "layer": explanation.layer,
+        "method": explanation.method,
+        "cells": list(explanation.cam.shape),
+        "is_zero": explanation.zero_reason is not None,
+        "note": explanation.zero_reason or explanation.note,
+        "command": " ".join(map(shell_quote, command)),
+        "milliseconds": round(milliseconds, 1),
+    }
+
+
+def prediction_answer(prediction: Prediction) -> dict[str, Any]:
+    """Return a class with its probability and its score."""
+    score = prediction.logit if prediction.value is None else prediction.value
+    return {
+        "index": None if prediction.members else prediction.index,
+        "name": escape_for_display(prediction.name or str(prediction.index)),
+        "probability": json_number(prediction.probability),
+        "score": json_number(score),
+    }
+
+
+def explain_command(explanation: Explanation, rerun_args: Sequence[str]) -> list[str]:
+    """Return the command that writes a map.
+
+    Args:
+        explanation: the map.
+        rerun_args: the options of the command line that the model and its maps require.
+    """
+    prediction = explanation.prediction
+    record = {
+        "input": explanation.source,
+        "rerun_args": list(rerun_args),
+        "layer": explanation.layer,
+        "method": explanation.method,
+        "class_index": None if prediction.members else prediction.index,
+        "class_members": prediction.members or None,
+        "requested_class": explanation.request_key[2],
+    }
+    return rerun_command(record, {})
+
+
+def depth_command(explanation: Explanation, t: float, rerun_args: Sequence[str]) -> list[str]:
+    """Return the command that writes a map at a depth t; the arguments are those of `explain_command`."""
+    options = ["--times", f"{t:.12g}", "--method", explanation.method, "--class", str(explanation.prediction.index)]
+    record = {"input": explanation.source, "depths": [t], "rerun_args": [*rerun_args, *options]}
+    return rerun_command(record, {})
+
+
+def is_slow(method: str) -> bool:
+    """Return whether a method runs the model for each image and class."""
+    return registry.METHODS[method].kind in registry.MULTI_PASS

@@ -1,0 +1,231 @@
+"""A model of a server: what the page lists about it, and the passes of the images that were explained last."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from typing import Any
+
+from gradcam_cli.errors import GradcamError, InputError, ModelError
+from gradcam_cli.images.load import LoadedImage, Unexplained
+from gradcam_cli.methods import registry
+from gradcam_cli.models.classifier import Classifier
+from gradcam_cli.network.layer_choice import layers_of_sizes
+from gradcam_cli.network.layer_trace import LayerOutput
+from gradcam_cli.network.precision import resolve_precision
+from gradcam_cli.network.split_network import KeptPass, SplitNetwork
+from gradcam_cli.pipeline.config import ExplainConfig, ModelConfig
+from gradcam_cli.pipeline.results import Explanation
+from gradcam_cli.pipeline.run import PreparedRun, load, prepare_run
+from gradcam_cli.pipeline.stages import ModelInput, make_explanations, run_batches, to_model_input
+from gradcam_cli.serving.byte_cache import ByteCache
+from gradcam_cli.serving.depth_maps import DepthMaps, find_depth_maps
+from gradcam_cli.serving.requests import MapRequest
+
+MAX_KEPT_BYTES = 1 << 30
+"""Activations of the images that were explained last."""
+MAX_RUNS = 128
+NUM_STRIP_LAYERS = 12
+
+
+@dataclass(frozen=True)
+class KeptImage:
+    """An image fitted to a model, with its forward pass."""
+
+    model_input: ModelInput
+    forward: KeptPass
+
+    @property
+    def nbytes(self) -> int:
+        """Size of the kept arrays in bytes."""
+        return self.forward.nbytes + self.model_input.pixels.nbytes
+
+
+class ServedModel:
+    """A loaded model. All methods run in the one thread of the server's `Worker`.
+
+    Args:
+        model_id: names it in requests.
+        config: how it is loaded.
+        settings: of all maps.
+        rerun_args: the options of the command line that a map of this model requires.
+        kept: the images whose passes are kept, of all models of the server.
+    """
+
+    def __init__(
+        self,
+        model_id: str,
+        config: ModelConfig,
+        settings: ExplainConfig,
+        rerun_args: Sequence[str],
+        kept: ByteCache[KeptImage],
+    ) -> None:
+        self.id, self.config, self.rerun_args = model_id, config, tuple(rerun_args)
+        self.classifier: Classifier = load(config)
+        self.settings, self._kept = settings, kept
+        self._runs: dict[str, PreparedRun] = {}
+        self.default_layer = self.classifier.find_layer("auto")
+
+    @cached_property
+    def layers(self) -> dict[str, LayerOutput]:
+        """The layers that can be explained, by path, in the order of their calls."""
+        check = self.classifier.check_layer
+        usable = (each for each in self.classifier.layer_outputs if each.affects_score and not each.reason)
+        return {each.path: each for each in usable if check(each) is None}
+
+    @cached_property
+    def methods(self) -> dict[str, registry.Method]:
+        """The methods that the model supports, by name."""
+        names = [*registry.LAYER_METHODS, *(["flow"] if self.depth_maps else [])]
+        return {name: registry.METHODS[name] for name in names if self._supports(name)}
+
+    @cached_property
+    def depth_maps(self) -> DepthMaps | None:
+        """The maps along the depth t of an ODE, or None for a model without one."""
+        return find_depth_maps(self.classifier, self.settings)
+
+    @cached_property
+    def strip(self) -> list[LayerOutput]:
+        """The layers that the page shows along the depth: at most twelve, from the input to the output."""
+        layers = list(self.layers.values())
+        count = min(NUM_STRIP_LAYERS, len(layers))
+        chosen = {round((i + 1) * len(layers) / count) - 1: None for i in range(count)}
+        return [layers[i] for i in chosen]
+
+    @cached_property
+    def _network(self) -> SplitNetwork:
+        classifier, score = self.classifier, self.settings.score
+        layers = {**self.layers, self.default_layer.path: self.default_layer}
+        precision = resolve_precision(self.settings.precision)
+        return SplitNetwork(
+            classifier.model,
+            classifier.input_shape,
+            classifier.class_count,
+            list(layers.values()),
+            score,
+            precision,
+            classifier.task,
+        )
+
+    def prepare(self, path: str) -> None:
+        """Build the part of the network behind a layer before the first request for it."""
+        self._network.prepare(path)
+
+    def keep(self, image_id: str, image: LoadedImage) -> KeptImage:
+        """Return an image with its forward pass; it is run once, until it is dropped.
+
+        Raises:
+            InputError: the image does not fit the model.
+        """
+        key = self.classifier.name, self.id, image_id
+        if found := self._kept.get(key):
+            return found
+        model_input = to_model_input(self._prepared(self.settings), image)
+        if isinstance(model_input, Unexplained):
+            raise InputError(f"{model_input.source}: {model_input.error}", model_input.hint)
+        kept = KeptImage(model_input, self._network.forward(self.classifier.preprocess(model_input.pixels[None])))
+        return self._kept.put(key, kept, kept.nbytes)
+
+    def explain(self, request: MapRequest, image: LoadedImage) -> Explanation:
+        """Return a map of an image: that of `gradcam`.
+
+        Raises:
+            GradcamError: the model has no such layer or class, or the method does not support them.
+        """
+        if request.t is not None:
+            if self.depth_maps is None:
+                raise ModelError("the model has no ODEBlock: expected no depth t")
+            return self.depth_maps.explain(request, image)
+        kept = self.keep(request.image, image)
+        run = self._prepared(self._config_of(request))
+        gradients = partial(self._network.gradients, kept.forward, [each.path for each in run.layer_outputs])
+        run = replace(run, gradient_function=lambda _x, *arguments: gradients(*arguments))
+        model_input = kept.model_input._replace(classes=run.class_selectors())
+        explanation = first_explanation(run, model_input)
+        self._kept.put((self.classifier.name, self.id, request.image), kept, kept.nbytes)  # it may have grown
+        return explanation
+
+    def _config_of(self, request: MapRequest) -> ExplainConfig:
+        layers: tuple[str, ...] = (request.layer or self.default_layer.path,)
+        if registry.METHODS[request.method].kind == "layers":
+            last = self.classifier.find_layer(layers[0])
+            layers = tuple(each.path for each in layers_of_sizes(self.classifier.layer_outputs, last)) or layers
+        return replace(
+            self.settings,
+            layers=layers,
+            methods=(request.method,),
+            classes=(request.class_,),
+            against=(request.against,) if request.against else (),
+            counterfactual=request.counterfactual,
+        )
+
+    def _prepared(self, config: ExplainConfig) -> PreparedRun:
+        """Return the prepared run of a configuration; the last ones are kept."""
+        key = repr(config)
+        if key not in self._runs:
+            self._runs[key] = prepare_run(self.classifier, config, announced=config == self.settings)
+            if len(self._runs) > MAX_RUNS:
+                del self._runs[next(iter(self._runs))]
+        return self._runs[key]
+
+    def _supports(self, method: str) -> bool:
+        if registry.METHODS[method].kind == "layers":
+            return bool(layers_of_sizes(self.classifier.layer_outputs, self.default_layer))
+        if registry.METHODS[method].kind != "attention":
+            return True
+        try:
+            self.classifier.traced.attention(self.settings.score, "float32").grid(method)
+        except GradcamError:
+            return False
+        return True
+
+
+def first_explanation(run: PreparedRun, model_input: ModelInput) -> Explanation:
+    """Return the first map of a run.
+
+    Raises:
+        InputError: the image cannot be explained.
+    """
+    (result,) = run_batches(run, [model_input])
+    explained = make_explanations(run, result)
+    if isinstance(explained, Unexplained):
+        raise InputError(explained.error or "no map", explained.hint)
+    return explained[0]
+
+
+def session_model(model: ServedModel) -> dict[str, Any]:
+    """Return what the page lists about a model."""
+    classifier, (h, w, _) = model.classifier, model.classifier.input_shape
+    return {
+        "id": model.id,
+        "name": classifier.name,
+        "input_size": [h, w],
+        "classes": classifier.class_count,
+        "weights": classifier.weights,
+        "preprocess": classifier.preprocess_mode,
+        "layers": [
+            {
+                "path": each.path,
+                "shape": [each.grid.u, each.grid.v, each.shape[-1]] if each.grid else list(each.shape),
+                "default": each.path == model.default_layer.path,
+            }
+            for each in model.layers.values()
+        ],
+        "strip": [each.path for each in model.strip],
+        "methods": [
+            {
+                "name": name,
+                "kind": method.kind,
+                "description": method.description,
+                "cost": method.cost,
+                "needs_layer": method.uses_layer,
+                "slow": method.kind in registry.MULTI_PASS,
+                "contrast": method.negatable,
+                "counterfactual": method.negatable,
+                "depth": name in registry.DEPTH_METHODS,
+            }
+            for name, method in model.methods.items()
+        ],
+        "depth": model.depth_maps.session() if model.depth_maps else None,
+    }

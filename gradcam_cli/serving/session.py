@@ -1,0 +1,154 @@
+"""The models and images of a server, and the computations of its requests."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from gradcam_cli.images.decode import MAX_PIXELS
+from gradcam_cli.models.catalog import is_model_path
+from gradcam_cli.models.labels import normalize_name
+from gradcam_cli.pipeline.config import ExplainConfig, ModelConfig
+from gradcam_cli.pipeline.prediction import prediction_of
+from gradcam_cli.pipeline.results import Explanation
+from gradcam_cli.report.rerun import escape_for_display
+from gradcam_cli.serving.answers import (
+    STRIP_SIDE,
+    depth_command,
+    explain_command,
+    map_answer,
+    map_values,
+    prediction_answer,
+)
+from gradcam_cli.serving.byte_cache import ByteCache
+from gradcam_cli.serving.image_store import ImageStore
+from gradcam_cli.serving.requests import MapRequest
+from gradcam_cli.serving.served_model import MAX_KEPT_BYTES, KeptImage, ServedModel
+
+
+class UnknownModel(Exception):  # noqa: N818  # an answer to the client
+    """No model has this id."""
+
+
+class Session:
+    """What a server serves. All methods run in the thread of its `Worker`.
+
+    Args:
+        models: the models to load; one that is given twice is loaded once.
+        settings: of all maps.
+        rerun_args: the options of the command line that all maps require, besides `--model`.
+        directory: of the images, or None.
+        max_pixels: larger images are refused.
+    """
+
+    def __init__(
+        self,
+        models: Sequence[ModelConfig],
+        settings: ExplainConfig,
+        rerun_args: Sequence[str] = (),
+        directory: str | None = None,
+        max_pixels: int = MAX_PIXELS,
+    ) -> None:
+        kept: ByteCache[KeptImage] = ByteCache(MAX_KEPT_BYTES)
+        self.models = {
+            f"m{number}": ServedModel(f"m{number}", config, settings, ["--model", config.model, *rerun_args], kept)
+            for number, config in enumerate({_file_of(config): config for config in models}.values())
+        }
+        arrays = settings.rgb is not None or any(
+            each.classifier.input_shape[2] not in (1, 3) for each in self.models.values()
+        )
+        self.images = ImageStore(directory, max_pixels, settings.max_value, settings.rgb, arrays=arrays)
+
+    def model(self, model_id: str) -> ServedModel:
+        """Return a model by its id.
+
+        Raises:
+            UnknownModel: there is none.
+        """
+        if model_id not in self.models:
+            raise UnknownModel
+        return self.models[model_id]
+
+    def explain(self, request: MapRequest) -> Explanation:
+        """Return a map.
+
+        Raises:
+            UnknownImage, UnknownModel: an id does not exist.
+            GradcamError: the map cannot be computed.
+        """
+        model = self.model(request.model)
+        return model.explain(request, self.images.load(self.images.find(request.image)))
+
+    def map(self, request: MapRequest) -> dict[str, Any]:
+        """Return the answer for a map; the errors are those of `explain`."""
+        start = time.perf_counter()
+        explanation = self.explain(request)
+        seconds = time.perf_counter() - start
+        return map_answer(explanation, self.command(request, explanation), 1000 * seconds)
+
+    def command(self, request: MapRequest, explanation: Explanation) -> list[str]:
+        """Return the command that writes a map."""
+        model = self.model(request.model)
+        if request.t is not None and model.depth_maps:
+            return depth_command(explanation, model.depth_maps.nearest(request.t), model.rerun_args)
+        return explain_command(explanation, self.rerun_args(request))
+
+    def rerun_args(self, request: MapRequest) -> list[str]:
+        """Return the options of the command line that a map requires, besides its layer, method and class."""
+        contrast = ["--against", request.against] if request.against else []
+        negated = ["--counterfactual"] if request.counterfactual else []
+        return [*self.model(request.model).rerun_args, *contrast, *negated]
+
+    def strip(self, request: MapRequest) -> dict[str, Any]:
+        """Return small maps of the layers from the input to the output; the errors are those of `explain`."""
+        model, maps = self.model(request.model), []
+        image = self.images.load(self.images.find(request.image))
+        for layer in model.strip:
+            explanation = model.explain(replace(request, layer=layer.path), image)
+            is_zero = explanation.zero_reason is not None
+            maps.append({"layer": layer.path, **map_values(explanation.heatmap, STRIP_SIDE), "is_zero": is_zero})
+        return {"maps": maps}
+
+    def predictions(self, model_id: str, image_id: str, top: int) -> dict[str, Any]:
+        """Return the classes of an image with the largest scores, and what the model sees of it."""
+        model, stored = self.model(model_id), self.images.find(image_id)
+        image = self.images.load(stored)
+        kept = model.keep(image_id, image)
+        result, labels, score = kept.forward.result(), model.classifier.labels, model.settings.score
+        ranked = np.argsort(-result.ranked_by[0], kind="stable")[:top]
+        (H, W), box = image.shape, kept.model_input.crop_box
+        return {
+            "image": {"id": stored.id, "name": stored.name, "width": W, "height": H, "crop": list(box)},
+            "predictions": [prediction_answer(prediction_of(result, 0, labels, score, int(i))) for i in ranked],
+        }
+
+    def classes(self, model_id: str, query: str, limit: int) -> dict[str, Any]:
+        """Return the classes of a model whose name or index contains a text."""
+        names = self._class_names(model_id)
+        text = normalize_name(query)
+        found = [(i, name) for i, (name, plain) in enumerate(names) if text in plain or query.strip() == str(i)]
+        found.sort(key=lambda each: (query.strip() != str(each[0]), not names[each[0]][1].startswith(text)))
+        return {"classes": [{"index": i, "name": name} for i, name in found[:limit]], "total": len(found)}
+
+    def _class_names(self, model_id: str) -> list[tuple[str, str]]:
+        return self._names[self.model(model_id).id]
+
+    @cached_property
+    def _names(self) -> dict[str, list[tuple[str, str]]]:
+        names = {}
+        for model_id, model in self.models.items():
+            labels, count = model.classifier.labels, model.classifier.class_count
+            texts = [labels.name(i) or str(i) for i in range(count)]
+            names[model_id] = [(escape_for_display(text), normalize_name(text)) for text in texts]
+        return names
+
+
+def _file_of(config: ModelConfig) -> str:
+    """Return what identifies a model: the path of its file without links, or its name."""
+    return os.path.realpath(config.model) if is_model_path(config.model) else config.model
