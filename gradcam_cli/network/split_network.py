@@ -198,8 +198,9 @@ def _trace(
     traced: list[_Trace] = []
 
     def record(key: str, output: tf.Tensor) -> tf.Tensor:
-        calls[key].append(output)
-        return output
+        own = tf.identity(output) if tf.is_tensor(output) else output  # an identity layer returns that of another layer
+        calls[key].append(own)
+        return own
 
     def run(x: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
         with hooked(operations, record):

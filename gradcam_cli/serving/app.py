@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import traceback
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 from functools import partial
@@ -59,7 +60,9 @@ class Server:
     def application(self) -> Starlette:
         """Return the ASGI application."""
         routes = [Route(path, partial(_answered, handler, self), methods=[method]) for path, method, handler in ROUTES]
-        return Starlette(routes=routes, exception_handlers={HTTPException: _http_error, Exception: _unexpected})
+        application = Starlette(routes=routes, exception_handlers={HTTPException: _http_error})
+        application.router.redirect_slashes = False  # a redirection would lack the token
+        return application
 
     async def page(self, _request: Request) -> Response:
         """Return the page."""
@@ -195,16 +198,17 @@ async def _answered(handler: Handler, server: Server, request: Request) -> Respo
         return _error(400, error.message, error.hint)
     except MemoryError:
         return _error(503, "out of memory", "use a smaller image")
+    except HTTPException:
+        raise
+    except Exception as error:  # the answer names no cause: it may contain paths
+        log.warning("unexpected %s: %s", type(error).__name__, error)
+        log.debug("%s", traceback.format_exc())
+        return _error(500, "an unexpected error: the terminal of the server shows it", None)
 
 
 async def _http_error(_request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101  # registered for it
     return _error(error.status_code, str(error.detail).lower(), None)
-
-
-async def _unexpected(_request: Request, error: Exception) -> Response:
-    log.warning("unexpected %s: %s", type(error).__name__, error)
-    return _error(500, "an unexpected error; the terminal of the server shows it", None)
 
 
 async def _body(request: Request, max_bytes: int) -> bytes:

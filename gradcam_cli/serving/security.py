@@ -69,11 +69,10 @@ class Guard:
             return 403, "requests of other sites are refused"
         if any(site.lower() not in (b"same-origin", b"none") for site in sites):
             return 403, "requests of other sites are refused"
-        segments = scope["path"].split("/", 2)
-        token = segments[1].encode("utf-8", "surrogatepass")
-        if not hmac.compare_digest(token, self._token) or len(segments) < 3:
-            return NOT_FOUND
-        return None
+        start, _, rest = scope["path"].partition("/")
+        token, slash, _ = rest.partition("/")
+        matches = hmac.compare_digest(token.encode("utf-8", "surrogatepass"), self._token)
+        return None if matches and slash and not start else NOT_FOUND
 
 
 async def _send_error(send: Any, status: int, reason: str) -> None:
