@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any
 
-from gradcam_cli.errors import GradcamError, InputError, ModelError
+from gradcam_cli.errors import GradcamError, InputError, ModelError, UsageError
 from gradcam_cli.images.load import LoadedImage, Unexplained
 from gradcam_cli.methods import registry
+from gradcam_cli.models.class_selection import groups_of
 from gradcam_cli.models.classifier import Classifier
 from gradcam_cli.network.layer_choice import layers_of_sizes
 from gradcam_cli.network.layer_trace import LayerOutput
@@ -147,7 +148,8 @@ class ServedModel:
         return explanation
 
     def _config_of(self, request: MapRequest) -> ExplainConfig:
-        layers: tuple[str, ...] = (request.layer or self.default_layer.path,)
+        uses_layer = registry.METHODS[request.method].uses_layer
+        layers: tuple[str, ...] = ((request.layer if uses_layer else None) or self.default_layer.path,)
         if registry.METHODS[request.method].kind == "layers":
             last = self.classifier.find_layer(layers[0])
             layers = tuple(each.path for each in layers_of_sizes(self.classifier.layer_outputs, last)) or layers
@@ -161,10 +163,17 @@ class ServedModel:
         )
 
     def _prepared(self, config: ExplainConfig) -> PreparedRun:
-        """Return the prepared run of a configuration; the last ones are kept."""
+        """Return the prepared run of a configuration; the last ones are kept.
+
+        Raises:
+            UsageError: it names several classes, or a group of them.
+        """
         key = repr(config)
         if key not in self._runs:
-            self._runs[key] = prepare_run(self.classifier, config, announced=config == self.settings)
+            run = prepare_run(self.classifier, config, announced=config == self.settings)
+            if len(run.classes) > 1 or groups_of([*run.classes, *run.against]):
+                raise UsageError(f"class: expected one class, got {config.classes[0]!r}")
+            self._runs[key] = run
             if len(self._runs) > MAX_RUNS:
                 del self._runs[next(iter(self._runs))]
         return self._runs[key]

@@ -55,9 +55,9 @@ class Session:
         directory: str | None = None,
         max_pixels: int = MAX_PIXELS,
     ) -> None:
-        kept: ByteCache[KeptImage] = ByteCache(MAX_KEPT_BYTES)
+        self.kept: ByteCache[KeptImage] = ByteCache(MAX_KEPT_BYTES)
         self.models = {
-            f"m{number}": ServedModel(f"m{number}", config, settings, ["--model", config.model, *rerun_args], kept)
+            f"m{number}": ServedModel(f"m{number}", config, settings, ["--model", config.model, *rerun_args], self.kept)
             for number, config in enumerate({_file_of(config): config for config in models}.values())
         }
         arrays = settings.rgb is not None or any(

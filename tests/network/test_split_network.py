@@ -1,4 +1,4 @@
-"""A network cut at a layer: what is computed behind the layer equals the whole pass, and nothing before it runs again."""
+"""A network cut at a layer: the part behind it gives what the whole pass gives, and nothing before it runs again."""
 
 import keras
 import numpy as np
