@@ -1,6 +1,8 @@
 """A server that is called in this process, and pictures for it."""
 
+import base64
 import io
+import shlex
 from typing import NamedTuple
 
 import numpy as np
@@ -50,3 +52,14 @@ def served(session, port=PORT):
     guard = Guard(IdleClock(server.application()), port, TOKEN)
     client = TestClient(guard, base_url=f"http://127.0.0.1:{port}/{TOKEN}/", raise_server_exceptions=False)
     return Served(session, server, client)
+
+
+def values(answer):
+    """The map of an answer, (h, w)."""
+    flat = np.frombuffer(base64.b64decode(answer["values"]), "<f4")
+    return flat.reshape(answer["height"], answer["width"])
+
+
+def arguments_of(command):
+    """The arguments of a command, without the program."""
+    return shlex.split(command)[1:]

@@ -138,10 +138,6 @@ class SplitNetwork:
         result = to_arrays((y, logits, p, ranked_by, classes, [A for A, _ in pairs], [dA[None] for _, dA in pairs]))
         return result._replace(against=None if against is None else against[:, None].numpy())
 
-    def prepare(self, path: str) -> None:
-        """Build the part behind a layer; otherwise the first request for the layer does."""
-        self._head(path)
-
     def _pass_behind(self, kept: KeptPass, path: str, weights: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Return A and dA of a layer, (1, u, v, k)."""
         head, layer = self._head(path), self._layers[path]

@@ -13,7 +13,7 @@ from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
@@ -21,6 +21,7 @@ from gradcam_cli.console import log
 from gradcam_cli.errors import GradcamError, InputError
 from gradcam_cli.output.colors import DEFAULT
 from gradcam_cli.serving.answers import colormaps
+from gradcam_cli.serving.bodies import parse_object, read_body
 from gradcam_cli.serving.byte_cache import ByteCache
 from gradcam_cli.serving.export import report_zip
 from gradcam_cli.serving.image_store import MAX_UPLOAD_BYTES, ImageStore, StoredImage, UnknownImage
@@ -34,7 +35,6 @@ from gradcam_cli.serving.worker import Busy, Worker
 STRIP_KEYS = [key for key in MAP_KEYS if key not in ("layer", "t")]
 MAX_LISTED, MAX_TOP, MAX_OFFSET = 500, 100, 10_000_000
 MAX_JSON_BYTES, MAX_REPORT_MAPS = 1 << 16, 64
-UPLOAD_SECONDS = 120
 MAX_DECODERS = 2
 """Images that are decoded at the same time, each up to the limit of pixels."""
 MAX_PICTURE_BYTES = 1 << 26
@@ -101,7 +101,7 @@ class Server:
 
     async def upload(self, request: Request) -> Response:
         """Keep an uploaded image."""
-        data = await _body(request, MAX_UPLOAD_BYTES)
+        data = await read_body(request, MAX_UPLOAD_BYTES)
         name = request.headers.get("x-file-name", "image")
         async with self._decoders:
             stored, loaded = await asyncio.to_thread(self.images.add, data, name)
@@ -141,7 +141,7 @@ class Server:
 
     async def report(self, request: Request) -> Response:
         """Return the static report of the maps of an image, a ZIP archive."""
-        body = _parsed(await _body(request, MAX_JSON_BYTES))
+        body = parse_object(await read_body(request, MAX_JSON_BYTES))
         maps = body.get("maps")
         maps = maps if isinstance(maps, list) else []
         if not 1 <= len(maps) <= MAX_REPORT_MAPS or not all(isinstance(each, dict) for each in maps):
@@ -209,41 +209,6 @@ async def _answered(handler: Handler, server: Server, request: Request) -> Respo
 async def _http_error(_request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101  # registered for it
     return _error(error.status_code, str(error.detail).lower(), None)
-
-
-async def _body(request: Request, max_bytes: int) -> bytes:
-    """Read a body up to a limit of bytes and of seconds.
-
-    Raises:
-        HTTPException: it is larger, or takes too long.
-    """
-    length = request.headers.get("content-length", "0")
-    if not length.isdecimal() or int(length) > max_bytes:
-        raise HTTPException(413 if length.isdecimal() else 400, f"expected at most {max_bytes} bytes")
-    parts: list[bytes] = []
-    total = 0
-    try:
-        async with asyncio.timeout(UPLOAD_SECONDS):
-            async for part in request.stream():
-                total += len(part)
-                if total > max_bytes:
-                    raise HTTPException(413, f"expected at most {max_bytes} bytes")
-                parts.append(part)
-    except TimeoutError as error:
-        raise HTTPException(408, "the upload took too long") from error
-    except ClientDisconnect as error:
-        raise HTTPException(400, "the upload was broken off") from error
-    return b"".join(parts)
-
-
-def _parsed(data: bytes) -> dict[str, Any]:
-    try:
-        value = json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise HTTPException(400, "expected a JSON object") from error
-    if not isinstance(value, dict):
-        raise HTTPException(400, "expected a JSON object")
-    return value
 
 
 def _listing(images: Any) -> list[dict[str, str]]:

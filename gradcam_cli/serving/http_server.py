@@ -7,6 +7,7 @@ import secrets
 import socket
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import uvicorn
@@ -118,10 +119,10 @@ async def _serve(
 
 
 def _prepare_layers(session: Session, worker: Worker) -> None:
-    """Build the parts of the networks behind the layers that the page shows first, in the background."""
+    """Run the parts of the networks behind the layers that the page shows first, in the background."""
     for model in session.models.values():
-        for layer in (model.default_layer, *model.strip):
-            worker.submit(lambda model=model, path=layer.path: model.prepare(path), background=True)  # type: ignore[misc]
+        for path in model.shown_first:
+            worker.submit(partial(model.prepare, path), background=True)
 
 
 async def _stop_when_idle(server: uvicorn.Server, clock: IdleClock, worker: Worker, seconds: float) -> None:

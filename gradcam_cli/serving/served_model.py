@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any
 
+import numpy as np
+
 from gradcam_cli.errors import GradcamError, InputError, ModelError, UsageError
 from gradcam_cli.images.load import LoadedImage, Unexplained
 from gradcam_cli.methods import registry
@@ -52,6 +54,9 @@ class ServedModel:
         settings: of all maps.
         rerun_args: the options of the command line that a map of this model requires.
         kept: the images whose passes are kept, of all models of the server.
+
+    Raises:
+        ModelError, WeightsError, UsageError: the model cannot be loaded, or has no class scores.
     """
 
     def __init__(
@@ -67,6 +72,7 @@ class ServedModel:
         self.settings, self._kept = settings, kept
         self._runs: dict[str, PreparedRun] = {}
         self.default_layer = self.classifier.find_layer("auto")
+        self._network = self._split()
 
     @cached_property
     def layers(self) -> dict[str, LayerOutput]:
@@ -94,24 +100,33 @@ class ServedModel:
         chosen = {round((i + 1) * len(layers) / count) - 1: None for i in range(count)}
         return [layers[i] for i in chosen]
 
-    @cached_property
-    def _network(self) -> SplitNetwork:
-        classifier, score = self.classifier, self.settings.score
+    def _split(self) -> SplitNetwork:
+        classifier, settings = self.classifier, self.settings
         layers = {**self.layers, self.default_layer.path: self.default_layer}
-        precision = resolve_precision(self.settings.precision)
         return SplitNetwork(
             classifier.model,
             classifier.input_shape,
             classifier.class_count,
             list(layers.values()),
-            score,
-            precision,
+            settings.score,
+            resolve_precision(settings.precision),
             classifier.task,
         )
 
+    @property
+    def shown_first(self) -> list[str]:
+        """The layers that the page shows first: the default layer, then the strip from the output to the input."""
+        return list(dict.fromkeys(each.path for each in (self.default_layer, *reversed(self.strip))))
+
     def prepare(self, path: str) -> None:
-        """Build the part of the network behind a layer before the first request for it."""
-        self._network.prepare(path)
+        """Run the part of the network behind a layer once, with a black image: its first use takes longer."""
+        self._network.gradients(self._black, [path], np.zeros((1, 1), np.int32))
+        if path == self.shown_first[-1]:
+            del self._black
+
+    @cached_property
+    def _black(self) -> KeptPass:
+        return self._network.forward(self.classifier.preprocess(np.zeros((1, *self.classifier.input_shape), np.uint8)))
 
     def keep(self, image_id: str, image: LoadedImage) -> KeptImage:
         """Return an image with its forward pass; it is run once, until it is dropped.

@@ -1,21 +1,12 @@
 """The maps of the server are those of `gradcam`, and its commands write them."""
 
-import base64
-import io
-import json
-import shlex
-import zipfile
-
 import keras
 import numpy as np
 import pytest
 from keras import layers as L  # noqa: N812
-from ode_networks import TanhConv
-from PIL import Image
-from serving_client import blocks, png, served
+from serving_client import arguments_of, blocks, png, served, values
 
 from gradcam_cli import explain, load_model
-from gradcam_cli.neuralode import ODEBlock
 from gradcam_cli.output.scaling import scale_map
 from gradcam_cli.pipeline.config import ExplainConfig, ModelConfig
 from gradcam_cli.serving import served_model
@@ -28,17 +19,6 @@ METHODS = (
 SLOW = ("scorecam", "ablationcam", "smoothgrad", "integrated-gradients", "guided-backprop", "occlusion")
 
 
-def values(answer):
-    """The map of an answer, (h, w)."""
-    flat = np.frombuffer(base64.b64decode(answer["values"]), "<f4")
-    return flat.reshape(answer["height"], answer["width"])
-
-
-def words(command):
-    """The arguments of a command, without the program."""
-    return shlex.split(command)[1:]
-
-
 @pytest.fixture(scope="module")
 def classifier():
     return load_model("mini")
@@ -48,7 +28,7 @@ def classifier():
 def test_a_map_is_that_of_the_command(mini, photos, cli, method):
     """The command of an answer writes an array with the values of the answer: of the whole image, 120 x 90."""
     answer = mini.json("api/map", model="m0", image="0", method=method, layer="block4_conv2", **{"class": "3"})
-    assert cli(*words(answer["command"]), "--save", "npy", "-o", "map.npy").status == 0
+    assert cli(*arguments_of(answer["command"]), "--save", "npy", "-o", "map.npy").status == 0
     written = np.load(cli.here / "map.npy")
     assert (answer["width"], answer["height"]) == (120, 90)
     np.testing.assert_allclose(values(answer), written, atol=1e-5)
@@ -71,7 +51,7 @@ def test_a_map_is_that_of_the_command(mini, photos, cli, method):
 )
 def test_the_parameters_of_a_map_are_those_of_the_command(mini, cli, parameters):
     answer = mini.json("api/map", model="m0", image="0", **parameters)
-    assert cli(*words(answer["command"]), "--save", "npy", "-o", "map.npy").status == 0
+    assert cli(*arguments_of(answer["command"]), "--save", "npy", "-o", "map.npy").status == 0
     np.testing.assert_allclose(values(answer), np.load(cli.here / "map.npy"), atol=1e-5)
     assert answer["is_zero"] == (not values(answer).any())
 
@@ -174,116 +154,3 @@ def test_a_file_that_is_given_twice_is_loaded_once(tmp_path, model_file):
         [ModelConfig(str(model_file), preprocess="0..1"), ModelConfig(str(link), preprocess="0..1")], ExplainConfig()
     )
     assert list(session.models) == ["m0"]
-
-
-@pytest.fixture(scope="module")
-def ode(tmp_path_factory):
-    """A server of a small network with an ODE, and its directory."""
-    keras.utils.set_random_seed(2)
-    folder = tmp_path_factory.mktemp("ode")
-    image = keras.Input((12, 12, 3))
-    z = ODEBlock(TanhConv(4), name="ode")(L.Conv2D(4, 3, 2)(image))
-    keras.Model(image, L.Dense(3)(L.Flatten()(z))).save(folder / "ode.keras")
-    (folder / "a.png").write_bytes(png(blocks(1, 12, 12)))
-    options = ["--preprocess", "0..1"]
-    config = ModelConfig(str(folder / "ode.keras"), preprocess="0..1", allow_unsafe=True)
-    return folder, served(Session([config], ExplainConfig(), [*options, "--allow-unsafe-model"], str(folder)))
-
-
-@pytest.mark.parametrize(("t", "method"), [(0, "flow"), (0.5, "flow"), (0.5, "gradcam"), (0.98, "layercam")])
-def test_a_map_at_a_depth_is_that_of_the_command(ode, cli, t, method):
-    """The slider has 21 depths; 0.98 is next to 1."""
-    _, server = ode
-    answer = server.json("api/map", model="m0", image="0", t=t, method=method, **{"class": "1"})
-    arguments = words(answer["command"])
-    assert arguments[:2] == ["neuralode", "explain"]
-    assert float(arguments[arguments.index("--times") + 1]) == (1 if t == 0.98 else t)
-    assert cli(*arguments, "--save", "npz", "-o", "maps.npz").status == 0
-    heatmap = np.load(cli.here / "maps.npz", allow_pickle=False)["heatmap"][0]
-    np.testing.assert_allclose(values(answer), heatmap, atol=2e-3)
-
-
-def test_one_solve_gives_all_depths_of_a_class(ode, monkeypatch):
-    _, server = ode
-    maps = server.session.models["m0"].depth_maps
-    solves = []
-    gradients = maps._run.gradient_function
-    object.__setattr__(maps._run, "gradient_function", lambda *a: solves.append(1) or gradients(*a))
-    for t in maps.depths:
-        server.json("api/map", model="m0", image="0", t=t, method="flow", **{"class": "2"})
-        server.json("api/map", model="m0", image="0", t=t, method="gradcam", **{"class": "2"})
-    assert len(solves) == 1
-
-
-def test_the_session_lists_the_depth_of_an_ode(ode, mini):
-    depth = ode[1].json("api/session")["models"][0]["depth"]
-    assert (depth["t0"], depth["t1"], depth["layer"], len(depth["times"])) == (0, 1, "ode", 21)
-    assert mini.json("api/session")["models"][0]["depth"] is None
-
-
-@pytest.mark.parametrize(
-    "parameters",
-    [
-        *(
-            {"t": "nan"},
-            {"t": "inf"},
-            {"t": "x"},
-            {"t": "-1"},
-            {"t": "2"},
-            {"t": "1e999"},
-            {"t": "0.5", "against": "1"},
-        ),
-        *({"t": "0.5", "method": "scorecam"}, {"t": "0.5", "counterfactual": "1"}, {"method": "flow"}),
-    ],
-    ids=str,
-)
-def test_a_wrong_depth_is_refused(ode, parameters):
-    answer = ode[1].client.get("api/map", params={"model": "m0", "image": "0", "method": "gradcam", **parameters})
-    assert answer.status_code == 400
-    assert answer.json()["error"]
-
-
-def test_the_report_of_maps_is_the_static_report(mini, tmp_path, monkeypatch):
-    """A ZIP archive of one folder, which opens without the server; its temporary directory is removed."""
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
-    (tmp_path / "temporary").mkdir()
-    maps = [{"model": "m0"}, {"model": "m0", "method": "layercam", "class": 3, "layer": "block3_conv1"}]
-    answer = mini.client.post("api/report", json={"image": "0", "maps": maps})
-    assert answer.status_code == 200
-    assert answer.headers["content-disposition"] == 'attachment; filename="gradcam-report.zip"'
-    archive = zipfile.ZipFile(io.BytesIO(answer.content))
-    assert {name.split("/")[0] for name in archive.namelist()} == {"gradcam-report"}
-    lines = archive.read("gradcam-report/report/run.jsonl").decode().splitlines()
-    records = [record for record in map(json.loads, lines) if record["status"] == "ok"]
-    assert [(each["method"], each["layer"]) for each in records] == [
-        ("gradcam", "block5_conv4"),
-        ("layercam", "block3_conv1"),
-    ]
-    for record in records:
-        Image.open(io.BytesIO(archive.read(f"gradcam-report/{record['report']['map_image']}"))).load()
-    assert b"<title>" in archive.read("gradcam-report/index.html")
-    assert not list((tmp_path / "temporary").iterdir())
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        *(b"", b"[]", b"{", b"null", b"[" * 60_000, b'{"image": "0"}', b'{"image": "0", "maps": []}', b"\xff"),
-        *(
-            b'{"image": "0", "maps": {}}',
-            b'{"image": "0", "maps": [1]}',
-            b'{"image": ["0"], "maps": [{"model": "m0"}]}',
-        ),
-        *(b'{"image": "0", "maps": [{"model": "m0", "path": "/etc"}]}', b'{"image": "0", "maps": [{"model": {}}]}'),
-        b'{"image": "0", "maps": [{"model": "m0", "t": NaN}]}',
-        b'{"image": "0", "maps": ' + b'[{"model":"m0"}' + b',{"model":"m0"}' * 64 + b"]}",
-    ],
-)
-def test_a_wrong_request_for_a_report_is_refused(mini, body):
-    answer = mini.client.post("api/report", content=body)
-    assert answer.status_code == 400
-    assert answer.json()["error"]
-
-
-def test_a_body_that_is_too_large_is_refused(mini):
-    assert mini.client.post("api/report", content=b" " * (1 << 17)).status_code == 413
