@@ -29,15 +29,19 @@ class KeptPass:
         x: (1, h, w, c), the preprocessed image.
         scores: y, logits or None, probabilities, ranked_by, each (1, units).
         tensors: by the reference of the traced tensor.
+        last: the last layers, classes and contrast that `SplitNetwork.gradients` was asked for, and its result.
     """
 
     def __init__(self, x: tf.Tensor, scores: Sequence[tf.Tensor | None], tensors: dict[Any, tf.Tensor]) -> None:
         self.x, self.scores, self.tensors = x, scores, tensors
+        self.last: tuple[Any, ForwardBackward] | None = None
 
     @property
     def nbytes(self) -> int:
         """Size of the tensors in bytes."""
-        return sum(tensor.shape.num_elements() * tensor.dtype.size for tensor in self.tensors.values())
+        last = [*self.last[1].A, *self.last[1].dA] if self.last else []
+        kept: int = sum(tensor.shape.num_elements() * tensor.dtype.size for tensor in self.tensors.values())
+        return sum(array.nbytes for array in last) + kept
 
     def result(self) -> ForwardBackward:
         """Return the scores, without activations and gradients."""
@@ -126,6 +130,13 @@ class SplitNetwork:
             class_selectors: (1, 1) int32: a class index, or -r for the class of rank r.
             contrast: the classes with which it is contrasted, (1, 1, T), and their weight.
         """
+        key = (
+            tuple(layers),
+            np.asarray(class_selectors).tolist(),
+            contrast and (contrast.against.tolist(), contrast.gamma),
+        )
+        if kept.last and kept.last[0] == key:  # another method, from the same activations and gradients
+            return kept.last[1]
         y, logits, p, ranked_by = kept.scores
         classes = resolve_ranks(ranked_by, tf.constant(class_selectors, tf.int32))
         weights, against = tf.one_hot(classes[:, 0], y.shape[1]), None  # type: ignore[union-attr]
@@ -136,7 +147,8 @@ class SplitNetwork:
             weights -= tf.cast(contrast.gamma, tf.float32) * others
         pairs = [self._pass_behind(kept, path, weights) for path in layers]
         result = to_arrays((y, logits, p, ranked_by, classes, [A for A, _ in pairs], [dA[None] for _, dA in pairs]))
-        return result._replace(against=None if against is None else against[:, None].numpy())
+        kept.last = key, result._replace(against=None if against is None else against[:, None].numpy())
+        return kept.last[1]
 
     def _pass_behind(self, kept: KeptPass, path: str, weights: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Return A and dA of a layer, (1, u, v, k)."""

@@ -166,7 +166,22 @@ def test_layers_that_are_not_kept_are_computed_when_they_are_needed(monkeypatch)
     assert small == 4 * np.prod(last.shape)
     whole = compile_gradient_function(model, [first])(X, [[1]])
     assert_equal_passes(cut.gradients(kept, [first.path], [[1]]), whole)
-    assert kept.nbytes == small + 4 * np.prod(first.shape)
+    assert kept.nbytes == small + 3 * 4 * np.prod(first.shape)  # A as a tensor, and the result: A and dA
+
+
+def test_another_method_of_the_same_class_and_layer_needs_no_pass(monkeypatch):
+    model = network("residual")
+    first, last = usable(model)[0].path, usable(model)[-1].path
+    cut = split(model)
+    kept = cut.forward(X)
+    passes = []
+    behind = SplitNetwork._pass_behind
+    monkeypatch.setattr(SplitNetwork, "_pass_behind", lambda *a: passes.append(1) or behind(*a))
+    contrast = Contrast(np.array([[[-1]]], np.int32), 0.5)
+    for arguments in ([first], [[1]]), ([first], [[1]]), ([last], [[1]]), ([last], [[2]]), ([last], [[2]], contrast):
+        expected = compile_gradient_function(model, arguments[0])(X, *arguments[1:])
+        np.testing.assert_allclose(cut.gradients(kept, *arguments).dA[0], expected.dA[0], rtol=1e-4, atol=1e-7)
+    assert len(passes) == 4
 
 
 def test_weights_that_change_are_read_by_the_next_pass():
