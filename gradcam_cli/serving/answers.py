@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from gradcam_cli.methods import registry
 from gradcam_cli.output.colors import DEFAULT, color_table
 from gradcam_cli.output.scaling import scale_map, scaled_size
 from gradcam_cli.pipeline.captions import color_limit
@@ -96,8 +95,3 @@ def depth_command(explanation: Explanation, t: float, rerun_args: Sequence[str])
     options = ["--times", f"{t:.12g}", "--method", explanation.method, "--class", str(explanation.prediction.index)]
     record = {"input": explanation.source, "depths": [t], "rerun_args": [*rerun_args, *options]}
     return rerun_command(record, {})
-
-
-def is_slow(method: str) -> bool:
-    """Return whether a method runs the model for each image and class."""
-    return registry.METHODS[method].kind in registry.MULTI_PASS

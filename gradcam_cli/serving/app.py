@@ -25,10 +25,10 @@ from gradcam_cli.serving.bodies import parse_object, read_body
 from gradcam_cli.serving.byte_cache import ByteCache
 from gradcam_cli.serving.export import report_zip
 from gradcam_cli.serving.image_store import MAX_UPLOAD_BYTES, ImageStore, StoredImage, UnknownImage
+from gradcam_cli.serving.model_listing import list_model
 from gradcam_cli.serving.page import render_page
 from gradcam_cli.serving.pictures import encode_picture, encode_small
 from gradcam_cli.serving.requests import MAP_KEYS, checked_texts, integer, map_request, required
-from gradcam_cli.serving.served_model import session_model
 from gradcam_cli.serving.session import Session, UnknownModel
 from gradcam_cli.serving.worker import Busy, Worker
 
@@ -76,7 +76,7 @@ class Server:
     async def about(self, request: Request) -> Response:
         """Return the session: models, layers, methods, colors and the first images."""
         checked_texts(request.query_params, ())
-        models = await self._compute(lambda: [session_model(each) for each in self.session.models.values()])
+        models = await self._compute(lambda: [list_model(each) for each in self.session.models.values()])
         listed = self.images.listed()
         default = next(iter(self.session.models.values())).default_layer.path
         return _json(
@@ -110,11 +110,11 @@ class Server:
 
     async def thumbnail(self, request: Request) -> Response:
         """Return a small picture of an image."""
-        return await self._picture(request, encode_small)
+        return await self._picture(request, encode_small, kept=False)
 
     async def picture(self, request: Request) -> Response:
         """Return an image at the size of a screen."""
-        return await self._picture(request, encode_picture)
+        return await self._picture(request, encode_picture, kept=True)
 
     async def predictions(self, request: Request) -> Response:
         """Return the classes with the largest scores."""
@@ -151,13 +151,13 @@ class Server:
         headers = {"content-disposition": 'attachment; filename="gradcam-report.zip"'}
         return Response(data, media_type="application/zip", headers=headers)
 
-    async def _picture(self, request: Request, encode: Callable[[Any], tuple[bytes, str]]) -> Response:
+    async def _picture(self, request: Request, encode: Callable[[Any], tuple[bytes, str]], *, kept: bool) -> Response:
         image = self.images.find(request.path_params["image"])
         key = image.id, encode.__name__
         if found := self._pictures.get(key):
             return found
         async with self._decoders:
-            data, kind = await asyncio.to_thread(lambda: encode(self.images.load(image).pixels))
+            data, kind = await asyncio.to_thread(lambda: encode(self.images.load(image, kept=kept).pixels))
         return self._pictures.put(key, Response(data, media_type=kind), len(data))
 
     async def _compute(self, function: Callable[[], Any]) -> Any:

@@ -15,6 +15,7 @@ import uvicorn
 from gradcam_cli.console import ANNOUNCE, log
 from gradcam_cli.errors import UsageError
 from gradcam_cli.serving.app import Server
+from gradcam_cli.serving.bounded_protocol import BoundedProtocol
 from gradcam_cli.serving.security import Guard
 from gradcam_cli.serving.session import Session
 from gradcam_cli.serving.worker import Worker
@@ -98,7 +99,7 @@ async def _serve(
         Guard(clock, port, token),
         lifespan="off",
         ws="none",
-        http="h11",
+        http=BoundedProtocol,
         loop="asyncio",
         log_config=None,
         access_log=False,

@@ -92,7 +92,7 @@ class ImageStore:
         name = clean_name(name)
         image_id = "u" + hashlib.sha256(name.encode("utf-8", "surrogatepass") + b"\0" + data).hexdigest()[:20]
         image = StoredImage(image_id, escape_for_display(name), BytesSource(name, data=data))
-        loaded = self._load(image)
+        loaded = self.load(image)
         return self._uploads.put(image_id, image, len(data)), loaded
 
     def find(self, image_id: str) -> StoredImage:
@@ -106,19 +106,22 @@ class ImageStore:
             raise UnknownImage
         return image
 
-    def load(self, image: StoredImage) -> LoadedImage:
+    def load(self, image: StoredImage, *, kept: bool = True) -> LoadedImage:
         """Return the decoded image.
+
+        Args:
+            image: from `find`.
+            kept: whether it is likely to be needed again.
 
         Raises:
             InputError: it cannot be read.
         """
-        return self._decoded.get(image.id) or self._load(image)
-
-    def _load(self, image: StoredImage) -> LoadedImage:
+        if found := self._decoded.get(image.id):
+            return found
         loaded = load_image(image.source, *self._limits)
         if isinstance(loaded, Unexplained):
             raise InputError(f"{image.name}: {loaded.error}", loaded.hint)
-        return self._decoded.put(image.id, loaded, loaded.decoded().nbytes)
+        return self._decoded.put(image.id, loaded, loaded.decoded().nbytes) if kept else loaded
 
 
 def clean_name(header: str) -> str:

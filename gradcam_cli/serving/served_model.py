@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from typing import Any
 
 import numpy as np
 
@@ -42,7 +41,8 @@ class KeptImage:
     @property
     def nbytes(self) -> int:
         """Size of the kept arrays in bytes."""
-        return self.forward.nbytes + self.model_input.pixels.nbytes
+        H, W = self.model_input.image.shape
+        return self.forward.nbytes + self.model_input.pixels.nbytes + 3 * H * W
 
 
 class ServedModel:
@@ -128,8 +128,12 @@ class ServedModel:
     def _black(self) -> KeptPass:
         return self._network.forward(self.classifier.preprocess(np.zeros((1, *self.classifier.input_shape), np.uint8)))
 
-    def keep(self, image_id: str, image: LoadedImage) -> KeptImage:
+    def keep(self, image_id: str, load: Callable[[], LoadedImage]) -> KeptImage:
         """Return an image with its forward pass; it is run once, until it is dropped.
+
+        Args:
+            image_id: names it.
+            load: returns it; called if it is not kept.
 
         Raises:
             InputError: the image does not fit the model.
@@ -137,14 +141,14 @@ class ServedModel:
         key = self.classifier.name, self.id, image_id
         if found := self._kept.get(key):
             return found
-        model_input = to_model_input(self._prepared(self.settings), image)
+        model_input = to_model_input(self._prepared(self.settings), load())
         if isinstance(model_input, Unexplained):
             raise InputError(f"{model_input.source}: {model_input.error}", model_input.hint)
         kept = KeptImage(model_input, self._network.forward(self.classifier.preprocess(model_input.pixels[None])))
         return self._kept.put(key, kept, kept.nbytes)
 
-    def explain(self, request: MapRequest, image: LoadedImage) -> Explanation:
-        """Return a map of an image: that of `gradcam`.
+    def explain(self, request: MapRequest, load: Callable[[], LoadedImage]) -> Explanation:
+        """Return a map of an image, that of `gradcam`; the arguments are those of `keep`.
 
         Raises:
             GradcamError: the model has no such layer or class, or the method does not support them.
@@ -152,8 +156,8 @@ class ServedModel:
         if request.t is not None:
             if self.depth_maps is None:
                 raise ModelError("the model has no ODEBlock: expected no depth t")
-            return self.depth_maps.explain(request, image)
-        kept = self.keep(request.image, image)
+            return self.depth_maps.explain(request, load())
+        kept = self.keep(request.image, load)
         run = self._prepared(self._config_of(request))
         gradients = partial(self._network.gradients, kept.forward, [each.path for each in run.layer_outputs])
         run = replace(run, gradient_function=lambda _x, *arguments: gradients(*arguments))
@@ -216,40 +220,3 @@ def first_explanation(run: PreparedRun, model_input: ModelInput) -> Explanation:
     if isinstance(explained, Unexplained):
         raise InputError(explained.error or "no map", explained.hint)
     return explained[0]
-
-
-def session_model(model: ServedModel) -> dict[str, Any]:
-    """Return what the page lists about a model."""
-    classifier, (h, w, _) = model.classifier, model.classifier.input_shape
-    return {
-        "id": model.id,
-        "name": classifier.name,
-        "input_size": [h, w],
-        "classes": classifier.class_count,
-        "weights": classifier.weights,
-        "preprocess": classifier.preprocess_mode,
-        "layers": [
-            {
-                "path": each.path,
-                "shape": [each.grid.u, each.grid.v, each.shape[-1]] if each.grid else list(each.shape),
-                "default": each.path == model.default_layer.path,
-            }
-            for each in model.layers.values()
-        ],
-        "strip": [each.path for each in model.strip],
-        "methods": [
-            {
-                "name": name,
-                "kind": method.kind,
-                "description": method.description,
-                "cost": method.cost,
-                "needs_layer": method.uses_layer,
-                "slow": method.kind in registry.MULTI_PASS,
-                "contrast": method.negatable,
-                "counterfactual": method.negatable,
-                "depth": name in registry.DEPTH_METHODS,
-            }
-            for name, method in model.methods.items()
-        ],
-        "depth": model.depth_maps.session() if model.depth_maps else None,
-    }

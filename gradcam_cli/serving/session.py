@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
 
 from gradcam_cli.images.decode import MAX_PIXELS
+from gradcam_cli.images.load import LoadedImage
 from gradcam_cli.models.catalog import is_model_path
 from gradcam_cli.models.labels import normalize_name
 from gradcam_cli.pipeline.config import ExplainConfig, ModelConfig
@@ -82,8 +83,10 @@ class Session:
             UnknownImage, UnknownModel: an id does not exist.
             GradcamError: the map cannot be computed.
         """
-        model = self.model(request.model)
-        return model.explain(request, self.images.load(self.images.find(request.image)))
+        return self.model(request.model).explain(request, self._loader(request.image))
+
+    def _loader(self, image_id: str) -> Callable[[], LoadedImage]:
+        return partial(self.images.load, self.images.find(image_id))
 
     def map(self, request: MapRequest) -> dict[str, Any]:
         """Return the answer for a map; the errors are those of `explain`."""
@@ -108,9 +111,9 @@ class Session:
     def strip(self, request: MapRequest) -> dict[str, Any]:
         """Return small maps of the layers from the input to the output; the errors are those of `explain`."""
         model, maps = self.model(request.model), []
-        image = self.images.load(self.images.find(request.image))
+        load = self._loader(request.image)
         for layer in model.strip:
-            explanation = model.explain(replace(request, layer=layer.path), image)
+            explanation = model.explain(replace(request, layer=layer.path), load)
             is_zero = explanation.zero_reason is not None
             maps.append({"layer": layer.path, **map_values(explanation.heatmap, STRIP_SIDE), "is_zero": is_zero})
         return {"maps": maps}
@@ -118,11 +121,10 @@ class Session:
     def predictions(self, model_id: str, image_id: str, top: int) -> dict[str, Any]:
         """Return the classes of an image with the largest scores, and what the model sees of it."""
         model, stored = self.model(model_id), self.images.find(image_id)
-        image = self.images.load(stored)
-        kept = model.keep(image_id, image)
+        kept = model.keep(image_id, partial(self.images.load, stored))
         result, labels, score = kept.forward.result(), model.classifier.labels, model.settings.score
         ranked = np.argsort(-result.ranked_by[0], kind="stable")[:top]
-        (H, W), box = image.shape, kept.model_input.crop_box
+        (H, W), box = kept.model_input.image.shape, kept.model_input.crop_box
         return {
             "image": {"id": stored.id, "name": stored.name, "width": W, "height": H, "crop": list(box)},
             "predictions": [prediction_answer(prediction_of(result, 0, labels, score, int(i))) for i in ranked],
