@@ -61,6 +61,21 @@ def test_the_part_behind_a_layer_gives_what_the_whole_pass_gives(kind):
         assert_equal_passes(cut.gradients(kept, [layer.path], [[1]]), whole(X, [[1]]))
 
 
+def test_a_layer_that_returns_its_input_has_only_its_own_paths():
+    """The output of an identity is that of the convolution before it, which a second branch takes, too."""
+    image = keras.Input((12, 12, 3))
+    before = L.Conv2D(4, 3, name="before")(image)
+    both = L.Concatenate()([L.Identity(name="same")(before), L.Conv2D(4, 3, padding="same")(before)])
+    model = keras.Model(image, L.Dense(3)(L.Flatten()(both)))
+    layers = [layer for layer in trace_layers(model, (12, 12, 3)) if layer.path in ("before", "same")]
+    assert len(layers) == 2
+    cut = split(model, layers)
+    kept = cut.forward(X[:, :12, :12])
+    for layer in layers:
+        whole = compile_gradient_function(model, [layer])(X[:, :12, :12], [[1]])
+        assert_equal_passes(cut.gradients(kept, [layer.path], [[1]]), whole)
+
+
 @pytest.mark.parametrize("selector", [0, 2, -1, -3])
 @pytest.mark.parametrize("score", ["logit", "probability", "output"])
 def test_a_class_or_a_rank_of_each_score_is_that_of_the_whole_pass(selector, score):
