@@ -17,6 +17,7 @@ from gradcam_cli.report.rerun import escape_for_display, rerun_command, shell_qu
 
 MAP_SIDE, STRIP_SIDE = 320, 64
 """Longer side of a map and of a thumbnail of the strip, in values."""
+OVERSAMPLING = 3
 COLORMAPS = ("viridis", "inferno", "magma", "plasma", "cividis", "turbo", "jet", "hot", "gray", "autumn_r")
 
 
@@ -26,9 +27,14 @@ def colormaps() -> dict[str, str]:
 
 
 def map_values(heatmap: np.ndarray, side: int) -> dict[str, Any]:
-    """Return a map (H, W) in 0..1, reduced to a longer side, as little-endian float32 in base64."""
+    """Return a map (H, W) in 0..1, reduced to a longer side, as little-endian float32 in base64.
+
+    Of a map of more than `OVERSAMPLING` times the side, only every n-th row and column is averaged: a map of a large
+    photo is smooth, and reading all of its pixels takes longer than computing them.
+    """
     h, w = scaled_size(heatmap.shape, side) if max(heatmap.shape) > side else heatmap.shape
-    values = scale_map(heatmap, (h, w)).astype("<f4")
+    step = max(1, max(heatmap.shape) // (OVERSAMPLING * side))
+    values = scale_map(heatmap[step // 2 :: step, step // 2 :: step], (h, w)).astype("<f4")
     return {"width": w, "height": h, "values": base64.b64encode(values.tobytes()).decode()}
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from gradcam_cli.errors import GradcamError, InputError, ModelError, UsageError
 from gradcam_cli.images.load import LoadedImage, Unexplained
 from gradcam_cli.methods import registry
-from gradcam_cli.models.class_selection import groups_of
+from gradcam_cli.models.class_selection import groups_of, resolve_classes
 from gradcam_cli.models.classifier import Classifier
 from gradcam_cli.network.layer_choice import layers_of_sizes
 from gradcam_cli.network.layer_trace import LayerOutput
@@ -158,13 +158,22 @@ class ServedModel:
                 raise ModelError("the model has no ODEBlock: expected no depth t")
             return self.depth_maps.explain(request, load())
         kept = self.keep(request.image, load)
-        run = self._prepared(self._config_of(request))
+        run = self._run_of(request)
         gradients = partial(self._network.gradients, kept.forward, [each.path for each in run.layer_outputs])
         run = replace(run, gradient_function=lambda _x, *arguments: gradients(*arguments))
         model_input = kept.model_input._replace(classes=run.class_selectors())
         explanation = first_explanation(run, model_input)
         self._kept.put((self.classifier.name, self.id, request.image), kept, kept.nbytes)  # it may have grown
         return explanation
+
+    def _run_of(self, request: MapRequest) -> PreparedRun:
+        """Return the run of one map; without a contrast, it is that of another class with the other class."""
+        config, class_ = self._config_of(request), (request.class_,)
+        if config.against:
+            return _single(self._prepared(replace(config, classes=class_)))
+        run = self._prepared(config)
+        classes = resolve_classes(class_, self.classifier.labels, self.classifier.class_count)
+        return _single(replace(run, config=replace(config, classes=class_), classes=classes))
 
     def _config_of(self, request: MapRequest) -> ExplainConfig:
         uses_layer = registry.METHODS[request.method].uses_layer
@@ -176,23 +185,15 @@ class ServedModel:
             self.settings,
             layers=layers,
             methods=(request.method,),
-            classes=(request.class_,),
             against=(request.against,) if request.against else (),
             counterfactual=request.counterfactual,
         )
 
     def _prepared(self, config: ExplainConfig) -> PreparedRun:
-        """Return the prepared run of a configuration; the last ones are kept.
-
-        Raises:
-            UsageError: it names several classes, or a group of them.
-        """
+        """Return the prepared run of a configuration; the last ones are kept."""
         key = repr(config)
         if key not in self._runs:
-            run = prepare_run(self.classifier, config, announced=config == self.settings)
-            if len(run.classes) > 1 or groups_of([*run.classes, *run.against]):
-                raise UsageError(f"class: expected one class, got {config.classes[0]!r}")
-            self._runs[key] = run
+            self._runs[key] = prepare_run(self.classifier, config, announced=config == self.settings)
             if len(self._runs) > MAX_RUNS:
                 del self._runs[next(iter(self._runs))]
         return self._runs[key]
@@ -207,6 +208,13 @@ class ServedModel:
         except GradcamError:
             return False
         return True
+
+
+def _single(run: PreparedRun) -> PreparedRun:
+    """Check that a run is that of one class, and not of a group."""
+    if len(run.classes) > 1 or groups_of([*run.classes, *run.against]):
+        raise UsageError(f"class: expected one class, got {run.config.classes[0]!r}")
+    return run
 
 
 def first_explanation(run: PreparedRun, model_input: ModelInput) -> Explanation:

@@ -154,3 +154,13 @@ def test_a_file_that_is_given_twice_is_loaded_once(tmp_path, model_file):
         [ModelConfig(str(model_file), preprocess="0..1"), ModelConfig(str(link), preprocess="0..1")], ExplainConfig()
     )
     assert list(session.models) == ["m0"]
+
+
+def test_the_map_of_a_large_photo_is_reduced_with_few_of_its_pixels(tmp_path, classifier):
+    """Close to the average of all pixels: to the difference of two neighboring ones."""
+    (tmp_path / "large.png").write_bytes(png(blocks(3, 1500, 2000)))
+    server = served(Session([ModelConfig("mini")], ExplainConfig(), directory=str(tmp_path)))
+    for layer, method in (("block5_conv4", "gradcam"), ("block1_conv1", "layercam"), ("block5_conv4", "saliency")):
+        answer = server.json("api/map", model="m0", image="0", layer=layer, method=method)
+        whole = explain(tmp_path / "large.png", classifier, layer, method=method).heatmap
+        np.testing.assert_allclose(values(answer), scale_map(whole, (240, 320)), atol=0.02)
