@@ -168,14 +168,14 @@ class SplitNetwork:
             with trace.function.graph.as_default():
                 (dA,) = tf.gradients(trace.score, A)
             inputs = [A, *_kept_around(dA, A, trace.x)]
-            self._heads[path] = _Head(trace.function.prune([*inputs, trace.weights], [dA]), inputs)
+            self._heads[path] = _Head(_part(trace, [*inputs, trace.weights], [dA]), inputs)
         return self._heads[path]
 
     def _run(self, wanted: Sequence[tf.Tensor], x: tf.Tensor) -> list[tf.Tensor]:
         """Return tensors of the forward pass of an image."""
         key = tuple(each.ref() for each in wanted)
         if key not in self._parts:
-            self._parts[key] = self._trace.function.prune([self._trace.x], list(wanted))
+            self._parts[key] = _part(self._trace, [self._trace.x], wanted)
         with precision_scope(self._precision):
             results: list[tf.Tensor] = self._parts[key](x)
         return results
@@ -222,6 +222,15 @@ def _trace(
     shapes = [tf.TensorSpec((1, *input_shape), tf.float32), tf.TensorSpec((1, num_units), tf.float32)]
     function = tf.compat.v1.wrap_function(run, shapes)  # its graph can be cut; a `tf.function` cannot
     return traced[-1]._replace(function=function)
+
+
+def _part(trace: _Trace, inputs: Sequence[tf.Tensor], outputs: Sequence[tf.Tensor]) -> Any:
+    """Return the part of a traced function between some of its tensors, a function of the inputs.
+
+    Without the signature, TensorFlow would first try another one at each call, and print the arrays into an error.
+    """
+    signature = tuple(tf.TensorSpec(each.shape, each.dtype) for each in inputs), {}
+    return trace.function.prune(list(inputs), list(outputs), input_signature=signature)
 
 
 def _kept_around(dA: tf.Tensor, A: tf.Tensor, x: tf.Tensor) -> list[tf.Tensor]:
