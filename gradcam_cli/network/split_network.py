@@ -229,8 +229,8 @@ def _part(trace: _Trace, inputs: Sequence[tf.Tensor], outputs: Sequence[tf.Tenso
 
     Without the signature, TensorFlow would first try another one at each call, and print the arrays into an error.
     """
-    signature = tuple(tf.TensorSpec(each.shape, each.dtype) for each in inputs), {}
-    return trace.function.prune(list(inputs), list(outputs), input_signature=signature)
+    specs = tuple(tf.TensorSpec(each.shape, each.dtype) for each in inputs)
+    return trace.function.prune(list(inputs), list(outputs), input_signature=(specs, {}))
 
 
 def _kept_around(dA: tf.Tensor, A: tf.Tensor, x: tf.Tensor) -> list[tf.Tensor]:

@@ -109,9 +109,12 @@ def test_several_layers_come_in_the_order_in_which_they_are_named():
         np.testing.assert_allclose(dA, whole.dA[0], rtol=1e-4, atol=1e-7)
 
 
-def test_the_state_of_an_ode_is_a_layer_as_others():
+@pytest.mark.parametrize(
+    "solver", [{"solver": "rk4", "step_size": 0.25}, pytest.param({"solver": "dopri5"}, marks=EXTENDED)], ids=str
+)
+def test_the_state_of_an_ode_is_a_layer_as_others(solver):
     image = keras.Input((12, 12, 3))
-    z = ODEBlock(TanhConv(4), solver="rk4", step_size=0.25, name="ode")(L.Conv2D(4, 3, 2)(image))
+    z = ODEBlock(TanhConv(4), **solver, name="ode")(L.Conv2D(4, 3, 2)(image))
     model = keras.Model(image, L.Dense(3)(L.Flatten()(z)))
     x = X[:, :12, :12]
     cut = split(model)
