@@ -1,0 +1,84 @@
+// The start of the page, the keyboard, and what is drawn when the view changes.
+
+function draw() {
+  if (!session) return;
+  const open = view.image !== "";
+  byId("welcome").hidden = open;
+  for (const id of ["panels", "look", "below", "side"]) byId(id).hidden = !open;
+  markImage();
+  if (!open) return;
+  drawTitle();
+  drawMethods();
+  drawPanels();
+  drawModelCards();
+  drawStrips();
+  drawLook();
+}
+
+async function drawTitle() {
+  const { image } = view;
+  const known = shownImages().find((candidate) => candidate.id === image)?.name;
+  const name = known ?? await predictionsOf(shownModels()[0], image).then((answer) => answer.image.name, () => "");
+  if (image !== view.image) return;
+  byId("title").replaceChildren(...wrappableName(name));
+  document.title = name ? `${name} – gradcam` : "gradcam";
+}
+
+const keyActions = {
+  "?": () => byId("keys").showModal(),
+  "/": () => byId("image-query").focus(),
+  o: () => byId("file").click(),
+  j: () => stepImage(1),
+  k: () => stepImage(-1),
+  h: toggleMap,
+  c: () => show({ contours: view.contours === "1" ? "" : "1" }),
+  f: () => byId("models").querySelector(".card:not([hidden]) .class-search input")?.focus(),
+  "[": () => stepLayer(-1),
+  "]": () => stepLayer(1),
+};
+
+function onKey(event) {
+  if (event.altKey || event.ctrlKey || event.metaKey || event.defaultPrevented || byId("keys").open) return;
+  if (event.key === "Escape" && event.target === byId("image-query")) byId("image-query").blur();
+  if (event.target.matches("input:not([type=range], [type=checkbox]), select, textarea")) return;
+  if (!view.image && !["?", "o"].includes(event.key)) return;
+  if (/^[1-9]$/.test(event.key)) {
+    byId("models").querySelectorAll(".card:not([hidden]) .bars button")[Number(event.key) - 1]?.click();
+  } else if (keyActions[event.key]) {
+    event.preventDefault();
+    keyActions[event.key]();
+  }
+}
+
+async function start() {
+  watchServer();
+  try {
+    session = await requestJson("session");
+  } catch (error) {
+    byId("welcome").hidden = false;
+    byId("welcome").replaceChildren(make("p", {}, error.message));
+    return;
+  }
+  listed = { images: session.images, total: session.images.length + session.more_images };
+  session.models.forEach(makeModelCard);
+  session.models.forEach(makeStrip);
+  prepareImages();
+  prepareUpload();
+  prepareMethods();
+  prepareLook();
+  prepareExport();
+  addEventListener("hashchange", followAddress);
+  addEventListener("popstate", followAddress);
+  addEventListener("keydown", onKey);
+  byId("show-keys").addEventListener("click", keyActions["?"]);
+  document.querySelector(".skip").addEventListener("click", (event) => {
+    event.preventDefault(); // the fragment of the address contains the view
+    byId("picture").focus();
+  });
+  drawImageList();
+  if (!view.image && session.images.length) replaceView({ image: session.images[0].id });
+  else draw();
+  if (listed.total > listed.images.length && listed.images.length < imagesPerPage) listImages(0);
+}
+
+start();

@@ -1,0 +1,52 @@
+// The session: models, layers, methods, and which of them are shown.
+
+const maxMethods = 6; // pictures of one model side by side
+let session = null;
+
+/** Return the models that are shown: all of the session, or those that the address names. */
+function shownModels() {
+  const chosen = view.models.split(",");
+  const models = session.models.filter((model) => chosen.includes(String(model.id)));
+  return models.length ? models : session.models;
+}
+
+/** Return the names of the chosen methods, in the order of the list. */
+function shownMethods() {
+  const chosen = view.methods.split(",");
+  const names = allMethods().map((method) => method.name).filter((name) => chosen.includes(name));
+  return names.length ? names.slice(0, maxMethods) : [session.defaults.method];
+}
+
+/** Return the methods of all models, each once. */
+function allMethods() {
+  const methods = new Map();
+  for (const model of session.models) {
+    for (const method of model.methods) if (!methods.has(method.name)) methods.set(method.name, method);
+  }
+  return [...methods.values()];
+}
+
+const methodOf = (model, name) => model.methods.find((method) => method.name === name);
+
+/** Return the chosen layer of a model, or its default. */
+function layerOf(model) {
+  const chosen = modelSetting("layer", model);
+  if (model.layers.some((layer) => layer.path === chosen)) return chosen;
+  return (model.layers.find((layer) => layer.default) ?? model.layers.at(-1)).path;
+}
+
+/** Return the depth t of a Neural ODE whose ODE block is the chosen layer, else "". */
+function depthOf(model) {
+  if (!model.depth || layerOf(model) !== model.depth.layer) return "";
+  const chosen = Number(modelSetting("t", model));
+  const valid = modelSetting("t", model) !== "" && chosen >= model.depth.t0 && chosen <= model.depth.t1;
+  return String(valid ? chosen : model.depth.t1);
+}
+
+/** Return a text of at most `length` characters, cut in its middle: beginnings and ends tell names apart. */
+function cutMiddle(text, length) {
+  const characters = [...text];
+  if (characters.length <= length) return text;
+  const end = Math.floor((length - 1) / 2);
+  return `${characters.slice(0, length - 1 - end).join("")}…${characters.slice(-end).join("")}`;
+}

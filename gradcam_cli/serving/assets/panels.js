@@ -1,0 +1,214 @@
+// The pictures: one for each model and method, with the map over the photo, and in words what it shows.
+
+const panels = new Map(); // "model method" -> panel
+const busyDelay = 250; // milliseconds after which a computation shows
+
+function drawPanels() {
+  const wanted = shownModels().flatMap((model) => shownMethods().map((method) => ({ model, method, id: `${model.id} ${method}` })));
+  for (const [id, panel] of panels) {
+    if (wanted.some((one) => one.id === id)) continue;
+    panel.abort?.abort();
+    panel.element.remove();
+    panels.delete(id);
+  }
+  for (const { model, method, id } of wanted) if (!panels.has(id)) panels.set(id, makePanel(model, method));
+  const ordered = shownMethods().flatMap((method) => shownModels().map((model) => panels.get(`${model.id} ${method}`)));
+  const elements = ordered.map((panel) => panel.element);
+  if (elements.some((element, index) => byId("panels").children[index] !== element)) byId("panels").replaceChildren(...elements);
+  byId("panels").dataset.columns = shownModels().length > 1 ? Math.min(shownModels().length, 3) : columnsFor(elements.length);
+  byId("panels").dataset.rows = Math.ceil(elements.length / Number(byId("panels").dataset.columns));
+  for (const panel of ordered) updatePanel(panel);
+}
+
+const columnsFor = (count) => (count < 2 ? 1 : count < 5 ? 2 : 3);
+
+function makePanel(model, method) {
+  const photo = make("img", { class: "photo", alt: "" });
+  const canvas = make("canvas", { class: "map", "aria-hidden": "true" });
+  const pointer = make("span", { class: "pointer", "aria-hidden": "true", hidden: "" });
+  const message = make("div", { class: "message", hidden: "" });
+  const frame = make("div", { class: "frame", tabindex: "0", role: "application", "aria-roledescription": "picture" },
+    photo, canvas, pointer);
+  const caption = make("p", { class: "caption" });
+  const readout = make("p", { class: "readout" }, "\u00a0");
+  const notice = make("p", { class: "notice", role: "note", hidden: "" });
+  const element = make("figure", { class: "panel" }, make("div", { class: "stage" }, frame, message),
+    make("figcaption", {}, caption, readout), notice);
+  const panel = { model, method, element, frame, photo, canvas, pointer, message, caption, readout, notice, key: null, answer: null, abort: null };
+  photo.addEventListener("load", () => {
+    frame.style.setProperty("--width", photo.naturalWidth);
+    frame.style.setProperty("--height", photo.naturalHeight);
+    frame.classList.toggle("small", Math.max(photo.naturalWidth, photo.naturalHeight) <= 128);
+  });
+  new ResizeObserver(() => paintPanel(panel, currentLook())).observe(frame);
+  preparePointer(panel);
+  return panel;
+}
+
+/** Show the map that the view asks for: from memory, from the server, or why there is none. */
+function updatePanel(panel) {
+  const parameters = mapParameters(panel.model, panel.method);
+  const key = JSON.stringify(parameters);
+  if (panel.key === key) return;
+  if (panel.image !== view.image) showPhoto(panel);
+  const scrubbing = sameButDepth(panel.key, key);
+  panel.key = key;
+  const refused = refusalOf(panel);
+  if (refused || (isSlow(panel) && !mapCache.has(key) && !allowedSlowMaps.has(key))) {
+    panel.abort?.abort();
+    showAnswer(panel, null);
+    if (refused) showMessage(panel, make("p", {}, refused));
+    else offerComputation(panel, key);
+  } else if (mapCache.has(key)) {
+    panel.abort?.abort();
+    showAnswer(panel, mapCache.get(key));
+  } else if (!panel.abort || !scrubbing) {
+    loadPanel(panel, parameters, key);
+  }
+}
+
+function showPhoto(panel) {
+  panel.image = view.image;
+  panel.photo.src = apiAddress(`images/${view.image}/picture`);
+  showAnswer(panel, null);
+}
+
+const isSlow = (panel) => methodOf(panel.model, panel.method)?.slow;
+
+/** Return why there is no map, in words, or "". */
+function refusalOf(panel) {
+  const method = methodOf(panel.model, panel.method);
+  if (!method) return `${panel.method} is not defined for this model.`;
+  if (modelSetting("against", panel.model) !== "" && !method.contrast) return `${panel.method} shows one class; it cannot contrast two.`;
+  return "";
+}
+
+function offerComputation(panel, key) {
+  const button = make("button", { type: "button" }, "Compute");
+  button.addEventListener("click", () => {
+    allowedSlowMaps.add(key);
+    panel.key = null;
+    updatePanel(panel);
+    panel.frame.focus();
+  });
+  showMessage(panel, make("p", {}, `${panel.method} takes ${methodOf(panel.model, panel.method).cost}.`), button);
+}
+
+/** Request a map. While the depth t is dragged, the next request waits for the answer of the last. */
+async function loadPanel(panel, parameters, key) {
+  panel.abort?.abort();
+  const abort = new AbortController();
+  panel.abort = abort;
+  showMessage(panel);
+  const busy = setInterval(() => showBusy(panel, key), busyDelay);
+  panel.started = Date.now();
+  try {
+    const answer = await (panel.loading = fetchMap(parameters, abort.signal));
+    if (panel.key === key || (panel.abort === abort && sameButDepth(panel.key, key))) showAnswer(panel, answer);
+  } catch (error) {
+    if (panel.key === key && panel.abort === abort) showFailure(panel, error);
+  } finally {
+    clearInterval(busy);
+    if (panel.abort === abort) {
+      panel.abort = null;
+      panel.element.removeAttribute("aria-busy");
+      if (panel.key !== null && panel.key !== key) continuePanel(panel);
+    }
+  }
+}
+
+/** Request what the view asks for now, after the answer of an earlier request. */
+function continuePanel(panel) {
+  panel.key = null;
+  updatePanel(panel);
+}
+
+function showBusy(panel, key) {
+  panel.element.setAttribute("aria-busy", "true");
+  if (panel.key !== key || !isSlow(panel)) return;
+  const seconds = Math.round((Date.now() - panel.started) / 1000);
+  if (panel.message.dataset.busy === key) {
+    panel.message.firstElementChild.textContent = `Computing, ${seconds} s …`;
+    return;
+  }
+  const button = make("button", { type: "button" }, "Cancel");
+  button.addEventListener("click", () => {
+    allowedSlowMaps.delete(key);
+    panel.key = null;
+    updatePanel(panel);
+  });
+  showMessage(panel, make("p", {}, "Computing …"), button);
+  panel.message.dataset.busy = key;
+}
+
+function showFailure(panel, error) {
+  if (error.name === "AbortError") return;
+  if (!(error instanceof ServerError)) throw error;
+  showAnswer(panel, null);
+  const button = make("button", { type: "button" }, "Try again");
+  button.addEventListener("click", () => continuePanel(panel));
+  showMessage(panel, makeText("p", error.message), ...(error.hint ? [makeText("p", error.hint, { class: "quiet" })] : []), button);
+  panel.failed = true;
+}
+
+function showMessage(panel, ...content) {
+  panel.failed = false;
+  delete panel.message.dataset.busy;
+  panel.message.replaceChildren(...content);
+  panel.message.hidden = !content.length;
+}
+
+/** Request again what failed, when the server is there again. */
+function retryAll() {
+  for (const panel of panels.values()) if (panel.failed) panel.key = null;
+  listImages(imageOffset);
+  draw();
+}
+
+function showAnswer(panel, answer) {
+  panel.answer = answer;
+  showMessage(panel);
+  panel.element.removeAttribute("aria-busy");
+  const text = answer ? captionOf(panel, answer) : [panel.method, namedModel(panel)].filter(Boolean).join(" · ");
+  panel.caption.textContent = text;
+  panel.frame.setAttribute("aria-label", answer ? `Map: ${text}. Arrow keys move the pointer.` : `No map: ${text}`);
+  panel.frame.toggleAttribute("data-empty", !answer);
+  const notice = answer ? noticeOf(answer) : "";
+  panel.notice.textContent = notice;
+  panel.notice.hidden = !notice;
+  drawReadout(panel);
+  paintPanel(panel, currentLook());
+  if (answer) onAnswer();
+}
+
+const namedModel = (panel) => (session.models.length > 1 ? panel.model.name : "");
+
+function captionOf(panel, answer) {
+  const against = modelSetting("against", panel.model);
+  const rival = against === "" ? "" : ` and not ${classNames.get(`${panel.model.id} ${against}`) ?? `class ${against}`}`;
+  const parts = [
+    `${answer.class.name}${rival}`,
+    typeof answer.class.probability === "number" ? formatPercent(answer.class.probability) : "",
+    panel.method, answer.layer ? cutMiddle(answer.layer, 28) : "", namedModel(panel),
+  ];
+  return parts.filter(Boolean).join(" · ");
+}
+
+/** Return what has to be said about a map in words. */
+function noticeOf(answer) {
+  const zero = answer.is_zero ? "The map is zero everywhere." : "";
+  return [zero, answer.note].filter(Boolean).join(" ");
+}
+
+/** Draw the map of a panel at the size of its frame. */
+function paintPanel(panel, look) {
+  const { canvas, frame, answer } = panel;
+  canvas.hidden = !answer || answer.is_zero || look.opacity === 0 && !look.contours.length;
+  if (canvas.hidden) return;
+  const scale = Math.min(devicePixelRatio, 1000 / Math.max(frame.clientWidth, frame.clientHeight, 1));
+  const [width, height] = [Math.round(frame.clientWidth * scale), Math.round(frame.clientHeight * scale)];
+  if (!width || !height) return;
+  if (canvas.width !== width) canvas.width = width;
+  if (canvas.height !== height) canvas.height = height;
+  drawMap(canvas, answer.map, look);
+}

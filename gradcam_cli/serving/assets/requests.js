@@ -1,0 +1,53 @@
+// Maps of the server: one request at a time for each picture, and answers kept for going back.
+
+const keptMaps = 80;
+const mapCache = new Map(); // key -> answer, the last used at the end
+const allowedSlowMaps = new Set(); // keys whose computation was asked for
+const seenClasses = new Map(); // "model image index" -> class of an answer
+
+/** Return the parameters of a map, as the server takes them. */
+function mapParameters(model, methodName) {
+  const needsLayer = methodOf(model, methodName)?.needs_layer ?? true;
+  return {
+    model: model.id,
+    image: view.image,
+    layer: needsLayer ? layerOf(model) : "",
+    method: methodName,
+    class: modelSetting("class", model),
+    against: modelSetting("against", model),
+    t: needsLayer ? depthOf(model) : "",
+  };
+}
+
+/** Return the answer for some parameters with its numbers decoded; it is kept. */
+async function fetchMap(parameters, signal) {
+  const [answer, predictions] = await Promise.all([
+    requestJson("map", parameters, { signal }), predictionsOf({ id: parameters.model }, parameters.image),
+  ]);
+  const kept = { ...answer, map: decodeMap({ ...answer, limit: answer.limit || 1, crop: cropOf(predictions.image) }) };
+  kept.highest = kept.map.values.reduce((highest, value) => Math.max(highest, value), 0);
+  keepMap(JSON.stringify(parameters), kept);
+  seenClasses.set(`${parameters.model} ${parameters.image} ${answer.class.index}`, answer.class);
+  classNames.set(`${parameters.model} ${answer.class.index}`, answer.class.name);
+  return kept;
+}
+
+/** Return the part of the image that the model sees, in fractions. */
+function cropOf({ width, height, crop }) {
+  const [left, top, right, bottom] = crop;
+  return [left / width, top / height, right / width, bottom / height];
+}
+
+function keepMap(key, answer) {
+  mapCache.delete(key);
+  mapCache.set(key, answer);
+  if (mapCache.size > keptMaps) mapCache.delete(mapCache.keys().next().value);
+}
+
+const answeredClass = (model, index) => seenClasses.get(`${model.id} ${view.image} ${index}`);
+
+/** Return whether two keys of maps differ in their depth t at most. */
+function sameButDepth(first, second) {
+  const withoutDepth = (key) => JSON.stringify({ ...JSON.parse(key), t: "" });
+  return first && second && withoutDepth(first) === withoutDepth(second);
+}
