@@ -35,14 +35,15 @@ async function searchClasses(search) {
 function openList(search, classes) {
   search.classes = classes;
   const options = classes.map((found, number) => {
-    const option = makeText("li", found.name, { role: "option", id: `${search.list.id}-${number}`, "aria-selected": "false" });
+    const id = `${search.list.id}-${number}`;
+    const option = makeText("li", found.name, { role: "option", id, "aria-selected": "false" });
     option.addEventListener("pointerdown", (event) => {
       event.preventDefault(); // the field keeps the focus until the choice is made
       chooseClass(search, found);
     });
     return option;
   });
-  const none = make("li", { class: "quiet", role: "option", "aria-disabled": "true", "aria-selected": "false" }, "No class has this name.");
+  const none = make("li", { class: "quiet", role: "option", "aria-disabled": "true" }, "No class has this name.");
   search.list.replaceChildren(...(options.length ? options : [none]));
   search.list.hidden = false;
   search.field.setAttribute("aria-expanded", "true");

@@ -25,16 +25,16 @@ function onAnswer() {
 /** Download a report of the shown maps as a zip file. */
 async function saveReport() {
   const maps = answeredPanels().map((panel) => {
-    const { image, ...parameters } = JSON.parse(panel.key);
+    const { image, ...parameters } = JSON.parse(panel.shownKey);
     return parameters;
   });
   byId("save").disabled = true;
   say("Writing the report …");
   try {
-    const options = { method: "POST", body: JSON.stringify({ image: view.image, maps }), headers: { "Content-Type": "application/json" } };
-    const response = await request("report", {}, options);
+    const [body, headers] = [JSON.stringify({ image: view.image, maps }), { "Content-Type": "application/json" }];
+    const response = await request("report", {}, { method: "POST", body, headers });
     const address = URL.createObjectURL(await response.blob());
-    const name = /filename="?([^";]+)/.exec(response.headers.get("Content-Disposition") ?? "")?.[1] ?? "gradcam_report.zip";
+    const name = /filename="([^"]+)"/.exec(response.headers.get("Content-Disposition"))?.[1] ?? "gradcam-report.zip";
     make("a", { href: address, download: name }).click();
     setTimeout(() => URL.revokeObjectURL(address), 60000);
     say(`Saved ${name}: unpack it and open index.html.`);

@@ -62,9 +62,11 @@ function shownImages() {
 
 function makeImageItem(image) {
   const name = image.name.slice(image.name.lastIndexOf("/") + 1).replace(/\.\w{1,5}$/, "");
-  const picture = make("img", { src: apiAddress(`images/${image.id}/thumbnail`), alt: "", loading: "lazy", decoding: "async" });
-  const button = make("button", { type: "button", title: image.name, "data-image": image.id }, picture,
-    makeText("span", cutMiddle(name, 12), { "aria-hidden": "true" }), makeText("span", image.name, { class: "hidden" }));
+  const address = apiAddress(`images/${image.id}/thumbnail`);
+  const button = make("button", { type: "button", title: image.name, "data-image": image.id },
+    make("img", { src: address, alt: "", loading: "lazy", decoding: "async" }),
+    makeText("span", cutMiddle(name, 12), { "aria-hidden": "true" }),
+    makeText("span", image.name, { class: "hidden" }));
   button.addEventListener("click", () => openImage(image));
   return make("li", {}, button);
 }

@@ -10,8 +10,8 @@ function prepareMethods() {
   for (const group of methodGroups) {
     const methods = allMethods().filter(group.has);
     const list = make("ul", { role: "list" }, ...methods.map(makeMethodBox));
-    if (methods.length && group.title) byId("methods").append(make("details", {}, make("summary", {}, group.title), list));
-    else if (methods.length) byId("methods").append(list);
+    const element = group.title ? make("details", {}, make("summary", {}, group.title), list) : list;
+    if (methods.length) byId("methods").append(element);
   }
 }
 
@@ -19,7 +19,8 @@ function makeMethodBox(method) {
   const box = make("input", { type: "checkbox", value: method.name });
   box.addEventListener("change", () => chooseMethods(box));
   const cost = method.slow ? make("span", { class: "quiet" }, method.cost) : null;
-  return make("li", {}, make("label", { title: method.description ?? method.cost }, box, make("span", {}, method.name), cost));
+  const label = make("label", { title: method.description }, box, make("span", {}, method.name), cost);
+  return make("li", {}, label);
 }
 
 function chooseMethods(changed) {

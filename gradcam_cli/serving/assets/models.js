@@ -35,12 +35,18 @@ function layerOf(model) {
   return (model.layers.find((layer) => layer.default) ?? model.layers.at(-1)).path;
 }
 
-/** Return the depth t of a Neural ODE whose ODE block is the chosen layer, else "". */
-function depthOf(model) {
-  if (!model.depth || layerOf(model) !== model.depth.layer) return "";
-  const chosen = Number(modelSetting("t", model));
-  const valid = modelSetting("t", model) !== "" && chosen >= model.depth.t0 && chosen <= model.depth.t1;
-  return String(valid ? chosen : model.depth.t1);
+/** Return whether a method has maps along the depth t of a Neural ODE, for what is chosen. */
+function hasDepth(model, methodName) {
+  const method = methodOf(model, methodName);
+  if (!model.depth || !method?.depth || modelSetting("against", model) !== "") return false;
+  return method.kind === "depth" || layerOf(model) === model.depth.layer;
+}
+
+/** Return the position of the chosen depth among the depths of a model; by default the last. */
+function depthIndex(model) {
+  const { times } = model.depth;
+  const index = times.indexOf(Number(modelSetting("t", model)));
+  return modelSetting("t", model) === "" || index === -1 ? times.length - 1 : index;
 }
 
 /** Return a text of at most `length` characters, cut in its middle: beginnings and ends tell names apart. */

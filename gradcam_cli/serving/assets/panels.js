@@ -4,37 +4,45 @@ const panels = new Map(); // "model method" -> panel
 const busyDelay = 250; // milliseconds after which a computation shows
 
 function drawPanels() {
-  const wanted = shownModels().flatMap((model) => shownMethods().map((method) => ({ model, method, id: `${model.id} ${method}` })));
+  const wanted = shownMethods().flatMap((method) => shownModels().map((model) => panelOf(model, method)));
   for (const [id, panel] of panels) {
-    if (wanted.some((one) => one.id === id)) continue;
+    if (wanted.includes(panel)) continue;
     panel.abort?.abort();
-    panel.element.remove();
     panels.delete(id);
   }
-  for (const { model, method, id } of wanted) if (!panels.has(id)) panels.set(id, makePanel(model, method));
-  const ordered = shownMethods().flatMap((method) => shownModels().map((model) => panels.get(`${model.id} ${method}`)));
-  const elements = ordered.map((panel) => panel.element);
-  if (elements.some((element, index) => byId("panels").children[index] !== element)) byId("panels").replaceChildren(...elements);
-  byId("panels").dataset.columns = shownModels().length > 1 ? Math.min(shownModels().length, 3) : columnsFor(elements.length);
-  byId("panels").dataset.rows = Math.ceil(elements.length / Number(byId("panels").dataset.columns));
-  for (const panel of ordered) updatePanel(panel);
+  const grid = byId("panels");
+  const elements = wanted.map((panel) => panel.element);
+  const sameOrder = elements.every((element, index) => grid.children[index] === element);
+  if (!sameOrder || elements.length !== grid.childElementCount) grid.replaceChildren(...elements);
+  const columns = shownModels().length > 1 ? Math.min(shownModels().length, 3) : columnsFor(elements.length);
+  grid.dataset.columns = columns;
+  grid.dataset.rows = Math.ceil(elements.length / columns);
+  for (const panel of wanted) updatePanel(panel);
 }
 
-const columnsFor = (count) => (count < 2 ? 1 : count < 5 ? 2 : 3);
+/** Return the panel of a model and a method; a new one if there is none. */
+function panelOf(model, method) {
+  const id = `${model.id} ${method}`;
+  if (!panels.has(id)) panels.set(id, makePanel(model, method));
+  return panels.get(id);
+}
+
+const columnsFor = (count) => (count === 1 ? 1 : count === 2 || count === 4 ? 2 : 3);
 
 function makePanel(model, method) {
   const photo = make("img", { class: "photo", alt: "" });
   const canvas = make("canvas", { class: "map", "aria-hidden": "true" });
   const pointer = make("span", { class: "pointer", "aria-hidden": "true", hidden: "" });
   const message = make("div", { class: "message", hidden: "" });
-  const frame = make("div", { class: "frame", tabindex: "0", role: "application", "aria-roledescription": "picture" },
-    photo, canvas, pointer);
-  const caption = make("p", { class: "caption" });
+  const keyboard = { tabindex: "0", role: "application", "aria-roledescription": "picture" };
+  const frame = make("div", { class: "frame", ...keyboard }, photo, canvas, pointer);
+  const caption = make("p", { class: "caption" }, makeText("b", "\u00a0"), makeText("span", ""));
   const readout = make("p", { class: "readout" }, "\u00a0");
   const notice = make("p", { class: "notice", role: "note", hidden: "" });
   const element = make("figure", { class: "panel" }, make("div", { class: "stage" }, frame, message),
     make("figcaption", {}, caption, readout), notice);
-  const panel = { model, method, element, frame, photo, canvas, pointer, message, caption, readout, notice, key: null, answer: null, abort: null };
+  const parts = { element, frame, photo, canvas, pointer, message, caption, readout, notice };
+  const panel = { model, method, ...parts, key: null, answer: null, abort: null };
   photo.addEventListener("load", () => {
     frame.style.setProperty("--width", photo.naturalWidth);
     frame.style.setProperty("--height", photo.naturalHeight);
@@ -79,8 +87,8 @@ const isSlow = (panel) => methodOf(panel.model, panel.method)?.slow;
 function refusalOf(panel) {
   const method = methodOf(panel.model, panel.method);
   if (!method) return `${panel.method} is not defined for this model.`;
-  if (modelSetting("against", panel.model) !== "" && !method.contrast) return `${panel.method} shows one class; it cannot contrast two.`;
-  return "";
+  const contrasted = modelSetting("against", panel.model) !== "";
+  return contrasted && !method.contrast ? `${panel.method} shows one class; it cannot contrast two.` : "";
 }
 
 function offerComputation(panel, key) {
@@ -104,7 +112,7 @@ async function loadPanel(panel, parameters, key) {
   panel.started = Date.now();
   try {
     const answer = await (panel.loading = fetchMap(parameters, abort.signal));
-    if (panel.key === key || (panel.abort === abort && sameButDepth(panel.key, key))) showAnswer(panel, answer);
+    if (panel.key === key || (panel.abort === abort && sameButDepth(panel.key, key))) showAnswer(panel, answer, key);
   } catch (error) {
     if (panel.key === key && panel.abort === abort) showFailure(panel, error);
   } finally {
@@ -125,19 +133,20 @@ function continuePanel(panel) {
 
 function showBusy(panel, key) {
   panel.element.setAttribute("aria-busy", "true");
-  if (panel.key !== key || !isSlow(panel)) return;
   const seconds = Math.round((Date.now() - panel.started) / 1000);
+  if (panel.key !== key || seconds < 1) return;
   if (panel.message.dataset.busy === key) {
     panel.message.firstElementChild.textContent = `Computing, ${seconds} s …`;
     return;
   }
+  const text = make("p", {}, `Computing, ${seconds} s …`);
   const button = make("button", { type: "button" }, "Cancel");
   button.addEventListener("click", () => {
     allowedSlowMaps.delete(key);
     panel.key = null;
     updatePanel(panel);
   });
-  showMessage(panel, make("p", {}, "Computing …"), button);
+  showMessage(panel, text, ...(isSlow(panel) ? [button] : []));
   panel.message.dataset.busy = key;
 }
 
@@ -147,7 +156,8 @@ function showFailure(panel, error) {
   showAnswer(panel, null);
   const button = make("button", { type: "button" }, "Try again");
   button.addEventListener("click", () => continuePanel(panel));
-  showMessage(panel, makeText("p", error.message), ...(error.hint ? [makeText("p", error.hint, { class: "quiet" })] : []), button);
+  const hint = error.hint ? [makeText("p", error.hint)] : [];
+  showMessage(panel, makeText("p", error.message), ...hint, button);
   panel.failed = true;
 }
 
@@ -165,13 +175,17 @@ function retryAll() {
   draw();
 }
 
-function showAnswer(panel, answer) {
+function showAnswer(panel, answer, key = panel.key) {
   panel.answer = answer;
+  panel.shownKey = key;
   showMessage(panel);
   panel.element.removeAttribute("aria-busy");
-  const text = answer ? captionOf(panel, answer) : [panel.method, namedModel(panel)].filter(Boolean).join(" · ");
-  panel.caption.textContent = text;
-  panel.frame.setAttribute("aria-label", answer ? `Map: ${text}. Arrow keys move the pointer.` : `No map: ${text}`);
+  const [title, origin] = [answer ? titleOf(answer) : "", originOf(panel, answer)];
+  panel.caption.firstElementChild.textContent = title || "\u00a0";
+  panel.caption.lastElementChild.textContent = origin;
+  panel.caption.lastElementChild.title = answer?.layer ?? "";
+  const label = answer ? `Map: ${title}, ${origin}. Arrow keys move the pointer.` : `No map: ${origin}`;
+  panel.frame.setAttribute("aria-label", label);
   panel.frame.toggleAttribute("data-empty", !answer);
   const notice = answer ? noticeOf(answer) : "";
   panel.notice.textContent = notice;
@@ -181,17 +195,24 @@ function showAnswer(panel, answer) {
   if (answer) onAnswer();
 }
 
+const parametersOf = (panel) => JSON.parse(panel.shownKey ?? panel.key);
+
 const namedModel = (panel) => (session.models.length > 1 ? panel.model.name : "");
 
-function captionOf(panel, answer) {
-  const against = modelSetting("against", panel.model);
-  const rival = against === "" ? "" : ` and not ${classNames.get(`${panel.model.id} ${against}`) ?? `class ${against}`}`;
-  const parts = [
-    `${answer.class.name}${rival}`,
-    typeof answer.class.probability === "number" ? formatPercent(answer.class.probability) : "",
-    panel.method, answer.layer ? cutMiddle(answer.layer, 28) : "", namedModel(panel),
-  ];
-  return parts.filter(Boolean).join(" · ");
+/** Return what a map explains: the class with its probability, and the class of the contrast. */
+function titleOf(answer) {
+  const rivals = (answer.against ?? []).map((one) => one.name).join(", ");
+  const { name, probability } = answer.class;
+  const value = typeof probability === "number" ? `, ${formatPercent(probability)}` : "";
+  return rivals ? `${name} and not ${rivals}` : `${name}${value}`;
+}
+
+/** Return where a map comes from: model, method, layer, and depth t. */
+function originOf(panel, answer) {
+  const layer = answer?.layer ? cutMiddle(answer.layer, 26) : "";
+  const t = answer ? parametersOf(panel).t : "";
+  const depth = t === "" ? "" : `t = ${formatNumber(Number(t))}`;
+  return [namedModel(panel), panel.method, layer, depth].filter(Boolean).join(" · ");
 }
 
 /** Return what has to be said about a map in words. */

@@ -49,9 +49,10 @@ function drawReadout(panel) {
 /** Return the value under the pointer in words; without a pointer, the highest value. */
 function readoutOf({ answer }) {
   if (!answer) return "";
-  if (!pointer) return answer.is_zero ? "" : `highest value ${formatNumber(answer.highest)}`;
+  const inUnits = typeof answer.largest === "number" && !answer.is_zero;
+  if (!pointer) return inUnits ? `highest value ${formatNumber(answer.largest)}` : "";
   const value = valueAt(answer.map, ...pointer);
   if (value === null) return "outside the part that the model sees";
-  const share = answer.highest > 0 ? `, ${Math.round((100 * value) / answer.highest)} % of the highest` : "";
-  return `value ${formatNumber(value)}${share}`;
+  const share = `${Math.round(100 * value)} % of the highest value`;
+  return inUnits ? `value ${formatNumber(value * answer.largest)}, ${share}` : share;
 }

@@ -9,13 +9,17 @@ function makeModelCard(model) {
   const bars = make("ol", { class: "bars", role: "list", "aria-label": `Predictions of ${model.name}` });
   const note = make("p", { class: "quiet" });
   const contrast = make("p", { class: "contrast" });
-  const clear = make("button", { type: "button", class: "plain" }, "No contrast");
+  const noContrast = { type: "button", class: "plain", "aria-label": "No contrast", title: "No contrast" };
+  const clear = make("button", noContrast, "×");
   clear.addEventListener("click", () => show(forModel(model, { against: "" })));
-  const heading = session.models.length > 1 ? makeText("h2", model.name) : make("h2", {}, "Predictions");
-  const search = makeClassSearch(model, `Find a class of ${model.name}`, "Find another class", (found) => chooseFor(model, "class", found));
-  const against = makeClassSearch(model, `Contrast with a class of ${model.name}`, "and not …", (found) => chooseFor(model, "against", found));
-  const card = make("section", { class: "card", "aria-label": `Classes of ${model.name}` }, heading, note, bars, search,
-    make("div", { class: "why" }, contrast, clear, against));
+  const heading = make("h2", {}, makeText("span", model.name), make("span", { class: "hidden" }, ": predictions"));
+  const search = makeClassSearch(model, `Find a class of ${model.name}`, "Find another class",
+    (found) => chooseFor(model, "class", found));
+  const against = makeClassSearch(model, `Contrast with a class of ${model.name}`, "choose a class",
+    (found) => chooseFor(model, "against", found));
+  const why = make("div", { class: "why" }, make("div", { class: "contrast-line" }, contrast, clear), against);
+  const label = `Classes of ${model.name}`;
+  const card = make("section", { class: "card", "aria-label": label }, heading, note, bars, search, why);
   byId("models").append(card);
   modelCards.set(model.id, { card, bars, note, contrast, clear, shown: null });
 }
@@ -100,25 +104,27 @@ function drawBars(model, cardOf, predictions) {
 
 /** Return a class that is not among the predictions: its name and probability come with its map. */
 function otherClass(model, index) {
-  const seen = answeredClass(model, index);
-  return { index, name: seen?.name ?? classNames.get(`${model.id} ${index}`) ?? `class ${index}`, probability: seen?.probability };
+  return answeredClass(model, index) ?? { index, name: nameOfClass(model, index), probability: null };
 }
+
+const nameOfClass = (model, index) => classNames.get(`${model.id} ${index}`) ?? `class ${index}`;
 
 function makeBar(model, row) {
   classNames.set(`${model.id} ${row.index}`, row.name);
   const bar = make("span", { class: "probability-bar", "aria-hidden": "true" });
   bar.style.setProperty("--fraction", Math.min(Math.max(row.probability ?? 0, 0), 1));
   const value = typeof row.probability === "number" ? formatPercent(row.probability) : formatNumber(row.score);
-  const button = make("button", { type: "button", "data-index": row.index }, makeText("span", row.name, { class: "class-name" }),
-    make("span", { class: "value" }, value), bar);
+  const button = make("button", { type: "button", "data-index": row.index },
+    makeText("span", row.name, { class: "class-name" }), make("span", { class: "value" }, value), bar);
   button.addEventListener("click", () => chooseFor(model, "class", row));
   return make("li", {}, button);
 }
 
 function drawContrast(model, cardOf, predictions) {
-  const nameOf = (index) => makeText("b", classNames.get(`${model.id} ${index}`) ?? `class ${index}`);
+  const nameOf = (index) => makeText("b", nameOfClass(model, index));
   const explained = nameOf(explainedIndex(model, predictions));
   const against = modelSetting("against", model);
   cardOf.clear.hidden = against === "";
-  cardOf.contrast.replaceChildren("Why ", explained, ...(against === "" ? [""] : [" and not ", nameOf(against), "?"]));
+  const rival = against === "" ? [] : [" ", nameOf(against), "?"];
+  cardOf.contrast.replaceChildren("Why ", explained, " and not", ...rival);
 }

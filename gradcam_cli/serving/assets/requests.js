@@ -15,7 +15,7 @@ function mapParameters(model, methodName) {
     method: methodName,
     class: modelSetting("class", model),
     against: modelSetting("against", model),
-    t: needsLayer ? depthOf(model) : "",
+    t: hasDepth(model, methodName) ? String(model.depth.times[depthIndex(model)]) : "",
   };
 }
 
@@ -25,10 +25,11 @@ async function fetchMap(parameters, signal) {
     requestJson("map", parameters, { signal }), predictionsOf({ id: parameters.model }, parameters.image),
   ]);
   const kept = { ...answer, map: decodeMap({ ...answer, limit: answer.limit || 1, crop: cropOf(predictions.image) }) };
-  kept.highest = kept.map.values.reduce((highest, value) => Math.max(highest, value), 0);
   keepMap(JSON.stringify(parameters), kept);
   seenClasses.set(`${parameters.model} ${parameters.image} ${answer.class.index}`, answer.class);
-  classNames.set(`${parameters.model} ${answer.class.index}`, answer.class.name);
+  for (const { index, name } of [answer.class, ...(answer.against ?? [])]) {
+    classNames.set(`${parameters.model} ${index}`, name);
+  }
   return kept;
 }
 

@@ -60,7 +60,12 @@ async function checkServer() {
   if (returned) retryAll();
 }
 
+/** Check every few seconds; a hidden page once a minute, which tells the server that a page is open. */
 function watchServer() {
-  setInterval(() => document.hidden || checkServer(), aliveInterval);
+  let skipped = 0;
+  setInterval(() => {
+    skipped = document.hidden ? skipped + 1 : 0;
+    if (skipped % 20 === 0) checkServer();
+  }, aliveInterval);
   document.addEventListener("visibilitychange", () => document.hidden || checkServer());
 }

@@ -5,14 +5,16 @@ const stripCache = new Map(); // key -> answer
 const keptStrips = 40;
 
 function makeStrip(model) {
-  const title = session.models.length > 1 ? makeText("h2", `Layers of ${model.name}`) : make("h2", {}, "Layers");
-  const select = make("select", { "aria-label": `Layer of ${model.name}` },
-    ...model.layers.map((layer) => makeText("option", `${layer.path}  ${sizeOf(layer)}`, { value: layer.path })));
+  const title = makeText("h2", session.models.length > 1 ? `Layers of ${model.name}` : "Layers");
+  const options = model.layers.map(({ path, ...layer }) => makeText("option", `${path}  ${sizeOf(layer)}`, { value: path }));
+  const select = make("select", { "aria-label": `Layer of ${model.name}` }, ...options);
   select.addEventListener("change", () => show(forModel(model, { layer: select.value })));
   const note = make("p", { class: "quiet" });
-  const list = make("ol", { class: "strip", role: "list", tabindex: "-1" });
-  const element = make("section", { "aria-label": `Layers of ${model.name}` },
-    make("div", { class: "strip-head" }, title, select, note), list, ...(model.depth ? [makeDepthSlider(model)] : []));
+  const list = make("ol", { class: "strip", role: "list" });
+  list.append(...model.strip.map((path) => makeLayerButton(model, path)));
+  const head = make("div", { class: "strip-head" }, title, select, note);
+  const element = make("section", { "aria-label": `Layers of ${model.name}` }, head, list);
+  if (model.depth) element.append(makeDepthSlider(model));
   byId("strips").append(element);
   strips.set(model.id, { element, select, note, list, key: null, request: null });
 }
@@ -20,10 +22,10 @@ function makeStrip(model) {
 const sizeOf = ({ shape }) => shape.slice(0, 2).join(" × ");
 
 function makeDepthSlider(model) {
-  const { t0, t1 } = model.depth;
-  const slider = make("input", { type: "range", min: t0, max: t1, step: (t1 - t0) / 50, "data-depth": model.id });
+  const { times } = model.depth;
+  const slider = make("input", { type: "range", min: 0, max: times.length - 1, step: 1 });
   const value = make("output", {});
-  slider.addEventListener("input", () => show(forModel(model, { t: slider.value }), `t.${model.id}`));
+  slider.addEventListener("input", () => show(forModel(model, { t: times[Number(slider.value)] }), `t.${model.id}`));
   return make("label", { class: "depth" }, "Depth t ", slider, value);
 }
 
@@ -44,6 +46,7 @@ function drawStrip(model, strip) {
   markLayer(strip, layer);
   const parameters = stripParameters(model);
   const key = JSON.stringify(parameters);
+  if (strip.key === key && strip.cmap !== currentLook().cmap) paintStrip(strip, currentLook());
   if (strip.key === key) return;
   strip.key = key;
   strip.request?.abort();
@@ -54,12 +57,11 @@ function drawStrip(model, strip) {
 function drawDepthSlider(model, strip) {
   if (!model.depth) return;
   const label = strip.element.querySelector(".depth");
-  const t = depthOf(model);
-  label.hidden = t === "";
-  if (t === "") return;
-  label.querySelector("input").value = t;
-  label.querySelector("input").setAttribute("aria-valuetext", `t = ${formatNumber(Number(t))}`);
-  label.querySelector("output").textContent = formatNumber(Number(t));
+  label.hidden = !shownMethods().some((name) => hasDepth(model, name));
+  const t = formatNumber(model.depth.times[depthIndex(model)]);
+  label.querySelector("input").value = depthIndex(model);
+  label.querySelector("input").setAttribute("aria-valuetext", `t = ${t}`);
+  label.querySelector("output").textContent = t;
 }
 
 /** Return the parameters of a strip: with the first chosen method that has a quick map for each layer. */
@@ -69,7 +71,8 @@ function stripParameters(model) {
     return method?.needs_layer && !method.slow && (modelSetting("against", model) === "" || method.contrast);
   };
   const method = shownMethods().find(usable) ?? session.defaults.method;
-  return { model: model.id, image: view.image, class: modelSetting("class", model), method, against: modelSetting("against", model) };
+  const [chosen, against] = [modelSetting("class", model), modelSetting("against", model)];
+  return { model: model.id, image: view.image, class: chosen, method, against };
 }
 
 async function loadStrip(model, strip, parameters, key) {
@@ -83,37 +86,54 @@ async function loadStrip(model, strip, parameters, key) {
     if (strip.key === key) fillStrip(model, strip, answer);
   } catch (error) {
     if (strip.key !== key || error.name === "AbortError") return;
-    strip.list.replaceChildren(makeText("li", error.message, { class: "quiet" }));
+    strip.note.textContent = error.message;
     strip.key = null; // requested again with the next change
   }
 }
 
 function fillStrip(model, strip, { maps }) {
-  const focused = strip.list.contains(document.activeElement) ? document.activeElement.dataset.layer : null;
-  const look = { ...currentLook(), opacity: 0.8, blend: "opacity", contours: [] };
-  strip.list.replaceChildren(...maps.map((map) => make("li", {}, makeLayerButton(model, map, look))));
-  for (const button of strip.list.querySelectorAll("button")) if (button.dataset.layer === focused) button.focus();
-  strip.maps = maps;
-  markLayer(strip, layerOf(model));
+  strip.shown = maps;
+  const address = apiAddress(`images/${view.image}/picture`);
+  for (const map of maps) {
+    const button = buttonOf(strip, map.layer);
+    if (!button) continue;
+    const photo = button.querySelector("img");
+    if (photo.getAttribute("src") !== address) photo.src = address;
+    button.querySelector(".thumb").style.aspectRatio = `${map.width} / ${map.height}`;
+    button.querySelector(".quiet").textContent = map.is_zero ? "zero" : button.dataset.size;
+  }
+  paintStrip(strip, currentLook());
 }
 
-function makeLayerButton(model, map, look) {
-  const canvas = make("canvas", { width: map.width, height: map.height, "aria-hidden": "true" });
-  const limit = map.limit ?? 0;
-  const decoded = decodeMap({ ...map, limit: 1 });
-  decoded.limit = limit || decoded.values.reduce((highest, value) => Math.max(highest, value), 0) || 1;
-  if (!map.is_zero) drawMap(canvas, decoded, look);
-  const photo = make("img", { src: apiAddress(`images/${view.image}/picture`), alt: "" });
-  const layer = model.layers.find((candidate) => candidate.path === map.layer);
+const buttonOf = (strip, path) => [...strip.list.querySelectorAll("button")]
+  .find((button) => button.dataset.layer === path);
+
+/** Color the small maps of a strip. */
+function paintStrip(strip, look) {
+  for (const map of strip.shown ?? []) {
+    const canvas = buttonOf(strip, map.layer)?.querySelector("canvas");
+    if (!canvas) continue;
+    [canvas.width, canvas.height] = [map.width, map.height];
+    if (!map.is_zero) drawMap(canvas, decodeMap({ ...map, limit: 1 }), { colors: look.colors, opacity: 0.8 });
+  }
+  strip.cmap = look.cmap;
+}
+
+/** Make the short name of a layer, which may wrap after an underscore. */
+function layerName(name) {
+  const parts = cutMiddle(name, 22).split(/(?<=_)/).flatMap((part) => [part, make("wbr")]);
+  return make("span", { class: "layer-name", "aria-hidden": "true" }, ...parts);
+}
+
+function makeLayerButton(model, path) {
+  const layer = model.layers.find((candidate) => candidate.path === path);
+  const name = path.slice(path.lastIndexOf("/") + 1);
+  const frame = make("span", { class: "thumb" }, make("img", { alt: "" }), make("canvas", { "aria-hidden": "true" }));
   const size = layer ? sizeOf(layer) : "";
-  const name = map.layer.slice(map.layer.lastIndexOf("/") + 1);
-  const frame = make("span", { class: "thumb" }, photo, canvas);
-  frame.style.aspectRatio = `${map.width} / ${map.height}`;
-  const button = make("button", { type: "button", title: `${map.layer}  ${size}`, "data-layer": map.layer }, frame,
-    makeText("span", cutMiddle(name, 12), { class: "layer-name", "aria-hidden": "true" }),
-    make("span", { class: "quiet" }, map.is_zero ? "zero" : size), makeText("span", map.layer, { class: "hidden" }));
-  button.addEventListener("click", () => show(forModel(model, { layer: map.layer })));
-  return button;
+  const button = make("button", { type: "button", title: `${path}  ${size}`, "data-layer": path, "data-size": size },
+    frame, layerName(name), makeText("span", path, { class: "hidden" }), make("span", { class: "quiet" }, size));
+  button.addEventListener("click", () => show(forModel(model, { layer: path })));
+  return make("li", {}, button);
 }
 
 function markLayer(strip, layer) {
@@ -127,7 +147,8 @@ function markLayer(strip, layer) {
 
 /** Scroll the strip, and nothing around it, so that a button is visible. */
 function scrollStrip(list, button) {
-  const [start, end] = [button.offsetLeft - list.offsetLeft, button.offsetLeft - list.offsetLeft + button.offsetWidth];
+  const start = button.offsetLeft; // from the edge of the strip, which is positioned
+  const end = start + button.offsetWidth;
   if (start < list.scrollLeft) list.scrollLeft = start;
   else if (end > list.scrollLeft + list.clientWidth) list.scrollLeft = end - list.clientWidth;
 }
@@ -135,7 +156,7 @@ function scrollStrip(list, button) {
 /** Choose the layer before or after in the strip of the first model that has one there. */
 function stepLayer(by) {
   for (const model of shownModels()) {
-    const layers = (strips.get(model.id).maps ?? []).map((map) => map.layer);
+    const layers = model.strip;
     const paths = model.layers.map((layer) => layer.path);
     const position = paths.indexOf(layerOf(model));
     const next = by < 0 ? layers.findLast((layer) => paths.indexOf(layer) < position)

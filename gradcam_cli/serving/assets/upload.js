@@ -41,7 +41,8 @@ async function uploadAll(files) {
 
 async function upload(file) {
   if (file.size > session.max_upload) {
-    say(`${file.name} has ${megabytes(file.size)} MB; at most ${megabytes(session.max_upload)} MB can be opened.`, true);
+    const limit = megabytes(session.max_upload);
+    say(`${file.name} has ${megabytes(file.size)} MB; files of up to ${limit} MB can be opened.`, true);
     return null;
   }
   say(`Opening ${file.name} …`);
