@@ -52,18 +52,18 @@ function onKey(event) {
 
 async function start() {
   watchServer();
+  prepareUpload();
   try {
-    session = await requestJson("session");
+    session = await sessionAnswer;
   } catch (error) {
     byId("welcome").hidden = false;
     byId("welcome").replaceChildren(make("p", {}, error.message));
     return;
   }
-  listed = { images: session.images, total: session.images.length + session.more_images };
+  listed = { images: session.images.slice(0, imagesPerPage), total: directorySize() };
   session.models.forEach(makeModelCard);
   session.models.forEach(makeStrip);
   prepareImages();
-  prepareUpload();
   prepareMethods();
   prepareLook();
   prepareExport();
@@ -78,7 +78,6 @@ async function start() {
   drawImageList();
   if (!view.image && session.images.length) replaceView({ image: session.images[0].id });
   else draw();
-  if (listed.total > listed.images.length && listed.images.length < imagesPerPage) listImages(0);
 }
 
 start();

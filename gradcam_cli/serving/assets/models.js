@@ -1,7 +1,8 @@
 // The session: models, layers, methods, and which of them are shown.
 
 const maxMethods = 6; // pictures of one model side by side
-let session = null;
+let session = null; // after the answer
+const sessionAnswer = requestJson("session");
 
 /** Return the models that are shown: all of the session, or those that the address names. */
 function shownModels() {

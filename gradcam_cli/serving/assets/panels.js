@@ -217,8 +217,8 @@ function originOf(panel, answer) {
 
 /** Return what has to be said about a map in words. */
 function noticeOf(answer) {
-  const zero = answer.is_zero ? "The map is zero everywhere." : "";
-  return [zero, answer.note].filter(Boolean).join(" ");
+  if (!answer.is_zero) return answer.note ?? "";
+  return answer.note ? `The map is zero everywhere: ${answer.note}.` : "The map is zero everywhere.";
 }
 
 /** Draw the map of a panel at the size of its frame. */

@@ -6,7 +6,8 @@ const keptStrips = 40;
 
 function makeStrip(model) {
   const title = makeText("h2", session.models.length > 1 ? `Layers of ${model.name}` : "Layers");
-  const options = model.layers.map(({ path, ...layer }) => makeText("option", `${path}  ${sizeOf(layer)}`, { value: path }));
+  const options = model.layers
+    .map((layer) => makeText("option", `${layer.path} ${sizeOf(layer)}`, { value: layer.path }));
   const select = make("select", { "aria-label": `Layer of ${model.name}` }, ...options);
   select.addEventListener("change", () => show(forModel(model, { layer: select.value })));
   const note = make("p", { class: "quiet" });

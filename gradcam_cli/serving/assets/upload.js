@@ -32,6 +32,7 @@ function prepareDrop() {
 /** Send files to the server and show the first one that is an image. */
 async function uploadAll(files) {
   let first = null;
+  await sessionAnswer;
   for (const file of files) {
     const image = await upload(file);
     first ??= image;
