@@ -49,7 +49,7 @@ def test_first_image_opens_and_names_sort_by_number(open_page, server):
 def test_names_are_text(open_page, server):
     """The name of a file of the directory, and that of an upload, run no script."""
     page = shown(open_page(server))
-    name = "\"><img src=x onerror=window.pwned=1>.png"
+    name = '"><img src=x onerror=window.pwned=1>.png'
     hand_over(page, "drop", name, (SAMPLES / "coffee.png").read_bytes())
     shown(page, name)
     assert names(page)[0] == name
