@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+expect = pytest.importorskip("playwright.sync_api", reason="playwright is not installed").expect
+
 ROOT = Path(__file__).parent.parent
 SAMPLES = ROOT / "sample_images"
 MAP = ".frame[aria-label^='Map:']"
@@ -54,21 +56,29 @@ def server(photos):
 
 @pytest.fixture
 def open_page(browser):
-    """Open an address in a context of its own; the page must log no error and request nothing from elsewhere."""
+    """Open an address in a context of its own; the page must log no error and request nothing from elsewhere.
+
+    `routes` are handlers of requests, by the patterns of their addresses.
+    """
+    expect.set_options(timeout=20000)  # the first map of a layer takes seconds on a busy machine
     contexts, errors, requests = [], [], []
 
-    def open_in_context(address, **options):
+    def open_in_context(address, routes=(), **options):
         contexts.append(browser.new_context(**options))
         page = contexts[-1].new_page()
-        page.set_default_timeout(15000)
+        page.set_default_timeout(20000)
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.on("console", lambda message: _is_error(message) and errors.append(message.text))
         page.on("request", lambda request: requests.append((address, request.url)))
+        for pattern, handler in dict(routes).items():
+            page.route(pattern, handler)
         page.goto(address)
         return page
 
     yield open_in_context
     for context in contexts:
+        for page in context.pages:
+            page.unroute_all(behavior="ignoreErrors")
         context.close()
     assert errors == []
     elsewhere = [url for address, url in requests if not url.startswith((address.split("#")[0], "data:", "blob:"))]
@@ -77,12 +87,12 @@ def open_page(browser):
 
 def _is_error(message):
     """Return whether a message of the console is more than that of a request which the server refused."""
-    return message.type in ("error", "warning") and not message.text.startswith("Failed to load resource")
+    return message.type == "error" and not message.text.startswith("Failed to load resource")
 
 
 def shown(page, image=None):
     """Wait until a map is shown, of an image of this name, and return the page."""
     if image:
         page.locator("#title", has_text=image).wait_for()
-    page.locator(MAP).first.wait_for()
+    page.locator(MAP).first.wait_for(timeout=60000)
     return page

@@ -1,4 +1,4 @@
-"""The page of `gradcam serve`: one HTML text with its style sheets and scripts; its contents come from the server's answers."""
+"""The page of `gradcam serve`: one HTML text with its style sheets and scripts, which request all contents."""
 
 from __future__ import annotations
 

@@ -7,16 +7,12 @@ import base64
 import chromium
 import explorer_server
 import pytest
-from explorer_server import MAP, SAMPLES, run_server, shown
+from explorer_server import MAP, SAMPLES, expect, run_server, shown
 
 pytestmark = pytest.mark.extended
-expect = pytest.importorskip("playwright.sync_api", reason="playwright is not installed").expect
-browser, photos, server, open_page = (
-    chromium.browser,
-    explorer_server.photos,
-    explorer_server.server,
-    explorer_server.open_page,
-)
+
+browser, open_page = chromium.browser, explorer_server.open_page
+photos, server = explorer_server.photos, explorer_server.server
 HAND_OVER = """([name, data, kind]) => {
   const bytes = Uint8Array.from(atob(data), (character) => character.charCodeAt(0));
   const transfer = new DataTransfer();

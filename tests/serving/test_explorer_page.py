@@ -1,4 +1,4 @@
-"""The explorer as a whole in a browser: tabs, reload, the server that ends, the address, width, colors, accessibility."""
+"""The explorer as a whole in a browser: tabs, reload, the end of the server, width, colors, accessibility, export."""
 
 from __future__ import annotations
 
@@ -11,16 +11,12 @@ from urllib.parse import urlsplit
 import chromium
 import explorer_server
 import pytest
-from explorer_server import MAP, SAMPLES, run_server, shown
+from explorer_server import MAP, SAMPLES, expect, run_server, shown
 
 pytestmark = pytest.mark.extended
-expect = pytest.importorskip("playwright.sync_api", reason="playwright is not installed").expect
-browser, photos, server, open_page = (
-    chromium.browser,
-    explorer_server.photos,
-    explorer_server.server,
-    explorer_server.open_page,
-)
+
+browser, open_page = chromium.browser, explorer_server.open_page
+photos, server = explorer_server.photos, explorer_server.server
 AXE = os.environ.get("GRADCAM_AXE") or Path(__file__).parents[2] / ".cache/node/node_modules/axe-core/axe.min.js"
 
 

@@ -11,9 +11,10 @@ function makeClassSearch(model, label, placeholder, choose) {
   });
   const list = make("ul", { id: `${id}-list`, role: "listbox", "aria-label": label, hidden: "" });
   const element = make("div", { class: "class-search" }, field, list);
-  const search = { model, field, list, choose, classes: [], active: -1, request: null };
-  field.addEventListener("input", () => searchClasses(search));
-  field.addEventListener("focus", () => searchClasses(search));
+  const search = { model, field, list, choose, classes: [], active: -1, request: null, answered: null };
+  for (const event of ["input", "focus"]) {
+    field.addEventListener(event, () => { search.answered = searchClasses(search); });
+  }
   field.addEventListener("blur", () => closeList(search));
   field.addEventListener("keydown", (event) => onSearchKey(search, event));
   return element;
@@ -64,6 +65,12 @@ function chooseClass(search, chosen) {
   search.choose(chosen);
 }
 
+/** Choose the marked class, after the answer for what was typed last. */
+async function chooseActive(search) {
+  await search.answered;
+  if (search.classes[search.active]) chooseClass(search, search.classes[search.active]);
+}
+
 function setActive(search, number) {
   search.active = number;
   [...search.list.children].forEach((option, index) => {
@@ -80,8 +87,8 @@ function onSearchKey(search, event) {
   if (event.key === "Escape") {
     search.field.value = "";
     search.field.blur();
-  } else if (event.key === "Enter" && search.classes[search.active]) {
-    chooseClass(search, search.classes[search.active]);
+  } else if (event.key === "Enter") {
+    chooseActive(search);
   } else if ((event.key === "ArrowDown" || event.key === "ArrowUp") && count) {
     const step = event.key === "ArrowDown" ? 1 : -1;
     setActive(search, search.active === -1 && step < 0 ? count - 1 : (search.active + step + count) % count);

@@ -56,10 +56,10 @@ async function start() {
   try {
     session = await sessionAnswer;
   } catch (error) {
-    byId("welcome").hidden = false;
-    byId("welcome").replaceChildren(make("p", {}, error.message));
+    byId("loading").textContent = `${error.message} Reload the page to try again.`;
     return;
   }
+  byId("loading").remove();
   listed = { images: session.images.slice(0, imagesPerPage), total: directorySize() };
   session.models.forEach(makeModelCard);
   session.models.forEach(makeStrip);

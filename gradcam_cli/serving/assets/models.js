@@ -37,10 +37,10 @@ function layerOf(model) {
 }
 
 /** Return whether a method has maps along the depth t of a Neural ODE, for what is chosen. */
-function hasDepth(model, methodName) {
+function hasDepth(model, methodName, layer = layerOf(model)) {
   const method = methodOf(model, methodName);
   if (!model.depth || !method?.depth || modelSetting("against", model) !== "") return false;
-  return method.kind === "depth" || layerOf(model) === model.depth.layer;
+  return method.kind === "depth" || layer === model.depth.layer;
 }
 
 /** Return the position of the chosen depth among the depths of a model; by default the last. */

@@ -8,8 +8,8 @@ const modelCards = new Map(); // model id -> elements
 function makeModelCard(model) {
   const bars = make("ol", { class: "bars", role: "list", "aria-label": `Predictions of ${model.name}` });
   const note = make("p", { class: "quiet" });
-  const contrast = make("p", { class: "contrast" });
-  const noContrast = { type: "button", class: "plain", "aria-label": "No contrast", title: "No contrast" };
+  const contrast = make("p", { class: "contrast" }, "Why this class and not");
+  const noContrast = { type: "button", class: "plain", "aria-label": "No contrast", title: "No contrast", hidden: "" };
   const clear = make("button", noContrast, "×");
   clear.addEventListener("click", () => show(forModel(model, { against: "" })));
   const heading = make("h2", {}, makeText("span", model.name), make("span", { class: "hidden" }, ": predictions"));

@@ -1,21 +1,21 @@
 // Maps of the server: one request at a time for each picture, and answers kept for going back.
 
-const keptMaps = 80;
+const keptMaps = 160;
 const mapCache = new Map(); // key -> answer, the last used at the end
 const allowedSlowMaps = new Set(); // keys whose computation was asked for
 const seenClasses = new Map(); // "model image index" -> class of an answer
 
 /** Return the parameters of a map, as the server takes them. */
-function mapParameters(model, methodName) {
+function mapParameters(model, methodName, layer = layerOf(model)) {
   const needsLayer = methodOf(model, methodName)?.needs_layer ?? true;
   return {
     model: model.id,
     image: view.image,
-    layer: needsLayer ? layerOf(model) : "",
+    layer: needsLayer ? layer : "",
     method: methodName,
     class: modelSetting("class", model),
     against: modelSetting("against", model),
-    t: hasDepth(model, methodName) ? String(model.depth.times[depthIndex(model)]) : "",
+    t: hasDepth(model, methodName, layer) ? String(model.depth.times[depthIndex(model)]) : "",
   };
 }
 

@@ -1,8 +1,7 @@
 // The layers of a model as a strip of small maps along the depth of the network, and the depth t of a Neural ODE.
 
 const strips = new Map(); // model id -> elements
-const stripCache = new Map(); // key -> answer
-const keptStrips = 40;
+const thumbSide = 80; // pixels of a small map
 
 function makeStrip(model) {
   const title = makeText("h2", session.models.length > 1 ? `Layers of ${model.name}` : "Layers");
@@ -17,7 +16,7 @@ function makeStrip(model) {
   const element = make("section", { "aria-label": `Layers of ${model.name}` }, head, list);
   if (model.depth) element.append(makeDepthSlider(model));
   byId("strips").append(element);
-  strips.set(model.id, { element, select, note, list, key: null, request: null });
+  strips.set(model.id, { element, select, note, list, answers: new Map(), key: null, abort: null });
 }
 
 const sizeOf = ({ shape }) => shape.slice(0, 2).join(" × ");
@@ -45,14 +44,14 @@ function drawStrip(model, strip) {
   strip.note.textContent = used ? "" : "The chosen methods do not depend on the layer.";
   drawDepthSlider(model, strip);
   markLayer(strip, layer);
-  const parameters = stripParameters(model);
-  const key = JSON.stringify(parameters);
-  if (strip.key === key && strip.cmap !== currentLook().cmap) paintStrip(strip, currentLook());
+  if (strip.image !== view.image) clearThumbs(strip);
+  if (strip.cmap !== currentLook().cmap) paintStrip(strip);
+  const method = stripMethod(model);
+  const wanted = model.strip.map((path) => mapParameters(model, method, path));
+  const key = JSON.stringify(wanted);
   if (strip.key === key) return;
   strip.key = key;
-  strip.request?.abort();
-  if (stripCache.has(key)) fillStrip(model, strip, stripCache.get(key));
-  else loadStrip(model, strip, parameters, key);
+  fillStrip(strip, wanted);
 }
 
 function drawDepthSlider(model, strip) {
@@ -65,60 +64,74 @@ function drawDepthSlider(model, strip) {
   label.querySelector("output").textContent = t;
 }
 
-/** Return the parameters of a strip: with the first chosen method that has a quick map for each layer. */
-function stripParameters(model) {
+/** Return the method of a strip: the first chosen one that has a quick map for each layer. */
+function stripMethod(model) {
   const usable = (name) => {
     const method = methodOf(model, name);
     return method?.needs_layer && !method.slow && (modelSetting("against", model) === "" || method.contrast);
   };
-  const method = shownMethods().find(usable) ?? session.defaults.method;
-  const [chosen, against] = [modelSetting("class", model), modelSetting("against", model)];
-  return { model: model.id, image: view.image, class: chosen, method, against };
+  return shownMethods().find(usable) ?? session.defaults.method;
 }
 
-async function loadStrip(model, strip, parameters, key) {
-  strip.request = new AbortController();
-  const { signal } = strip.request;
-  await Promise.allSettled([...panels.values()].map((panel) => panel.loading)); // the large maps come first
-  try {
-    const answer = await requestJson("strip", parameters, { signal });
-    stripCache.set(key, answer);
-    if (stripCache.size > keptStrips) stripCache.delete(stripCache.keys().next().value);
-    if (strip.key === key) fillStrip(model, strip, answer);
-  } catch (error) {
-    if (strip.key !== key || error.name === "AbortError") return;
-    strip.note.textContent = error.message;
-    strip.key = null; // requested again with the next change
+/**
+ * Draw the map of each layer. Those that are not in memory are requested one after another, after the large maps: a
+ * click never waits for the whole strip.
+ */
+async function fillStrip(strip, wanted) {
+  strip.abort?.abort();
+  const abort = new AbortController();
+  strip.abort = abort;
+  for (const parameters of wanted) {
+    const kept = mapCache.get(JSON.stringify(parameters));
+    if (kept) paintThumb(strip, parameters.layer, kept);
+    else buttonOf(strip, parameters.layer).classList.add("stale"); // the map of another class or method
+  }
+  for (const parameters of wanted) {
+    if (mapCache.has(JSON.stringify(parameters))) continue;
+    await Promise.allSettled([...panels.values()].map((panel) => panel.loading));
+    if (abort.signal.aborted) return;
+    try {
+      const answer = await fetchMap(parameters, abort.signal);
+      if (!abort.signal.aborted) paintThumb(strip, parameters.layer, answer);
+    } catch (error) {
+      if (error.name === "AbortError") return;
+      strip.key = null; // requested again with the next change
+      if (error.unreachable) return;
+    }
   }
 }
 
-function fillStrip(model, strip, { maps }) {
-  strip.shown = maps;
-  const address = apiAddress(`images/${view.image}/picture`);
-  for (const map of maps) {
-    const button = buttonOf(strip, map.layer);
-    if (!button) continue;
-    const photo = button.querySelector("img");
-    if (photo.getAttribute("src") !== address) photo.src = address;
-    button.querySelector(".thumb").style.aspectRatio = `${map.width} / ${map.height}`;
-    button.querySelector(".quiet").textContent = map.is_zero ? "zero" : button.dataset.size;
+function paintThumb(strip, path, answer) {
+  strip.answers.set(path, answer);
+  const button = buttonOf(strip, path);
+  const canvas = button.querySelector("canvas");
+  const { width, height } = answer.map;
+  const scale = thumbSide / Math.max(width, height);
+  [canvas.width, canvas.height] = [Math.ceil(width * scale), Math.ceil(height * scale)];
+  if (!answer.is_zero) drawMap(canvas, answer.map, { colors: currentLook().colors, opacity: 0.8 });
+  button.querySelector(".quiet").textContent = answer.is_zero ? "zero" : button.dataset.size;
+  button.classList.remove("stale");
+}
+
+/** Show the photo without maps while those of another image are computed. */
+function clearThumbs(strip) {
+  strip.image = view.image;
+  strip.answers.clear();
+  for (const button of strip.list.querySelectorAll("button")) {
+    button.querySelector("canvas").width = 0;
+    button.querySelector("img").src = apiAddress(`images/${view.image}/picture`);
+    button.querySelector(".quiet").textContent = button.dataset.size;
   }
-  paintStrip(strip, currentLook());
+}
+
+/** Color the small maps of a strip. */
+function paintStrip(strip) {
+  strip.cmap = currentLook().cmap;
+  for (const [path, answer] of strip.answers) paintThumb(strip, path, answer);
 }
 
 const buttonOf = (strip, path) => [...strip.list.querySelectorAll("button")]
   .find((button) => button.dataset.layer === path);
-
-/** Color the small maps of a strip. */
-function paintStrip(strip, look) {
-  for (const map of strip.shown ?? []) {
-    const canvas = buttonOf(strip, map.layer)?.querySelector("canvas");
-    if (!canvas) continue;
-    [canvas.width, canvas.height] = [map.width, map.height];
-    if (!map.is_zero) drawMap(canvas, decodeMap({ ...map, limit: 1 }), { colors: look.colors, opacity: 0.8 });
-  }
-  strip.cmap = look.cmap;
-}
 
 /** Make the short name of a layer, which may wrap after an underscore. */
 function layerName(name) {
@@ -129,7 +142,11 @@ function layerName(name) {
 function makeLayerButton(model, path) {
   const layer = model.layers.find((candidate) => candidate.path === path);
   const name = path.slice(path.lastIndexOf("/") + 1);
-  const frame = make("span", { class: "thumb" }, make("img", { alt: "" }), make("canvas", { "aria-hidden": "true" }));
+  const photo = make("img", { alt: "" });
+  const frame = make("span", { class: "thumb" }, photo, make("canvas", { "aria-hidden": "true" }));
+  photo.addEventListener("load", () => {
+    frame.style.aspectRatio = `${photo.naturalWidth} / ${photo.naturalHeight}`;
+  });
   const size = layer ? sizeOf(layer) : "";
   const button = make("button", { type: "button", title: `${path}  ${size}`, "data-layer": path, "data-size": size },
     frame, layerName(name), makeText("span", path, { class: "hidden" }), make("span", { class: "quiet" }, size));
