@@ -68,6 +68,9 @@ def test_strip_chooses_the_layer(open_page, server):
     page = shown(open_page(server + CAT))
     layers = page.locator(".strip button")
     expect(layers).to_have_count(12)
+    expect(page.locator(".strip .stale")).to_have_count(0)
+    drawn = "(canvases) => canvases.filter((canvas) => canvas.width > 1 && canvas.width <= 80).length"
+    assert page.locator(".strip canvas").evaluate_all(drawn) == 12
     layers.first.click()
     expect(page.locator(".caption span")).to_have_text("gradcam · block1_conv2")
     page.keyboard.press("]")

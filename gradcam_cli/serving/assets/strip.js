@@ -81,17 +81,17 @@ async function fillStrip(strip, wanted) {
   strip.abort?.abort();
   const abort = new AbortController();
   strip.abort = abort;
+  const keptOf = (parameters) => mapCache.get(JSON.stringify(parameters));
   for (const parameters of wanted) {
-    const kept = mapCache.get(JSON.stringify(parameters));
-    if (kept) paintThumb(strip, parameters.layer, kept);
+    if (keptOf(parameters)) paintThumb(strip, parameters.layer, keptOf(parameters));
     else buttonOf(strip, parameters.layer).classList.add("stale"); // the map of another class or method
   }
-  for (const parameters of wanted) {
-    if (mapCache.has(JSON.stringify(parameters))) continue;
+  const missing = wanted.filter((parameters) => !keptOf(parameters));
+  for (const parameters of missing) {
     await Promise.allSettled([...panels.values()].map((panel) => panel.loading));
     if (abort.signal.aborted) return;
     try {
-      const answer = await fetchMap(parameters, abort.signal);
+      const answer = keptOf(parameters) ?? await fetchMap(parameters, abort.signal);
       if (!abort.signal.aborted) paintThumb(strip, parameters.layer, answer);
     } catch (error) {
       if (error.name === "AbortError") return;
