@@ -59,8 +59,23 @@ def test_contrast_with_another_class(open_page, server):
     expect(page.locator(".contrast")).to_have_text("Why cat and not dog?")
     expect(page.locator(".message:visible")).to_have_text("eigencam shows one class; it cannot contrast two.")
     expect(page.locator("#command-text")).to_contain_text("--against")
-    page.get_by_label("No contrast").click()
+    page.get_by_role("combobox", name="Find a class of mini").fill("dog")
+    page.get_by_role("option", name="dog").click()
+    expect(page.locator(".contrast")).to_have_text("Why dog and not")  # a class has no contrast with itself
     expect(page.locator(MAP)).to_have_count(2)
+
+
+def test_contrast_begins_with_the_predictions(open_page, server):
+    """Without a text, the classes of the predictions are offered, except the explained one."""
+    page = shown(open_page(server + CAT))
+    predicted = page.locator(".bars .class-name").all_inner_texts()
+    page.get_by_role("combobox", name="Contrast with a class of mini").focus()
+    expect(page.locator(".why [role=option]")).to_have_text(predicted[1:])
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    expect(titles(page)).to_have_text(f"cat and not {predicted[1]}")
+    page.get_by_label("No contrast").click()
+    expect(titles(page)).to_have_text("cat, 97.5 %")
 
 
 def test_strip_chooses_the_layer(open_page, server):

@@ -2,8 +2,8 @@
 
 let searchFields = 0;
 
-/** Make a search field over the classes of a model; `choose` gets {index, name}. */
-function makeClassSearch(model, label, placeholder, choose) {
+/** Make a search field over the classes of a model: `choose` gets the class, `suggest` gives those to begin with. */
+function makeClassSearch(model, label, placeholder, choose, suggest = () => []) {
   const id = `class-search-${searchFields += 1}`;
   const field = make("input", {
     type: "text", id, role: "combobox", autocomplete: "off", spellcheck: "false", placeholder, "aria-label": label,
@@ -11,7 +11,7 @@ function makeClassSearch(model, label, placeholder, choose) {
   });
   const list = make("ul", { id: `${id}-list`, role: "listbox", "aria-label": label, hidden: "" });
   const element = make("div", { class: "class-search" }, field, list);
-  const search = { model, field, list, choose, classes: [], active: -1, request: null, answered: null };
+  const search = { model, field, list, choose, suggest, classes: [], active: -1, request: null, answered: null };
   for (const event of ["input", "focus"]) {
     field.addEventListener(event, () => { search.answered = searchClasses(search); });
   }
@@ -24,12 +24,14 @@ async function searchClasses(search) {
   search.request?.abort();
   search.request = new AbortController();
   const query = search.field.value.trim();
+  const suggested = query ? [] : search.suggest();
+  if (suggested.length) return openList(search, suggested);
   const parameters = { model: search.model.id, query, limit: 50 };
   try {
     const { classes } = await requestJson("classes", parameters, { signal: search.request.signal });
-    if (document.activeElement === search.field) openList(search, classes);
+    return document.activeElement === search.field ? openList(search, classes) : undefined;
   } catch (error) {
-    sayError(error);
+    return sayError(error);
   }
 }
 

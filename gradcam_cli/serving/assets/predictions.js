@@ -16,7 +16,7 @@ function makeModelCard(model) {
   const search = makeClassSearch(model, `Find a class of ${model.name}`, "Find another class",
     (found) => chooseFor(model, "class", found));
   const against = makeClassSearch(model, `Contrast with a class of ${model.name}`, "choose a class",
-    (found) => chooseFor(model, "against", found));
+    (found) => chooseFor(model, "against", found), () => rivalsOf(model));
   const why = make("div", { class: "why" }, make("div", { class: "contrast-line" }, contrast, clear), against);
   const label = `Classes of ${model.name}`;
   const card = make("section", { class: "card", "aria-label": label }, heading, note, bars, search, why);
@@ -24,13 +24,28 @@ function makeModelCard(model) {
   modelCards.set(model.id, { card, bars, note, contrast, clear, shown: null });
 }
 
+/** Return the predicted classes of a model except the explained one. */
+function rivalsOf(model) {
+  const { predictions = [] } = modelCards.get(model.id);
+  return predictions.filter((row) => row.index !== explainedIndex(model, predictions));
+}
+
+/** Return changes for a chosen class: a class has no contrast with itself. */
+function changesFor(model, setting, index) {
+  const { predictions = [] } = modelCards.get(model.id);
+  const against = Number(modelSetting("against", model) || NaN);
+  const chosen = setting === "class" ? against : explainedIndex(model, predictions);
+  if (chosen !== index) return forModel(model, { [setting]: index });
+  return setting === "class" ? forModel(model, { class: index, against: "" }) : {};
+}
+
 /** Choose a class of a model, and the class of the same name of the other models that are shown. */
 async function chooseFor(model, setting, found) {
-  const changes = forModel(model, { [setting]: found.index });
+  const changes = changesFor(model, setting, found.index);
   classNames.set(`${model.id} ${found.index}`, found.name);
   for (const other of shownModels().filter((candidate) => candidate !== model)) {
     const same = await classOfName(other, found.name);
-    if (same) Object.assign(changes, forModel(other, { [setting]: same.index }));
+    if (same) Object.assign(changes, changesFor(other, setting, same.index));
   }
   show(changes);
 }
@@ -71,6 +86,7 @@ async function drawModelCard(model, cardOf) {
   try {
     const answer = await predictionsOf(model, image);
     if (image !== view.image) return; // another image was opened meanwhile
+    cardOf.predictions = answer.predictions;
     drawBars(model, cardOf, answer.predictions);
     drawContrast(model, cardOf, answer.predictions);
     cardOf.note.textContent = "";
