@@ -122,6 +122,9 @@ def test_thousands_of_images_are_paged(open_page, tmp_path):
         shown(page, "59.png")
         page.keyboard.press("j")
         shown(page, "60.png")
+        page.reload()
+        expect(page.locator("#image-range")).to_have_text("61–120 of 2000")  # the page of the list stays, too
+        expect(page.locator("#image-list [aria-current]")).to_contain_text("60.png")
 
 
 def test_page_without_directory_asks_for_a_photo(open_page):

@@ -206,7 +206,7 @@ def test_keys_are_listed(open_page, server):
     page.keyboard.press("?")
     expect(page.get_by_role("dialog", name="Keys")).to_contain_text("next, previous image")
     page.keyboard.press("Escape")
-    expect(page.locator("#keys")).to_be_hidden()
+    expect(page.locator("#key-list")).to_be_hidden()
 
 
 def test_two_models_side_by_side(open_page, photos):

@@ -124,7 +124,7 @@ def test_page_has_no_serious_accessibility_violation(open_page, server, scheme):
         lambda: page.keyboard.press("f") or expect(page.locator(".class-search li").first).to_be_visible(),
         lambda: page.keyboard.press("Enter") or page.set_input_files("#file", SAMPLES / "SOURCES.md"),
         lambda: page.evaluate("byId = document.getElementById('gone'); byId.hidden = false; byId.textContent = 'gone'"),
-        lambda: page.keyboard.press("Escape") or page.locator("#show-keys").click(),
+        lambda: page.keyboard.press("Escape") or page.locator("#list-keys").click(),
     ]
     for number, step in enumerate(steps):
         step()

@@ -25,7 +25,7 @@ async function drawTitle() {
 }
 
 const keyActions = {
-  "?": () => byId("keys").showModal(),
+  "?": () => byId("key-list").showModal(),
   "/": () => byId("image-query").focus(),
   o: () => byId("file").click(),
   j: () => stepImage(1),
@@ -38,7 +38,7 @@ const keyActions = {
 };
 
 function onKey(event) {
-  if (event.altKey || event.ctrlKey || event.metaKey || event.defaultPrevented || byId("keys").open) return;
+  if (event.altKey || event.ctrlKey || event.metaKey || event.defaultPrevented || byId("key-list").open) return;
   if (event.key === "Escape" && event.target === byId("image-query")) byId("image-query").blur();
   if (event.target.matches("input:not([type=range], [type=checkbox]), select, textarea")) return;
   if (!view.image && !["?", "o"].includes(event.key)) return;
@@ -70,11 +70,12 @@ async function start() {
   addEventListener("hashchange", followAddress);
   addEventListener("popstate", followAddress);
   addEventListener("keydown", onKey);
-  byId("show-keys").addEventListener("click", keyActions["?"]);
+  byId("list-keys").addEventListener("click", keyActions["?"]);
   document.querySelector(".skip").addEventListener("click", (event) => {
     event.preventDefault(); // the fragment of the address contains the view
     byId("picture").focus();
   });
+  restoreList();
   drawImageList();
   if (!view.image && session.images.length) replaceView({ image: session.images[0].id });
   else draw();

@@ -18,6 +18,12 @@ function prepareImages() {
   byId("images-after").addEventListener("click", () => listImages(imageOffset + imagesPerPage));
 }
 
+/** Show the page of the list that the address names. */
+function restoreList() {
+  byId("image-query").value = view.find;
+  if (view.find || Number(view.from) > 0) listImages(Math.floor(Number(view.from)) || 0);
+}
+
 /** Show the images from an offset that match the search. */
 async function listImages(offset) {
   imagesRequest?.abort();
@@ -83,7 +89,8 @@ function markImage() {
 
 /** Show another image: classes chosen for the last one do not stay, layers and methods do. */
 function openImage(image) {
-  const changes = { image: image.id };
+  const find = byId("image-query").value.trim();
+  const changes = { image: image.id, from: imageOffset ? String(imageOffset) : "", find };
   for (const model of session.models) Object.assign(changes, forModel(model, { class: "", against: "" }));
   show(changes);
 }

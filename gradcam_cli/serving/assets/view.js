@@ -1,7 +1,10 @@
 // What the page shows, kept in the fragment of the address: reload, back and several tabs work by themselves.
-// Settings of one model have its id as suffix: class.0, against.0, layer.0, t.0.
+// `from` and `find` are the page and the search of the list of images. Settings of one model have its id as suffix:
+// class.m0, against.m0, layer.m0, t.m0.
 
-const viewDefaults = { image: "", models: "", methods: "", opacity: "", cmap: "", contours: "", constant: "" };
+const viewDefaults = {
+  image: "", from: "", find: "", models: "", methods: "", opacity: "", cmap: "", contours: "", constant: "",
+};
 const modelSettings = ["class", "against", "layer", "t"];
 let view = parseView();
 
