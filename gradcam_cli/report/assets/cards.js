@@ -54,14 +54,6 @@ function makeCardName(name) {
 /** Return the nodes of a name that wraps after its dashes. */
 const breakable = (text) => text.split(/(?<=[_-])/).flatMap((part) => [make("wbr"), part]).slice(1);
 
-/** Cut a long text in the middle; the end keeps more, for it has the number and the suffix of a file. */
-function cutMiddle(text, length) {
-  const characters = [...text];
-  if (characters.length <= length) return text;
-  const end = Math.ceil(0.6 * (length - 1));
-  return `${characters.slice(0, length - 1 - end).join("")}…${characters.slice(-end).join("")}`;
-}
-
 function makeThumbnail(entry) {
   if (!entry.thumbnail) {
     return make("span", { class: "thumbnail", "aria-hidden": "true" }, entry.status === "failed" ? "✗" : "–");

@@ -26,6 +26,14 @@ function wrappableName(name) {
   return end ? [make("span", { class: "folder" }, name.slice(0, end)), make("wbr"), name.slice(end)] : [name];
 }
 
+/** Cut a long text in the middle; the end keeps more, for it has the number and the suffix of a file. */
+function cutMiddle(text, length) {
+  const characters = [...text];
+  if (characters.length <= length) return text;
+  const end = Math.ceil(0.6 * (length - 1));
+  return `${characters.slice(0, length - 1 - end).join("")}…${characters.slice(-end).join("")}`;
+}
+
 /** Return the nodes of a command that wraps only between its words, not at hyphens. */
 const wrappableCommand = (command) => command.split(" ")
   .flatMap((word) => [" ", make("span", { class: "word" }, word)]).slice(1);

@@ -49,11 +49,3 @@ function depthIndex(model) {
   const index = times.indexOf(Number(modelSetting("t", model)));
   return modelSetting("t", model) === "" || index === -1 ? times.length - 1 : index;
 }
-
-/** Return a text of at most `length` characters, cut in its middle: beginnings and ends tell names apart. */
-function cutMiddle(text, length) {
-  const characters = [...text];
-  if (characters.length <= length) return text;
-  const end = Math.floor((length - 1) / 2);
-  return `${characters.slice(0, length - 1 - end).join("")}…${characters.slice(-end).join("")}`;
-}
