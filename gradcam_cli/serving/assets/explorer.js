@@ -18,7 +18,7 @@ function draw() {
 async function drawTitle() {
   const { image } = view;
   const known = shownImages().find((candidate) => candidate.id === image)?.name;
-  const name = known ?? await predictionsOf(shownModels()[0], image).then((answer) => answer.image.name, () => "");
+  const name = known ?? await predictionsOf(session.models[0], image).then((answer) => answer.image.name, () => "");
   if (image !== view.image) return;
   byId("title").replaceChildren(...wrappableName(name));
   document.title = name ? `${name} – gradcam` : "gradcam";
@@ -32,7 +32,7 @@ const keyActions = {
   k: () => stepImage(-1),
   h: toggleMap,
   c: () => show({ contours: view.contours === "1" ? "" : "1" }),
-  f: () => byId("models").querySelector(".card:not([hidden]) .class-search input")?.focus(),
+  f: () => byId("models").querySelector(".card .class-search input")?.focus(),
   "[": () => stepLayer(-1),
   "]": () => stepLayer(1),
 };
@@ -43,7 +43,7 @@ function onKey(event) {
   if (event.target.matches("input:not([type=range], [type=checkbox]), select, textarea")) return;
   if (!view.image && !["?", "o"].includes(event.key)) return;
   if (/^[1-9]$/.test(event.key)) {
-    byId("models").querySelectorAll(".card:not([hidden]) .bars button")[Number(event.key) - 1]?.click();
+    byId("models").querySelectorAll(".card .bars button")[Number(event.key) - 1]?.click();
   } else if (keyActions[event.key]) {
     event.preventDefault();
     keyActions[event.key]();

@@ -1,15 +1,8 @@
-// The session: models, layers, methods, and which of them are shown.
+// The session: models and layers, and the methods that are shown.
 
 const maxMethods = 6; // pictures of one model side by side
 let session = null; // after the answer
 const sessionAnswer = requestJson("session");
-
-/** Return the models that are shown: all of the session, or those that the address names. */
-function shownModels() {
-  const chosen = view.models.split(",");
-  const models = session.models.filter((model) => chosen.includes(String(model.id)));
-  return models.length ? models : session.models;
-}
 
 /** Return the names of the chosen methods, in the order of the list. */
 function shownMethods() {

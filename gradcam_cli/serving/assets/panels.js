@@ -4,7 +4,7 @@ const panels = new Map(); // "model method" -> panel
 const busyDelay = 250; // milliseconds after which a computation shows
 
 function drawPanels() {
-  const wanted = shownMethods().flatMap((method) => shownModels().map((model) => panelOf(model, method)));
+  const wanted = shownMethods().flatMap((method) => session.models.map((model) => panelOf(model, method)));
   for (const [id, panel] of panels) {
     if (wanted.includes(panel)) continue;
     panel.abort?.abort();
@@ -14,7 +14,7 @@ function drawPanels() {
   const elements = wanted.map((panel) => panel.element);
   const sameOrder = elements.every((element, index) => grid.children[index] === element);
   if (!sameOrder || elements.length !== grid.childElementCount) grid.replaceChildren(...elements);
-  const columns = shownModels().length > 1 ? Math.min(shownModels().length, 3) : columnsFor(elements.length);
+  const columns = session.models.length > 1 ? Math.min(session.models.length, 3) : columnsFor(elements.length);
   grid.dataset.columns = columns;
   grid.dataset.rows = Math.ceil(elements.length / columns);
   for (const panel of wanted) updatePanel(panel);

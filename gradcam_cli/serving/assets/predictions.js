@@ -21,7 +21,7 @@ function makeModelCard(model) {
   const label = `Classes of ${model.name}`;
   const card = make("section", { class: "card", "aria-label": label }, heading, note, bars, search, why);
   byId("models").append(card);
-  modelCards.set(model.id, { card, bars, note, contrast, clear, shown: null });
+  modelCards.set(model.id, { bars, note, contrast, clear, shown: null });
 }
 
 /** Return the predicted classes of a model except the explained one. */
@@ -39,11 +39,11 @@ function changesFor(model, setting, index) {
   return setting === "class" ? forModel(model, { class: index, against: "" }) : {};
 }
 
-/** Choose a class of a model, and the class of the same name of the other models that are shown. */
+/** Choose a class of a model, and the class of the same name of the other models. */
 async function chooseFor(model, setting, found) {
   const changes = changesFor(model, setting, found.index);
   classNames.set(`${model.id} ${found.index}`, found.name);
-  for (const other of shownModels().filter((candidate) => candidate !== model)) {
+  for (const other of session.models.filter((candidate) => candidate !== model)) {
     const same = await classOfName(other, found.name);
     if (same) Object.assign(changes, changesFor(other, setting, same.index));
   }
@@ -74,11 +74,7 @@ function predictionsOf(model, image) {
 }
 
 function drawModelCards() {
-  for (const model of session.models) {
-    const cardOf = modelCards.get(model.id);
-    cardOf.card.hidden = !shownModels().includes(model);
-    if (!cardOf.card.hidden) drawModelCard(model, cardOf);
-  }
+  for (const model of session.models) drawModelCard(model, modelCards.get(model.id));
 }
 
 async function drawModelCard(model, cardOf) {

@@ -30,11 +30,7 @@ function makeDepthSlider(model) {
 }
 
 function drawStrips() {
-  for (const model of session.models) {
-    const strip = strips.get(model.id);
-    strip.element.hidden = !shownModels().includes(model);
-    if (!strip.element.hidden) drawStrip(model, strip);
-  }
+  for (const model of session.models) drawStrip(model, strips.get(model.id));
 }
 
 function drawStrip(model, strip) {
@@ -173,7 +169,7 @@ function scrollStrip(list, button) {
 
 /** Choose the layer before or after in the strip of the first model that has one there. */
 function stepLayer(by) {
-  for (const model of shownModels()) {
+  for (const model of session.models) {
     const layers = model.strip;
     const paths = model.layers.map((layer) => layer.path);
     const position = paths.indexOf(layerOf(model));

@@ -3,7 +3,7 @@
 // class.m0, against.m0, layer.m0, t.m0.
 
 const viewDefaults = {
-  image: "", from: "", find: "", models: "", methods: "", opacity: "", cmap: "", contours: "", constant: "",
+  image: "", from: "", find: "", methods: "", opacity: "", cmap: "", contours: "", constant: "",
 };
 const modelSettings = ["class", "against", "layer", "t"];
 let view = parseView();
