@@ -9,8 +9,9 @@ from gradcam_cli.report import page as report_page
 _FOLDER = Path(__file__).parent
 _REPORT_SCRIPTS = ("elements.js", "maps.js")
 _SCRIPTS = (
-    *("view.js", "server.js", "status.js", "models.js", "images.js", "upload.js", "class_search.js", "predictions.js"),
-    *("methods.js", "look.js", "requests.js", "panels.js", "pointer.js", "strip.js", "export.js", "explorer.js"),
+    *("view.js", "server.js", "status.js", "scrolling.js", "models.js", "images.js", "upload.js", "class_search.js"),
+    *("predictions.js", "methods.js", "look.js", "requests.js", "panels.js", "pointer.js", "strip.js", "export.js"),
+    "explorer.js",
 )
 """Scripts in the order of the page; the last one starts it."""
 

@@ -120,6 +120,8 @@ def test_thousands_of_images_are_paged(open_page, tmp_path):
         shown(page, "60.png")
         page.keyboard.press("k")
         shown(page, "59.png")
+        expect(page.locator("#image-list [aria-current]")).to_be_in_viewport(ratio=1)
+        assert page.evaluate("scrollY") == 0  # only the list is scrolled
         page.keyboard.press("j")
         shown(page, "60.png")
         page.reload()

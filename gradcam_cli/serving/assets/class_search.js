@@ -79,7 +79,7 @@ function setActive(search, number) {
     if (search.classes.length) option.setAttribute("aria-selected", String(index === number));
   });
   const option = search.classes.length ? search.list.children[number] : null;
-  option?.scrollIntoView({ block: "nearest" });
+  if (option) scrollWithin(search.list, option);
   if (option) search.field.setAttribute("aria-activedescendant", option.id);
   else search.field.removeAttribute("aria-activedescendant");
 }

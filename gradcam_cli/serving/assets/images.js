@@ -81,9 +81,9 @@ function makeImageItem(image) {
 function markImage() {
   for (const button of byId("image-list").querySelectorAll("button")) {
     const shown = button.dataset.image === view.image;
+    if (shown && !button.hasAttribute("aria-current")) scrollWithin(byId("image-list"), button);
     if (shown) button.setAttribute("aria-current", "true");
     else button.removeAttribute("aria-current");
-    if (shown) button.scrollIntoView({ block: "nearest", inline: "nearest" });
   }
 }
 

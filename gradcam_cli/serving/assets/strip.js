@@ -155,16 +155,8 @@ function markLayer(strip, layer) {
     const chosen = button.dataset.layer === layer;
     const changed = chosen !== (button.getAttribute("aria-pressed") === "true");
     button.setAttribute("aria-pressed", String(chosen));
-    if (chosen && changed) scrollStrip(strip.list, button);
+    if (chosen && changed) scrollWithin(strip.list, button);
   }
-}
-
-/** Scroll the strip, and nothing around it, so that a button is visible. */
-function scrollStrip(list, button) {
-  const start = button.offsetLeft; // from the edge of the strip, which is positioned
-  const end = start + button.offsetWidth;
-  if (start < list.scrollLeft) list.scrollLeft = start;
-  else if (end > list.scrollLeft + list.clientWidth) list.scrollLeft = end - list.clientWidth;
 }
 
 /** Choose the layer before or after in the strip of the first model that has one there. */
