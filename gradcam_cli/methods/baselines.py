@@ -1,4 +1,4 @@
-"""Class-agnostic baselines for the evaluation of methods."""
+"""Class-agnostic baselines for the evaluation of methods; their maps have the spatial shape of A."""
 
 from __future__ import annotations
 
@@ -13,20 +13,21 @@ CENTER_SIGMA = 1 / 3
 
 
 def random_map(A: np.ndarray, dA: np.ndarray) -> Cam:
-    """Uniform random values in 0..1, (u, v); equal activations give equal values."""
+    """Uniform random values in 0..1; equal activations give equal values."""
     seed = zlib.crc32(np.ascontiguousarray(A).tobytes())
-    return Cam(None, np.random.default_rng(seed).uniform(size=A.shape[:2]).astype(np.float32))
+    return Cam(None, np.random.default_rng(seed).uniform(size=A.shape[:-1]).astype(np.float32))
 
 
 def center_prior(A: np.ndarray, dA: np.ndarray) -> Cam:
-    """Gaussian center prior, (u, v): objects are often near the image center.
+    """Gaussian center prior: objects are often near the image center.
 
     L = exp(-(x^2 + y^2) / (2 sigma^2)),  x and y from -1 to 1 over the spatial dimensions, sigma = 1/3
     """
-    y, x = (np.abs((np.arange(side) + 0.5) / side * 2 - 1) for side in A.shape[:2])
-    return Cam(None, np.exp(-(y[:, None] ** 2 + x**2) / (2 * CENTER_SIGMA**2)).astype(np.float32))
+    positions = (np.abs((np.arange(side) + 0.5) / side * 2 - 1) for side in A.shape[:-1])
+    squares = sum(x**2 for x in np.meshgrid(*positions, indexing="ij"))
+    return Cam(None, np.exp(-squares / (2 * CENTER_SIGMA**2)).astype(np.float32))
 
 
 def uniform_map(A: np.ndarray, dA: np.ndarray) -> Cam:
-    """Constant map of ones, (u, v)."""
-    return Cam(None, np.ones(A.shape[:2], np.float32))
+    """Constant map of ones."""
+    return Cam(None, np.ones(A.shape[:-1], np.float32))

@@ -2,6 +2,9 @@
 
 A is (u, v, k), the activations of the chosen layer. dA is (u, v, k), dy_c/dA, the gradient of the
 class score y_c with respect to A. Z = u v. Sums over ij or ab run over the spatial dimensions.
+
+The equations hold for any number of spatial dimensions: A may also be (t, k) of a signal or (d, u, v, k) of a volume.
+The last axis has the channels; maps have all others.
 """
 
 from __future__ import annotations
@@ -24,9 +27,14 @@ class Cam(NamedTuple):
 
     @property
     def map(self) -> np.ndarray:
-        """L = relu(pre_relu), (u, v) float32."""
+        """L = relu(pre_relu), float32."""
         L: np.ndarray = np.maximum(self.pre_relu, 0)
         return L
+
+
+def spatial_axes(A: np.ndarray) -> tuple[int, ...]:
+    """Return the axes of activations, or of their gradient, that are spatial: all but the last one."""
+    return tuple(range(A.ndim - 1))
 
 
 def gradcam(A: np.ndarray, dA: np.ndarray) -> Cam:
@@ -38,7 +46,7 @@ def gradcam(A: np.ndarray, dA: np.ndarray) -> Cam:
     Source:
         Selvaraju et al. 2017, Grad-CAM, section 3.
     """
-    alpha = dA.mean(axis=(0, 1), dtype=np.float32)  # (k,)
+    alpha = dA.mean(axis=spatial_axes(dA), dtype=np.float32)  # (k,)
     return weighted_sum(A, alpha)
 
 
@@ -57,9 +65,9 @@ def gradcam_plus_plus(A: np.ndarray, dA: np.ndarray) -> Cam:
         Chattopadhay et al. 2018, Grad-CAM++.
     """
     square = dA.astype(np.float64) ** 2
-    denominator = 2 * square + A.sum(axis=(0, 1), dtype=np.float64) * square * dA
+    denominator = 2 * square + A.sum(axis=spatial_axes(A), dtype=np.float64) * square * dA
     alpha = np.divide(square, denominator, out=np.zeros_like(square), where=denominator != 0)  # (u, v, k)
-    w = (alpha * np.maximum(dA, 0)).sum(axis=(0, 1)).astype(np.float32)  # (k,)
+    w = (alpha * np.maximum(dA, 0)).sum(axis=spatial_axes(A)).astype(np.float32)  # (k,)
     return weighted_sum(A, w)
 
 
@@ -71,7 +79,7 @@ def hirescam(A: np.ndarray, dA: np.ndarray) -> Cam:
     Source:
         Draelos and Carin 2020, Use HiResCAM instead of Grad-CAM.
     """
-    return Cam(None, (A * dA).sum(axis=2))
+    return Cam(None, (A * dA).sum(axis=-1))
 
 
 def layercam(A: np.ndarray, dA: np.ndarray) -> Cam:
@@ -83,7 +91,7 @@ def layercam(A: np.ndarray, dA: np.ndarray) -> Cam:
     Source:
         Jiang et al. 2021, LayerCAM.
     """
-    return Cam(None, (A * np.maximum(dA, 0)).sum(axis=2))
+    return Cam(None, (A * np.maximum(dA, 0)).sum(axis=-1))
 
 
 def xgradcam(A: np.ndarray, dA: np.ndarray) -> Cam:
@@ -97,8 +105,8 @@ def xgradcam(A: np.ndarray, dA: np.ndarray) -> Cam:
     Source:
         Fu et al. 2020, Axiom-based Grad-CAM.
     """
-    total = A.sum(axis=(0, 1), dtype=np.float32)
-    weighted = (A * dA).sum(axis=(0, 1), dtype=np.float32)
+    total = A.sum(axis=spatial_axes(A), dtype=np.float32)
+    weighted = (A * dA).sum(axis=spatial_axes(A), dtype=np.float32)
     return weighted_sum(A, np.divide(weighted, total, out=np.zeros_like(total), where=total != 0))
 
 
@@ -118,7 +126,7 @@ def flow(A: np.ndarray, dA: np.ndarray, f: np.ndarray) -> Cam:
     Source:
         Chen et al. 2018, Neural Ordinary Differential Equations, appendix B: dL/dt_1 = a(t_1) f(t_1, z(t_1)).
     """
-    return Cam(None, np.abs((dA * f).sum(axis=2)))
+    return Cam(None, np.abs((dA * f).sum(axis=-1)))
 
 
 def eigencam(A: np.ndarray, dA: np.ndarray) -> Cam:
@@ -132,7 +140,7 @@ def eigencam(A: np.ndarray, dA: np.ndarray) -> Cam:
     Source:
         Muhammad and Yeasin 2020, Eigen-CAM.
     """
-    matrix = A.reshape(-1, A.shape[2])  # (u v, k)
+    matrix = A.reshape(-1, A.shape[-1])  # (u v, k)
     first = np.linalg.svd(matrix, full_matrices=False)[2][0]  # V_1, (k,)
     return weighted_sum(A, first * np.sign((matrix @ first).sum()))
 
@@ -150,10 +158,10 @@ def segeigencam(A: np.ndarray, dA: np.ndarray) -> Cam:
     Source:
         Chung and Ying 2025, Seg-Eigen-CAM, section 3.2.
     """
-    G = (np.abs(dA) * A).reshape(-1, A.shape[2])  # (u v, k)
+    G = (np.abs(dA) * A).reshape(-1, A.shape[-1])  # (u v, k)
     G = G - G.mean(axis=0)
     L = G @ np.linalg.svd(G, full_matrices=False)[2][0]  # (u v,)
-    return Cam(None, (-L if -L.min() > L.max() else L).reshape(A.shape[:2]))
+    return Cam(None, (-L if -L.min() > L.max() else L).reshape(A.shape[:-1]))
 
 
 def weighted_sum(A: np.ndarray, alpha: np.ndarray) -> Cam:

@@ -14,20 +14,21 @@ INTERPOLATIONS = {"nearest": 0, "linear": 1, "cubic": 3}
 """Values of `--interpolation`, with the degree of the spline."""
 
 
-def upsample(L: np.ndarray, shape: tuple[int, int], interpolation: str = "linear") -> np.ndarray:
+def upsample(L: np.ndarray, shape: tuple[int, ...], interpolation: str = "linear") -> np.ndarray:
     """Upsample a map with half-pixel centers (`align_corners=False`).
 
     Args:
-        L: (u, v), non-negative.
-        shape: (H, W) of the result.
+        L: (u, v), or of any other number of spatial dimensions; non-negative.
+        shape: (H, W) of the result, with as many dimensions.
         interpolation: a key of `INTERPOLATIONS`; negative values of `cubic` are clipped to zero.
 
     Returns:
         (H, W) float32, non-negative. A constant map stays constant up to its border.
     """
-    order = INTERPOLATIONS[interpolation]
-    upsampled: np.ndarray = interpolation_matrix(L.shape[0], shape[0], order) @ L.astype(np.float32)
-    upsampled = upsampled @ interpolation_matrix(L.shape[1], shape[1], order).T
+    upsampled: np.ndarray = L.astype(np.float32)
+    for u, H in zip(L.shape, shape, strict=True):  # the first axis becomes the last one, as often as there are axes
+        weights = interpolation_matrix(u, H, INTERPOLATIONS[interpolation])
+        upsampled = np.tensordot(upsampled, weights, axes=(0, 1))
     return upsampled.clip(min=0, out=upsampled)
 
 

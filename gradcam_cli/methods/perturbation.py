@@ -5,11 +5,12 @@ They are functions of NumPy arrays and a `Scorer`, and do not import TensorFlow.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 
 import numpy as np
 
-from gradcam_cli.methods.cam import Cam, weighted_sum
+from gradcam_cli.methods.cam import Cam, spatial_axes, weighted_sum
 from gradcam_cli.methods.maps import upsample
 from gradcam_cli.methods.scorer import AttributionInputs, Scorer
 
@@ -35,21 +36,21 @@ def scorecam(scorer: Scorer, inputs: AttributionInputs) -> Cam:
     Source:
         Wang et al. 2020, Score-CAM, section 3 and algorithm 1.
     """
-    shape = (inputs.x.shape[0], inputs.x.shape[1])
-    selected = np.argsort(-inputs.A.std(axis=(0, 1)), kind="stable")[: inputs.max_channels]
+    places = spatial_axes(inputs.A)
+    selected = np.argsort(-inputs.A.std(axis=places), kind="stable")[: inputs.max_channels]
     zero_score = scorer.scores(np.zeros_like(inputs.x)[None])[0, inputs.class_index]
-    C = np.full(inputs.A.shape[2], -np.inf)
+    C = np.full(inputs.A.shape[-1], -np.inf)
     C[selected] = 0
-    for chunk in _chunks(selected[np.ptp(inputs.A, axis=(0, 1))[selected] > 0]):
-        masked = np.stack([inputs.x * _channel_mask(inputs.A[:, :, k], shape) for k in chunk])
+    for chunk in _chunks(selected[np.ptp(inputs.A, axis=places)[selected] > 0]):
+        masked = np.stack([inputs.x * _channel_mask(inputs.A[..., k], inputs.x.shape[:-1]) for k in chunk])
         C[chunk] = scorer.scores(masked)[:, inputs.class_index] - zero_score
     weights = np.exp(C - C.max())
     return weighted_sum(inputs.A, weights / weights.sum())
 
 
-def _channel_mask(A_k: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+def _channel_mask(A_k: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """Return H_k, (h, w, 1) in 0..1, of a channel (u, v) that is not constant."""
-    mask = upsample(A_k - A_k.min(), shape)[:, :, None]
+    mask = upsample(A_k - A_k.min(), shape)[..., None]
     return np.asarray((mask - mask.min()) / (mask.max() - mask.min()))
 
 
@@ -64,12 +65,12 @@ def ablationcam(scorer: Scorer, inputs: AttributionInputs) -> Cam:
     Source:
         Desai and Ramaswamy 2020, Ablation-CAM, section 3.
     """
-    active = np.flatnonzero(inputs.A.any(axis=(0, 1)))
-    alpha = np.zeros(inputs.A.shape[2])
+    active = np.flatnonzero(inputs.A.any(axis=spatial_axes(inputs.A)))
+    alpha = np.zeros(inputs.A.shape[-1])
     y_c = scorer.scores_from_layer(inputs.x, inputs.A[None])[0, inputs.class_index]
     for chunk in _chunks(active, ABLATION_CHUNK):
         ablated = np.repeat(inputs.A[None], len(chunk), axis=0)
-        ablated[np.arange(len(chunk)), :, :, chunk] = 0
+        ablated[np.arange(len(chunk)), ..., chunk] = 0
         alpha[chunk] = (y_c - scorer.scores_from_layer(inputs.x, ablated)[:, inputs.class_index]) / y_c
     return weighted_sum(inputs.A, alpha)
 
@@ -86,13 +87,13 @@ def reciprocam(scorer: Scorer, inputs: AttributionInputs) -> Cam:
     Source:
         Byun and Lee 2022, Recipro-CAM, section 3; the authors' program masks single cells.
     """
-    u, v, k = inputs.A.shape
-    y_c = np.empty(u * v, np.float32)
-    for cells in _chunks(np.arange(u * v), ABLATION_CHUNK):
-        masked = np.zeros((len(cells), u * v, k), inputs.A.dtype)
-        masked[np.arange(len(cells)), cells] = inputs.A.reshape(u * v, k)[cells]
-        y_c[cells] = scorer.scores_from_layer(inputs.x, masked.reshape(-1, u, v, k))[:, inputs.class_index]
-    return Cam(None, (y_c - y_c.min()).reshape(u, v))
+    matrix = inputs.A.reshape(-1, inputs.A.shape[-1])  # (u v, k)
+    y_c = np.empty(len(matrix), np.float32)
+    for cells in _chunks(np.arange(len(matrix)), ABLATION_CHUNK):
+        masked = np.zeros((len(cells), *matrix.shape), matrix.dtype)
+        masked[np.arange(len(cells)), cells] = matrix[cells]
+        y_c[cells] = scorer.scores_from_layer(inputs.x, masked.reshape(-1, *inputs.A.shape))[:, inputs.class_index]
+    return Cam(None, (y_c - y_c.min()).reshape(inputs.A.shape[:-1]))
 
 
 def occlusion(scorer: Scorer, inputs: AttributionInputs) -> Cam:
@@ -105,18 +106,19 @@ def occlusion(scorer: Scorer, inputs: AttributionInputs) -> Cam:
     Source:
         Zeiler and Fergus 2014, Visualizing and Understanding Convolutional Networks, section 4.2.
     """
-    h, w, _ = inputs.x.shape
-    side = max(min(h, w) // OCCLUSION_PATCHES, 1)
-    offsets = np.array([(i, j) for i in _patch_offsets(h, side) for j in _patch_offsets(w, side)])
-    score_drop, count = np.zeros((h, w)), np.zeros((h, w))
+    shape = inputs.x.shape[:-1]
+    side = max(min(shape) // OCCLUSION_PATCHES, 1)
+    offsets = np.array(list(itertools.product(*(_patch_offsets(length, side) for length in shape))))
+    score_drop, count = np.zeros(shape), np.zeros(shape)
     y_c = scorer.scores(inputs.x[None])[0, inputs.class_index]
     for chunk in _chunks(offsets):
+        patches = [tuple(slice(start, start + side) for start in offset) for offset in chunk]
         occluded = np.repeat(inputs.x[None], len(chunk), axis=0)
-        for x, (i, j) in zip(occluded, chunk, strict=True):
-            x[i : i + side, j : j + side] = inputs.baseline[i : i + side, j : j + side]
-        for y, (i, j) in zip(scorer.scores(occluded)[:, inputs.class_index], chunk, strict=True):
-            score_drop[i : i + side, j : j + side] += y_c - y
-            count[i : i + side, j : j + side] += 1
+        for x, patch in zip(occluded, patches, strict=True):
+            x[patch] = inputs.baseline[patch]
+        for y, patch in zip(scorer.scores(occluded)[:, inputs.class_index], patches, strict=True):
+            score_drop[patch] += y_c - y
+            count[patch] += 1
     return Cam(None, (score_drop / count).astype(np.float32))
 
 

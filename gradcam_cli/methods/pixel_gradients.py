@@ -50,10 +50,10 @@ def integrated_gradients(scorer: Scorer, inputs: AttributionInputs) -> Cam:
     Source:
         Sundararajan et al. 2017, Axiomatic Attribution for Deep Networks, equation 1.
     """
-    a = ((np.arange(IG_STEPS) + 0.5) / IG_STEPS).astype(np.float32)[:, None, None, None]
     difference = inputs.x - inputs.baseline
+    a = ((np.arange(IG_STEPS) + 0.5) / IG_STEPS).astype(np.float32).reshape(-1, *(1,) * difference.ndim)
     IG = difference * scorer.input_gradients(inputs.baseline + a * difference, inputs.class_index).mean(axis=0)
-    return Cam(None, IG.sum(axis=2))
+    return Cam(None, IG.sum(axis=-1))
 
 
 def guided_backprop(scorer: Scorer, inputs: AttributionInputs) -> Cam:
@@ -71,10 +71,10 @@ def guided_gradcam(scorer: Scorer, inputs: AttributionInputs) -> Cam:
     Source:
         Selvaraju et al. 2017, Grad-CAM, section 3.2.
     """
-    shape = (inputs.x.shape[0], inputs.x.shape[1])
-    return Cam(None, guided_backprop(scorer, inputs).map * upsample(gradcam(inputs.A, inputs.dA).map, shape))
+    upsampled = upsample(gradcam(inputs.A, inputs.dA).map, inputs.x.shape[:-1])
+    return Cam(None, guided_backprop(scorer, inputs).map * upsampled)
 
 
 def _max_abs_over_channels(gradient: np.ndarray) -> Cam:
     """Return the maximum absolute value over the channels of a gradient (h, w, c), as a map (h, w)."""
-    return Cam(None, np.abs(gradient).max(axis=2))
+    return Cam(None, np.abs(gradient).max(axis=-1))
