@@ -64,7 +64,7 @@ def images_in_memory(run: PreparedRun) -> int:
     """Return the number of images that `MAX_BYTES` holds for a model and a layer."""
     grid, (h, w, c) = run.layer_outputs[0].grid, run.classifier.input_shape
     k = run.layer_outputs[0].shape[-1]
-    cells = grid.u * grid.v if grid else 1
+    cells = grid.num_cells if grid else 1
     return max(MAX_BYTES // (h * w * c + 2 * cells * k), 1)
 
 

@@ -180,10 +180,10 @@ class Auditor:
     def _cell_centers(self, shape: Sequence[int]) -> np.ndarray:
         """Return the centers (y, x) of the cells, (u, v, 2), in pixels of the model input."""
         grid, (height, width, _) = self.run.layer_outputs[0].grid, self.run.classifier.input_shape
-        rows, columns = (grid.rows, grid.columns) if grid else ((0, height), (0, width))
+        edges = grid.edges if grid else ((0, height), (0, width))
         y, x = (
             low + (np.arange(cells) + 0.5) * (high - low) / cells
-            for cells, (low, high) in zip(shape, (rows, columns), strict=True)
+            for cells, (low, high) in zip(shape, edges, strict=True)
         )
         return np.stack(np.meshgrid(y, x, indexing="ij"), -1)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -46,16 +47,15 @@ def clip_to_image(crop_box: Box, shape: tuple[int, int]) -> Box:
     return Box(max(crop_box.x0, 0), max(crop_box.y0, 0), min(crop_box.x1, W), min(crop_box.y1, H))
 
 
-def part_of_box(box: Box, rows: tuple[float, float], columns: tuple[float, float], shape: tuple[int, int]) -> Box:
+def part_of_box(box: Box, edges: Sequence[tuple[float, float]], shape: tuple[int, int]) -> Box:
     """Return the part of a box that rows and columns of the model input show, in integer pixels.
 
     Args:
         box: the part of the image that the model input shows.
-        rows: (start, stop) in rows of the model input; it may extend beyond it.
-        columns: (start, stop) in its columns.
+        edges: (start, stop) in rows of the model input, and in its columns; it may extend beyond it.
         shape: (h, w) of the model input.
     """
-    (h, w), (height, width) = shape, (box.y1 - box.y0, box.x1 - box.x0)
+    (rows, columns), (h, w), (height, width) = edges, shape, (box.y1 - box.y0, box.x1 - box.x0)
     x0, x1 = (box.x0 + round(x * width / w) for x in columns)
     y0, y1 = (box.y0 + round(y * height / h) for y in rows)
     return Box(x0, y0, max(x1, x0 + 1), max(y1, y0 + 1))

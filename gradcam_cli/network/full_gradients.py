@@ -68,7 +68,7 @@ class FullGradientFunction:
 
     def _box(self, grid: Grid | None) -> Box | None:
         h, w, _ = self._shape
-        return grid and part_of_box(Box(0, 0, w, h), grid.rows, grid.columns, (h, w))
+        return grid and part_of_box(Box(0, 0, w, h), grid.edges, (h, w))
 
 
 def _trace(scores: Callable[[tf.Tensor], tf.Tensor], input_shape: tuple[int, int, int]) -> _Trace:

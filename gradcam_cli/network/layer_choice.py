@@ -104,10 +104,10 @@ def layers_of_sizes(outputs: Sequence[LayerOutput], last: LayerOutput) -> list[L
         outputs: from `trace_layers`.
         last: one of them.
     """
-    found: dict[tuple[int, int], LayerOutput] = {}
+    found: dict[tuple[int, ...], LayerOutput] = {}
     for output in _candidates(outputs):
         if output.grid and output.grid.proven:
-            found[output.grid.u, output.grid.v] = output
+            found[output.grid.cells] = output
         if output.path == last.path:
             break
     layers = sorted(found.values(), key=outputs.index)[-NUM_SIZES:]
@@ -119,7 +119,7 @@ def _candidates(outputs: Sequence[LayerOutput]) -> list[LayerOutput]:
     result: dict[Any, LayerOutput] = {}
     attention = {output.path for output in outputs if type(output.operation).__name__.endswith("Attention")}
     for output in outputs:
-        usable = output.grid and output.grid.u * output.grid.v > 1 and output.learned and output.affects_score
+        usable = output.grid and output.grid.num_cells > 1 and output.learned and output.affects_score
         usable = usable and output.path.rpartition("/")[0] not in attention
         shape_only = any(word in type(output.operation).__name__ for word in _SHAPE_ONLY_LAYERS)
         if usable and output.tensor not in result:
@@ -132,4 +132,4 @@ def _is_smaller_than_inside(output: LayerOutput, candidates: Sequence[LayerOutpu
     """Return whether a layer ends with fewer cells than the last candidate inside it."""
     inside = [inner.grid for inner in candidates if inner.path.startswith(output.path + "/")]
     assert output.grid is not None  # noqa: S101  # candidates have one
-    return bool(inside) and inside[-1] is not None and output.grid.u * output.grid.v < inside[-1].u * inside[-1].v
+    return bool(inside) and inside[-1] is not None and output.grid.num_cells < inside[-1].num_cells

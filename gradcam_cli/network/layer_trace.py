@@ -50,7 +50,7 @@ class LayerOutput(NamedTuple):
     tensor: Any
 
 
-def trace_layers(model: keras.Model, input_shape: tuple[int, int, int], target: Target = CLASS) -> list[LayerOutput]:
+def trace_layers(model: keras.Model, input_shape: tuple[int, ...], target: Target = CLASS) -> list[LayerOutput]:
     """Return the outputs of all layers with at least two axes besides the batch, in the order of their calls.
 
     Args:
@@ -81,12 +81,12 @@ def trace_layers(model: keras.Model, input_shape: tuple[int, int, int], target: 
     return [
         _layer_output(path, operations[path], call, len(calls[path]), calls[path][call], state, upstream, input_shape)
         for path, call in order
-        if tf.is_tensor(calls[path][call]) and (calls[path][call].shape.rank or 0) in (3, 4)
+        if tf.is_tensor(calls[path][call]) and (calls[path][call].shape.rank or 0) in (3, len(input_shape) + 1)
     ]
 
 
-def trace_model(model: keras.Model, input_shape: tuple[int, int, int], batch: int = 1) -> Any:
-    """Trace a model for inputs (batch, h, w, c).
+def trace_model(model: keras.Model, input_shape: tuple[int, ...], batch: int = 1) -> Any:
+    """Trace a model for inputs (batch, h, w, c), or with another number of spatial axes.
 
     Raises:
         ModelError: the model cannot process inputs of this shape.
@@ -96,8 +96,7 @@ def trace_model(model: keras.Model, input_shape: tuple[int, int, int], batch: in
         return function.get_concrete_function(tf.TensorSpec((batch, *input_shape), tf.float32))
     except Exception as error:  # a layer may raise anything
         raise ModelError(
-            f"the model cannot process inputs of {input_shape[0]}x{input_shape[1]}x{input_shape[2]}: "
-            f"{_first_sentence(error)}",
+            f"the model cannot process inputs of {'x'.join(map(str, input_shape))}: {_first_sentence(error)}",
             "set the size of its input with --input-size",
         ) from error
 
@@ -120,13 +119,13 @@ def has_paths_around(output: LayerOutput, target: Target = CLASS) -> bool:
         target: what is explained.
     """
     grid, tensor = output.grid, output.tensor.deref()
-    if grid and grid.prefix is not None and output.shape[0] > grid.u * grid.v:
+    if grid and grid.prefix is not None and output.shape[0] > grid.num_cells:
         return True
     ends = keras.tree.flatten(select_head(tensor.graph.structured_outputs, target.head))
     return any(depends_around(end, tensor.graph.inputs[0], tensor) for end in ends)
 
 
-def output_activation(model: keras.Model, input_shape: tuple[int, int, int], target: Target = CLASS) -> str | None:
+def output_activation(model: keras.Model, input_shape: tuple[int, ...], target: Target = CLASS) -> str | None:
     """Return the activation that `find_tensor_logits` finds before the output that is explained."""
     found: list[str | None] = []
 
@@ -140,7 +139,7 @@ def output_activation(model: keras.Model, input_shape: tuple[int, int, int], tar
     return found[0]
 
 
-def output_shape(model: keras.Model, input_shape: tuple[int, int, int]) -> Any:
+def output_shape(model: keras.Model, input_shape: tuple[int, ...]) -> Any:
     """Return the shape of a model's output for one image, from Keras or from a trace.
 
     An output that is alone in a list or dict is returned without it.
@@ -169,11 +168,17 @@ def _layer_output(
     tensor: tf.Tensor,
     state: State,
     upstream: set[Any],
-    input_shape: tuple[int, int, int],
+    input_shape: tuple[int, ...],
 ) -> LayerOutput:
     places, shape = state.places(tensor), tuple(tensor.shape)
     grid = grid_of(places) if places else None
-    if places and places.axes is None and len(shape) == 4 and None not in shape and shape[0] == TRACED_BATCH:
+    if (
+        places
+        and places.axes is None
+        and len(shape) == len(input_shape) + 1
+        and None not in shape
+        and shape[0] == TRACED_BATCH
+    ):
         grid = presumed_grid(shape, input_shape)
     if places is None:
         reason = "it does not depend on the image"

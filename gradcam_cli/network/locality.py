@@ -2,11 +2,13 @@
 
 For nine cells in three rows and three columns, the absolute gradient of the cell with respect to the input is summed
 over the channels. Its center of mass must move down and right with the cell, and its density must be largest around the
-cell. One backward pass measures all nine, one cell for each image of a batch.
+cell. One backward pass measures all nine, one cell for each image of a batch. Of a signal, three cells are measured, and
+of a volume 27.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -30,7 +32,8 @@ class Locality(NamedTuple):
     """Result of the measurement.
 
     Attributes:
-        centers: (rows, columns, 2), the center of mass (y, x) of the gradient of each measured cell, in pixels.
+        centers: (rows, columns, 2), the center of mass (y, x) of the gradient of each measured cell, in pixels; for d
+            spatial axes, d axes and a last one of size d.
         density: (rows, columns), the mean gradient around the cell over the mean gradient.
     """
 
@@ -40,13 +43,14 @@ class Locality(NamedTuple):
     @property
     def is_local(self) -> bool:
         """Whether the measured cells are places of the image."""
-        down, right = self.centers[..., 0].mean(1), self.centers[..., 1].mean(0)
-        ordered = bool((np.diff(down) > 0).all() and (np.diff(right) > 0).all())
+        axes = range(self.density.ndim)
+        means = (self.centers[..., i].mean(tuple(j for j in axes if j != i)) for i in axes)
+        ordered = all((np.diff(mean) > 0).all() for mean in means)
         return ordered and bool(np.median(self.density) >= MIN_DENSITY)
 
 
 def measure_locality(model: keras.Model, layer: LayerOutput, x: np.ndarray) -> Locality | None:
-    """Measure where the gradients of up to nine cells of a layer lie, in one backward pass.
+    """Measure where the gradients of up to three cells along each axis of a layer lie, in one backward pass.
 
     Args:
         model: the model.
@@ -59,37 +63,36 @@ def measure_locality(model: keras.Model, layer: LayerOutput, x: np.ndarray) -> L
     grid = layer.grid
     if grid is None:
         return None
-    cells = [(i, j) for i in _measured(grid.u) for j in _measured(grid.v)]
+    measured = [_measured(count) for count in grid.cells]
+    cells = list(itertools.product(*measured))
     gradient = _gradient(model, layer, grid, np.repeat(x, len(cells), 0), cells)
-    if gradient is None or not gradient.any(axis=(1, 2)).all():
+    axes = tuple(range(1, x.ndim - 1))
+    if gradient is None or not gradient.any(axis=axes).all():
         return None
-    h, w = gradient.shape[1:]
-    mass = gradient / gradient.sum(axis=(1, 2), keepdims=True)
-    centers = np.stack([(mass.sum(2) * np.arange(h)).sum(1), (mass.sum(1) * np.arange(w)).sum(1)], -1)
+    mass = gradient / gradient.sum(axis=axes, keepdims=True)
+    centers = [mass.sum(tuple(j for j in axes if j != i)) @ np.arange(mass.shape[i]) for i in axes]
     density = np.array([_density(part, grid, cell) for part, cell in zip(mass, cells, strict=True)])
-    shape = len(_measured(grid.u)), len(_measured(grid.v))
-    return Locality(centers.reshape(*shape, 2), density.reshape(shape))
+    shape = tuple(map(len, measured))
+    return Locality(np.stack(centers, -1).reshape(*shape, len(axes)), density.reshape(shape))
 
 
 def _measured(count: int) -> list[int]:
     return sorted({int(count * position) for position in POSITIONS})
 
 
-def _density(mass: np.ndarray, grid: Grid, cell: tuple[int, int]) -> float:
+def _density(mass: np.ndarray, grid: Grid, cell: tuple[int, ...]) -> float:
     """Return the mean of a normalized gradient over a cell and its neighbors, relative to its mean."""
     parts = []
-    for index, count, (start, stop), size in zip(
-        cell, (grid.u, grid.v), (grid.rows, grid.columns), mass.shape, strict=True
-    ):
+    for index, count, (start, stop), size in zip(cell, grid.cells, grid.edges, mass.shape, strict=True):
         step = (stop - start) / count
         low, high = start + (index - 0.5) * step, start + (index + 1.5) * step
         first = int(np.clip(np.floor(low), 0, size - 1))
         parts.append(slice(first, max(int(np.clip(np.ceil(high), 0, size)), first + 1)))
-    return float(mass[parts[0], parts[1]].mean() * mass.size)
+    return float(mass[tuple(parts)].mean() * mass.size)
 
 
 def _gradient(
-    model: keras.Model, layer: LayerOutput, grid: Grid, x: np.ndarray, cells: list[tuple[int, int]]
+    model: keras.Model, layer: LayerOutput, grid: Grid, x: np.ndarray, cells: list[tuple[int, ...]]
 ) -> np.ndarray | None:
     """Return (n, h, w): the absolute gradient of cell i of image i, summed over the input channels."""
     outputs: list[Any] = []
@@ -98,7 +101,7 @@ def _gradient(
         outputs.append(output)
         return output
 
-    index = np.array([(b, i, j) for b, (i, j) in enumerate(cells)], np.int32)
+    index = np.array([(b, *cell) for b, cell in enumerate(cells)], np.int32)
 
     @tf.function(autograph=False)  # type: ignore[untyped-decorator]
     def run(x: tf.Tensor) -> tf.Tensor | None:

@@ -100,7 +100,7 @@ class PreparedRun:
         grid, whole = self._grid(layer, method), Box(0, 0, w, h)
         if grid is None:
             return crop_box, whole
-        image_part, input_part = (part_of_box(box, grid.rows, grid.columns, (h, w)) for box in (crop_box, whole))
+        image_part, input_part = (part_of_box(box, grid.edges, (h, w)) for box in (crop_box, whole))
         return image_part, input_part
 
     @cached_property
@@ -108,7 +108,7 @@ class PreparedRun:
         """The part of the model input that the cells of each layer cover."""
         h, w, _ = self.classifier.input_shape
         grids = (output.grid for output in self.layer_outputs)
-        return [part_of_box(Box(0, 0, w, h), g.rows, g.columns, (h, w)) if g else Box(0, 0, w, h) for g in grids]
+        return [part_of_box(Box(0, 0, w, h), g.edges, (h, w)) if g else Box(0, 0, w, h) for g in grids]
 
     def _grid(self, layer: int, method: str) -> Grid | None:
         """Return the arrangement of the cells of a map; None if they are the pixels of the model input."""
@@ -209,5 +209,5 @@ def prepare_run(classifier: Classifier, config: ExplainConfig, *, announced: boo
 def _require_symmetric(outputs: Iterable[LayerOutput], width: int) -> None:
     """Check that mirrored images have mirrored maps: no layer may cover more of one side of the image."""
     for output in outputs:
-        if output.grid and abs(sum(output.grid.columns) - width) > 1:
+        if output.grid and abs(sum(output.grid.edges[-1]) - width) > 1:
             raise UsageError(f"--aug-smooth: layer {output.path} covers the model input asymmetrically")

@@ -103,8 +103,8 @@ def independent_map(model, layer, grid, x, c, monkeypatch):
         y = model(x, training=False)[0, c]
     A, dA = outputs[-1].numpy()[0], tape.gradient(y, outputs[-1]).numpy()[0]
     if grid.prefix is not None:
-        cells = slice(grid.prefix, grid.prefix + grid.u * grid.v)
-        A, dA = (values[cells].reshape(grid.u, grid.v, -1) for values in (A, dA))
+        cells = slice(grid.prefix, grid.prefix + grid.num_cells)
+        A, dA = (values[cells].reshape(*grid.cells, -1) for values in (A, dA))
     return (dA.mean((0, 1)) * A).sum(-1)
 
 
@@ -117,7 +117,7 @@ def test_map_of_the_default_layer_is_that_of_an_independent_tape(kind, monkeypat
     explained = load_model(model, preprocess="0..1")
     found = explained.find_layer("auto")
     result = explain(image, explained, "auto")
-    assert (found.grid.rows, found.grid.columns) == ((0, 64), (0, 64))
+    assert found.grid.edges == ((0, 64), (0, 64))
     _, layer = find_layer(model, found.path)
     x = image[None].astype(np.float32) / 255
     expected = independent_map(model, layer, found.grid, x, result.prediction.index, monkeypatch)

@@ -66,12 +66,12 @@ def test_transformer_of_keras_hub(name):
     chosen = classifier.find_layer("auto")
     assert layer in chosen.path
     assert chosen.grid.prefix == prefix
-    assert chosen.grid.u * chosen.grid.v + prefix == chosen.shape[0]
+    assert chosen.grid.num_cells + prefix == chosen.shape[0]
     image = np.random.default_rng(0).integers(0, 256, classifier.input_shape, np.uint8)
     for method in ("rollout", "legrad"):
         if full_attention:
             result = explain(image, classifier.model, preprocess="0..1", method=method, target_class=1)
-            assert result.cam.shape == (chosen.grid.u, chosen.grid.v)
+            assert result.cam.shape == chosen.grid.cells
             assert result.cam.any()
         else:
             with pytest.raises(ModelError, match="not between all its tokens"):

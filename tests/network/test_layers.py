@@ -36,7 +36,7 @@ def computed_default_layer(name):
     classifier = load_model(name, weights="none")
     output = classifier.find_layer("auto")
     h, w, _ = classifier.input_shape
-    assert (output.grid.proven, output.grid.rows, output.grid.columns) == (True, (0, h), (0, w))
+    assert (output.grid.proven, output.grid.edges) == (True, ((0, h), (0, w)))
     return output.path
 
 

@@ -76,9 +76,9 @@ def test_proven_places(kind):
     layers, (rows, columns) = PROVEN[kind]
     found = grid(*layers)
     assert found.proven
-    assert found.rows == pytest.approx(rows)
-    assert found.columns == pytest.approx(columns)
-    assert (found.transposed, found.flipped, found.prefix) == (False, (), None)
+    assert found.edges[0] == pytest.approx(rows)
+    assert found.edges[1] == pytest.approx(columns)
+    assert (found.order, found.flipped, found.prefix) == ((0, 1), (), None)
 
 
 def test_flip_and_transposition_are_undone():
@@ -87,14 +87,14 @@ def test_flip_and_transposition_are_undone():
     for function in (lambda x: x[:, ::-1], lambda x: tf.transpose(x[:, :, ::-1], (0, 2, 1, 3)), lambda x: x[:, 9:3:-1]):
         found, output = grid(Ops(function)), function(tf.constant(x))
         upright = found.extract(output).numpy()
-        (y0, y1), (x0, x1) = (tuple(map(round, interval)) for interval in (found.rows, found.columns))
+        (y0, y1), (x0, x1) = (tuple(map(round, interval)) for interval in (found.edges[0], found.edges[1]))
         np.testing.assert_array_equal(upright, x[:, y0:y1, x0:x1])
         np.testing.assert_array_equal(found.insert(output, tf.constant(upright)), output)
 
 
 def test_tokens_are_a_grid():
     found = grid(L.Conv2D(5, 10, 10), L.Reshape((24, 5)), L.LayerNormalization())
-    assert (found.u, found.v, found.prefix, found.proven) == (4, 6, 0, True)
+    assert (found.cells, found.prefix, found.proven) == ((4, 6), 0, True)
     tokens = tf.random.stateless_uniform((2, 24, 5), (0, 0))
     np.testing.assert_array_equal(found.extract(tokens), tf.reshape(tokens, (2, 4, 6, 5)))
 
@@ -102,7 +102,7 @@ def test_tokens_are_a_grid():
 def test_class_token_is_not_a_place():
     add_token = Ops(lambda x: tf.concat([tf.ones((tf.shape(x)[0], 1, 5)), x], 1))
     found = grid(L.Conv2D(5, 10, 10), L.Reshape((24, 5)), add_token)
-    assert (found.u, found.v, found.prefix) == (4, 6, 1)
+    assert (found.cells, found.prefix) == ((4, 6), 1)
     tokens = tf.random.stateless_uniform((2, 25, 5), (0, 0))
     np.testing.assert_array_equal(found.extract(tokens), tf.reshape(tokens[:, 1:], (2, 4, 6, 5)))
     np.testing.assert_array_equal(found.insert(tokens, found.extract(tokens)), tokens)

@@ -17,10 +17,11 @@ from gradcam_cli.network.provenance.spans import Span
 def _elementwise(operation: Any, inputs: Inputs, _: State) -> Places | None:
     """Combine all inputs; a tensor without rows and columns is spread over all places."""
     result: Places | None = None
+    spans = next(places.spans for places in inputs if places)
     for tensor, places in zip(operation.inputs, inputs, strict=True):
         if tensor.shape.rank is None:
             return None
-        constant = Places(tuple(axis(OTHER, size or 1) for size in tensor.shape), Span(1, 0, 1), Span(1, 0, 1))
+        constant = Places(tuple(axis(OTHER, size or 1) for size in tensor.shape), spans)
         result = places or constant if result is None else combined(result, places or constant)
     return result
 
@@ -33,7 +34,7 @@ def combined(first: Places, second: Places) -> Places:
         return known._replace(proven=False, learned=learned)
     axes, agree = factors.broadcast(first.axes, second.axes)
     located = [places for places in (first, second) if places.is_located()]
-    same = len(located) < 2 or (_close(first.rows, second.rows) and _close(first.columns, second.columns))
+    same = len(located) < 2 or all(map(_close, first.spans, second.spans))
     result = located[0] if located else first
     return result._replace(axes=axes, proven=first.proven and second.proven and agree and same, learned=learned)
 

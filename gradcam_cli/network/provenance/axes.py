@@ -1,7 +1,8 @@
 """Axes of tensors as products of factors: batch, rows of the image, columns of the image, other.
 
 A reshape splits, merges and regroups factors, and a transposition permutes axes. So an axis with the single factor
-"all rows" is known to run over the rows of the image, however often the tensor was reshaped in between.
+"all rows" is known to run over the rows of the image, however often the tensor was reshaped in between. A signal has
+places in time instead, and a volume also a depth.
 """
 
 from __future__ import annotations
@@ -9,18 +10,22 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-BATCH, ROW, COLUMN, TOKENS, OTHER = "batch", "row", "column", "tokens", "other"
-LOCATED = (ROW, COLUMN, TOKENS)
-"""Kinds that run over places of the image; `TOKENS` are all places in row-major order among further tokens."""
+BATCH, TIME, DEPTH, ROW, COLUMN, TOKENS, OTHER = "batch", "time", "depth", "row", "column", "tokens", "other"
+COPIES = "copies"
+"""The kind of an axis of equal values."""
+SPATIAL = {1: (TIME,), 2: (ROW, COLUMN), 3: (DEPTH, ROW, COLUMN)}
+"""The kinds of the axes of a model input between the batch and the channels, by their number."""
+LOCATED = (TIME, DEPTH, ROW, COLUMN, TOKENS)
+"""Kinds that run over places of the input; `TOKENS` are all places in row-major order among further tokens."""
 
 
 class Factor(NamedTuple):
     """A part of an axis.
 
     Attributes:
-        kind: `BATCH`, `ROW`, `COLUMN`, `TOKENS` or `OTHER`.
+        kind: `BATCH`, `TOKENS`, `OTHER`, `COPIES`, or one of `SPATIAL`.
         size: number of its values, at least 2.
-        stride: distance of two neighboring values, in rows, columns or images.
+        stride: distance of two neighboring values, in values of its kind.
     """
 
     kind: str

@@ -11,14 +11,17 @@ from gradcam_cli.network.provenance.places import Places
 from gradcam_cli.network.provenance.rule import Inputs, State, rule_table, static_shape
 
 
+CHANNELS_LAST = (b"NHWC", b"NDHWC")
+
+
 def _convolution(operation: Any, inputs: Inputs, _: State) -> Places | None:
-    """Convolution or pooling of (n, rows, columns, k)."""
+    """Convolution or pooling of (n, rows, columns, k), or of (n, depth, rows, columns, k)."""
     places, shape = inputs[0], static_shape(operation.outputs[0])
-    if places is None or shape is None or _attribute(operation, "data_format") != b"NHWC":
+    if places is None or shape is None or _attribute(operation, "data_format") not in CHANNELS_LAST:
         return None
     pool = _attribute(operation, "ksize")
-    size = pool[1:3] if pool else operation.inputs[1].shape[:2]
-    dilation = (_attribute(operation, "dilations") or (1, 1, 1, 1))[1:3]
+    size = pool[1:-1] if pool else operation.inputs[1].shape[:-2]
+    dilation = (_attribute(operation, "dilations") or (1,) * len(shape))[1:-1]
     kernel = [(k - 1) * d + 1 for k, d in zip(size, dilation, strict=True)]
     valid = operation.get_attr("padding") == b"VALID"
     result = places.resampled(shape, lambda span, i, cells: span.convolved(cells, kernel[i], valid))
@@ -34,8 +37,8 @@ def _attribute(operation: Any, name: str) -> Any:
 
 def _dilated_convolution(operation: Any, _: Inputs, state: State) -> Places | None:
     """SpaceToBatchND, convolution, BatchToSpaceND: how TensorFlow computes a convolution with dilation."""
-    shape, convolution = static_shape(operation.outputs[0]), operation.inputs[0].op
-    before = convolution.inputs[0].op if convolution.inputs else None
+    shape, convolution = static_shape(operation.outputs[0]), _source(operation.inputs[0])
+    before = _source(convolution.inputs[0]) if convolution.inputs else None
     places = state.places(before.inputs[0]) if before is not None and before.type == "SpaceToBatchND" else None
     if places is None or shape is None:
         return None
@@ -43,6 +46,14 @@ def _dilated_convolution(operation: Any, _: Inputs, state: State) -> Places | No
         shape, lambda span, _, cells: span.convolved(cells, span.cells - cells + 1, valid=cells < span.cells)
     )
     return result and result._replace(learned=True)
+
+
+def _source(tensor: Any) -> Any:
+    """Return the operation that computes a tensor, before axes of size 1 are added or removed, as for signals."""
+    operation = tensor.op
+    while operation.type in ("ExpandDims", "Squeeze"):
+        operation = operation.inputs[0].op
+    return operation
 
 
 def _resizing(operation: Any, inputs: Inputs, _: State) -> Places | None:
@@ -68,9 +79,9 @@ def _padding(operation: Any, inputs: Inputs, state: State) -> Places | None:
 
 CONVOLUTION_RULES = rule_table(
     {
-        "Conv2D DepthwiseConv2dNative MaxPool AvgPool": _convolution,
+        "Conv2D Conv3D DepthwiseConv2dNative MaxPool MaxPool3D AvgPool AvgPool3D": _convolution,
         "BatchToSpaceND": _dilated_convolution,
-        "Conv2DBackpropInput": _transposed_convolution,
+        "Conv2DBackpropInput Conv3DBackpropInputV2": _transposed_convolution,
         "ResizeBilinear ResizeNearestNeighbor ResizeBicubic ResizeArea SpaceToDepth DepthToSpace": _resizing,
         "Pad PadV2 MirrorPad": _padding,
     }

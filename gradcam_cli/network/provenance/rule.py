@@ -49,7 +49,8 @@ Rule = Callable[[Any, Inputs, State], Outputs]
 
 
 WEIGHTED_SUMS = frozenset(
-    "MatMul BatchMatMul BatchMatMulV2 BatchMatMulV3 Einsum Conv2D DepthwiseConv2dNative Conv2DBackpropInput".split()
+    "MatMul BatchMatMul BatchMatMulV2 BatchMatMulV3 Einsum Conv2D Conv3D DepthwiseConv2dNative Conv2DBackpropInput "
+    "Conv3DBackpropInputV2".split()
 )
 """Operations that apply weights."""
 

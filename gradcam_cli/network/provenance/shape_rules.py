@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,9 +10,13 @@ import tensorflow as tf
 
 from gradcam_cli.network.provenance import axes as factors
 from gradcam_cli.network.provenance.arithmetic_rules import combined_all
-from gradcam_cli.network.provenance.axes import BATCH, COLUMN, LOCATED, OTHER, ROW, TOKENS, axis
+from gradcam_cli.network.provenance.axes import BATCH, COPIES, LOCATED, OTHER, TOKENS, axis
 from gradcam_cli.network.provenance.places import Places
-from gradcam_cli.network.provenance.rule import Inputs, State, rule_table, static_shape
+from gradcam_cli.network.provenance.rule import Inputs, Outputs, State, rule_table, static_shape
+from gradcam_cli.network.provenance.spans import Span
+
+EPSILON = 1e-6
+"""Difference of two edges, in pixels, below which they are the same."""
 
 
 def _reshape(operation: Any, inputs: Inputs, _: State) -> Places | None:
@@ -19,7 +24,29 @@ def _reshape(operation: Any, inputs: Inputs, _: State) -> Places | None:
     if places is None or places.axes is None or shape is None:
         return None
     axes = factors.reshape(places.axes, shape)
-    return places._replace(axes=axes) if axes is not None else places.unproven()
+    if axes is None:
+        return places.unproven()
+    result = places._replace(axes=axes)
+    for i, found in enumerate(axes):
+        if len(found) > 1 and found[-1].kind == COPIES:  # each cell repeated, as an upsampling to the nearest neighbor
+            kind = next((kind for kind in places.kinds if found[:-1] == places.located(kind)), None)
+            if kind:
+                span = result.span(kind).resized(factors.size_of(found))
+                result = result.with_span(kind, span).with_axis(i, axis(kind, span.cells))
+    return result
+
+
+def _tile(operation: Any, inputs: Inputs, state: State) -> Places | None:
+    """Repeat a tensor along axes of size 1, as `tf.repeat` does behind the axis that it repeats."""
+    places, counts = inputs[0], state.value(operation.inputs[1])
+    if places is None or places.axes is None or counts is None:
+        return None
+    for i, count in enumerate(counts):
+        if count != 1 and places.axes[i]:
+            return None
+        if count != 1:
+            places = places.with_axis(i, axis(COPIES, int(count)))
+    return places
 
 
 def _transpose(operation: Any, inputs: Inputs, state: State) -> Places | None:
@@ -44,7 +71,7 @@ def _join(operation: Any, inputs: Inputs, state: State) -> Places | None:
     if len(located) > 1 or before is None or after is None:
         return None
     size = before + factors.size_of(located[0].axes[position]) + after
-    if located[0].axes[position] == axis(ROW, first.rows.cells) + axis(COLUMN, first.columns.cells):
+    if located[0].axes[position] == first.tokens:
         return first.with_axis(position, axis(TOKENS, size))._replace(prefix=before)
     return first.changed(position, lambda span: span.padded(before, after), size)
 
@@ -71,19 +98,35 @@ def _stack(operation: Any, inputs: Inputs, _: State) -> Places | None:
     if result.axes is None:
         return None
     position = operation.get_attr("axis") % (len(result.axes) + 1)
-    axes = (*result.axes[:position], axis(OTHER, len(operation.inputs)), *result.axes[position:])
     same = all(places.axes == known[0].axes for places in known)
-    return result._replace(axes=axes, proven=all(places.proven for places in known) and same)
+    proven = all(places.proven for places in known)
+    if same and len(known) == len(operation.inputs) and (whole := _stacked_cells(known)):
+        kind, span = whole
+        result, new = known[0].with_span(kind, span), axis(kind, span.cells)
+    else:
+        new, proven = axis(OTHER, len(operation.inputs)), proven and same
+    axes = (*result.axes[:position], new, *result.axes[position:])  # type: ignore[index]  # they have axes
+    return result._replace(axes=axes, proven=proven, learned=any(places.learned for places in known))
 
 
-def _unstack(operation: Any, inputs: Inputs, _: State) -> Places | None:
+def _stacked_cells(parts: Sequence[Places]) -> tuple[str, Span] | None:
+    """Return the kind and the span of cells that follow one another, each taken from a tensor by its index; or None."""
+    for i, kind in enumerate(parts[0].kinds):
+        spans = [places.spans[i] for places in parts]
+        others = {places.spans[:i] + places.spans[i + 1 :] for places in parts}
+        follow = all(abs(a.stop - b.start) < EPSILON for a, b in itertools.pairwise(spans))
+        lone = all(span.cells == 1 and span.start < span.stop for span in spans)
+        if len(spans) > 1 and lone and follow and len(others) == 1:
+            return kind, Span(len(spans), spans[0].start, spans[-1].stop)
+    return None
+
+
+def _unstack(operation: Any, inputs: Inputs, _: State) -> Outputs:
     places = inputs[0]
     if places is None or places.axes is None:
         return None
     position = operation.get_attr("axis") % len(places.axes)
-    if factors.contains(places.axes[position], (*LOCATED, BATCH)):
-        return places.unproven()
-    return places._replace(axes=places.axes[:position] + places.axes[position + 1 :])
+    return [places.single(position, index) for index in range(len(operation.outputs))]
 
 
 def _split(operation: Any, inputs: Inputs, state: State) -> Places | None:
@@ -102,6 +145,7 @@ def _split(operation: Any, inputs: Inputs, state: State) -> Places | None:
 SHAPE_RULES = rule_table(
     {
         "Reshape Squeeze ExpandDims": _reshape,
+        "Tile": _tile,
         "Transpose": _transpose,
         "ConcatV2": _join,
         "Pack": _stack,

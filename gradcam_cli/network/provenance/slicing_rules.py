@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from gradcam_cli.network.provenance import axes as factors
-from gradcam_cli.network.provenance.axes import BATCH, COLUMN, LOCATED, OTHER, ROW, TOKENS, axis
+from gradcam_cli.network.provenance.axes import BATCH, LOCATED, OTHER, TOKENS, axis
 from gradcam_cli.network.provenance.places import Places
 from gradcam_cli.network.provenance.rule import Inputs, Rule, State, static_shape
 from gradcam_cli.network.provenance.spans import Span
@@ -53,9 +53,9 @@ def sliced(places: Places, entries: Sequence[Index]) -> Places:
         if entry is None:
             places = places._replace(axes=(*axes[:position], (), *axes[position:]))
         elif isinstance(entry, int):
-            if factors.contains(axes[position], (*LOCATED, BATCH)):
-                return places.unproven()
-            places = places._replace(axes=axes[:position] + axes[position + 1 :])
+            places = places.single(position, entry)
+            if places.axes == axes:  # of unknown places
+                return places
             continue
         else:
             places = _cut(places, position, entry)
@@ -86,10 +86,9 @@ def _cut(places: Places, position: int, entry: slice) -> Places:
 
 def _cut_tokens(places: Places, position: int, chosen: range) -> Places:
     """Return all places in order if exactly the further tokens are removed."""
-    count = places.rows.cells * places.columns.cells
+    count = factors.size_of(places.tokens)
     if chosen == range(places.prefix, places.prefix + count):
-        located = axis(ROW, places.rows.cells) + axis(COLUMN, places.columns.cells)
-        return places.with_axis(position, located)._replace(prefix=0)
+        return places.with_axis(position, places.tokens)._replace(prefix=0)
     return places.with_axis(position, axis(OTHER, len(chosen)))._replace(proven=False)
 
 
