@@ -10,7 +10,6 @@ from gradcam_cli.network.provenance import axes as factors
 from gradcam_cli.network.provenance.places import Places
 from gradcam_cli.network.provenance.rule import Inputs, State, rule_table, static_shape
 
-
 CHANNELS_LAST = (b"NHWC", b"NDHWC")
 
 
