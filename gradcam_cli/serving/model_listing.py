@@ -21,7 +21,7 @@ def list_model(model: ServedModel) -> dict[str, Any]:
         "layers": [
             {
                 "path": each.path,
-                "shape": [each.grid.u, each.grid.v, each.shape[-1]] if each.grid else list(each.shape),
+                "shape": [*each.grid.cells, each.shape[-1]] if each.grid else list(each.shape),
                 "default": each.path == model.default_layer.path,
             }
             for each in model.layers.values()
