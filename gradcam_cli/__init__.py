@@ -15,32 +15,56 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from gradcam_cli.auditing.api import audit
+    from gradcam_cli.auditing.records import Audit
+    from gradcam_cli.errors import GradcamError
     from gradcam_cli.evaluation.api import evaluate
-    from gradcam_cli.pipeline.api import (
-        Classifier,
-        Explanation,
-        Failure,
-        GradcamError,
-        explain,
-        explain_many,
-        grid,
-        load_model,
-    )
+    from gradcam_cli.evaluation.compare import compare
+    from gradcam_cli.evaluation.comparison import Comparison
+    from gradcam_cli.evaluation.results import EvaluationResults
+    from gradcam_cli.images.load import Failure
+    from gradcam_cli.models.classifier import Classifier, load_model
+    from gradcam_cli.network.layer_info import Layer
+    from gradcam_cli.pipeline.api import explain, explain_many, grid
+    from gradcam_cli.pipeline.layer_list import layers
+    from gradcam_cli.pipeline.results import Explanation
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Audit",
     "Classifier",
+    "Comparison",
+    "EvaluationResults",
     "Explanation",
     "Failure",
     "GradcamError",
+    "Layer",
     "audit",
+    "compare",
     "evaluate",
     "explain",
     "explain_many",
     "grid",
+    "layers",
     "load_model",
 ]
+
+_MODULES = {
+    "auditing.api": ("audit",),
+    "auditing.records": ("Audit",),
+    "errors": ("GradcamError",),
+    "evaluation.api": ("evaluate",),
+    "evaluation.compare": ("compare",),
+    "evaluation.comparison": ("Comparison",),
+    "evaluation.results": ("EvaluationResults",),
+    "images.load": ("Failure",),
+    "models.classifier": ("Classifier", "load_model"),
+    "network.layer_info": ("Layer",),
+    "pipeline.api": ("explain", "explain_many", "grid"),
+    "pipeline.layer_list": ("layers",),
+    "pipeline.results": ("Explanation",),
+}
+"""The module of each public name."""
 
 if "keras" not in sys.modules:
     # TensorFlow computes the gradients, whatever the environment or keras.json selects. Keras reads this on import.
@@ -48,11 +72,11 @@ if "keras" not in sys.modules:
 
 
 def __getattr__(name: str) -> Any:
-    if name in __all__:
-        _require_tensorflow()
-        package = {"audit": "auditing", "evaluate": "evaluation"}.get(name, "pipeline")
-        return getattr(import_module(f"gradcam_cli.{package}.api"), name)
-    raise AttributeError(f"module 'gradcam_cli' has no attribute {name!r}")
+    for module, names in _MODULES.items():
+        if name in names:
+            _require_tensorflow()
+            return getattr(import_module(f"{__name__}.{module}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def _require_tensorflow() -> None:

@@ -13,6 +13,7 @@ import re
 import sys
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from gradcam_cli.github_actions import annotation, escape_commands, is_enabled
@@ -33,6 +34,9 @@ class Announcement(NamedTuple):
     level: int
     text: str
 
+
+ShowProgress = Callable[[str, int | None], AbstractContextManager[Callable[[int], None]]]
+"""Shows the progress of what is described, in steps of a number that may be unknown: `progress`, or `no_progress`."""
 
 _bars_enabled = False
 _bar: Progress | None = None
@@ -153,6 +157,11 @@ def progress(description: str, total: int | None, *, in_bytes: bool = False) -> 
             yield lambda steps: bars.update(task, advance=steps, refresh=True)
         finally:
             _bar = outer
+
+
+def no_progress(description: str, total: int | None) -> AbstractContextManager[Callable[[int], None]]:
+    """Show no progress."""
+    return nullcontext(lambda steps: None)
 
 
 def clear_progress_line() -> None:

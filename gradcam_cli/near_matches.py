@@ -9,6 +9,8 @@ from itertools import islice
 
 MAX_LISTED = 10_000
 """Names of a directory that are compared."""
+REPEAT = "repeat the option: "
+"""Start of the hint for several values in one."""
 
 
 def near_matches(text: str, known: Iterable[str], count: int = 5) -> list[str]:
@@ -36,7 +38,7 @@ def did_you_mean(text: str, known: Iterable[str], form: str = "{}") -> str | Non
 def repeat_option(option: str, text: str) -> str | None:
     """Return how to give several values, if a text contains commas: the option is repeated."""
     parts = [part.strip() for part in text.split(",") if part.strip()]
-    return "repeat the option: " + " ".join(f"{option} {shlex.quote(part)}" for part in parts) if parts[1:] else None
+    return REPEAT + " ".join(f"{option} {shlex.quote(part)}" for part in parts) if parts[1:] else None
 
 
 def near_file(path: str | os.PathLike[str]) -> str | None:

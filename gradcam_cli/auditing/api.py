@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -14,7 +13,7 @@ from gradcam_cli.auditing.collect import collect, draw_sources, images_in_memory
 from gradcam_cli.auditing.concepts import import_nmf
 from gradcam_cli.auditing.records import Audit
 from gradcam_cli.auditing.run import MIN_IMAGES, NUM_CONCEPTS, Auditor
-from gradcam_cli.console import log
+from gradcam_cli.console import ShowProgress, log, no_progress
 from gradcam_cli.errors import InputError, UsageError
 from gradcam_cli.images.decode import MAX_PIXELS
 from gradcam_cli.images.discover import find_sources, no_images_error
@@ -28,7 +27,6 @@ from gradcam_cli.pipeline.run import PreparedRun, prepare_run
 
 AUDIT_OPTIONS = ("fit", "max_value", "score", "precision", "max_pixels", *LOAD_OPTIONS)
 """The keywords of `explain` that `audit` accepts."""
-Progress = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
 
 
 @names_misspelt_keywords(*AUDIT_OPTIONS)
@@ -120,7 +118,7 @@ def run_audit(
     max_pixels: int = MAX_PIXELS,
     threads: int | None = None,
     seed: int = 0,
-    progress: Progress = lambda _verb, _total: nullcontext(lambda _: None),
+    progress: ShowProgress = no_progress,
 ) -> Audit:
     """Audit the images of a prepared run; the keywords are those of `audit`.
 

@@ -17,10 +17,9 @@ from gradcam_cli.cli.hinted_parameters import HintedParameter
 from gradcam_cli.cli.option_defaults import check_keys, defaults_for, find_table, variable
 from gradcam_cli.cli.protection import check_named_outputs, command_protection
 from gradcam_cli.errors import UsageError
-from gradcam_cli.evaluation.thresholds import MetricLimit, parse_limit
+from gradcam_cli.evaluation.thresholds import MetricLimit, require_limit
 from gradcam_cli.models.catalog import catalog, is_model_path
 from gradcam_cli.models.preprocessing import preprocess_choices, resolve_preprocess
-from gradcam_cli.near_matches import did_you_mean
 from gradcam_cli.storage.paths import as_path, is_url
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -189,18 +188,7 @@ class Threshold(click.ParamType):  # type: ignore[type-arg]  # generic only in n
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> MetricLimit:
         """Return the metric and its limit."""
-        limit = parse_limit(str(value))
-        if limit and limit.metric in self.metrics:
-            return limit
-        option = param.opts[0] if param else "threshold"
-        metric = str(value).partition("=")[0]
-        example = f"{next(iter(self.metrics))}=0.1"
-        raise UsageError(
-            f"{option} {value}: expected one of {', '.join(self.metrics)} with a limit, such as {example}",
-            did_you_mean(metric, self.metrics)
-            if metric not in self.metrics
-            else f"{example} limits the mean; {example}@q95, @min and @max limit a quantile over the images",
-        )
+        return require_limit(param.opts[0] if param else "threshold", str(value), self.metrics)
 
 
 def combine_options(*options: Decorator) -> Decorator:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TextIO
@@ -11,7 +10,7 @@ from typing import Any, TextIO
 import click
 
 from gradcam_cli.cli.click_extensions import GroupedCommand, ModelNameOrFile, PathOrUrl, Threshold, option_group
-from gradcam_cli.cli.comparison_output import print_tables, write_grid, write_report
+from gradcam_cli.cli.comparison_output import print_tables, write_report
 from gradcam_cli.cli.hinted_parameters import HintedArgument
 from gradcam_cli.cli.model_options import loading_options
 from gradcam_cli.cli.options import before_loading, general_options, setup_logging
@@ -24,22 +23,18 @@ from gradcam_cli.cli.report_options import (
     written_places,
 )
 from gradcam_cli.cli.run_summary import RunClock
-from gradcam_cli.cli.signals import raise_if_interrupted
+from gradcam_cli.cli.signals import interruptible_progress
 from gradcam_cli.cli.truth_options import truth_option
-from gradcam_cli.console import escape_control_chars, log, print_error, print_failed_threshold, progress
-from gradcam_cli.errors import UsageError
-from gradcam_cli.evaluation.comparison_export import write_comparison_csv, write_comparison_junit
+from gradcam_cli.console import escape_control_chars, log, print_error, print_failed_threshold
+from gradcam_cli.evaluation.compare_runs import compare_runs, results_directory
+from gradcam_cli.evaluation.comparison import Comparison, drift_thresholds
 from gradcam_cli.evaluation.correctness import BROKEN
-from gradcam_cli.evaluation.drift import DRIFTS, Comparison, compare_runs
-from gradcam_cli.evaluation.saved_truth import SavedTruth
-from gradcam_cli.evaluation.thresholds import MEAN, MetricLimit, MetricThreshold, check_drifts
-from gradcam_cli.models.catalog import catalog, find_spec, is_model_path
-from gradcam_cli.models.labels import Labels, read_labels
+from gradcam_cli.evaluation.drift import DRIFTS
+from gradcam_cli.evaluation.saved_truth import saved_truth
+from gradcam_cli.evaluation.thresholds import MetricThreshold, failed_messages
 from gradcam_cli.models.truth import TruthSource, read_truth
-from gradcam_cli.near_matches import did_you_mean, near_file
 from gradcam_cli.output.destination import FIGURE_SUFFIXES, require_suffix
 from gradcam_cli.pipeline.json_lines import json_line
-from gradcam_cli.storage.paths import as_path, is_url
 
 _DRIFTS_HELP = "".join(f"  {name:13} {drift.title}\n" for name, drift in DRIFTS.items())
 _DRIFTS_HELP += f"  {BROKEN:13} right before and wrong after, fraction of images (--truth)\n"
@@ -105,65 +100,56 @@ def compare(ctx: click.Context, /, baseline: Path, new: str, **options: Any) -> 
     BASELINE with the same settings. The command prints the maps whose class changed, and the drift of all maps.
     """
     clock = RunClock()
-    _require_fractions(options["max_drift"])
+    thresholds = drift_thresholds(options["max_drift"], "--max-drift")
     require_suffix("--grid", options["grid"], FIGURE_SUFFIXES)
     setup_logging(ctx, quiet=options["quiet"], verbose=options["verbose"], debug=options["debug"])
     stdout = sys.stdout
-    source = read_truth(options["truth"]) if options["truth"] else None
-    if is_url(new) or Path(new).is_dir():
-        labels = read_labels(options["labels"]) if options["labels"] else None
-        truth = SavedTruth(source, labels) if source else None
-        return _run_comparison(ctx, baseline, as_path(new), options, stdout, truth, clock)
-    if not (is_model_path(new) or find_spec(new)):
-        hint = near_file(new) or did_you_mean(new, catalog()) or "list models with: gradcam models"
-        raise UsageError(f"NEW {new}: expected a directory of results or a model", hint)
-    with tempfile.TemporaryDirectory(prefix="gradcam-") as directory:
-        labels = _reexplain_baseline(ctx, baseline, Path(directory), {**options, "model": new}, source)
-        truth = SavedTruth(source, labels) if source else None
-        return _run_comparison(ctx, baseline, Path(directory), options, stdout, truth, clock)
+    truth = read_truth(options["truth"]) if options["truth"] else None
+    if directory := results_directory(new, "NEW"):
+        comparison = compare_runs(baseline, directory, saved_truth(truth, options["labels"]))
+    else:
+        comparison = _compare_with_model(ctx, baseline, {**options, "model": new}, truth)
+    return _end(ctx, comparison, thresholds, options, stdout, clock)
 
 
-def _reexplain_baseline(
-    ctx: click.Context, baseline: Path, output_dir: Path, options: dict[str, Any], truth: TruthSource | None
-) -> Labels:
-    """Recompute the maps of the baseline with another model, and return its class names."""
+def _compare_with_model(
+    ctx: click.Context, baseline: Path, options: dict[str, Any], truth: TruthSource | None
+) -> Comparison:
+    """Recompute the maps of the baseline with another model, and compare them."""
     before_loading(ctx, options)
     from gradcam_cli.cli.model_options import load_classifier
-    from gradcam_cli.evaluation.reexplain import load_records, reexplain
+    from gradcam_cli.evaluation.compare import compare_with_model
+    from gradcam_cli.evaluation.reexplain import load_records
     from gradcam_cli.report.rerun import settings_as_argv
 
     records = load_records(baseline)
-    images = {record["input"] for record in records.values()}
-    protect_found(ctx, images)
+    protect_found(ctx, {record["input"] for record in records.values()})
     settings = settings_as_argv({**next(iter(records.values())), "preprocess": None})
     rerun_args = ["--model", str(options["model"]), *rerun_options(ctx), *settings]
-    classifier = load_classifier(options)
-    with progress("explaining", len(images)) as advance:
-        for result in reexplain(classifier, records, output_dir, rerun_args, truth):
-            if not isinstance(result, str):
-                print_error(f"{result.source}: {result.error}", result.hint, result.source)
-            advance(1)
-            raise_if_interrupted()
-    return classifier.labels
+    return compare_with_model(
+        baseline,
+        records,
+        load_classifier(options),
+        truth,
+        rerun_args,
+        show=interruptible_progress,
+        on_failure=lambda each: print_error(f"{each.source}: {each.error}", each.hint, each.source),
+    )
 
 
-def _run_comparison(
+def _end(
     ctx: click.Context,
-    baseline: Path,
-    new: Path,
+    comparison: Comparison,
+    thresholds: Sequence[MetricThreshold],
     options: dict[str, Any],
     stdout: TextIO,
-    truth: SavedTruth | None,
     clock: RunClock,
 ) -> int:
-    """Compare two directories, print and write the results, and return the exit status."""
-    comparison = compare_runs(baseline, new, truth)
-    thresholds = [MetricThreshold("--max-drift", name, "max", *rest) for name, *rest in options["max_drift"]]
-    if any(threshold.metric == BROKEN for threshold in thresholds):
-        _require_correctness(comparison)
+    """Print and write a comparison, and return the exit status."""
+    threshold_results = comparison.check_thresholds(thresholds)
     protect_found(ctx, (change.input for change in comparison.changes))
     if options["as_json"]:
-        stdout.writelines(json_line(record) + "\n" for record in comparison.to_json())
+        stdout.writelines(json_line(each.to_dict()) + "\n" for each in (*comparison, comparison))
     else:
         print_tables(comparison, stdout)
     for name in comparison.unmatched:
@@ -171,13 +157,14 @@ def _run_comparison(
     for damaged in comparison.damaged:
         print_error(damaged.error, damaged.hint)
     if options["grid"]:
-        write_grid(comparison, options["grid"], options["top"])
-    threshold_results = check_drifts(thresholds, comparison.drifts, comparison.values)
+        comparison.save_grid(options["grid"], options["top"])
     if options["csv"]:
-        write_comparison_csv(options["csv"], comparison)
+        comparison.save_csv(options["csv"])
     if options["junit_xml"]:
+        from gradcam_cli.evaluation.comparison_export import write_comparison_junit
+
         write_comparison_junit(options["junit_xml"], comparison, thresholds, threshold_results)
-    num_maps = len(comparison.changes) + len(comparison.unmatched) + len(comparison.damaged)
+    num_maps = len(comparison.changes) + len(comparison.not_compared)
     report_thresholds = [(threshold.metric, threshold.kind, threshold.value) for threshold in thresholds]
     with open_report(ctx, options, options["output"], num_maps, thresholds=report_thresholds) as report_writer:
         if report_writer:
@@ -185,29 +172,7 @@ def _run_comparison(
             write_report(comparison, report_writer)
     rest = {"damaged": len(comparison.damaged), "in one run only": len(comparison.unmatched)}
     clock.log({"map": len(comparison.changes)}, written_places(options, *FILES), rest)
-    messages = [message for message in threshold_results.values() if message]
+    messages = failed_messages(threshold_results)
     for message in messages:
         print_failed_threshold(message)
-    return 4 if messages else 1 if comparison.unmatched or comparison.damaged else 0
-
-
-def _require_fractions(limits: Sequence[MetricLimit]) -> None:
-    for limit in limits:
-        if limit.metric == BROKEN and limit.statistic != MEAN:
-            raise UsageError(
-                f"--max-drift {limit}: {BROKEN} is a fraction of the images", f"{BROKEN}=0 allows no image"
-            )
-
-
-def _require_correctness(comparison: Comparison) -> None:
-    """Check that `broken` is known: an image that only one run has, as after `--only wrong`, may be a broken one."""
-    if BROKEN not in comparison.drifts:
-        raise UsageError(
-            "--max-drift broken: no image has a known true class in both runs",
-            "run gradcam with --truth and --save npz, or give --truth here",
-        )
-    if missing := len(comparison.unmatched) + len(comparison.damaged):
-        raise UsageError(
-            f"--max-drift broken: {missing:,} maps are missing or damaged in one of the runs",
-            "compare two runs over all images, without --only",
-        )
+    return 4 if messages else 1 if comparison.not_compared else 0

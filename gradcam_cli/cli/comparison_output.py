@@ -1,4 +1,4 @@
-"""The output of `gradcam compare`: tables, the grid and the report."""
+"""The output of `gradcam compare`: tables and the report."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from gradcam_cli.cli.tables import write_table
 from gradcam_cli.console import escape_control_chars
+from gradcam_cli.evaluation.comparison import Comparison
 from gradcam_cli.evaluation.correctness import BROKEN, describe
-from gradcam_cli.evaluation.drift import DRIFTS, Comparison, MapChange
+from gradcam_cli.evaluation.drift import DRIFTS, MapChange
 from gradcam_cli.images.fit import Box
 from gradcam_cli.methods.maps import bounding_box, peak
 from gradcam_cli.pipeline.saved import load_saved_map, load_source_image
@@ -49,26 +50,15 @@ def _describe_change(change: MapChange) -> str | None:
     return None
 
 
-def write_grid(comparison: Comparison, path: Path, count: int) -> None:
-    """Draw the maps that changed most."""
-    from gradcam_cli.evaluation.plots import drift_grid
-    from gradcam_cli.output.destination import format_for_suffix
-    from gradcam_cli.output.figure_files import encode_figure
-    from gradcam_cli.storage.files import write_output
-
-    figure = drift_grid(comparison.most_changed(count), comparison.before, comparison.after)
-    write_output(path, encode_figure(figure, format_for_suffix(path)))
-
-
 def write_report(comparison: Comparison, report_writer: ReportWriter) -> None:
     """Write the records and draw the maps of the report."""
-    for failure in comparison.failures():
-        report_writer.write(failure)
+    for each in comparison.not_compared:
+        report_writer.write(each.to_dict())
     for change in comparison.changes:
         report: dict[str, Any] = {}
         for run, directory in (("before", comparison.before), ("after", comparison.after)):
             report |= _draw_for_report(change, run, directory, report_writer.images)
-        report_writer.write({**change.to_json(), "report": report})
+        report_writer.write({**change.to_dict(), "report": report})
 
 
 def _draw_for_report(change: MapChange, run: str, directory: Path, images: ReportImages) -> dict[str, Any]:

@@ -11,9 +11,6 @@ from gradcam_cli.cli.click_extensions import GroupedCommand, ModelNameOrFile
 from gradcam_cli.cli.model_options import input_size_option, other_inputs_option, trust_options
 from gradcam_cli.cli.options import before_loading, general_options, setting_option, setup_logging
 from gradcam_cli.cli.tables import write_table
-from gradcam_cli.console import ANNOUNCE, log
-from gradcam_cli.errors import ModelError
-from gradcam_cli.network.target import parse_target
 
 
 @click.command(cls=GroupedCommand, short_help="List the layers of a model, and which of them --layer accepts.")
@@ -37,30 +34,11 @@ def layers(ctx: click.Context, /, model: str, **options: Any) -> None:
     stdout = sys.stdout
     before_loading(ctx, options, model)
     from gradcam_cli.models.classifier import load_model
-    from gradcam_cli.network.layer_info import layer_info
-    from gradcam_cli.pipeline.announcement import announce, describe_choices
+    from gradcam_cli.pipeline.layer_list import LAYER_OPTIONS, list_layers
 
-    classifier = load_model(
-        model,
-        weights="none",
-        input_size=options["input_size"],
-        allow_unsafe=options["allow_unsafe"],
-        packages=options["packages"],
-        other_inputs=options["other_inputs"],
-        offline=True,
-    )
-    if options["target"] != "class":
-        classifier = classifier.for_target(parse_target(options["target"]), options["target"])
-    try:
-        chosen = [classifier.find_layer("auto")]
-    except ModelError as error:
-        log.warning("%s", error.message)
-        chosen = []
-    announcement = describe_choices(classifier, [("auto", layer) for layer in chosen])
-    announce(classifier, announcement._replace(level=ANNOUNCE))  # no image depends on a guess
-    default = chosen[0].path if chosen else None
-    listed = [layer_info(output, classifier.check_layer) for output in classifier.layer_outputs]
-    rows: list[dict[str, Any]] = [{**layer._asdict(), "default": layer.path == default} for layer in listed]
+    named = {name: options[name] for name in LAYER_OPTIONS}
+    classifier = load_model(model, weights="none", offline=True, **named)
+    rows = [layer.to_dict() for layer in list_layers(classifier, options["target"])]
     if not options["as_json"]:
         for row in rows:
             excluded = row.pop("excluded")

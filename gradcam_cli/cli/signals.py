@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
+from collections.abc import Callable, Iterator
 from types import FrameType
+
+from gradcam_cli.console import progress
 
 _raised: BaseException | None = None
 
@@ -28,3 +32,15 @@ def raise_if_interrupted() -> None:
     """
     if _raised is not None:
         raise _raised
+
+
+@contextlib.contextmanager
+def interruptible_progress(description: str, total: int | None) -> Iterator[Callable[[int], None]]:
+    """Draw a progress bar; its function also raises the stored exception of a signal."""
+    with progress(description, total) as advance:
+
+        def step(steps: int) -> None:
+            advance(steps)
+            raise_if_interrupted()
+
+        yield step

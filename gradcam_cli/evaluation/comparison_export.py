@@ -1,4 +1,4 @@
-"""Files of a comparison of two runs: CSV rows, and test cases for CI."""
+"""Files of a comparison of two runs: a grid of maps, CSV rows, and test cases for CI."""
 
 from __future__ import annotations
 
@@ -6,18 +6,28 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from gradcam_cli.evaluation.drift import DRIFTS, Comparison, MapChange
+from gradcam_cli.evaluation.comparison import Comparison
+from gradcam_cli.evaluation.drift import DRIFTS, MapChange
 from gradcam_cli.evaluation.export import write_rows
 from gradcam_cli.evaluation.junit import JUnitCase, encode_junit, image_case, threshold_cases
+from gradcam_cli.evaluation.plots import drift_grid
 from gradcam_cli.evaluation.thresholds import MetricThreshold, ThresholdResults, failures_of_image
+from gradcam_cli.output.destination import format_for_suffix
+from gradcam_cli.output.figure_files import encode_figure
 from gradcam_cli.storage.files import write_output
 
 CHANGE_COLUMNS = ("name", "input", "class_before", "class_after", "correctness", *DRIFTS)
 
 
-def write_comparison_csv(path: Path, comparison: Comparison) -> None:
+def write_grid(path: Path, comparison: Comparison, count: int) -> Path:
+    """Draw the maps that changed most."""
+    figure = drift_grid(comparison.most_changed(count), comparison.before, comparison.after)
+    return write_output(path, encode_figure(figure, format_for_suffix(path)))
+
+
+def write_comparison_csv(path: Path, comparison: Comparison) -> Path:
     """Write one row per map that both runs have; classes are names, or indices of classes without a name."""
-    write_rows(path, CHANGE_COLUMNS, map(_change_cells, comparison.changes))
+    return write_rows(path, CHANGE_COLUMNS, map(_change_cells, comparison.changes))
 
 
 def _change_cells(change: MapChange) -> list[Any]:
@@ -27,7 +37,7 @@ def _change_cells(change: MapChange) -> list[Any]:
 
 def write_comparison_junit(
     path: Path, comparison: Comparison, thresholds: Sequence[MetricThreshold], results: ThresholdResults
-) -> None:
+) -> Path:
     """Write test cases: one per image, with its drifts as output, one per threshold, and one per uncompared map.
 
     An image fails with each failed threshold for single images that one of its maps misses.
@@ -44,7 +54,7 @@ def write_comparison_junit(
         for name, changes in images.items()
     ]
     cases += [JUnitCase("images", name, error=error) for name, error in _errors(comparison)]
-    write_output(path, encode_junit("gradcam compare", [*cases, *threshold_cases(results)]))
+    return write_output(path, encode_junit("gradcam compare", [*cases, *threshold_cases(results)]))
 
 
 def _errors(comparison: Comparison) -> Iterator[tuple[str, str]]:

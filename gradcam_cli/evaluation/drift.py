@@ -1,22 +1,17 @@
-"""Drift between the maps of two runs over the same images."""
+"""Drift between two maps of the same image."""
 
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
-from statistics import mean
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from gradcam_cli.errors import InputError, UsageError
-from gradcam_cli.evaluation.correctness import BROKEN, CORRECTNESS, correctness
+from gradcam_cli.errors import UsageError
+from gradcam_cli.evaluation.correctness import correctness
 from gradcam_cli.evaluation.metrics.similarity import peak_shift, rank_correlation, ssim, top_iou
-from gradcam_cli.evaluation.saved_truth import SavedTruth
 from gradcam_cli.models.class_groups import GROUP
 from gradcam_cli.pipeline.prediction import Prediction
-from gradcam_cli.pipeline.saved import COMPARABLE_KEYS, SavedMap, find_saved_maps, load_saved_map
+from gradcam_cli.pipeline.saved import COMPARABLE_KEYS, SavedMap
 
 
 class MapChange(NamedTuple):
@@ -62,7 +57,7 @@ class MapChange(NamedTuple):
         """The value of each drift measure."""
         return {name: drift.compute(self) for name, drift in DRIFTS.items()}
 
-    def to_json(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Return the JSON object of the change; classes are objects of index and name."""
         classes = {
             key: {"index": None if c.index == GROUP else c.index, "name": c.name} for key, c in self._classes().items()
@@ -105,6 +100,16 @@ DRIFTS = {
 """The drift measures of `gradcam compare`, by name."""
 
 
+class UnmatchedMap(NamedTuple):
+    """A map that only one run has: its file name."""
+
+    name: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON object of the map."""
+        return {**self._asdict(), "status": "unmatched"}
+
+
 class DamagedMap(NamedTuple):
     """A map that cannot be compared because a file is damaged: its file name in both runs, and the error."""
 
@@ -112,63 +117,9 @@ class DamagedMap(NamedTuple):
     error: str
     hint: str | None
 
-    def to_json(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Return the JSON object of the map."""
         return {**self._asdict(), "status": "failed"}
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """The maps of two runs.
-
-    Attributes:
-        before: directory of the first run.
-        after: directory of the second run.
-        changes: of the maps that both runs have, in the order of their names; at least one.
-        unmatched: names of the maps that only one run has.
-        damaged: maps that cannot be read in one of the runs.
-    """
-
-    before: Path
-    after: Path
-    changes: list[MapChange]
-    unmatched: list[str]
-    damaged: list[DamagedMap] = field(default_factory=list)
-
-    @property
-    def drifts(self) -> dict[str, float]:
-        """The mean of each drift measure over all maps, and the fraction of broken images if true classes are known."""
-        means = {name: mean(values) for name, values in self.values.items()}
-        counts = self.correctness
-        known = sum(counts[state] for state in CORRECTNESS if state != "unknown")
-        return {**means, BROKEN: counts[BROKEN] / known} if known else means
-
-    @property
-    def values(self) -> dict[str, list[float]]:
-        """Each drift measure of all maps."""
-        return {name: list(map(drift.compute, self.changes)) for name, drift in DRIFTS.items()}
-
-    @property
-    def correctness(self) -> dict[str, int]:
-        """The number of images by `CORRECTNESS`."""
-        counts = Counter({change.input: change.correctness for change in self.changes}.values())
-        return {state: counts[state] for state in CORRECTNESS}
-
-    def most_changed(self, count: int) -> list[MapChange]:
-        """Return the maps with the largest rank drift, largest first."""
-        return sorted(self.changes, key=lambda change: change.rank)[:count]
-
-    def to_json(self) -> Iterator[dict[str, Any]]:
-        """Yield the JSON objects of the unmatched and the damaged maps, of the changes and of the summary."""
-        yield from self.failures()
-        yield from (change.to_json() for change in self.changes)
-        counts = {"maps": len(self.changes), "unmatched": len(self.unmatched), "failed": len(self.damaged)}
-        yield {"status": "summary", **counts, "correctness": self.correctness, "drift": self.drifts}
-
-    def failures(self) -> Iterator[dict[str, Any]]:
-        """Yield the JSON objects of the maps that were not compared."""
-        yield from ({"name": name, "status": "unmatched"} for name in self.unmatched)
-        yield from (damaged.to_json() for damaged in self.damaged)
 
 
 def compare_maps(name: str, before: SavedMap, after: SavedMap) -> MapChange:
@@ -205,38 +156,3 @@ def compare_maps(name: str, before: SavedMap, after: SavedMap) -> MapChange:
 def explained_class(saved: SavedMap) -> Prediction:
     """Return the class that a saved map explains."""
     return _class_of(saved.metadata["class_index"], saved.metadata["class_name"], saved.metadata.get("probability"))
-
-
-def compare_runs(before: Path, after: Path, truth: SavedTruth | None = None) -> Comparison:
-    """Compare the saved maps of two directories.
-
-    Args:
-        before: the first directory.
-        after: the second directory.
-        truth: the true classes, or None for those that the maps carry.
-
-    Raises:
-        InputError: a directory has no maps, no file name occurs in both, or all maps are damaged.
-        UsageError: two maps cannot be compared.
-    """
-    paths_before, paths_after = find_saved_maps(before), find_saved_maps(after)
-    common = sorted(paths_before.keys() & paths_after.keys())
-    if not common:
-        raise InputError(
-            f"{before} and {after} have no result in common: expected files of the same names",
-            f"for example {next(iter(paths_before))} and {next(iter(paths_after))}",
-        )
-    changes: list[MapChange] = []
-    damaged: list[DamagedMap] = []
-    for name in common:
-        try:
-            maps = [load_saved_map(paths[name]) for paths in (paths_before, paths_after)]
-        except InputError as error:
-            damaged.append(DamagedMap(name, error.message, error.hint))
-            continue
-        if truth:
-            maps = [each._replace(metadata={**each.metadata, "truth": truth.judge(each.metadata)}) for each in maps]
-        changes.append(compare_maps(name, *maps))
-    if not changes:
-        raise InputError(damaged[0].error, damaged[0].hint)
-    return Comparison(before, after, changes, sorted(paths_before.keys() ^ paths_after.keys()), damaged)

@@ -81,13 +81,13 @@ def write_summary_csv(path: Path, results: EvaluationResults) -> None:
     write_rows(path, SUMMARY_COLUMNS, cells)
 
 
-def write_rows(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+def write_rows(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Path:
     """Write a CSV file; None is an empty cell."""
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(columns)
     writer.writerows([escape_formula(cell) for cell in row] for row in rows)
-    write_output(path, text.getvalue().encode("utf-8", "backslashreplace"))
+    return write_output(path, text.getvalue().encode("utf-8", "backslashreplace"))
 
 
 def escape_formula(cell: Any) -> Any:

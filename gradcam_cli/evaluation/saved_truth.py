@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import os
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from gradcam_cli.errors import UsageError
 from gradcam_cli.models.catalog import find_spec
 from gradcam_cli.models.class_selection import find_exact_class
-from gradcam_cli.models.labels import Labels, spec_labels
+from gradcam_cli.models.labels import Labels, find_labels, spec_labels
 from gradcam_cli.models.truth import TruthSource
 from gradcam_cli.pipeline.differences import TOP
 
@@ -66,6 +67,16 @@ class SavedTruth:
                 "give --labels FILE, or run gradcam with --truth",
             )
         return spec_labels(spec)
+
+
+def saved_truth(source: TruthSource | None, labels: str | os.PathLike[str] | Sequence[str] | None) -> SavedTruth | None:
+    """Return the true classes of saved maps, or None for those that the maps carry.
+
+    Raises:
+        UsageError: the file of the class names cannot be read.
+    """
+    names = find_labels(labels, None) if labels else None
+    return SavedTruth(source, names) if source else None
 
 
 def truth_in_records(records: Iterable[Mapping[str, Any]]) -> TruthSource | None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Literal, NamedTuple
 
+from gradcam_cli.errors import UsageError
 from gradcam_cli.evaluation.metrics.summary import MetricRow, group_rows, mean_value, measured_rows
+from gradcam_cli.near_matches import did_you_mean
 
 MEAN = "mean"
 _PERCENTS = {"min": 0, "max": 100}
@@ -42,11 +44,53 @@ def parse_limit(text: str) -> MetricLimit | None:
     return MetricLimit(match[1], value, match[3] or MEAN) if match and value >= 0 else None
 
 
+Limits = str | Sequence[str] | Mapping[str, float]
+"""Limits of Python programs: texts as they are typed, or a mapping such as `{"rank": 0.1, "ssim@q95": 0.3}`."""
+
+
+def require_limit(name: str, text: str, metrics: Collection[str]) -> MetricLimit:
+    """Return the limit that a text describes.
+
+    Args:
+        name: of the option or keyword.
+        text: what was given.
+        metrics: names of the metrics.
+
+    Raises:
+        UsageError: the text is no limit, or the metric does not exist.
+    """
+    limit = parse_limit(text)
+    if limit and limit.metric in metrics:
+        return limit
+    metric = text.partition("=")[0]
+    example = f"{next(iter(metrics))}=0.1"
+    raise UsageError(
+        f"{name} {text}: expected one of {', '.join(metrics)} with a limit, such as {example}",
+        did_you_mean(metric, metrics)
+        if metric not in metrics
+        else f"{example} limits the mean; {example}@q95, @min and @max limit a quantile over the images",
+    )
+
+
+def read_limits(name: str, limits: Limits, metrics: Collection[str]) -> list[MetricLimit]:
+    """Return the limits of a Python program.
+
+    Raises:
+        UsageError: one is no limit, or its metric does not exist.
+    """
+    if isinstance(limits, Mapping):
+        parts = ((*key.partition("@"), value) for key, value in limits.items())
+        texts = [f"{metric}={value}{at}{statistic}" for metric, at, statistic, value in parts]
+    else:
+        texts = [limits] if isinstance(limits, str) else list(limits)
+    return [require_limit(name, text, metrics) for text in texts]
+
+
 class MetricThreshold(NamedTuple):
     """A threshold for a metric.
 
     Attributes:
-        option: the command-line option that sets it.
+        option: the command-line option or keyword that sets it.
         metric: name of the metric.
         kind: `min` or `max`.
         value: the smallest or largest value that passes.
@@ -105,6 +149,11 @@ class MetricThreshold(NamedTuple):
 
 ThresholdResults = dict[str, str | None]
 """The message of each threshold that failed, or None, by the threshold's text."""
+
+
+def failed_messages(results: ThresholdResults) -> list[str]:
+    """Return the messages of the thresholds that failed."""
+    return [message for message in results.values() if message]
 
 
 def check_metrics(thresholds: Sequence[MetricThreshold], rows: Sequence[MetricRow]) -> ThresholdResults:

@@ -120,6 +120,10 @@ class Failure:
     hint: str | None = None
     status = "failed"
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON object, as `gradcam evaluate --json` prints it."""
+        return unexplained_dict(self)
+
 
 @dataclass(frozen=True)
 class Skipped:
@@ -137,9 +141,18 @@ class Skipped:
     truth: Mapping[str, Any] | None = None
     status = "skipped"
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON object, without the true class."""
+        return unexplained_dict(self)
+
 
 Unexplained = Failure | Skipped
 """An input without a map."""
+
+
+def unexplained_dict(each: Unexplained) -> dict[str, Any]:
+    """Return the JSON object of an input without a map."""
+    return {"status": each.status, "input": each.source, "error": each.error, "hint": each.hint}
 
 
 def load_image(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import keras
 
@@ -12,8 +12,8 @@ from gradcam_cli.network.layer_trace import LayerOutput
 NO_EFFECT = "the score does not depend on it, or is computed from it without weights"
 
 
-class LayerInfo(NamedTuple):
-    """A layer with an output of more than one axis besides the batch.
+class Layer(NamedTuple):
+    """A layer with an output of more than one axis besides the batch, a result of `layers`.
 
     Attributes:
         path: the names of the enclosing models and of the layer: `backbone/block5_conv4`.
@@ -24,6 +24,7 @@ class LayerInfo(NamedTuple):
         padding: `valid` or `same`; None without kernel.
         num_params: number of weights; K1*K2*C*F + F for a convolution.
         excluded: why the layer cannot be explained, or None.
+        default: whether it is the layer `auto`.
     """
 
     path: str
@@ -34,9 +35,14 @@ class LayerInfo(NamedTuple):
     padding: str | None
     num_params: int
     excluded: str | None
+    default: bool = False
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON object of the layer; shapes are lists."""
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in self._asdict().items()}
 
 
-def layer_info(output: LayerOutput, check: LayerCheck) -> LayerInfo:
+def layer_info(output: LayerOutput, check: LayerCheck) -> Layer:
     """Return what is listed about a layer.
 
     Args:
@@ -46,7 +52,7 @@ def layer_info(output: LayerOutput, check: LayerCheck) -> LayerInfo:
     operation = output.operation
     kernel = getattr(operation, "kernel_size", None) or getattr(operation, "pool_size", None)
     excluded = output.reason or (None if output.affects_score else NO_EFFECT)
-    return LayerInfo(
+    return Layer(
         output.path,
         type(operation).__name__,
         output.shape,

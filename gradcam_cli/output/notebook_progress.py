@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from gradcam_cli.console import ShowProgress
+
 DELAY, INTERVAL = 1.0, 0.2
 """Seconds before the progress is shown, and between two changes."""
 
@@ -32,6 +34,17 @@ def notebook_progress(verb: str, total: int | None, *, enabled: bool = True) -> 
         yield line.advance
     finally:
         line.finish()
+
+
+def show_in_notebook(enabled: bool) -> ShowProgress:
+    """Return what shows the progress of a run in a notebook, if it is enabled."""
+
+    @contextlib.contextmanager
+    def show(description: str, total: int | None) -> Iterator[Callable[[int], None]]:
+        with notebook_progress(description, total, enabled=enabled) as advance:
+            yield lambda steps: advance()
+
+    return show
 
 
 def in_notebook() -> bool:

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
-from gradcam_cli.errors import GradcamError, InputError, UsageError
+from gradcam_cli.errors import InputError, UsageError
 from gradcam_cli.images import decode
 from gradcam_cli.images.batches import count_images, read_images
 from gradcam_cli.images.load import Failure, LoadedImage, Unexplained
-from gradcam_cli.keywords import names_misspelt_keywords
-from gradcam_cli.models.classifier import Classifier, load_model
+from gradcam_cli.keywords import python_function
+from gradcam_cli.models.classifier import Classifier
 from gradcam_cli.output.grids import grid_figure
 from gradcam_cli.output.notebook_progress import notebook_progress
 from gradcam_cli.output.render_options import render_options
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 ON_ERROR = ("raise", "yield")
 
 
-@names_misspelt_keywords()
+@python_function()
 def explain(
     image: Any,
     model: str | os.PathLike[str] | keras.Model | Classifier = "vgg19",
@@ -140,7 +140,7 @@ def explain(
     return _require_explained(result)[-1]
 
 
-@names_misspelt_keywords(*OPTIONS)
+@python_function(*OPTIONS)
 def explain_many(
     images: Iterable[Any],
     model: str | os.PathLike[str] | keras.Model | Classifier = "vgg19",
@@ -234,6 +234,3 @@ def grid(explanations: Iterable[Explanation | Failure], **options: Any) -> Figur
     title = " · ".join([*([] if with_name else [image_name(rows[0][0])]), *names])
     drawn = [cells for row in rows for cells in grid_rows(row, with_name=with_name, **render.values())]
     return grid_figure(drawn, title, grid_color_bar(render), render.dpi)
-
-
-__all__ = ["Classifier", "Explanation", "Failure", "GradcamError", "explain", "explain_many", "grid", "load_model"]

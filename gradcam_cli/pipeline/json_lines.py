@@ -119,6 +119,8 @@ FIELDS: fields.Fields = {
 """The values of every line of `gradcam INPUT... --json`, by key and in this order; most are null for a failed input."""
 KEYS = tuple(FIELDS)
 """The keys of every line of `gradcam INPUT... --json`, in this order."""
+ENVELOPE = ("schema_version", "versions")
+"""The keys of every line of every command that are the same for all; records of the Python API leave them out."""
 
 
 def json_line(record: Mapping[str, Any]) -> str:
@@ -145,7 +147,7 @@ def to_json(
     record: Record = dict.fromkeys(KEYS)
     record.update(schema_version=SCHEMA_VERSION, input=result.source, outputs=outputs or {}, versions=versions())
     if not isinstance(result, Explanation):
-        record.update(status=result.status, error=result.error, hint=result.hint)
+        record.update(result.to_dict())
         if isinstance(result, Skipped):
             record.update(truth=result.truth)
         if isinstance(result, LeftOut):
@@ -177,6 +179,12 @@ def to_json(
         timings={stage: round(seconds, 4) for stage, seconds in result.timings.items()},
     )
     return record
+
+
+def explanation_dict(explanation: Explanation) -> Record:
+    """Return what `Explanation.to_dict` returns."""
+    record = json.loads(json.dumps(to_json(explanation), allow_nan=False))
+    return {key: record[key] for key in KEYS if key not in ENVELOPE}
 
 
 def predictions(ranked: Iterable[Prediction]) -> list[dict[str, Any]]:

@@ -153,6 +153,12 @@ class Explanation:
             **({"truth": self.truth.to_json()} if self.truth else {}),
         }
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return what `gradcam INPUT --json` prints for the map, without files, `schema_version` and `versions`."""
+        from gradcam_cli.pipeline.json_lines import explanation_dict
+
+        return explanation_dict(self)
+
     @cached_property
     def heatmap_max(self) -> float:
         """The largest value of the upsampled map in the image, in the units of `cam`: the value of 1 in the heatmap."""
@@ -250,8 +256,6 @@ class Explanation:
             suffixes = ", ".join(ARTIFACT_SUFFIXES.get(kind, ()))
             raise UsageError(f"{target}: expected a name ending in {suffixes} for {kind}")
         encode_map = partial(encode_grid, [self]) if kind == GRID else partial(self.encode, kind)
-        return self._write(target, encode_map(image_format, **options))
-
-    def _write(self, target: Path, data: bytes) -> Path:
+        data = encode_map(image_format, **options)
         with protected_inputs(ProtectedInputs(self.source)):
             return write_output(target, data)

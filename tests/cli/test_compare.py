@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from small_models import small_network
 
-from gradcam_cli.evaluation.drift import compare_runs
+from gradcam_cli.evaluation.compare_runs import compare_runs
 from gradcam_cli.evaluation.plots import drift_grid
 
 DRIFT_NAMES = ("class-change", "rank", "ssim", "top-iou", "peak-shift")

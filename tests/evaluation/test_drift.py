@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from gradcam_cli.errors import UsageError
-from gradcam_cli.evaluation.drift import DRIFTS, Comparison, MapChange, compare_maps
+from gradcam_cli.evaluation.comparison import Comparison
+from gradcam_cli.evaluation.drift import DRIFTS, MapChange, compare_maps
 from gradcam_cli.pipeline.saved import COMPARABLE_KEYS, SavedMap
 
 
@@ -32,10 +33,10 @@ def test_drift_by_hand():
 
 def test_change_equals_its_json():
     change = compare_maps("a.npz", saved([[1, 2]], 1, "dog"), saved([[2, 1]], 3))
-    record = json.loads(json.dumps(change.to_json()))
+    record = json.loads(json.dumps(change.to_dict()))
     assert record["class_before"] == {"index": 1, "name": "dog"}
     assert record["class_after"] == {"index": 3, "name": None}
-    assert MapChange.from_json(record).to_json() == record
+    assert MapChange.from_json(record).to_dict() == record
 
 
 def test_most_changed_maps_come_first(tmp_path):

@@ -53,7 +53,7 @@ def test_vgg19_layers_equal_the_paper():
     model = keras.applications.VGG19(weights=None)
     layers = infos(model, (224, 224, 3))
     conv = layers["block5_conv4"]
-    assert conv[1:] == ("Conv2D", (14, 14, 512), (3, 3), (1, 1), "same", 3 * 3 * 512 * 512 + 512, None)
+    assert conv[1:-1] == ("Conv2D", (14, 14, 512), (3, 3), (1, 1), "same", 3 * 3 * 512 * 512 + 512, None)
     assert layers["block1_conv1"].num_params == 3 * 3 * 3 * 64 + 64
     assert layers["block5_pool"][1:6] == ("MaxPooling2D", (7, 7, 512), (2, 2), (2, 2), "valid")
     assert next(iter(layers)) == "block1_conv1"

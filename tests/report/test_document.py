@@ -112,7 +112,7 @@ def test_comparison_has_both_maps_and_their_drift():
     }
     start = {**START, "command": "compare", "thresholds": [["rank", "max", 0.5]]}
     unmatched = {"status": "unmatched", "name": "b_gradcam.npz"}
-    document = build_document([start, {**change.to_json(), "report": maps}, unmatched, END])
+    document = build_document([start, {**change.to_dict(), "report": maps}, unmatched, END])
     compared, single = document["entries"]
     before, after = compared["maps"]
     assert (before["run"], before["class"], after["run"], after["class"]) == ("before", "dog", "after", "cat")
@@ -188,7 +188,7 @@ def comparison_of(before, after):
         0.1,
     )
     report = {"image": "report/i.jpg", "thumbnail": "report/after.jpg", **runs}
-    return {**change.to_json(), "report": report}
+    return {**change.to_dict(), "report": report}
 
 
 def test_entry_of_a_comparison_shows_the_map_after_with_its_class():
