@@ -18,9 +18,10 @@ from gradcam_cli.errors import InputError, UsageError
 from gradcam_cli.images.decode import MAX_PIXELS
 from gradcam_cli.images.discover import find_sources, no_images_error
 from gradcam_cli.images.source import Source
-from gradcam_cli.keywords import names_misspelt_keywords
+from gradcam_cli.keywords import python_function
 from gradcam_cli.models.classifier import Classifier
 from gradcam_cli.models.truth import read_truth
+from gradcam_cli.output.notebook_progress import show_in_notebook
 from gradcam_cli.pipeline.api_options import LOAD_OPTIONS, classifier_of
 from gradcam_cli.pipeline.config import ExplainConfig
 from gradcam_cli.pipeline.run import PreparedRun, prepare_run
@@ -29,7 +30,7 @@ AUDIT_OPTIONS = ("fit", "max_value", "score", "precision", "max_pixels", *LOAD_O
 """The keywords of `explain` that `audit` accepts."""
 
 
-@names_misspelt_keywords(*AUDIT_OPTIONS)
+@python_function(*AUDIT_OPTIONS)
 def audit(
     directory: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
     model: str | os.PathLike[str] | keras.Model | Classifier = "vgg19",
@@ -41,6 +42,7 @@ def audit(
     max_images: int | None = None,
     batch_size: int | None = None,
     seed: int = 0,
+    progress: bool = True,
     **options: Any,
 ) -> Audit:
     """Find what the classes of a data set lean on: concepts of their activations, and marks at a fixed place.
@@ -55,11 +57,13 @@ def audit(
         max_images: more images are drawn at random; None: as many as 2 GiB hold.
         batch_size: images in one pass; None chooses it from the size of the model and the free memory.
         seed: of all random draws.
+        progress: show the number of images and classes in a notebook.
         **options: other keywords of `explain`: `fit`, `max_value`, `score`, `precision`, `max_pixels`, and how the
             model is loaded.
 
     Returns:
-        The audit: `classes`, a `ClassAudit` for each class with its `concepts`; `marks`; `failures`.
+        The audit: `classes`, a `ClassAudit` for each class with its `concepts`; `marks`; `failures`, the images that
+        could not be used; `check(max_marks=0)`, whether there are marks.
 
     Raises:
         InputError: no image could be used, or no class has enough images.
@@ -91,6 +95,7 @@ def audit(
         max_images=max_images,
         max_pixels=options.get("max_pixels", MAX_PIXELS),
         seed=seed,
+        show=show_in_notebook(progress),
     )
 
 
@@ -118,7 +123,7 @@ def run_audit(
     max_pixels: int = MAX_PIXELS,
     threads: int | None = None,
     seed: int = 0,
-    progress: ShowProgress = no_progress,
+    show: ShowProgress = no_progress,
 ) -> Audit:
     """Audit the images of a prepared run; the keywords are those of `audit`.
 
@@ -129,14 +134,14 @@ def run_audit(
     drawn = draw_sources(sources, limit, seed)
     if left_out := len(sources) - len(drawn):
         log.warning("%s of %s images are drawn at random, the others are left out", f"{limit:,}", f"{len(sources):,}")
-    with progress("reading", len(drawn)) as advance:
+    with show("reading", len(drawn)) as advance:
         collection = collect(run, drawn, max_pixels=max_pixels, threads=threads, advance=advance)
     if not collection.names:
         first = collection.failures[0]
         raise InputError(f"no image was audited; {first.source}: {first.error}", first.hint)
     _check_counts(Counter(collection.classes), min_images)
     auditor = Auditor(run, collection, num_concepts, min_images, seed)
-    with progress("auditing classes", len(set(collection.classes))) as advance:
+    with show("auditing classes", len(set(collection.classes))) as advance:
         classes = auditor.classes(advance)
     layer = next(iter(run.layers))
     return Audit(run.classifier.name, layer, tuple(classes), tuple(collection.failures), left_out)

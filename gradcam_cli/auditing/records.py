@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 from gradcam_cli.auditing.effect import Effect
 from gradcam_cli.images.fit import Box
 from gradcam_cli.images.load import Unexplained
+from gradcam_cli.output.html_table import html_table
 
 
 @dataclass(frozen=True)
@@ -98,10 +99,24 @@ class ClassAudit:
         """Index and name, as other commands print them."""
         return f"{self.index} {self.name}" if self.name not in (None, str(self.index)) else str(self.index)
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON object of the class."""
+        return {
+            "status": "class",
+            "class_index": self.index,
+            "class_name": self.name,
+            "images": self.images,
+            "concepts": [_concept_json(concept) for concept in self.concepts],
+            "marks": [_mark_json(mark) for mark in self.marks],
+        }
+
 
 @dataclass(frozen=True)
 class Audit:
-    """The results of an audit.
+    """The results of an audit, the result of `audit`.
+
+    Its items are the classes, then the failures. `to_dict` of each item and of the audit give the lines of
+    `gradcam audit --json`.
 
     Attributes:
         model: name of the model.
@@ -127,34 +142,54 @@ class Audit:
         """The marks with their classes."""
         return [(each, mark) for each in self.classes for mark in each.marks]
 
-    def to_json(self) -> list[dict[str, Any]]:
-        """Return the JSON objects: of each class, of each image that failed, and of the whole audit."""
+    def __iter__(self) -> Iterator[ClassAudit | Unexplained]:
+        yield from self.classes
+        yield from self.failures
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON object of the whole audit: model, layer, and numbers of images, classes and marks."""
+        return {
+            "status": "audit",
+            "model": self.model,
+            "layer": self.layer,
+            "images": self.images,
+            "classes": len(self.classes),
+            "audited_classes": sum(bool(each.concepts) for each in self.classes),
+            "marks": len(self.marks),
+            "failed": len(self.failures),
+            "left_out": self.left_out,
+        }
+
+    def check(self, max_marks: int, name: str = "max_marks") -> list[str]:
+        """Return a message if there are more marks than a limit, otherwise none.
+
+        Args:
+            max_marks: the limit, 0 for no mark.
+            name: of the option or keyword, for the message.
+        """
+        found = len(self.marks)
+        return [f"number of marks: expected at most {max_marks}, got {found} ({name})"] if found > max_marks else []
+
+    @property
+    def class_rows(self) -> list[dict[str, Any]]:
+        """The classes with concepts as the rows of a table."""
         return [
-            *(_class_json(each) for each in self.classes),
-            *(_failure_json(each) for each in self.failures),
             {
-                "status": "audit",
-                "model": self.model,
-                "layer": self.layer,
-                "images": self.images,
-                "classes": len(self.classes),
-                "audited_classes": sum(bool(each.concepts) for each in self.classes),
-                "marks": len(self.marks),
-                "failed": len(self.failures),
-                "left_out": self.left_out,
-            },
+                "class": each.label,
+                "images": each.images,
+                "concepts": len(each.concepts),
+                "largest drop": f"{each.concepts[0].importance.mean:.3f}",
+                "marks": len(each.marks),
+            }
+            for each in self.classes
+            if each.concepts
         ]
 
+    def __repr__(self) -> str:
+        return f"<Audit of {self.model}: {len(self.classes)} classes, {self.images} images, {len(self.marks)} marks>"
 
-def _class_json(each: ClassAudit) -> dict[str, Any]:
-    return {
-        "status": "class",
-        "class_index": each.index,
-        "class_name": each.name,
-        "images": each.images,
-        "concepts": [_concept_json(concept) for concept in each.concepts],
-        "marks": [_mark_json(mark) for mark in each.marks],
-    }
+    def _repr_html_(self) -> str:
+        return html_table(self.class_rows, [f"{each.source}: {each.error}" for each in self.failures])
 
 
 def _concept_json(concept: ConceptRecord) -> dict[str, Any]:
@@ -178,15 +213,6 @@ def _mark_json(mark: MarkRecord) -> dict[str, Any]:
     }
 
 
-def _failure_json(failure: Unexplained) -> dict[str, Any]:
-    return {"status": failure.status, "input": failure.source, "error": failure.error, "hint": failure.hint}
-
-
 def effect_json(effect: Effect) -> dict[str, float | None]:
     """Return the JSON object of an effect; an infinite end is null."""
     return {name: value if np.isfinite(value) else None for name, value in effect._asdict().items()}
-
-
-def count_marks(classes: Sequence[ClassAudit]) -> int:
-    """Return the number of marks of all classes."""
-    return sum(len(each.marks) for each in classes)

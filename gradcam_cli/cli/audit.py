@@ -22,9 +22,10 @@ from gradcam_cli.cli.options import (
 from gradcam_cli.cli.protection import protect_found
 from gradcam_cli.cli.report_options import command_line
 from gradcam_cli.cli.run_summary import RunClock
+from gradcam_cli.cli.signals import interruptible_progress
 from gradcam_cli.cli.tables import write_table
 from gradcam_cli.cli.truth_options import truth_option
-from gradcam_cli.console import escape_control_chars, print_error, print_failed_threshold, progress
+from gradcam_cli.console import escape_control_chars, print_error, print_failed_threshold
 from gradcam_cli.images.discover import expand_inputs, find_sources, no_images_error
 from gradcam_cli.models.truth import read_truth
 from gradcam_cli.output.destination import DEFAULT_OUTPUT_DIR
@@ -139,11 +140,11 @@ def audit(ctx: click.Context, /, **options: Any) -> int:
     )
     limits = {name: options[name] for name in ("num_concepts", "min_images", "max_images", "max_pixels", "threads")}
     run = prepare_audit(load_classifier(options), config)
-    result = run_audit(run, sources, seed=options["seed"], progress=progress, **limits)
+    result = run_audit(run, sources, seed=options["seed"], show=interruptible_progress, **limits)
     for failure in result.failures:
         print_error(f"{failure.source}: {failure.error}", failure.hint, failure.source)
     if options["as_json"]:
-        stdout.writelines(json_line(record) + "\n" for record in result.to_json())
+        stdout.writelines(json_line(each.to_dict()) + "\n" for each in (*result, result))
     else:
         _print_tables(result, stdout)
     write_audit_page(result, options["output"], command_line(ctx))
@@ -154,17 +155,7 @@ def audit(ctx: click.Context, /, **options: Any) -> int:
 
 def _print_tables(result: Audit, stdout: TextIO) -> None:
     """Print a row for each audited class, and a line for each mark."""
-    rows = [
-        {
-            "class": each.label,
-            "images": each.images,
-            "concepts": len(each.concepts),
-            "largest drop": f"{each.concepts[0].importance.mean:.3f}",
-            "marks": len(each.marks),
-        }
-        for each in result.classes
-        if each.concepts
-    ]
+    rows = result.class_rows
     if rows:
         write_table(rows, stdout, as_json=False)
     small = sum(not each.concepts for each in result.classes)
@@ -192,7 +183,7 @@ def _effect(mark: MarkRecord) -> str:
 
 
 def _status(result: Audit, max_marks: int | None) -> int:
-    if max_marks is not None and len(result.marks) > max_marks:
-        print_failed_threshold(f"number of marks: expected at most {max_marks}, got {len(result.marks)} (--max-marks)")
-        return 4
-    return 1 if result.failures else 0
+    messages = [] if max_marks is None else result.check(max_marks, "--max-marks")
+    for message in messages:
+        print_failed_threshold(message)
+    return 4 if messages else 1 if result.failures else 0

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from gradcam_cli.cli.click_extensions import GroupedCommand, option_group
 from gradcam_cli.cli.completion import complete_classes
-from gradcam_cli.cli.evaluation_options import FILES, evaluation_output_options, requested_thresholds
+from gradcam_cli.cli.evaluation_options import FILES, evaluation_output_options
 from gradcam_cli.cli.evaluation_output import EvaluationWriter, end_run, print_tables
-from gradcam_cli.cli.metric_options import METRICS_HELP, metric_options, requested_metrics
+from gradcam_cli.cli.metric_options import METRICS_HELP, metric_options, metrics_of
 from gradcam_cli.cli.model_options import explain_config, load_classifier, model_options
 from gradcam_cli.cli.options import (
     before_loading,
@@ -25,22 +26,18 @@ from gradcam_cli.cli.options import (
 from gradcam_cli.cli.protection import check_output, protect_found
 from gradcam_cli.cli.report_options import open_report, report_directory_option, report_option, written_places
 from gradcam_cli.cli.run_summary import RunClock
-from gradcam_cli.cli.signals import raise_if_interrupted
-from gradcam_cli.console import print_error, progress
+from gradcam_cli.cli.signals import interruptible_progress
+from gradcam_cli.cli.truth_options import truth_option
 from gradcam_cli.evaluation.annotations import read_annotations
 from gradcam_cli.evaluation.metrics.registry import MOSAIC_PLOT, SANITY_PLOT
-from gradcam_cli.evaluation.results import EvaluationResults, result_to_json, step_to_json
+from gradcam_cli.evaluation.thresholds import metric_thresholds
 from gradcam_cli.images.discover import expand_inputs, find_sources, no_images_error
+from gradcam_cli.models.truth import TruthSource, read_truth
 from gradcam_cli.output.destination import DEFAULT_OUTPUT_DIR
 from gradcam_cli.pipeline.json_lines import json_line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-
-    from gradcam_cli.evaluation.metrics.summary import MetricRow
-    from gradcam_cli.evaluation.mosaics.pictures import MosaicPictures
-    from gradcam_cli.evaluation.run import EvaluationConfig, EvaluationRun
-    from gradcam_cli.images.load import Unexplained
+    from gradcam_cli.evaluation.run import EvaluationConfig
 
 EPILOG = f"""\
 Metrics (^ higher is better, v lower is better, * requires --annotations,
@@ -83,6 +80,7 @@ _explanation = option_group("Explanation")
 )
 @setting_options(exclude=("counterfactual", "against", "gamma", "target", "rgb"))
 @metric_options
+@truth_option("--class truth explains the true class.")
 @model_options
 @report_option
 @report_directory_option("gradcam_evaluation")
@@ -98,7 +96,7 @@ def evaluate(ctx: click.Context, /, **options: Any) -> int:
     """
     clock = RunClock()
     setup_logging(ctx, quiet=options["quiet"], verbose=options["verbose"], debug=options["debug"])
-    options["metrics"] = requested_metrics(options)
+    options["metrics"] = metrics_of(options)
     inputs = expand_inputs(options["inputs"], options["files_from"], nul=options["null"])
     sources = list(find_sources(inputs, skip=DEFAULT_OUTPUT_DIR))
     if not sources:
@@ -107,31 +105,45 @@ def evaluate(ctx: click.Context, /, **options: Any) -> int:
     for name in (*options["metrics"], SANITY_PLOT, MOSAIC_PLOT) if options["plots"] else ():
         check_output("--plots", options["plots"] / f"{name}.png")
     annotations = read_annotations(options["annotations"]) if options["annotations"] else None
-    stdout, thresholds = sys.stdout, requested_thresholds(options)
+    truth = read_truth(options["truth"]) if options["truth"] else None
+    stdout, thresholds = sys.stdout, metric_thresholds(options["fail_under"], options["fail_above"])
     before_loading(ctx, options)
-    from gradcam_cli.evaluation.export import write_files, write_plot
+    from gradcam_cli.evaluation.export import write_junit
     from gradcam_cli.evaluation.mosaics.pictures import MosaicPictures
     from gradcam_cli.evaluation.run import prepare_evaluation
+    from gradcam_cli.evaluation.steps import run_evaluation
 
     report_thresholds = [(threshold.metric, threshold.kind, threshold.value) for threshold in thresholds]
     with open_report(ctx, options, options["output"], len(sources), thresholds=report_thresholds) as report_writer:
-        run = prepare_evaluation(load_classifier(options), _config(options), sources, annotations)
-        pictures = MosaicPictures() if options["plots"] and run.mosaics else None
-        results = _evaluate(run, options, EvaluationWriter(stdout, options["as_json"], report_writer), pictures)
-        results.check(thresholds)
+        run = prepare_evaluation(load_classifier(options), _config(options, truth), sources, annotations)
+        writer = EvaluationWriter(stdout, options["as_json"], report_writer)
+        results = run_evaluation(
+            run,
+            sanity_check=options["sanity_check"],
+            thresholds=thresholds,
+            pictures=MosaicPictures() if options["plots"] and run.mosaics else None,
+            draw=report_writer.images.draw if report_writer else None,
+            show=interruptible_progress,
+            record=writer.write,
+        )
         if report_writer:
             report_writer.end_record["threshold_results"] = results.threshold_results
         if options["as_json"]:
-            stdout.write(json_line(results.summary()) + "\n")
+            stdout.write(json_line(results.to_dict()) + "\n")
         else:
             print_tables(results, stdout)
-        write_files(results, **{name: options[name] for name in FILES})
-        if pictures and (figure := pictures.figure()):
-            write_plot(options["plots"], MOSAIC_PLOT, figure)
+        for name, save in (
+            ("csv", results.save_csv),
+            ("summary_csv", results.save_summary_csv),
+            ("plots", results.save_plots),
+            ("junit_xml", partial(write_junit, results=results)),
+        ):
+            if options[name]:
+                save(options[name])
     return end_run(results, clock, written_places(options, *FILES))
 
 
-def _config(options: dict[str, Any]) -> EvaluationConfig:
+def _config(options: dict[str, Any], truth: TruthSource | None) -> EvaluationConfig:
     from gradcam_cli.evaluation.evaluate import MetricConfig
     from gradcam_cli.evaluation.mosaics.config import MosaicConfig
     from gradcam_cli.evaluation.run import EvaluationConfig
@@ -139,7 +151,7 @@ def _config(options: dict[str, Any]) -> EvaluationConfig:
     fields = ("metrics", "steps", "deletion_baseline", "tolerance", "seed", "also_without_relu")
     return EvaluationConfig(
         metrics=MetricConfig(**{name: options[name] for name in fields}),
-        explain=explain_config(options),
+        explain=explain_config(options, truth=truth),
         target_class=options["target_class"],
         class_map=options["class_map"],
         max_pixels=options["max_pixels"],
@@ -147,46 +159,3 @@ def _config(options: dict[str, Any]) -> EvaluationConfig:
         sanity_images=options["sanity_images"],
         mosaics=MosaicConfig(options["mosaics"], options["mosaic_probability"], options["seed"]),
     )
-
-
-def _evaluate(
-    run: EvaluationRun, options: dict[str, Any], writer: EvaluationWriter, pictures: MosaicPictures | None
-) -> EvaluationResults:
-    """Evaluate all images and mosaics, run the sanity check if requested, and write the records."""
-    results = EvaluationResults(options["metrics"], seed=options["seed"])
-    draw = writer.report_writer.images.draw if writer.report_writer else None
-    if run.mosaics:
-        with progress("choosing photos", len(run.sources)) as advance:
-            _exhaust(run.find_mosaics(), advance)
-    with progress("evaluating", run.num_tasks) as advance:
-        _exhaust(_record(run.evaluate(draw), results, writer), advance)
-    if run.mosaics:
-        with progress("evaluating mosaics", len(run.mosaics.mosaics)) as advance:
-            found = run.mosaics.evaluate(pictures.add if pictures else None, draw)
-            _exhaust(_record(found, results, writer), advance)
-    if options["sanity_check"] and results.rows:
-        with progress("sanity check", None) as advance:
-            for step in run.check_sanity():
-                results.steps.append(step)
-                writer.write([step_to_json(step)])
-                advance(1)
-                raise_if_interrupted()
-    return results
-
-
-def _exhaust(steps: Iterator[None], advance: Callable[[int], None]) -> None:
-    for _ in steps:
-        advance(1)
-        raise_if_interrupted()
-
-
-def _record(
-    found: Iterable[list[MetricRow] | Unexplained], results: EvaluationResults, writer: EvaluationWriter
-) -> Iterator[None]:
-    """Add the results of images or mosaics, and write their records; yield after each."""
-    for result in found:
-        results.add(result)
-        if not isinstance(result, list):
-            print_error(f"{result.source}: {result.error}", result.hint, result.source)
-        writer.write(result_to_json(result))
-        yield

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from gradcam_cli.cli.click_extensions import PathOrUrl, Threshold, combine_options, option_group
 from gradcam_cli.evaluation.metrics.registry import METRICS
-from gradcam_cli.evaluation.thresholds import MetricThreshold
 
 FILES = ("csv", "summary_csv", "plots", "junit_xml")
 """Parameters that name the files of an evaluation, and the directory of its plots."""
@@ -41,11 +38,3 @@ evaluation_output_options = combine_options(
         help="Exit with status 4 if a method's mean is higher; with @q95 or @max, if this quantile is. Repeatable.",
     ),
 )
-
-
-def requested_thresholds(options: dict[str, Any]) -> list[MetricThreshold]:
-    """Return the thresholds of --fail-under and --fail-above."""
-    return [
-        *(MetricThreshold("--fail-under", name, "min", *rest) for name, *rest in options["fail_under"]),
-        *(MetricThreshold("--fail-above", name, "max", *rest) for name, *rest in options["fail_above"]),
-    ]

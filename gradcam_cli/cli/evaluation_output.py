@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
 from gradcam_cli.cli.run_summary import RunClock
 from gradcam_cli.cli.tables import write_table
-from gradcam_cli.console import escape_control_chars, print_failed_threshold
+from gradcam_cli.console import escape_control_chars, print_error, print_failed_threshold
 from gradcam_cli.evaluation.agreement import baseline_lines
 from gradcam_cli.evaluation.bootstrap import MIN_IMAGES
 from gradcam_cli.evaluation.metrics.registry import METRICS, Metric
-from gradcam_cli.evaluation.metrics.summary import SanityStep
+from gradcam_cli.evaluation.metrics.summary import MetricRow, SanityStep
 from gradcam_cli.evaluation.ranking import MetricRanking, Ranking
-from gradcam_cli.evaluation.results import EvaluationResults
+from gradcam_cli.evaluation.results import EvaluationResults, Record
+from gradcam_cli.evaluation.thresholds import failed_messages
+from gradcam_cli.images.load import Unexplained
 from gradcam_cli.methods.registry import INPUT_LAYER
 from gradcam_cli.output.numbers import format_interval, format_number
 from gradcam_cli.pipeline.json_lines import json_line
@@ -33,14 +35,22 @@ class EvaluationWriter(NamedTuple):
     as_json: bool = False
     report_writer: ReportWriter | None = None
 
-    def write(self, records: Sequence[dict[str, Any]]) -> None:
-        """Write records."""
+    def write(self, records: Sequence[Record]) -> None:
+        """Write records, and print the errors among them."""
+        for each in records:
+            if isinstance(each, Unexplained):
+                print_error(f"{each.source}: {each.error}", each.hint, each.source)
+            if self.as_json:
+                self.stdout.write(json_line(each.to_dict()) + "\n")
         if self.as_json:
-            for record in records:
-                self.stdout.write(json_line({key: record[key] for key in record if key != "report"}) + "\n")
             self.stdout.flush()
         if self.report_writer:
-            self.report_writer.write(*records)
+            self.report_writer.write(*map(_report_record, records))
+
+
+def _report_record(each: Record) -> dict[str, Any]:
+    """Return a record with the file names of its pictures."""
+    return {**each.to_dict(), **({"report": each.report} if isinstance(each, MetricRow) and each.report else {})}
 
 
 def print_tables(results: EvaluationResults, stdout: TextIO) -> None:
@@ -114,7 +124,7 @@ def end_run(results: EvaluationResults, clock: RunClock, places: Iterable[object
     done = {"image": results.num_images, "mosaic": mosaics, "map": num_maps}
     done = {noun: number for noun, number in done.items() if number or (noun != "mosaic" and not mosaics)}
     clock.log(done, places, {"failed": len(results.failures)})
-    messages = [message for message in results.threshold_results.values() if message]
+    messages = failed_messages(results.threshold_results)
     for message in messages:
         print_failed_threshold(message)
     return 3 if not results.rows else 4 if messages else 1 if results.failures else 0

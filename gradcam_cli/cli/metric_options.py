@@ -10,14 +10,7 @@ import click
 from gradcam_cli.cli.click_extensions import combine_options, option_group
 from gradcam_cli.errors import UsageError
 from gradcam_cli.evaluation.metrics.faithfulness import CURVE_STEPS, DELETION_BASELINES
-from gradcam_cli.evaluation.metrics.registry import (
-    METRICS,
-    MOSAIC,
-    Metric,
-    metric_choices,
-    select_metrics,
-    with_companions,
-)
+from gradcam_cli.evaluation.metrics.registry import METRICS, Metric, metric_choices, requested_metrics
 from gradcam_cli.evaluation.mosaics.config import MOSAICS, PROBABILITY
 
 _metrics = option_group("Metrics")
@@ -106,7 +99,7 @@ metric_options = combine_options(
 )
 
 
-def requested_metrics(options: dict[str, Any]) -> list[str]:
+def metrics_of(options: dict[str, Any]) -> list[str]:
     """Return the metrics to compute, in the order of the table.
 
     Raises:
@@ -114,10 +107,6 @@ def requested_metrics(options: dict[str, Any]) -> list[str]:
     """
     if options["class_map"] and not options["annotations"]:
         raise UsageError("--class-map requires --annotations")
-    annotated = options["annotations"] is not None
-    limits = [limit.metric for limit in (*options["fail_under"], *options["fail_above"])]
-    requested = select_metrics(options["metrics"], annotated=annotated)
-    requested = select_metrics([*requested, *limits], annotated=annotated)
-    if options["target_class"] and set(requested) <= set(MOSAIC):
-        raise UsageError("--class: metrics on mosaics explain the classes of the photos")
-    return with_companions(requested)
+    limited = [limit.metric for limit in (*options["fail_under"], *options["fail_above"])]
+    annotated, target_class = options["annotations"] is not None, options["target_class"] or None
+    return requested_metrics(options["metrics"], limited, annotated=annotated, target_class=target_class)

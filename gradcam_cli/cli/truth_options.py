@@ -11,11 +11,10 @@ from gradcam_cli.cli.click_extensions import combine_options, option_group
 from gradcam_cli.cli.completion import complete_classes
 from gradcam_cli.errors import UsageError
 from gradcam_cli.models.class_selection import TRUTH, expand_top_n
-from gradcam_cli.models.truth import TruthSource, read_truth
-from gradcam_cli.network.target import parse_target
+from gradcam_cli.models.truth import TruthSource
 from gradcam_cli.output.destination import DIFFERENCE, Destination
 from gradcam_cli.pipeline.differences import TOP
-from gradcam_cli.pipeline.truth import not_of_classes
+from gradcam_cli.pipeline.truth import requested_truth, require_expect_alone
 
 _truth = option_group("Truth")
 
@@ -51,11 +50,7 @@ def use_expected_class(options: dict[str, Any]) -> None:
     """
     if options["expect"] is None:
         return
-    for name, option, default in (("truth", "--truth", None), ("classes", "--class", ("top",))):
-        if options[name] != default:
-            raise UsageError(
-                f"--expect and {option} exclude each other: --expect explains the predicted and the expected class"
-            )
+    require_expect_alone(options["truth"], has_classes=options["classes"] != ("top",))
     options["classes"] = (TOP, TRUTH)
     options["kinds"] = options["kinds"] or (DIFFERENCE,)
 
@@ -69,14 +64,13 @@ def truth_of(options: dict[str, Any], destination: Destination) -> TruthSource |
     given, only, expected = options["truth"], options["only"], options["expect"]
     if only and not (given or expected is not None):
         raise UsageError(f"--only {only} requires --truth", "give --truth parent or --truth FILE.csv")
-    if (given or expected is not None) and parse_target(options["target"]).kind != "class":
-        raise not_of_classes(f"--target {options['target']}", "--truth" if given else "--expect")
+    truth = requested_truth(given, expected, options["target"])
     if expected is not None:
-        return TruthSource("--expect", expected=expected)
+        return truth
     classes = expand_top_n(options["classes"])
     if DIFFERENCE in destination.artifact_kinds and not (given and TOP in classes and TRUTH in classes):
         raise UsageError(
             "--save difference requires the maps of the predicted and of the true class",
             "add --truth parent --class top --class truth",
         )
-    return read_truth(given) if given else None
+    return truth

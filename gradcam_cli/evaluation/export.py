@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gradcam_cli.evaluation.junit import JUnitCase, encode_junit, image_case, threshold_cases
-from gradcam_cli.evaluation.metrics.summary import MetricRow, SanityStep, map_label, measured_rows
+from gradcam_cli.evaluation.metrics.registry import MOSAIC_PLOT
+from gradcam_cli.evaluation.metrics.summary import MetricRow, map_label, measured_rows
 from gradcam_cli.evaluation.plots import draw_evaluation
 from gradcam_cli.evaluation.results import EvaluationResults
 from gradcam_cli.evaluation.thresholds import failures_of_image
@@ -25,30 +26,7 @@ METADATA_COLUMNS = ("input", "class_index", "class_name", "probability", "layer"
 SUMMARY_COLUMNS = ("metric", "layer", "method", "relu", "baseline", "mean", "low", "high", "images", "rank")
 
 
-def write_files(
-    results: EvaluationResults,
-    *,
-    csv: Path | None = None,
-    summary_csv: Path | None = None,
-    plots: Path | None = None,
-    junit_xml: Path | None = None,
-) -> None:
-    """Write the requested files; `plots` is a directory.
-
-    Raises:
-        OutputError: a file cannot be written.
-    """
-    if csv:
-        write_csv(csv, results.rows, results.metrics)
-    if summary_csv:
-        write_summary_csv(summary_csv, results)
-    if plots and results.rows:
-        write_plots(plots, results.rows, results.metrics, results.steps)
-    if junit_xml:
-        write_junit(junit_xml, results)
-
-
-def write_csv(path: Path, rows: Sequence[MetricRow], metrics: Sequence[str]) -> None:
+def write_csv(path: Path, rows: Sequence[MetricRow], metrics: Sequence[str]) -> Path:
     """Write one row per map."""
     cells = (
         [
@@ -58,10 +36,10 @@ def write_csv(path: Path, rows: Sequence[MetricRow], metrics: Sequence[str]) -> 
         ]
         for row in rows
     )
-    write_rows(path, [*METADATA_COLUMNS, "method", "relu", "baseline", *metrics], cells)
+    return write_rows(path, [*METADATA_COLUMNS, "method", "relu", "baseline", *metrics], cells)
 
 
-def write_summary_csv(path: Path, results: EvaluationResults) -> None:
+def write_summary_csv(path: Path, results: EvaluationResults) -> Path:
     """Write one row per metric, layer and method."""
     cells = (
         [
@@ -78,7 +56,7 @@ def write_summary_csv(path: Path, results: EvaluationResults) -> None:
         for metric, ranking in results.ranking.by_metric.items()
         for key, each in zip(results.ranking.maps, ranking.means, strict=True)
     )
-    write_rows(path, SUMMARY_COLUMNS, cells)
+    return write_rows(path, SUMMARY_COLUMNS, cells)
 
 
 def write_rows(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Path:
@@ -95,20 +73,20 @@ def escape_formula(cell: Any) -> Any:
     return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA_STARTS) else cell
 
 
-def write_plots(
-    directory: Path, rows: Sequence[MetricRow], metrics: Sequence[str], steps: Sequence[SanityStep]
-) -> None:
-    """Write one plot per metric, and one of the sanity check."""
-    for name, figure in draw_evaluation(rows, metrics, steps):
-        write_plot(directory, name, figure)
+def write_plots(directory: Path, results: EvaluationResults) -> Path:
+    """Write one plot per metric, one of the sanity check, and one of some mosaics."""
+    for name, figure in draw_evaluation(results.rows, results.metrics, results.steps) if results.rows else ():
+        _write_plot(directory, name, figure)
+    if results.pictures and (mosaics := results.pictures.figure()):
+        _write_plot(directory, MOSAIC_PLOT, mosaics)
+    return directory
 
 
-def write_plot(directory: Path, name: str, figure: Figure) -> None:
-    """Write one plot."""
+def _write_plot(directory: Path, name: str, figure: Figure) -> None:
     write_output(directory / f"{name}.png", encode_figure(figure), directory)
 
 
-def write_junit(path: Path, results: EvaluationResults) -> None:
+def write_junit(path: Path, results: EvaluationResults) -> Path:
     """Write one test case per image, with its metrics as output, and one per threshold.
 
     An image fails with each failed threshold for single images that one of its maps misses.
@@ -125,7 +103,7 @@ def write_junit(path: Path, results: EvaluationResults) -> None:
             messages.setdefault(name, []).extend(failed)
     cases = [image_case(name, messages.get(name, ()), lines) for name, lines in outputs.items()]
     cases += [JUnitCase("images", failure.source, error=failure.error) for failure in results.failures]
-    write_output(path, encode_junit("gradcam evaluate", [*cases, *threshold_cases(results.threshold_results)]))
+    return write_output(path, encode_junit("gradcam evaluate", [*cases, *threshold_cases(results.threshold_results)]))
 
 
 def _format_row(row: MetricRow) -> str:

@@ -1,12 +1,15 @@
-"""The results of an evaluation, and their JSON objects."""
+"""The results of an evaluation."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from html import escape
-from typing import Any
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from gradcam_cli.evaluation.agreement import Agreement, BelowBaseline, agreement, below_baselines
 from gradcam_cli.evaluation.metrics.registry import METRICS
@@ -22,44 +25,139 @@ from gradcam_cli.evaluation.metrics.summary import (
     summarize,
 )
 from gradcam_cli.evaluation.ranking import Ranking, rank_maps
-from gradcam_cli.evaluation.thresholds import MetricThreshold, ThresholdResults, check_metrics
+from gradcam_cli.evaluation.thresholds import (
+    Limits,
+    MetricThreshold,
+    ThresholdResults,
+    check_metrics,
+    failed_messages,
+    metric_thresholds,
+    read_limits,
+)
 from gradcam_cli.images.load import Unexplained
+from gradcam_cli.output.html_table import html_table
 from gradcam_cli.output.numbers import format_mean
+from gradcam_cli.storage.paths import as_path
+from gradcam_cli.storage.protected import ProtectedInputs, protected_inputs
+
+if TYPE_CHECKING:
+    from gradcam_cli.evaluation.mosaics.pictures import MosaicPictures
 
 
-@dataclass
+Record = MetricRow | Unexplained | SanityStep
+"""One result of an evaluation, with a JSON object."""
+
+
+@dataclass(frozen=True)
 class EvaluationResults:
-    """All results of an evaluation.
+    """All results of an evaluation, the result of `evaluate`.
+
+    Its items are `records`. `to_dict` of each item and of the results give the lines of `gradcam evaluate --json`.
 
     Attributes:
         metrics: names of the metrics.
-        rows: metrics of the maps of all images.
-        failures: inputs that were not evaluated.
-        steps: steps of the sanity check.
-        thresholds: limits for the metrics.
-        threshold_results: the message of each threshold that failed, or None, by the threshold's text.
+        records: in the order of the images, a `MetricRow` for each map and baseline, or a `Failure`; then the steps of
+            the sanity check.
         seed: of the bootstrap intervals.
+        thresholds: the limits of the command.
+        pictures: some of the mosaics, which `save_plots` draws.
     """
 
     metrics: Sequence[str]
-    rows: list[MetricRow] = field(default_factory=list, repr=False)
-    failures: list[Unexplained] = field(default_factory=list)
-    steps: list[SanityStep] = field(default_factory=list, repr=False)
-    thresholds: Sequence[MetricThreshold] = ()
-    threshold_results: ThresholdResults = field(default_factory=dict)
+    records: tuple[Record, ...] = field(repr=False)
     seed: int = 0
-    _ranking: tuple[int, Ranking] | None = field(default=None, repr=False)
+    thresholds: Sequence[MetricThreshold] = field(default=(), repr=False)
+    pictures: MosaicPictures | None = field(default=None, repr=False, compare=False)
 
-    def add(self, result: list[MetricRow] | Unexplained) -> None:
-        """Add the result of an image."""
-        if isinstance(result, Unexplained):
-            self.failures.append(result)
-        else:
-            self.rows += result
+    def __iter__(self) -> Iterator[Record]:
+        yield from self.records
 
-    def check(self, thresholds: Sequence[MetricThreshold]) -> None:
-        """Set the thresholds and their results."""
-        self.thresholds, self.threshold_results = thresholds, check_metrics(thresholds, self.rows)
+    def __repr__(self) -> str:
+        return f"<EvaluationResults: {len(self.rows)} maps of {self.num_images} images, {', '.join(self.metrics)}>"
+
+    @cached_property
+    def rows(self) -> list[MetricRow]:
+        """The metrics of the maps of all images."""
+        return [each for each in self.records if isinstance(each, MetricRow)]
+
+    @cached_property
+    def failures(self) -> list[Unexplained]:
+        """The images that were not evaluated."""
+        return [each for each in self.records if isinstance(each, Unexplained)]
+
+    @cached_property
+    def steps(self) -> list[SanityStep]:
+        """The steps of the sanity check."""
+        return [each for each in self.records if isinstance(each, SanityStep)]
+
+    @cached_property
+    def threshold_results(self) -> ThresholdResults:
+        """The message of each of `thresholds` that failed, or None, by its text."""
+        return check_metrics(self.thresholds, self.rows)
+
+    def check(self, *, fail_under: Limits = (), fail_above: Limits = ()) -> list[str]:
+        """Return a message for each limit that a method misses; none if all are kept. Baselines are exempt.
+
+        Args:
+            fail_under: lower limits of the means such as `{"pointing-game": 0.9}`, or of quantiles over the images such
+                as `{"insertion@q05": 0.2}`; or the texts of `--fail-under`, such as `insertion=0.2@q05`.
+            fail_above: upper limits.
+
+        Raises:
+            UsageError: a limit is wrong, or its metric was not computed.
+        """
+        return failed_messages(check_metrics(self._limits(fail_under, fail_above), self.rows))
+
+    def _limits(self, fail_under: Limits, fail_above: Limits) -> list[MetricThreshold]:
+        under, above = (
+            read_limits(name, limits, self.metrics)
+            for name, limits in (("fail_under", fail_under), ("fail_above", fail_above))
+        )
+        return metric_thresholds(under, above, ("fail_under", "fail_above"))
+
+    def save_csv(self, path: str | os.PathLike[str]) -> Path:
+        """Write a CSV file with a row for each map; return its path.
+
+        Raises:
+            OutputError: the file cannot be written, or is one of the images.
+        """
+        from gradcam_cli.evaluation.export import write_csv
+
+        with self._protected():
+            return write_csv(as_path(path), self.rows, self.metrics)
+
+    def save_summary_csv(self, path: str | os.PathLike[str]) -> Path:
+        """Write a CSV file with mean, 95 % interval and rank of each method and metric; otherwise as `save_csv`."""
+        from gradcam_cli.evaluation.export import write_summary_csv
+
+        with self._protected():
+            return write_summary_csv(as_path(path), self)
+
+    def save_plots(self, directory: str | os.PathLike[str]) -> Path:
+        """Write a plot of each metric, of the sanity check and of some mosaics; return the directory.
+
+        Raises:
+            OutputError: as `save_csv`.
+        """
+        from gradcam_cli.evaluation.export import write_plots
+
+        with self._protected():
+            return write_plots(as_path(directory), self)
+
+    def save_junit(self, path: str | os.PathLike[str], *, fail_under: Limits = (), fail_above: Limits = ()) -> Path:
+        """Write JUnit XML with a test case for each image and limit of `check`; return its path.
+
+        Raises:
+            UsageError, OutputError: as `check` and `save_csv`.
+        """
+        from gradcam_cli.evaluation.export import write_junit
+
+        with self._protected():
+            return write_junit(as_path(path), replace(self, thresholds=self._limits(fail_under, fail_above)))
+
+    def _protected(self) -> AbstractContextManager[ProtectedInputs]:
+        names = {row.metadata["input"] for row in self.rows if row.tiles is None}
+        return protected_inputs(ProtectedInputs(*names, *(each.source for each in self.failures)))
 
     @property
     def num_images(self) -> int:
@@ -71,12 +169,10 @@ class EvaluationResults:
         """The mosaics and the number of valid cases, or None without mosaics."""
         return count_mosaics(self.rows)
 
-    @property
+    @cached_property
     def ranking(self) -> Ranking:
         """The means with their intervals and ranks."""
-        if not self._ranking or self._ranking[0] != len(self.rows):
-            self._ranking = len(self.rows), rank_maps(self.rows, self.metrics, self.seed)
-        return self._ranking[1]
+        return rank_maps(self.rows, self.metrics, self.seed)
 
     @property
     def agreement(self) -> Agreement:
@@ -119,13 +215,8 @@ class EvaluationResults:
 
     def _repr_html_(self) -> str:
         """Return the means as a table, and the failures below it."""
-        rows = self.mean_rows
-        heads = "".join(f"<th>{escape(name)}</th>" for name in rows[0]) if rows else ""
-        cells = ("".join(f"<td>{escape(str(value))}</td>" for value in row.values()) for row in rows)
-        body = "".join(f"<tr>{row}</tr>" for row in cells)
-        failures = "".join(f"<p>{escape(f'{each.source}: {each.error}')}</p>" for each in self.failures)
-        notes = "".join(f"<p>{escape(message)}</p>" for message in self.undefined_messages)
-        return f"<table><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>{notes}{failures}"
+        failures = (f"{each.source}: {each.error}" for each in self.failures)
+        return html_table(self.mean_rows, [*self.undefined_messages, *failures])
 
     @property
     def insensitive_methods(self) -> list[str]:
@@ -146,8 +237,8 @@ class EvaluationResults:
             messages.append(f"{name} has no value for {counted}: {METRICS[name].condition}")
         return messages
 
-    def summary(self) -> dict[str, Any]:
-        """Return the JSON object of the summary."""
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON object of the summary: the means, their intervals and ranks, and what to conclude."""
         return {
             "status": "summary",
             "images": self.num_images,
@@ -158,23 +249,5 @@ class EvaluationResults:
             "agreement": self.agreement.to_json(),
             "below_baselines": [each._asdict() for each in self.below_baselines],
             "insensitive_methods": self.insensitive_methods,
-            "failed_thresholds": [message for message in self.threshold_results.values() if message],
+            "failed_thresholds": failed_messages(self.threshold_results),
         }
-
-
-def result_to_json(result: list[MetricRow] | Unexplained) -> list[dict[str, Any]]:
-    """Return the JSON objects of an image: one per map, or one with the error."""
-    if isinstance(result, Unexplained):
-        return [{"status": "failed", "input": result.source, "error": result.error, "hint": result.hint}]
-    return [_row_to_json(row) for row in result]
-
-
-def _row_to_json(row: MetricRow) -> dict[str, Any]:
-    values = {"relu": row.relu, "baseline": row.baseline, "metrics": row.values, "curves": row.curves}
-    further = {key: value for key, value in (("report", row.report), ("tiles", row.tiles)) if value}
-    return {"status": "ok", **row.metadata, **values, **further}
-
-
-def step_to_json(step: SanityStep) -> dict[str, Any]:
-    """Return the JSON object of a step of the sanity check."""
-    return {"status": "sanity", **step._asdict()}

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from gradcam_cli.errors import UsageError
 from gradcam_cli.evaluation.annotations.masks import Annotation
 from gradcam_cli.evaluation.evaluate import UNIFORM, Draw, EvaluationItem, Evaluator, MetricConfig
-from gradcam_cli.evaluation.jobs import EvaluationTask, plan_tasks
+from gradcam_cli.evaluation.jobs import plan_tasks
 from gradcam_cli.evaluation.metrics.registry import MOSAIC
 from gradcam_cli.evaluation.metrics.summary import MetricRow, SanityStep
 from gradcam_cli.evaluation.mosaics.config import MosaicConfig
@@ -25,6 +26,8 @@ from gradcam_cli.pipeline.parallel import available_cpus
 from gradcam_cli.pipeline.run import PreparedRun, prepare_run
 from gradcam_cli.pipeline.stages import ModelInput, to_model_input
 
+SANITY_IMAGES = 12
+"""Default number of images of the sanity check."""
 TOP_K = 5
 """Number of predictions that the localization error needs."""
 
@@ -50,7 +53,7 @@ class EvaluationConfig:
     class_map: Path | None = None
     max_pixels: int = MAX_PIXELS
     threads: int | None = None
-    sanity_images: int = 12
+    sanity_images: int = SANITY_IMAGES
     mosaics: MosaicConfig = field(default_factory=MosaicConfig)
 
 
@@ -61,23 +64,27 @@ class EvaluationRun:
     Attributes:
         classifier: the model.
         config: what is computed.
-        tasks: the images and their classes.
         run: the maps of all methods and baselines.
-        sources: the images.
+        read: returns the images and their classes; they are read again for mosaics and for the sanity check.
+        count: number of images and classes, or None if it is not known before they are read.
+        photos: returns the photos for mosaics.
+        num_photos: their number, or None.
         mosaics: the evaluation on mosaics, or None.
     """
 
     classifier: Classifier
     config: EvaluationConfig
-    tasks: Sequence[EvaluationTask]
     run: PreparedRun
-    sources: Sequence[Source]
+    read: Callable[[], Iterator[EvaluationItem]]
+    count: int | None
+    photos: Callable[[], Iterator[LoadedImage | Failure]]
+    num_photos: int | None
     mosaics: MosaicRun | None = None
 
     @property
-    def num_tasks(self) -> int:
-        """The number of tasks of `evaluate`."""
-        return len(self.tasks) if uses_images(self.config.metrics.metrics) else 0
+    def num_steps(self) -> int | None:
+        """The number of results of `evaluate`, or None if it is not known."""
+        return self.count if uses_images(self.config.metrics.metrics) else 0
 
     def find_mosaics(self) -> Iterator[None]:
         """Choose the photos of the mosaics; yield after each image.
@@ -86,10 +93,10 @@ class EvaluationRun:
             InputError: too few images have a class of the required probability.
         """
         if self.mosaics:
-            yield from self.mosaics.find(self._load(EvaluationTask(source)) for source in self.sources)
+            yield from self.mosaics.find(self.photos())
 
     def evaluate(self, draw: Draw | None = None) -> Iterator[list[MetricRow] | Unexplained]:
-        """Yield the metrics of all maps of each task, in order, or the reason why it has none.
+        """Yield the metrics of all maps of each image and class, in order, or the reason why it has none.
 
         If all metrics are on mosaics, only the images that cannot be used are listed.
 
@@ -99,8 +106,8 @@ class EvaluationRun:
         if self.mosaics and not uses_images(self.config.metrics.metrics):
             yield from self.mosaics.found.failures
             return
-        items = (EvaluationItem(self._load(task), task.classes, task.annotations) for task in self.tasks)
-        yield from evaluate_items(self.run, self.config, items, draw)
+        threads = self.config.threads or available_cpus()
+        yield from Evaluator(self.run, self.config.metrics, draw).evaluate(self.read(), threads)
 
     def check_sanity(self) -> Iterator[SanityStep]:
         """Yield the steps of the sanity check of all methods, without the baselines, on the first images."""
@@ -109,25 +116,15 @@ class EvaluationRun:
 
     def _first_inputs(self) -> list[ModelInput]:
         model_inputs: list[ModelInput] = []
-        for task in self.tasks:
-            if len(model_inputs) == self.config.sanity_images:
-                break
-            model_input = to_model_input(self.run, self._load(task))
+        for item in self.read():
+            model_input = to_model_input(self.run, item.image)
             if isinstance(model_input, ModelInput):
                 model_inputs.append(
-                    model_input._replace(classes=task.classes[:1] if task.classes else model_input.classes)
+                    model_input._replace(classes=item.classes[:1] if item.classes else model_input.classes)
                 )
+            if len(model_inputs) == self.config.sanity_images:
+                break
         return model_inputs
-
-    def _load(self, task: EvaluationTask) -> LoadedImage | Failure:
-        return require_colors(load_image(task.source, self.config.max_pixels, self.config.explain.max_value))
-
-
-def evaluate_items(
-    run: PreparedRun, config: EvaluationConfig, items: Iterable[EvaluationItem], draw: Draw | None = None
-) -> Iterator[list[MetricRow] | Unexplained]:
-    """Yield the metrics of all maps of each image, in order, or the reason why it has none."""
-    yield from Evaluator(run, config.metrics, draw).evaluate(items, config.threads or available_cpus())
 
 
 def require_colors(image: LoadedImage | Failure) -> LoadedImage | Failure:
@@ -143,7 +140,7 @@ def prepare_evaluation(
     sources: Sequence[Source],
     annotations: Sequence[Annotation] | None,
 ) -> EvaluationRun:
-    """Plan the tasks of an evaluation and prepare its maps.
+    """Plan the evaluation of files and prepare its maps.
 
     Args:
         classifier: the model.
@@ -158,7 +155,45 @@ def prepare_evaluation(
     """
     tasks = plan_tasks(sources, annotations, classifier, config.target_class, config.class_map)
     run = prepare_maps(classifier, config, annotated=annotations is not None)
-    return EvaluationRun(classifier, config, tasks, run, sources, prepare_mosaic_run(run, config))
+    load = partial(load_image, max_pixels=config.max_pixels, max_value=config.explain.max_value)
+
+    def read() -> Iterator[EvaluationItem]:
+        for task in tasks:
+            yield EvaluationItem(require_colors(load(task.source)), task.classes, task.annotations)
+
+    def photos() -> Iterator[LoadedImage | Failure]:
+        return (require_colors(load(source)) for source in sources)
+
+    mosaics = prepare_mosaic_run(run, config)
+    return EvaluationRun(classifier, config, run, read, len(tasks), photos, len(sources), mosaics)
+
+
+def prepare_images(
+    classifier: Classifier,
+    config: EvaluationConfig,
+    read: Callable[[], Iterator[LoadedImage | Failure]],
+    count: int | None,
+) -> EvaluationRun:
+    """Prepare the evaluation of the images of a Python program.
+
+    Args:
+        classifier: the model.
+        config: what is computed.
+        read: returns the images, also a second time for mosaics and for the sanity check.
+        count: their number, or None if it is not known.
+
+    Raises:
+        UsageError: as `prepare_evaluation`.
+    """
+    run = prepare_maps(classifier, config)
+
+    def photos() -> Iterator[LoadedImage | Failure]:
+        return map(require_colors, read())
+
+    def items() -> Iterator[EvaluationItem]:
+        return map(EvaluationItem, photos())
+
+    return EvaluationRun(classifier, config, run, items, count, photos, count, prepare_mosaic_run(run, config))
 
 
 def prepare_mosaic_run(run: PreparedRun, config: EvaluationConfig) -> MosaicRun | None:

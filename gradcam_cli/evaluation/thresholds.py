@@ -147,6 +147,24 @@ class MetricThreshold(NamedTuple):
         return found if math.isfinite(found) else None
 
 
+def metric_thresholds(
+    fail_under: Sequence[MetricLimit],
+    fail_above: Sequence[MetricLimit],
+    names: tuple[str, str] = ("--fail-under", "--fail-above"),
+) -> list[MetricThreshold]:
+    """Return the thresholds of lower and of upper limits.
+
+    Args:
+        fail_under: lower limits.
+        fail_above: upper limits.
+        names: of the options or keywords that give them.
+    """
+    return [
+        *(MetricThreshold(names[0], each.metric, "min", each.value, each.statistic) for each in fail_under),
+        *(MetricThreshold(names[1], each.metric, "max", each.value, each.statistic) for each in fail_above),
+    ]
+
+
 ThresholdResults = dict[str, str | None]
 """The message of each threshold that failed, or None, by the threshold's text."""
 

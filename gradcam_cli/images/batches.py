@@ -28,7 +28,7 @@ def read_images(images: Iterable[Any], reader: ImageReader) -> Iterator[LoadedIm
     Raises:
         UsageError: it is a single image, or cannot be iterated.
     """
-    _require_several(images)
+    require_several(images)
     return _read_all(images, reader)
 
 
@@ -51,7 +51,12 @@ def count_images(images: Any) -> int | None:
     return None if _is_batch(first) else len(images)
 
 
-def _require_several(images: Any) -> None:
+def require_several(images: Any) -> None:
+    """Check that images are not a single image.
+
+    Raises:
+        UsageError: it is one, or cannot be iterated.
+    """
     hint = "explain explains one image; give a list of images"
     if isinstance(images, (str, bytes, os.PathLike, Image.Image)) or hasattr(images, "read"):
         raise UsageError(f"images: expected several images, got one {type(images).__name__}", hint)

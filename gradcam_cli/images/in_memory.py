@@ -18,7 +18,7 @@ from gradcam_cli.images import decode
 from gradcam_cli.images.array_values import as_image_array, to_pixels, white_of
 from gradcam_cli.images.bands import to_bands, to_rgb
 from gradcam_cli.images.load import Failure, LoadedImage, load_image
-from gradcam_cli.images.source import MAX_BYTES, Source
+from gradcam_cli.images.source import ARRAY_NAME, MAX_BYTES, Source
 
 EXPECTED = "a path, a URL, bytes, a binary file, a Pillow image, an array or a tensor"
 
@@ -58,7 +58,7 @@ class ImageReader:
         self._channels, self._max_value, self._rgb = channels, max_value, rgb
         self._white: int | None = None
 
-    def read(self, image: Any, name: str = "array") -> LoadedImage | Failure:
+    def read(self, image: Any, name: str = ARRAY_NAME) -> LoadedImage | Failure:
         """Read an image; one that cannot be read becomes a `Failure`.
 
         Args:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -23,6 +24,8 @@ SUFFIXES = frozenset(
 """Suffixes of the files in a directory that are images."""
 HEIF_SUFFIXES = frozenset((".heic", ".heif", ".hif"))
 """Suffixes of photos that are images if pillow-heif is installed."""
+ARRAY_NAME = "array"
+"""Name of an image that is no file; one of several is named by its position, `images[3]`."""
 ARRAY_SUFFIX = ".npy"
 """Suffix of arrays of bands; a directory may hold other arrays, so that its arrays are images only if bands are."""
 UNSUPPORTED_SUFFIXES = frozenset(
@@ -32,6 +35,11 @@ UNSUPPORTED_SUFFIXES = frozenset(
 """Suffixes of images that cannot be read; a note counts those in a directory."""
 MAX_BYTES = 1 << 31
 """Default limit of a file's size, larger than any supported image."""
+
+
+def is_array_name(name: str) -> bool:
+    """Return whether an image of this name is no file."""
+    return name == ARRAY_NAME or re.fullmatch(r"images\[\d+\]", name) is not None
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from typing import Any
 
 from gradcam_cli.errors import UsageError
 from gradcam_cli.images.matching import column_index, index_by_path
+from gradcam_cli.images.source import is_array_name
 from gradcam_cli.models.class_selection import find_exact_class
 from gradcam_cli.models.labels import Labels, normalize_name
 from gradcam_cli.storage.paths import is_url
@@ -52,7 +53,7 @@ class TruthSource:
             return self.expected
         path = image.partition("?")[0] if is_url(image) else os.path.abspath(image)
         if self.name == PARENT and not self.rows:
-            return path.rpartition("/")[0].rpartition("/")[2] or None
+            return None if is_array_name(image) else path.rpartition("/")[0].rpartition("/")[2] or None
         return next(iter(self._find(path)), None)
 
     @cached_property

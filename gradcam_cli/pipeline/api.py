@@ -51,6 +51,8 @@ def explain(
     aug_smooth: bool = False,
     max_channels: int | None = None,
     top_k: int = 5,
+    truth: str | os.PathLike[str] | None = None,
+    expect: int | str | None = None,
     precision: str = "float32",
     max_pixels: int = decode.MAX_PIXELS,
     max_value: int | None = None,
@@ -73,7 +75,8 @@ def explain(
             of one. For a model of k other channels, it is (H, W, k) of any numbers.
         model: a name, a path, a Keras model, or the result of `load_model`: load a model once to explain many images.
         layer: its path in the model, or `auto`.
-        target_class: an index, a name, `top`, `topN` for the class of rank N, or a pattern such as `*_cat` for a group.
+        target_class: an index, a name, `top`, `topN` for the class of rank N, `truth`, or a pattern such as `*_cat` for
+            a group.
         method: a name in `LAYER_METHODS`.
         target: what is explained: `class`, `segment`, `segment:all`, `segment:X,Y`, `detection`, `detection:BOXES`,
             `similarity:FILE`; for a model with several outputs with `@NAME` behind the first word.
@@ -87,6 +90,10 @@ def explain(
         aug_smooth: average six maps: of the image at three brightness levels, mirrored and not mirrored.
         max_channels: of `scorecam`: use only the channels with the largest standard deviation.
         top_k: number of predictions to list.
+        truth: true classes of the images: `parent`, the names of their folders, or a table. The explanation has
+            `.truth`, and `target_class="truth"` explains the true class.
+        expect: index or name of the class that was expected in the place of the predicted one. The explanation is that
+            of the expected class, and has `.difference`; `.save(path, "difference")` draws both maps.
         precision: `float32`, `auto`, `bfloat16` or `float16`, for this call only.
         max_pixels: the largest image to decode.
         max_value: value of white in 16-bit and float images, and in arrays of float and of larger integers.
@@ -124,6 +131,8 @@ def explain(
         "max_channels": max_channels,
         "precision": precision,
         "top_k": top_k,
+        "truth": truth,
+        "expect": expect,
         "max_pixels": max_pixels,
         "weights": weights,
         "labels": labels,
@@ -164,7 +173,8 @@ def explain_many(
         model: as for `explain`.
         layers: one path or several, or `auto`.
         methods: one name or several, in `LAYER_METHODS`.
-        classes: one class or several: an index, a name, `top`, or `topN` for the N classes with the largest scores.
+        classes: one class or several: an index, a name, `top`, `topN` for the N classes with the largest scores, or
+            `truth`. With `expect`, they are the predicted and the expected class.
         batch_size: images in one pass; None chooses it from the size of the model and the free memory.
         on_error: what follows an image that cannot be read: `raise` ends the run with its error; `yield` returns a
             `Failure` in its place and continues with the next image, as the command does.

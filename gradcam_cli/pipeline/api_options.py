@@ -12,13 +12,23 @@ import keras
 from gradcam_cli.errors import UsageError
 from gradcam_cli.images.in_memory import ImageReader
 from gradcam_cli.keywords import keyword_names
+from gradcam_cli.models.class_selection import TRUTH
 from gradcam_cli.models.classifier import Classifier, load_model
-from gradcam_cli.pipeline.config import SETTINGS, ExplainConfig
+from gradcam_cli.pipeline.config import DEFAULTS, SETTINGS, ExplainConfig
+from gradcam_cli.pipeline.differences import TOP
 from gradcam_cli.pipeline.run import PreparedRun, prepare_run
+from gradcam_cli.pipeline.truth import requested_truth, require_expect_alone
 
 LOAD_OPTIONS = keyword_names(load_model)[1:]
 """The arguments of `load_model` besides the model."""
-OPTIONS = (*(name for name in SETTINGS if name != "batch_size"), "top_k", "max_pixels", *LOAD_OPTIONS)
+OPTIONS = (
+    *(name for name in SETTINGS if name != "batch_size"),
+    "top_k",
+    "truth",
+    "expect",
+    "max_pixels",
+    *LOAD_OPTIONS,
+)
 """The keywords that `explain`, `explain_many` and `evaluate` share."""
 
 
@@ -47,8 +57,22 @@ def config_of(
     """Return the configuration of a run, from its maps and `OPTIONS`."""
     settings = {name: value for name, value in options.items() if name in (*SETTINGS, "top_k")}
     settings["against"] = [str(each) if isinstance(each, int) else each for each in several(options.get("against", ()))]
+    truth, expect = options.get("truth"), options.get("expect")
+    if expect is not None:
+        require_expect_alone(truth, has_classes=several(classes) != ("top",))
+        classes = (TOP, TRUTH)
+    source = requested_truth(
+        truth if truth is None else os.fspath(truth),
+        expect if expect is None else str(expect),
+        options.get("target", DEFAULTS["target"]),
+    )
     return ExplainConfig(
-        layers=several(layers), classes=several(classes), methods=several(methods), batch_size=batch_size, **settings
+        layers=several(layers),
+        classes=several(classes),
+        methods=several(methods),
+        batch_size=batch_size,
+        truth=source,
+        **settings,
     )
 
 

@@ -11,7 +11,8 @@ import numpy as np
 from gradcam_cli.errors import UsageError
 from gradcam_cli.images.load import Skipped
 from gradcam_cli.models.class_selection import find_exact_class
-from gradcam_cli.models.truth import require_known_class
+from gradcam_cli.models.truth import TruthSource, read_truth, require_known_class
+from gradcam_cli.network.target import parse_target
 from gradcam_cli.pipeline import fields
 from gradcam_cli.pipeline.prediction import Prediction, json_number
 
@@ -145,6 +146,37 @@ def judge(true_class: TrueClass, scores: np.ndarray, prediction: Callable[[int],
         return Truth(true_class.label, predicted, None, None, true_class.unknown)
     rank = int(np.flatnonzero(order == true_class.index)[0]) + 1
     return Truth(true_class.label, predicted, prediction(true_class.index), rank, expected=true_class.expected)
+
+
+def requested_truth(truth: str | None, expect: str | None, target: str) -> TruthSource | None:
+    """Return the true classes that are given: by `--truth`, or the one of `--expect`, or None.
+
+    Raises:
+        UsageError: the target is another one than `class`, or the table is invalid.
+    """
+    if (truth or expect is not None) and parse_target(target).kind != "class":
+        raise not_of_classes(f"--target {target}", "--truth" if truth else "--expect")
+    if expect is not None:
+        return TruthSource("--expect", expected=expect)
+    return read_truth(truth) if truth else None
+
+
+def require_expect_alone(truth: object, *, has_classes: bool, classes: str = "--class") -> None:
+    """Check that nothing else selects the classes of a run with `--expect`.
+
+    Args:
+        truth: the value of `--truth`, or None.
+        has_classes: whether classes are given.
+        classes: name of the option or keyword that gives them.
+
+    Raises:
+        UsageError: something does.
+    """
+    for name, given in (("--truth", truth is not None), (classes, has_classes)):
+        if given:
+            raise UsageError(
+                f"--expect and {name} exclude each other: --expect explains the predicted and the expected class"
+            )
 
 
 def require_classes(config: ExplainConfig, classifier: Classifier) -> None:

@@ -215,6 +215,27 @@ def select_metrics(names: Iterable[str], *, annotated: bool) -> list[str]:
     return [name for name in possible if name in chosen or (not requested and METRICS[name].default)]
 
 
+def requested_metrics(
+    names: Iterable[str], limited: Iterable[str] = (), *, annotated: bool, target_class: object = None
+) -> list[str]:
+    """Return the metrics to compute: those of `select_metrics`, those that have limits, and their companions.
+
+    Args:
+        names: values of `metric_choices`.
+        limited: names of the metrics that have limits.
+        annotated: whether annotations are given.
+        target_class: the class of all maps, or None.
+
+    Raises:
+        UsageError: a metric needs annotations, or all metrics are on mosaics and a class is given.
+    """
+    requested = select_metrics(names, annotated=annotated)
+    requested = select_metrics([*requested, *limited], annotated=annotated)
+    if target_class is not None and set(requested) <= set(MOSAIC):
+        raise UsageError("--class: metrics on mosaics explain the classes of the photos")
+    return with_companions(requested)
+
+
 def _groups(metric: Metric) -> tuple[str, ...]:
     """Return the values of `--metric` that include a metric, besides its name."""
     return (FAMILY + metric.family, *(() if metric.uses_mosaics else (ALL,)))

@@ -35,6 +35,11 @@ class MetricRow(NamedTuple):
     report: dict[str, Any] | None = None
     tiles: list[dict[str, Any]] | None = None
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON object of the map, without `report`."""
+        values = {"relu": self.relu, "baseline": self.baseline, "metrics": self.values, "curves": self.curves}
+        return {"status": "ok", **self.metadata, **values, **({"tiles": self.tiles} if self.tiles else {})}
+
 
 def measured_rows(rows: Sequence[MetricRow], metric: str) -> list[MetricRow]:
     """Return the rows that a metric is computed for: those of mosaics, or those of images."""
@@ -92,6 +97,10 @@ class SanityStep(NamedTuple):
     method: str
     rank: float
     ssim: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON object of the step."""
+        return {"status": "sanity", **self._asdict()}
 
 
 def map_label(method: str, relu: bool) -> str:

@@ -34,7 +34,13 @@ def prepare_mosaics(classifier: Classifier, explain: ExplainConfig, metrics: Seq
     if explain.aug_smooth and IMPOSSIBLE in metrics:
         raise UsageError(f"--aug-smooth does not support the metric {IMPOSSIBLE}")
     methods = list(dict.fromkeys([*explain.methods, *names_of_kind("baseline")]))
-    settings = {"methods": methods, "classes": (f"top{TILES}",), "top_k": NUM_PREDICTIONS, "fit": "squash"}
+    settings = {
+        "methods": methods,
+        "classes": (f"top{TILES}",),
+        "top_k": NUM_PREDICTIONS,
+        "fit": "squash",
+        "truth": None,
+    }
     return prepare_run(mosaic_classifier(classifier), replace(explain, **settings))  # type: ignore[arg-type]
 
 
