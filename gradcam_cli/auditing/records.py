@@ -99,6 +99,10 @@ class ClassAudit:
         """Index and name, as other commands print them."""
         return f"{self.index} {self.name}" if self.name not in (None, str(self.index)) else str(self.index)
 
+    def __repr__(self) -> str:
+        counts = f"{self.images} images, {len(self.concepts)} concepts, {len(self.marks)} marks"
+        return f"<ClassAudit {self.label}: {counts}>"
+
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON object of the class."""
         return {

@@ -59,6 +59,10 @@ class Comparison:
         yield from self.not_compared
         yield from self.changes
 
+    def __repr__(self) -> str:
+        drifts = ", ".join(f"{name} {value:.3f}" for name, value in self.drifts.items())
+        return f"<Comparison of {len(self.changes)} maps: {drifts}>"
+
     @property
     def not_compared(self) -> list[UnmatchedMap | DamagedMap]:
         """The unmatched and the damaged maps."""

@@ -41,6 +41,10 @@ class MapChange(NamedTuple):
     truth_before: Mapping[str, Any] | None = None
     truth_after: Mapping[str, Any] | None = None
 
+    def __repr__(self) -> str:
+        drifts = ", ".join(f"{name} {value:.3f}" for name, value in self.drifts.items())
+        return f"<MapChange {self.name}, {self.class_before} -> {self.class_after}: {drifts}>"
+
     @property
     def correctness(self) -> str:
         """Whether the prediction was right in both runs, one of `CORRECTNESS`."""

@@ -73,7 +73,7 @@ class EvaluationResults:
         yield from self.records
 
     def __repr__(self) -> str:
-        return f"<EvaluationResults: {len(self.rows)} maps of {self.num_images} images, {', '.join(self.metrics)}>"
+        return f"<EvaluationResults: images {self.num_images}, maps {len(self.rows)}; {', '.join(self.metrics)}>"
 
     @cached_property
     def rows(self) -> list[MetricRow]:

@@ -65,7 +65,7 @@ def test_python_has_the_numbers_of_the_command(evaluate, model_file):
     assert len(printed) == len(found.rows) == 6
     for row, values in zip(found.rows, printed, strict=True):
         assert row.values == pytest.approx(values, abs=1e-4, rel=1e-4)
-    with pytest.raises(UsageError, match="family:localization requires --annotations"):
+    with pytest.raises(UsageError, match="family:localization requires annotations"):
         evaluate_in_python(evaluate.images, classifier, metrics="family:localization")
 
 

@@ -102,7 +102,7 @@ def test_the_run_multiplies_its_own_grad_cams(classifier, options):
 
 def test_one_layer_is_refused(classifier, cli, photo):
     """The hint names layers of several sizes, which work."""
-    with pytest.raises(UsageError, match="--method refinecam requires two or more layers, got conv2"):
+    with pytest.raises(UsageError, match="method refinecam requires two or more layers, got conv2"):
         explain(PIXELS, classifier, layer="conv2", method="refinecam")
     done = cli(photo(), "--model", "mini", "--method", "refinecam")
     assert done.status == 2

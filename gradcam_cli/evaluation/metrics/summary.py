@@ -35,6 +35,10 @@ class MetricRow(NamedTuple):
     report: dict[str, Any] | None = None
     tiles: list[dict[str, Any]] | None = None
 
+    def __repr__(self) -> str:
+        values = ", ".join(f"{name} {'-' if v is None else format(v, '.3f')}" for name, v in self.values.items())
+        return f"<MetricRow {self.metadata['input']}, {map_label(self.method, self.relu)}: {values}>"
+
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON object of the map, without `report`."""
         values = {"relu": self.relu, "baseline": self.baseline, "metrics": self.values, "curves": self.curves}
