@@ -27,7 +27,7 @@ with atheris.instrument_imports(include=["gradcam_cli", "PIL"]):
     from gradcam_cli.evaluation.annotations.masks import annotation_mask
     from gradcam_cli.images.decode import decode
     from gradcam_cli.models.labels import read_labels
-    from gradcam_cli.report.run_records import merge_runs, read_records
+    from gradcam_cli.reporting.run_records import merge_runs, read_records
 
 COCO = {
     "images": [{"id": 1, "file_name": "a.png"}],

@@ -29,7 +29,7 @@ from gradcam_cli.auditing.api import audit
 from gradcam_cli.auditing.records import Audit
 from gradcam_cli.images.fit import Box
 from gradcam_cli.models.labels import CIFAR10
-from gradcam_cli.report.audit_page import write_audit_page
+from gradcam_cli.reporting.audit_page import write_audit_page
 
 IMAGES_PER_CLASS, MARKED_FRACTION, MARK_SIDE = 250, 0.1, 5
 EPOCHS, BATCH, LEARNING_RATE = 12, 64, 3e-3

@@ -131,8 +131,8 @@ def audit(ctx: click.Context, /, **options: Any) -> int:
     stdout = sys.stdout
     before_loading(ctx, options)
     from gradcam_cli.auditing.api import prepare_audit, run_audit
-    from gradcam_cli.report.audit_page import write_audit_page
-    from gradcam_cli.report.build import check_not_foreign_page
+    from gradcam_cli.reporting.audit_page import write_audit_page
+    from gradcam_cli.reporting.build import check_not_foreign_page
 
     check_not_foreign_page(options["output"])
     config = explain_config(

@@ -120,7 +120,7 @@ def _compare_with_model(
     from gradcam_cli.cli.model_options import load_classifier
     from gradcam_cli.evaluation.compare import compare_with_model
     from gradcam_cli.evaluation.reexplain import load_records
-    from gradcam_cli.report.rerun import settings_as_argv
+    from gradcam_cli.reporting.rerun import settings_as_argv
 
     records = load_records(baseline)
     protect_found(ctx, {record["input"] for record in records.values()})

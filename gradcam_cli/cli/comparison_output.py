@@ -15,8 +15,8 @@ from gradcam_cli.methods.maps import bounding_box, peak
 from gradcam_cli.pipeline.saved import load_saved_map, load_source_image
 
 if TYPE_CHECKING:
-    from gradcam_cli.report.image_store import ReportImages
-    from gradcam_cli.report.writer import ReportWriter
+    from gradcam_cli.reporting.image_store import ReportImages
+    from gradcam_cli.reporting.writer import ReportWriter
 
 _IN_BOTH = {"right": " in both", "wrong": " in both"}
 

@@ -13,7 +13,7 @@ from gradcam_cli.engines.job import JobResult
 from gradcam_cli.output.grids import GridRow
 
 if TYPE_CHECKING:
-    from gradcam_cli.report.writer import ReportWriter
+    from gradcam_cli.reporting.writer import ReportWriter
 
 
 class ConsoleWriter:

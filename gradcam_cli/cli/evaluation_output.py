@@ -22,7 +22,7 @@ from gradcam_cli.output.numbers import format_interval, format_number
 from gradcam_cli.pipeline.json_lines import json_line
 
 if TYPE_CHECKING:
-    from gradcam_cli.report.writer import ReportWriter
+    from gradcam_cli.reporting.writer import ReportWriter
 
 LINE_WIDTH = 80
 """Longest line of the conclusions, in characters."""

@@ -170,7 +170,7 @@ def run(
     from gradcam_cli.cli.truth_summary import TruthSummary
     from gradcam_cli.engines.explain_job import ExplainJob, iter_tasks
     from gradcam_cli.pipeline.origin import local_weights_hash
-    from gradcam_cli.report.run_records import MAX_REPORT_INPUTS
+    from gradcam_cli.reporting.run_records import MAX_REPORT_INPUTS
 
     with open_report(ctx, options, destination.directory or DEFAULT_OUTPUT_DIR, count) as report_writer:
         model = model_config(options)

@@ -48,7 +48,7 @@ def report(ctx: click.Context, /, directory: Path, from_jsonl: Path | None, **op
     a slider over the epochs of the training.
     """
     setup_logging(ctx, quiet=options["quiet"], verbose=False, debug=options["debug"])
-    from gradcam_cli.report.build import build_report
+    from gradcam_cli.reporting.build import build_report
 
     page = build_report(directory, from_jsonl)
     click.echo(escape_control_chars(str(page.path)))

@@ -18,7 +18,7 @@ from gradcam_cli.output.render_options import RENDER_OPTIONS
 from gradcam_cli.pipeline.config import MAP_SETTINGS
 
 if TYPE_CHECKING:
-    from gradcam_cli.report.writer import ReportWriter
+    from gradcam_cli.reporting.writer import ReportWriter
 
 report_option = option_group("Output")(
     "--report", is_flag=True, help="Write an HTML report of the run, index.html, into the output directory."
@@ -88,8 +88,8 @@ def open_report(
     """
     if not options["report"]:
         return nullcontext()
-    from gradcam_cli.report.image_store import ReportImages
-    from gradcam_cli.report.writer import ReportWriter
+    from gradcam_cli.reporting.image_store import ReportImages
+    from gradcam_cli.reporting.writer import ReportWriter
 
     render = render_options(options)
     start_record = {

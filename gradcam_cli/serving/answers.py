@@ -13,7 +13,7 @@ from gradcam_cli.output.scaling import scale_map, scaled_size
 from gradcam_cli.pipeline.captions import color_limit
 from gradcam_cli.pipeline.prediction import Prediction, json_number
 from gradcam_cli.pipeline.results import Explanation
-from gradcam_cli.report.rerun import escape_for_display, rerun_command, shell_quote
+from gradcam_cli.reporting.rerun import escape_for_display, rerun_command, shell_quote
 
 MAP_SIDE, STRIP_SIDE = 320, 64
 """Longer side of a map and of a thumbnail of the strip, in values."""

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gradcam_cli.pipeline.json_lines import to_json
-from gradcam_cli.report.image_store import ReportImages
-from gradcam_cli.report.rerun import shell_quote
-from gradcam_cli.report.writer import ReportWriter
+from gradcam_cli.reporting.image_store import ReportImages
+from gradcam_cli.reporting.rerun import shell_quote
+from gradcam_cli.reporting.writer import ReportWriter
 
 if TYPE_CHECKING:
     from gradcam_cli.serving.requests import MapRequest

@@ -14,7 +14,7 @@ from gradcam_cli.images.discover import find_sources
 from gradcam_cli.images.in_memory import BytesSource
 from gradcam_cli.images.load import LoadedImage, Unexplained, load_image
 from gradcam_cli.images.source import Source
-from gradcam_cli.report.rerun import escape_for_display
+from gradcam_cli.reporting.rerun import escape_for_display
 from gradcam_cli.serving.byte_cache import ByteCache
 
 MAX_UPLOAD_BYTES = 1 << 26

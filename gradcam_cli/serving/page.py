@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gradcam_cli.report import page as report_page
+from gradcam_cli.reporting import page as report_page
 
 _FOLDER = Path(__file__).parent
 _REPORT_SCRIPTS = ("elements.js", "maps.js")

@@ -6,7 +6,7 @@ import numpy as np
 
 from gradcam_cli.images.encode import encode
 from gradcam_cli.output.scaling import scale_image, scaled_size
-from gradcam_cli.report.thumbnails import source_image_format
+from gradcam_cli.reporting.thumbnails import source_image_format
 
 PICTURE_SIDE, SMALL_SIDE = 1280, 160
 """Longer sides in pixels; smaller images keep their size."""

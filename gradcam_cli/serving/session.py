@@ -18,7 +18,7 @@ from gradcam_cli.models.labels import normalize_name
 from gradcam_cli.pipeline.config import ExplainConfig, ModelConfig
 from gradcam_cli.pipeline.prediction import prediction_of
 from gradcam_cli.pipeline.results import Explanation
-from gradcam_cli.report.rerun import escape_for_display
+from gradcam_cli.reporting.rerun import escape_for_display
 from gradcam_cli.serving.answers import (
     STRIP_SIDE,
     depth_command,

@@ -11,7 +11,7 @@ from gradcam_cli.auditing.effect import Effect
 from gradcam_cli.auditing.records import Audit, ClassAudit, ConceptRecord, Example, MarkRecord
 from gradcam_cli.images.fit import Box
 from gradcam_cli.images.load import Failure
-from gradcam_cli.report.audit_page import write_audit_page
+from gradcam_cli.reporting.audit_page import write_audit_page
 
 browser = chromium.browser
 

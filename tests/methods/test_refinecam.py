@@ -14,7 +14,7 @@ from gradcam_cli.methods.registry import layers_named
 from gradcam_cli.pipeline.config import ExplainConfig
 from gradcam_cli.pipeline.run import prepare_run
 from gradcam_cli.pipeline.stages import explain_images
-from gradcam_cli.report.rerun import rerun_command
+from gradcam_cli.reporting.rerun import rerun_command
 
 PIXELS = np.random.default_rng(1).integers(0, 256, (12, 12, 3), np.uint8)
 WHOLE = Box(0, 0, 4, 4)

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from report_documents import make_document, make_entry, make_failure, make_map, with_maps
 
-from gradcam_cli.report import page as report_page
+from gradcam_cli.reporting import page as report_page
 
 browser = chromium.browser
 

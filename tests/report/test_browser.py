@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from report_documents import INJECTIONS, make_document, make_entry, make_failure, make_levels, make_plot, with_maps
 
-from gradcam_cli.report import page as report_page
+from gradcam_cli.reporting import page as report_page
 
 pytestmark = pytest.mark.extended
 expect = pytest.importorskip("playwright.sync_api", reason="playwright is not installed").expect

@@ -7,7 +7,7 @@ import re
 import pytest
 from report_documents import make_document, make_entry, make_levels, with_maps
 
-from gradcam_cli.report.truth import truth_states
+from gradcam_cli.reporting.truth import truth_states
 
 pytestmark = pytest.mark.extended
 expect = pytest.importorskip("playwright.sync_api", reason="playwright is not installed").expect

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from gradcam_cli.report.page import read_asset
+from gradcam_cli.reporting.page import read_asset
 
 pytestmark = pytest.mark.extended
 GRAY = "Uint8Array.from({ length: 768 }, (_, index) => Math.floor(index / 3))"

@@ -11,7 +11,7 @@ from report_documents import INJECTIONS
 from training_records import record
 
 from gradcam_cli.output.colors import color_table
-from gradcam_cli.report.build import build_report
+from gradcam_cli.reporting.build import build_report
 
 pytestmark = pytest.mark.extended
 expect = pytest.importorskip("playwright.sync_api", reason="playwright is not installed").expect

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from report_documents import make_document, make_entry
 
-from gradcam_cli.report.truth import confusion, truth_states
+from gradcam_cli.reporting.truth import confusion, truth_states
 
 pytestmark = pytest.mark.extended
 expect = pytest.importorskip("playwright.sync_api", reason="playwright is not installed").expect

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gradcam_cli.report.truth import MAX_CLASSES, MAX_PAIRS, class_labels, confusion, entry_truth, truth_states
+from gradcam_cli.reporting.truth import MAX_CLASSES, MAX_PAIRS, class_labels, confusion, entry_truth, truth_states
 
 
 def entries(pairs, unknown=0):

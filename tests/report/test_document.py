@@ -9,9 +9,9 @@ import pytest
 
 from gradcam_cli.evaluation.drift import MapChange
 from gradcam_cli.pipeline.prediction import Prediction
-from gradcam_cli.report.document import build_document
-from gradcam_cli.report.entries import build_entries
-from gradcam_cli.report.rerun import escape_for_display, shell_quote
+from gradcam_cli.reporting.document import build_document
+from gradcam_cli.reporting.entries import build_entries
+from gradcam_cli.reporting.rerun import escape_for_display, shell_quote
 
 START = {
     "status": "run_start",

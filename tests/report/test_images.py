@@ -11,8 +11,8 @@ from gradcam_cli.images.fit import Box
 from gradcam_cli.output.colors import color_table
 from gradcam_cli.output.render_options import RenderOptions
 from gradcam_cli.pipeline.saved import SavedMap
-from gradcam_cli.report.image_store import ReportImages
-from gradcam_cli.report.thumbnails import encode_map, encode_source_image, encode_thumbnail
+from gradcam_cli.reporting.image_store import ReportImages
+from gradcam_cli.reporting.thumbnails import encode_map, encode_source_image, encode_thumbnail
 
 
 def decode(data):

@@ -11,7 +11,7 @@ from scipy import ndimage
 
 from gradcam_cli.images.fit import Box
 from gradcam_cli.pipeline.fields import FieldError
-from gradcam_cli.report.levels import LEVELS, encode_levels, within_budget
+from gradcam_cli.reporting.levels import LEVELS, encode_levels, within_budget
 
 
 def values_of(levels):

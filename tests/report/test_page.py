@@ -10,7 +10,7 @@ from importlib.metadata import version
 import pytest
 from report_documents import INJECTIONS, document_with_text, make_document, make_entry, make_failure
 
-from gradcam_cli.report import page
+from gradcam_cli.reporting import page
 
 
 class ParsedPage(HTMLParser):

@@ -3,7 +3,7 @@
 import numpy as np
 
 from gradcam_cli.evaluation.metrics.summary import MetricRow, SanityStep
-from gradcam_cli.report.plots import MAX_POINTS, drift_plot, evaluation_plots
+from gradcam_cli.reporting.plots import MAX_POINTS, drift_plot, evaluation_plots
 
 
 def row(name, value, curve=None, *, baseline=False, method="gradcam"):

@@ -18,7 +18,7 @@ from PIL import Image
 
 from gradcam_cli.cli import gradcam
 from gradcam_cli.pipeline.json_lines import FIELDS, KEYS
-from gradcam_cli.report.record_fields import SHAPES, check_record
+from gradcam_cli.reporting.record_fields import SHAPES, check_record
 
 ODENET = Path(__file__).parent.parent / "neuralode/layers/data/odenet.keras"
 DEEP = "[" * 100_000 + "]" * 100_000

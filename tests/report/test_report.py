@@ -188,7 +188,7 @@ def test_compare_writes_a_report(cli, photo, model_file):
 
 def test_building_a_report_does_not_import_tensorflow(explain):
     explain()
-    check = "import sys; from pathlib import Path; from gradcam_cli.report.build import build_report; "
+    check = "import sys; from pathlib import Path; from gradcam_cli.reporting.build import build_report; "
     check += "build_report(Path(sys.argv[1])); assert 'tensorflow' not in sys.modules"
     subprocess.run([sys.executable, "-c", check, explain.out], check=True)
 

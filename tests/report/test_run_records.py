@@ -3,9 +3,9 @@
 import pytest
 
 from gradcam_cli.errors import InputError
-from gradcam_cli.report.document import build_document
-from gradcam_cli.report.run_log import RunLog, completed_inputs
-from gradcam_cli.report.run_records import merge_runs, read_records, truncate_partial_line
+from gradcam_cli.reporting.document import build_document
+from gradcam_cli.reporting.run_log import RunLog, completed_inputs
+from gradcam_cli.reporting.run_records import merge_runs, read_records, truncate_partial_line
 
 START, END = {"status": "run_start"}, {"status": "run_end", "stop_reason": None, "seconds": 1}
 

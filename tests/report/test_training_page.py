@@ -12,9 +12,9 @@ from training_records import IMAGES, record
 
 from gradcam_cli.callbacks.record import read_epochs, read_run
 from gradcam_cli.errors import InputError
-from gradcam_cli.report.build import build_report
-from gradcam_cli.report.training_curves import make_curves
-from gradcam_cli.report.training_page import read_training, training_document
+from gradcam_cli.reporting.build import build_report
+from gradcam_cli.reporting.training_curves import make_curves
+from gradcam_cli.reporting.training_page import read_training, training_document
 
 
 def test_report_recognizes_the_record(cli, tmp_path):
@@ -59,7 +59,7 @@ def test_long_trainings_are_thinned(tmp_path, monkeypatch):
     record(tmp_path)
     run = read_run(tmp_path)
     epochs = list(read_epochs(tmp_path, run))
-    monkeypatch.setattr("gradcam_cli.report.training_page.MAX_CELLS", 6 * 3)  # of five maps of 6 cells
+    monkeypatch.setattr("gradcam_cli.reporting.training_page.MAX_CELLS", 6 * 3)  # of five maps of 6 cells
     document = training_document(run, epochs)
     assert [each["epoch"] for each in document["epochs"]] == [1, 4]
     assert len(document["table"]["rows"]) == document["recorded"] == 3

@@ -20,8 +20,8 @@ from report_documents import document_in
 
 from gradcam_cli.errors import InputError
 from gradcam_cli.pipeline.recorded_image import read_recorded_image
-from gradcam_cli.report.build import build_report
-from gradcam_cli.report.entries import build_entries
+from gradcam_cli.reporting.build import build_report
+from gradcam_cli.reporting.entries import build_entries
 
 
 @pytest.fixture
@@ -187,7 +187,7 @@ def test_json_lines_come_from_regular_files(run, source):
 
 def test_long_lines_and_many_records_use_little_memory(tmp_path, caplog, monkeypatch):
     """A line of 40 MB is skipped; results beyond the limit of the page are counted, and the page says so."""
-    monkeypatch.setattr("gradcam_cli.report.run_records.MAX_REPORT_LENGTH", 10_000)
+    monkeypatch.setattr("gradcam_cli.reporting.run_records.MAX_REPORT_LENGTH", 10_000)
     log = tmp_path / "report/run.jsonl"
     log.parent.mkdir()
     with open(log, "w") as file:

@@ -4,9 +4,9 @@ import pytest
 from report_documents import document_in
 
 from gradcam_cli.errors import OutputError
-from gradcam_cli.report.build import build_report, check_not_foreign_page
-from gradcam_cli.report.image_store import ReportImages
-from gradcam_cli.report.writer import ReportWriter
+from gradcam_cli.reporting.build import build_report, check_not_foreign_page
+from gradcam_cli.reporting.image_store import ReportImages
+from gradcam_cli.reporting.writer import ReportWriter
 
 START = {"command": "explain", "command_line": "gradcam a", "rerun_args": ["--model", "mini"], "inputs": 3}
 OK = {"status": "ok", "input": "a.jpg", "layer": "conv", "method": "gradcam", "class_index": 3, "class_name": "cat"}

@@ -22,7 +22,7 @@ from gradcam_cli.images.decode import decode
 from gradcam_cli.images.discover import read_list
 from gradcam_cli.models.labels import read_labels
 from gradcam_cli.pipeline.saved import REQUIRED_KEYS, load_saved_map
-from gradcam_cli.report.run_records import merge_runs, read_records, truncate_partial_line
+from gradcam_cli.reporting.run_records import merge_runs, read_records, truncate_partial_line
 
 pytestmark = pytest.mark.filterwarnings("ignore:::PIL")
 

@@ -13,8 +13,8 @@ from halves import halves
 from PIL import Image
 from report_documents import document_in
 
-from gradcam_cli.report.build import build_report
-from gradcam_cli.report.run_log import load_run_log
+from gradcam_cli.reporting.build import build_report
+from gradcam_cli.reporting.run_log import load_run_log
 
 pytestmark = pytest.mark.slow
 NUM_KILLS = pytest.mark.parametrize("num_kills", [1, pytest.param(20, marks=pytest.mark.extended)])

@@ -8,9 +8,9 @@ import pytest
 
 from gradcam_cli.errors import OutputError
 from gradcam_cli.output.destination import Destination, parse_destination
-from gradcam_cli.report.image_store import ReportImages
-from gradcam_cli.report.run_log import RunLog
-from gradcam_cli.report.writer import ReportWriter
+from gradcam_cli.reporting.image_store import ReportImages
+from gradcam_cli.reporting.run_log import RunLog
+from gradcam_cli.reporting.writer import ReportWriter
 from gradcam_cli.storage.files import atomic_write, write_output
 
 MINI = ("--model", "mini")

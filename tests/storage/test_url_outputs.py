@@ -14,11 +14,11 @@ from gradcam_cli.images.source import Source
 from gradcam_cli.output.destination import parse_destination
 from gradcam_cli.output.naming import plan_outputs
 from gradcam_cli.pipeline.saved import find_saved_maps
-from gradcam_cli.report import run_log
-from gradcam_cli.report.build import check_not_foreign_page
-from gradcam_cli.report.image_store import ReportImages
-from gradcam_cli.report.run_log import RunLog, load_run_log
-from gradcam_cli.report.writer import ReportWriter
+from gradcam_cli.reporting import run_log
+from gradcam_cli.reporting.build import check_not_foreign_page
+from gradcam_cli.reporting.image_store import ReportImages
+from gradcam_cli.reporting.run_log import RunLog, load_run_log
+from gradcam_cli.reporting.writer import ReportWriter
 from gradcam_cli.storage import files
 from gradcam_cli.storage.paths import as_path
 

@@ -37,7 +37,7 @@ from gradcam_cli.storage.paths import as_path
 
 if TYPE_CHECKING:
     from gradcam_cli.neuralode.explain.run import DepthResult
-    from gradcam_cli.report.writer import ReportWriter
+    from gradcam_cli.reporting.writer import ReportWriter
 
 RERUN_DEPTH_OPTIONS = (*RERUN_OPTIONS, "times", "num_times", "block", "target_class", "method", "solver", "tol")
 """The options that a command to recompute the maps must contain."""

@@ -11,7 +11,7 @@ import numpy as np
 from gradcam_cli.evaluation.drift import DRIFTS
 from gradcam_cli.evaluation.metrics.registry import METRICS, SANITY_PLOT
 from gradcam_cli.evaluation.metrics.summary import MetricRow, SanityStep, has_several_layers, map_label
-from gradcam_cli.report.rerun import escape_for_display
+from gradcam_cli.reporting.rerun import escape_for_display
 
 MAX_POINTS = 300
 """Points of a row of a plot; of more values, the extremes and evenly spaced ones are drawn."""

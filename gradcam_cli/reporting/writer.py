@@ -17,9 +17,9 @@ from types import TracebackType
 from gradcam_cli.console import log
 from gradcam_cli.errors import GradcamError, OutputError
 from gradcam_cli.pipeline.json_lines import SCHEMA_VERSION, Record, versions
-from gradcam_cli.report.build import build_report, check_not_foreign_page
-from gradcam_cli.report.image_store import ReportImages
-from gradcam_cli.report.run_log import REPORT_FOLDER, RUN_LOG_NAME, RunLog, completed_inputs
+from gradcam_cli.reporting.build import build_report, check_not_foreign_page
+from gradcam_cli.reporting.image_store import ReportImages
+from gradcam_cli.reporting.run_log import REPORT_FOLDER, RUN_LOG_NAME, RunLog, completed_inputs
 
 
 class ReportWriter:

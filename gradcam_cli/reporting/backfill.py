@@ -11,7 +11,7 @@ from gradcam_cli.images.fit import Box, clip_to_image
 from gradcam_cli.output.destination import IMAGE_SUFFIXES
 from gradcam_cli.pipeline.json_lines import Record
 from gradcam_cli.pipeline.saved import load_saved_map, load_source_image
-from gradcam_cli.report.image_store import ReportImages
+from gradcam_cli.reporting.image_store import ReportImages
 from gradcam_cli.storage.files import exists
 from gradcam_cli.storage.paths import as_path, basename, is_inside, is_url
 

@@ -17,9 +17,9 @@ from gradcam_cli.pipeline.captions import color_limit
 from gradcam_cli.pipeline.json_lines import Record
 from gradcam_cli.pipeline.results import Explanation
 from gradcam_cli.pipeline.saved import SavedMap
-from gradcam_cli.report.levels import Levels, encode_levels
-from gradcam_cli.report.run_log import REPORT_FOLDER
-from gradcam_cli.report.thumbnails import encode_map, encode_source_image, encode_thumbnail, source_image_format
+from gradcam_cli.reporting.levels import Levels, encode_levels
+from gradcam_cli.reporting.run_log import REPORT_FOLDER
+from gradcam_cli.reporting.thumbnails import encode_map, encode_source_image, encode_thumbnail, source_image_format
 from gradcam_cli.storage.files import write_output
 from gradcam_cli.storage.paths import relative_to
 

@@ -13,7 +13,7 @@ from gradcam_cli.console import escape_control_chars, log
 from gradcam_cli.errors import InputError
 from gradcam_cli.pipeline.json_lines import Record
 from gradcam_cli.pipeline.saved import find_saved_maps, load_saved_metadata
-from gradcam_cli.report.record_fields import RESULT_STATUSES, check_record
+from gradcam_cli.reporting.record_fields import RESULT_STATUSES, check_record
 from gradcam_cli.storage.files import open_readable
 
 MAX_REPORT_INPUTS = 20_000

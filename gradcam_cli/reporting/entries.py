@@ -12,10 +12,10 @@ from gradcam_cli.evaluation.correctness import BROKEN
 from gradcam_cli.evaluation.drift import MapChange
 from gradcam_cli.pipeline.config import DEFAULTS
 from gradcam_cli.pipeline.json_lines import Record
-from gradcam_cli.report.record_fields import RESULT_STATUSES
-from gradcam_cli.report.rerun import escape_texts, rerun_command, shell_quote
-from gradcam_cli.report.run_records import input_name
-from gradcam_cli.report.truth import class_labels, entry_truth
+from gradcam_cli.reporting.record_fields import RESULT_STATUSES
+from gradcam_cli.reporting.rerun import escape_texts, rerun_command, shell_quote
+from gradcam_cli.reporting.run_records import input_name
+from gradcam_cli.reporting.truth import class_labels, entry_truth
 from gradcam_cli.storage.paths import is_url
 
 SHOWN_RUN = "after"

@@ -14,12 +14,12 @@ from gradcam_cli.output.colors import color_table
 from gradcam_cli.output.render_options import RenderOptions
 from gradcam_cli.pipeline.config import SETTINGS
 from gradcam_cli.pipeline.json_lines import Record
-from gradcam_cli.report.entries import build_entries
-from gradcam_cli.report.image_store import recorded_render
-from gradcam_cli.report.plots import drift_plot, evaluation_plots
-from gradcam_cli.report.rerun import escape_texts
-from gradcam_cli.report.tables import drift_table, mean_metrics_table, sanity_check_table
-from gradcam_cli.report.truth import confusion, truth_states
+from gradcam_cli.reporting.entries import build_entries
+from gradcam_cli.reporting.image_store import recorded_render
+from gradcam_cli.reporting.plots import drift_plot, evaluation_plots
+from gradcam_cli.reporting.rerun import escape_texts
+from gradcam_cli.reporting.tables import drift_table, mean_metrics_table, sanity_check_table
+from gradcam_cli.reporting.truth import confusion, truth_states
 
 SETTING_KEYS = (
     *("model", "weights", "preprocess", "preprocess_reason", "layer", "method", "requested_class"),

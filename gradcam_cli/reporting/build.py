@@ -7,14 +7,14 @@ from typing import NamedTuple
 
 from gradcam_cli.callbacks.record import is_training
 from gradcam_cli.errors import InputError, OutputError
-from gradcam_cli.report.backfill import add_missing_images
-from gradcam_cli.report.document import build_document, num_invalid
-from gradcam_cli.report.image_store import ReportImages, recorded_render
-from gradcam_cli.report.levels import within_budget
-from gradcam_cli.report.page import render
-from gradcam_cli.report.run_log import REPORT_FOLDER, RUN_LOG_NAME, load_run_log
-from gradcam_cli.report.run_records import merge_runs, read_records, records_from_npz
-from gradcam_cli.report.training_page import read_training, render_training
+from gradcam_cli.reporting.backfill import add_missing_images
+from gradcam_cli.reporting.document import build_document, num_invalid
+from gradcam_cli.reporting.image_store import ReportImages, recorded_render
+from gradcam_cli.reporting.levels import within_budget
+from gradcam_cli.reporting.page import render
+from gradcam_cli.reporting.run_log import REPORT_FOLDER, RUN_LOG_NAME, load_run_log
+from gradcam_cli.reporting.run_records import merge_runs, read_records, records_from_npz
+from gradcam_cli.reporting.training_page import read_training, render_training
 from gradcam_cli.storage.files import open_readable, write_output
 
 PAGE_NAME = "index.html"

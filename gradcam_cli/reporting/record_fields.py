@@ -26,7 +26,7 @@ from gradcam_cli.pipeline.fields import (
 )
 from gradcam_cli.pipeline.json_lines import FIELDS, METADATA_FIELDS, PREDICTIONS, SUMMARY_FIELDS, Record
 from gradcam_cli.pipeline.truth import STATES, TRUTH
-from gradcam_cli.report.levels import LEVELS
+from gradcam_cli.reporting.levels import LEVELS
 
 MAX_CURVE_POINTS = 10_000
 RESULT_STATUSES = ("ok", "failed", "skipped", "unmatched")

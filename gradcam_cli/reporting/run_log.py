@@ -14,7 +14,7 @@ from typing import IO
 
 from gradcam_cli.errors import InputError
 from gradcam_cli.pipeline.json_lines import Record
-from gradcam_cli.report.run_records import input_name, merge_runs, read_records, truncate_partial_line
+from gradcam_cli.reporting.run_records import input_name, merge_runs, read_records, truncate_partial_line
 from gradcam_cli.storage import remote
 from gradcam_cli.storage.files import open_append, write_bytes
 from gradcam_cli.storage.paths import is_inside, is_url

@@ -14,10 +14,10 @@ from gradcam_cli.auditing.effect import Effect
 from gradcam_cli.auditing.records import Audit, ClassAudit, ConceptRecord, MarkRecord
 from gradcam_cli.output.naming import safe_filename
 from gradcam_cli.pipeline.json_lines import versions
-from gradcam_cli.report.audit_images import encode_crops, encode_marked
-from gradcam_cli.report.build import PAGE_NAME, check_not_foreign_page
-from gradcam_cli.report.page import content_security_policy, page_environment, read_asset
-from gradcam_cli.report.run_log import REPORT_FOLDER
+from gradcam_cli.reporting.audit_images import encode_crops, encode_marked
+from gradcam_cli.reporting.build import PAGE_NAME, check_not_foreign_page
+from gradcam_cli.reporting.page import content_security_policy, page_environment, read_asset
+from gradcam_cli.reporting.run_log import REPORT_FOLDER
 from gradcam_cli.storage.files import write_output
 
 MAX_CLASSES = 200

@@ -19,8 +19,8 @@ from gradcam_cli.images.fit import Box
 from gradcam_cli.output.colors import DEFAULT, color_table
 from gradcam_cli.pipeline.json_lines import versions
 from gradcam_cli.pipeline.prediction import Prediction
-from gradcam_cli.report.page import content_security_policy, page_environment, read_asset
-from gradcam_cli.report.training_curves import make_curves
+from gradcam_cli.reporting.page import content_security_policy, page_environment, read_asset
+from gradcam_cli.reporting.training_curves import make_curves
 
 MAX_CELLS = 1 << 24
 """Cells of all maps on the page; of a longer training, epochs at equal distances are shown."""
