@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from gradcam_cli.pipeline.api import explain, explain_many, grid
     from gradcam_cli.pipeline.layer_list import layers
     from gradcam_cli.pipeline.results import Explanation
+    from gradcam_cli.reporting.api import report
+    from gradcam_cli.reporting.build import Report
 
 __version__ = "0.1.0"
 
@@ -39,6 +41,7 @@ __all__ = [
     "Failure",
     "GradcamError",
     "Layer",
+    "Report",
     "audit",
     "compare",
     "evaluate",
@@ -47,6 +50,7 @@ __all__ = [
     "grid",
     "layers",
     "load_model",
+    "report",
 ]
 
 _MODULES = {
@@ -63,6 +67,8 @@ _MODULES = {
     "pipeline.api": ("explain", "explain_many", "grid"),
     "pipeline.layer_list": ("layers",),
     "pipeline.results": ("Explanation",),
+    "reporting.api": ("report",),
+    "reporting.build": ("Report",),
 }
 """The module of each public name."""
 

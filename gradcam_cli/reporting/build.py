@@ -24,10 +24,14 @@ HEAD_BYTES = 500
 
 
 class Report(NamedTuple):
-    """A written page: its path, and the number of invalid results that it does not contain."""
+    """A written page: its path, and the number of damaged results that it does not contain."""
 
     path: Path
     num_invalid: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the page as a JSON object."""
+        return {"path": str(self.path), "num_invalid": self.num_invalid}
 
 
 def build_report(directory: Path, jsonl_path: Path | None = None) -> Report:

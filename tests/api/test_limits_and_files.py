@@ -1,13 +1,14 @@
-"""Limits and files of the results of `compare`, `evaluate` and `audit`, by hand."""
+"""Limits and files of the results of `compare`, `evaluate`, `audit` and `report`, by hand."""
 
 import csv
+import json
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from gradcam_cli import Audit, EvaluationResults, Failure
+from gradcam_cli import Audit, EvaluationResults, Failure, GradcamError, report
 from gradcam_cli.errors import OutputError, UsageError
 from gradcam_cli.evaluation.comparison import Comparison
 from gradcam_cli.evaluation.drift import compare_maps
@@ -143,3 +144,40 @@ def test_marks_beyond_a_limit():
     found = OneMark("model", "conv", ())
     assert found.check(1) == []
     assert found.check(max_marks=0) == ["number of marks: expected at most 0, got 1 (max_marks)"]
+
+
+def test_report_of_a_run_counts_damaged_results(cli, photo, model_file):
+    """The page has one of the two images; the line of the other is damaged."""
+    for name in ("a", "b"):
+        photo(f"in/{name}.png", seed=1, size=(20, 16))
+    done = cli("../in", "--model", model_file, "--preprocess", "-1..1", "--save", "npz", "-o", "out", "--json")
+    good, bad = done.lines
+    (cli.here / "lines.jsonl").write_text(f"{good}\n{bad[:50]}\n")
+    page = report("out", from_jsonl="lines.jsonl")
+    assert page.num_invalid == 1
+    assert "a.png" in page.path.read_text()
+    assert json.loads(json.dumps(page.to_dict())) == {"path": str(page.path), "num_invalid": 1}
+    done = cli("report", "out", "--from-jsonl", "lines.jsonl")
+    assert (done.status, done.lines) == (1, [str(page.path)])
+
+
+def test_report_of_an_audit(tmp_path):
+    found = Audit("model", "conv", (), (Failure("<a>.png", "cannot be read"),))
+    page = report(found, tmp_path / "audit")
+    assert page.path == tmp_path / "audit/index.html"
+    assert "&lt;a&gt;.png" in page.path.read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("missing",), "missing: directory not found"),
+        ((".", "other"), "directory: the report of a run is written into"),
+        ((Audit("model", "conv", ()),), "directory: expected the directory of the page"),
+        ((".",), "no"),
+    ],
+)
+def test_wrong_reports_are_errors(tmp_path, monkeypatch, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(GradcamError, match=message):
+        report(*arguments)

@@ -93,7 +93,7 @@ def test_iterators_are_refused_where_images_are_read_twice():
 
 
 TYPED = """
-from gradcam_cli import audit, compare, evaluate, explain, explain_many, layers
+from gradcam_cli import audit, compare, evaluate, explain, explain_many, layers, report
 
 reveal_type(layers("mini")[0].excluded)
 reveal_type(compare("before", "after").drifts)
@@ -101,6 +101,7 @@ reveal_type([each.to_dict() for each in compare("before", "after")])
 reveal_type(compare("before", "after").check(max_drift={"rank": 0.1}))
 reveal_type(evaluate(["a.png"]).rows[0].values)
 reveal_type(audit("photos").classes[0].concepts[0].importance.mean)
+reveal_type(report("maps").num_invalid)
 reveal_type(explain("a.png", expect="tabby").to_dict())
 reveal_type([each.to_dict() for each in explain_many(["a.png"], on_error="yield")])
 """
@@ -111,6 +112,7 @@ REVEALED = [
     "list[str]",
     "dict[str, float | None]",
     "float",
+    "int",
     "dict[str, Any]",
     "list[dict[str, Any]]",
 ]
