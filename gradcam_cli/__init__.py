@@ -78,24 +78,14 @@ if "keras" not in sys.modules:
 
 
 def __getattr__(name: str) -> Any:
+    from gradcam_cli.network.tensorflow_import import require_tensorflow
+
     for module, names in _MODULES.items():
         if name in names:
-            _require_tensorflow()
+            require_tensorflow()
             return getattr(import_module(f"{__name__}.{module}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
-
-
-def _require_tensorflow() -> None:
-    from keras import config
-
-    from gradcam_cli.errors import UsageError
-
-    if config.backend() != "tensorflow":
-        raise UsageError(
-            f"expected Keras with the backend tensorflow, got {config.backend()}",
-            "import gradcam_cli before keras, or set KERAS_BACKEND=tensorflow",
-        )

@@ -19,8 +19,8 @@ __all__ = ["GradCAM"]
 
 def __getattr__(name: str) -> Any:
     if name in __all__:
-        from gradcam_cli import _require_tensorflow
+        from gradcam_cli.network.tensorflow_import import require_tensorflow
 
-        _require_tensorflow()
+        require_tensorflow()
         return getattr(import_module("gradcam_cli.callbacks.gradcam"), name)
     raise AttributeError(f"module 'gradcam_cli.callbacks' has no attribute {name!r}")

@@ -2,7 +2,8 @@
 
 For nine cells in three rows and three columns, the absolute gradient of the cell with respect to the input is summed
 over the channels. Its center of mass must move down and right with the cell, and its density must be largest around the
-cell. One backward pass measures all nine, one cell for each image of a batch. A signal has three such cells, a volume 27.
+cell. One backward pass measures all nine, one cell for each image of a batch. Signals have three such cells, and
+volumes 27.
 """
 
 from __future__ import annotations

@@ -10,6 +10,8 @@ import threading
 from collections.abc import Iterator, Sequence
 from types import ModuleType
 
+from gradcam_cli.errors import UsageError
+
 OPTIONAL_PACKAGES = frozenset(
     "IPython cv2 huggingface_hub jax matplotlib matplotlib.patches matplotlib.pyplot pandas pydot scipy sklearn".split()
 )
@@ -32,6 +34,21 @@ def import_tensorflow() -> None:
     with _hidden(OPTIONAL_PACKAGES), _without_garbage_collection():
         importlib.import_module("tensorflow")
         importlib.import_module("keras")
+
+
+def require_tensorflow() -> None:
+    """Check that Keras, which it imports, computes with TensorFlow.
+
+    Raises:
+        UsageError: it has another backend.
+    """
+    from keras import config
+
+    if config.backend() != "tensorflow":
+        raise UsageError(
+            f"expected Keras with the backend tensorflow, got {config.backend()}",
+            "import gradcam_cli before keras, or set KERAS_BACKEND=tensorflow",
+        )
 
 
 class _HidingFinder:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from gradcam_cli.callbacks.record import is_training
 from gradcam_cli.errors import InputError, OutputError
