@@ -16,13 +16,13 @@ from gradcam_cli.console import ANNOUNCE, log
 from gradcam_cli.errors import UsageError
 from gradcam_cli.serving.app import Server
 from gradcam_cli.serving.bounded_protocol import BoundedProtocol
-from gradcam_cli.serving.security import Guard
+from gradcam_cli.serving.security import MAX_HEADER_BYTES, Guard
 from gradcam_cli.serving.session import Session
 from gradcam_cli.serving.worker import Worker
 
 ADDRESS = "127.0.0.1"
 TOKEN_BYTES = 32
-MAX_CONNECTIONS, KEEP_ALIVE_SECONDS, MAX_HEADER_BYTES = 100, 15, 1 << 14
+MAX_CONNECTIONS, KEEP_ALIVE_SECONDS = 100, 15
 STOP_SECONDS = 5
 """Time that requests, and then the computation that runs, have to end."""
 

@@ -22,6 +22,8 @@ SECURITY_HEADERS = {
     "x-frame-options": "DENY",
     "permissions-policy": "camera=(), microphone=(), geolocation=()",
 }
+MAX_HEADER_BYTES = 1 << 14
+"""Limit of the headers of a request; the parser has one only for headers that arrive in parts."""
 NOT_FOUND = 404, "not found"
 
 
@@ -60,6 +62,8 @@ class Guard:
     def _refusal(self, scope: Scope) -> tuple[int, str] | None:
         """Return status and reason of a request that is refused, or None."""
         headers = scope["headers"]
+        if sum(len(name) + len(value) for name, value in headers) > MAX_HEADER_BYTES:
+            return 431, f"expected headers of at most {MAX_HEADER_BYTES} bytes"
         hosts, origins, sites = (
             [value for name, value in headers if name == wanted] for wanted in (b"host", b"origin", b"sec-fetch-site")
         )

@@ -103,6 +103,11 @@ def test_the_page_runs_only_its_own_scripts(mini):
     assert "connect-src 'self'" in policy
 
 
+def test_headers_above_the_limit_are_refused(mini):
+    assert mini.client.get(ALIVE, headers={"x": "y" * 15_000}).status_code == 204
+    assert mini.client.get(ALIVE, headers={"x": "y" * 17_000}).status_code == 431
+
+
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "POST", "TRACE"])
 def test_other_methods_are_refused(mini, method):
     answer = mini.client.request(method, "api/session")
