@@ -6,6 +6,8 @@ import io
 import tempfile
 import zipfile
 from collections.abc import Sequence
+from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +17,7 @@ from gradcam_cli.reporting.rerun import shell_quote
 from gradcam_cli.reporting.writer import ReportWriter
 
 if TYPE_CHECKING:
+    from gradcam_cli.pipeline.results import Explanation
     from gradcam_cli.serving.requests import MapRequest
     from gradcam_cli.serving.session import Session
 
@@ -42,13 +45,19 @@ def report_zip(session: Session, requests: Sequence[MapRequest]) -> bytes:
         directory.mkdir()
         images = ReportImages(directory)
         with ReportWriter(directory, start, images) as writer:
-            drawn = images.report_fields(explanations, [{}] * len(explanations))
+            drawn = images.report_fields(list(map(_numbered, explanations, count())), [{}] * len(explanations))
             records = [
                 {**to_json(each, {}, session.rerun_args(request)), "report": fields}
                 for request, each, fields in zip(requests, explanations, drawn, strict=True)
             ]
             writer.write(*records)
         return _zipped(directory)
+
+
+def _numbered(explanation: Explanation, number: int) -> Explanation:
+    """Return a map whose file has its own name: a contrast or another model may have the same layer and class."""
+    layer, method, _ = explanation.request_key
+    return replace(explanation, request_key=(layer, method, f"{number}"))
 
 
 def _zipped(directory: Path) -> bytes:

@@ -52,3 +52,15 @@ def test_a_wrong_request_for_a_report_is_refused(mini, body):
 
 def test_a_body_that_is_too_large_is_refused(mini):
     assert mini.client.post("api/report", content=b" " * (1 << 17)).status_code == 413
+
+
+def test_maps_of_one_layer_and_class_have_files_of_their_own(mini):
+    """A map, its contrast and its counterfactual: three pictures, and the command of each."""
+    maps = [{"model": "m0", "class": 3, **each} for each in ({}, {"against": "nearest"}, {"counterfactual": 1})]
+    archive = zipfile.ZipFile(io.BytesIO(mini.client.post("api/report", json={"image": "0", "maps": maps}).content))
+    lines = map(json.loads, archive.read("gradcam-report/report/run.jsonl").splitlines())
+    records = [record for record in lines if record["status"] == "ok"]
+    pictures = [archive.read(f"gradcam-report/{record['report']['map_image']}") for record in records]
+    assert len(set(pictures)) == 3
+    assert [record["requested_class"] for record in records] == ["3"] * 3
+    assert [record["rerun_args"][2:] for record in records] == [[], ["--against", "nearest"], ["--counterfactual"]]
