@@ -26,7 +26,7 @@ def test_click_on_a_class_explains_it(open_page, server):
     page = shown(open_page(server + CAT))
     expect(titles(page)).to_have_text("cat, 97.5 %")
     page.locator(".bars button").nth(1).click()
-    name = page.locator(".bars .class-name").nth(1).inner_text()
+    name = page.locator(".bars .bar-name").nth(1).inner_text()
     expect(titles(page)).to_contain_text(f"{name}, ")
     expect(page.locator(".bars [aria-pressed=true]")).to_contain_text(name)
     page.keyboard.press("1")
@@ -68,7 +68,7 @@ def test_contrast_with_another_class(open_page, server):
 def test_contrast_begins_with_the_predictions(open_page, server):
     """Without a text, the classes of the predictions are offered, except the explained one."""
     page = shown(open_page(server + CAT))
-    predicted = page.locator(".bars .class-name").all_inner_texts()
+    predicted = page.locator(".bars .bar-name").all_inner_texts()
     page.get_by_role("combobox", name="Contrast with a class of mini").focus()
     expect(page.locator(".why [role=option]")).to_have_text(predicted[1:])
     page.keyboard.press("ArrowDown")

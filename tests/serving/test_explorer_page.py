@@ -71,7 +71,7 @@ def test_view_is_in_the_address(open_page, server):
     page = shown(open_page(server))
     page.locator("#image-list button", has_text="a2.png").click()
     shown(page, "a2.png")
-    name = page.locator(".bars .class-name").nth(1).inner_text()
+    name = page.locator(".bars .bar-name").nth(1).inner_text()
     page.locator(".bars button").nth(1).click()
     expect(page.locator(".caption b")).to_contain_text(f"{name}, ")
     page.locator("#cmap").select_option("gray")

@@ -4,7 +4,7 @@ function draw() {
   if (!session) return;
   const open = view.image !== "";
   byId("welcome").hidden = open;
-  for (const id of ["panels", "look", "below", "side"]) byId(id).hidden = !open;
+  for (const id of ["panels", "map-look", "below", "side"]) byId(id).hidden = !open;
   markImage();
   if (!open) return;
   drawTitle();

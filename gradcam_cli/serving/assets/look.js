@@ -17,7 +17,7 @@ function prepareLook() {
   for (const id of ["contours", "constant"]) {
     byId(id).addEventListener("change", () => show({ [id]: byId(id).checked ? "1" : "" }));
   }
-  byId("look").addEventListener("submit", (event) => event.preventDefault());
+  byId("map-look").addEventListener("submit", (event) => event.preventDefault());
 }
 
 /** Return the opacity of the highest value, in percent. */
@@ -56,7 +56,7 @@ function drawLook() {
 }
 
 function drawColorScale(colors) {
-  const context = byId("scale").getContext("2d");
+  const context = byId("color-scale").getContext("2d");
   const pixels = context.createImageData(256, 1);
   for (let level = 0; level < 256; level += 1) {
     pixels.data.set([...colors.subarray(3 * level, 3 * level + 3), 255], 4 * level);

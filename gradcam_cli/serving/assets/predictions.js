@@ -127,7 +127,7 @@ function makeBar(model, row) {
   bar.style.setProperty("--fraction", Math.min(Math.max(row.probability ?? 0, 0), 1));
   const value = typeof row.probability === "number" ? formatPercent(row.probability) : formatNumber(row.score);
   const button = make("button", { type: "button", "data-index": row.index },
-    makeText("span", row.name, { class: "class-name" }), make("span", { class: "value" }, value), bar);
+    makeText("span", row.name, { class: "bar-name" }), make("span", { class: "value" }, value), bar);
   button.addEventListener("click", () => chooseFor(model, "class", row));
   return make("li", {}, button);
 }
