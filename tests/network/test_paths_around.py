@@ -34,7 +34,7 @@ def test_a_layer_that_all_paths_pass_is_explained(layer):
 
 
 def test_a_layer_with_paths_around_it_is_refused():
-    message = "--method reciprocam requires a layer that all paths from the image to the score pass: .* around branch"
+    message = "^method reciprocam requires a layer that all paths from the image to the score pass: .* around branch"
     with pytest.raises(ModelError, match=message):
         explain(IMAGE, residual(), preprocess="0..1", method="reciprocam", layer="branch")
 
