@@ -163,7 +163,8 @@ def train(images: np.ndarray, classes: np.ndarray, seed: int) -> tuple[keras.Mod
         layers += [keras.layers.MaxPooling2D()] if len(layers) > 2 else []
         layers += [keras.layers.Conv2D(filters, 3, padding="same", use_bias=False), keras.layers.BatchNormalization()]
         layers += [keras.layers.ReLU()]
-    network = keras.Sequential([*layers, keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(10)])
+    layers += [keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(len(np.unique(classes)))]
+    network = keras.Sequential(layers)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     network.compile(keras.optimizers.Adam(LEARNING_RATE), loss, metrics=["accuracy"])
     history = network.fit(images, classes, batch_size=BATCH, epochs=EPOCHS, verbose=0)

@@ -62,7 +62,7 @@ def as_vectors(images: np.ndarray) -> np.ndarray:
 
 def contrast(patches: np.ndarray) -> np.ndarray:
     """Return the standard deviation of each patch (n, d) over its pixels, averaged over the channels in quadrature."""
-    pixels = patches.reshape(len(patches), -1, CHANNELS)
+    pixels = patches.reshape(len(patches), patches.shape[1] // CHANNELS, CHANNELS)
     deviations: np.ndarray = np.sqrt(pixels.var(1).mean(-1))
     return deviations
 

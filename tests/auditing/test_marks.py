@@ -47,6 +47,16 @@ def test_two_marks_at_one_place_are_two():
     assert sorted(mark.members.tolist() for mark in marks) == [[*range(SIZE // 2)], [*range(SIZE // 2, SIZE)]]
 
 
+@pytest.mark.parametrize("marked", [0, MARKED])
+def test_places_without_structure_have_no_mark(marked):
+    """Photos on white: at most places, no image of the class has a patch with contrast."""
+    images, in_class = images_with(np.arange(marked))
+    images[:, :6] = 255
+    assert len(search(images, in_class)) == (1 if marked else 0)
+    images[:] = 255
+    assert search(images, in_class) == []
+
+
 def test_noise_has_no_mark():
     assert search(*images_with([])) == []
 
