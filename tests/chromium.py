@@ -1,5 +1,6 @@
 """The browser of the browser tests: Chromium, driven by Playwright."""
 
+import contextlib
 import os
 import shutil
 
@@ -22,3 +23,28 @@ def browser():
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield browser
         browser.close()
+
+
+@contextlib.contextmanager
+def page_opener(browser, directory):
+    """Open `index.html` of a directory; it must log no error and request nothing outside the directory.
+
+    Yields a function of the fragment of the address and of the options of a browser context.
+    """
+    contexts, messages, requests = [], [], []
+
+    def open_page(fragment="", **options):
+        contexts.append(browser.new_context(**options))
+        page = contexts[-1].new_page()
+        page.set_default_timeout(5000)
+        page.on("console", lambda message: message.type in ("error", "warning") and messages.append(message.text))
+        page.on("pageerror", lambda error: messages.append(str(error)))
+        page.on("request", lambda request: requests.append(request.url))
+        page.goto(f"{(directory / 'index.html').as_uri()}{fragment}")
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert [text for text in messages if "willReadFrequently" not in text] == []  # of tests that read pixels
+    assert [url for url in requests if not url.startswith((directory.as_uri() + "/", "data:,"))] == []

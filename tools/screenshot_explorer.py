@@ -9,17 +9,15 @@ writes explorer.jpg into DIR, by default docs.
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Page
+from screenshot_report import ROOT, write_screenshot
 
-ROOT = Path(__file__).parent.parent
-WIDTH, HEIGHT, QUALITY = 1280, 760, 82
 VIEW = "#image=1&methods=gradcam,layercam"
 
 
@@ -32,23 +30,16 @@ def main() -> None:
         with subprocess.Popen(command, cwd=name, stdout=subprocess.PIPE, text=True) as server:
             try:
                 address = server.stdout.readline().strip() if server.stdout else ""
-                write_screenshot(address + VIEW, target / "explorer.jpg")
+                write_screenshot(address + VIEW, target / "explorer.jpg", (1280, 760), point_at_a_map)
             finally:
                 server.terminate()
 
 
-def write_screenshot(address: str, path: Path) -> None:
-    """Open the page, point at the first picture, and write a screenshot of the visible part."""
-    with sync_playwright() as driver:
-        program = os.environ.get("GRADCAM_CHROMIUM") or shutil.which("chromium")
-        browser = driver.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-gpu"])
-        page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT})
-        page.goto(address)
-        page.locator(".frame[aria-label^='Map:']").nth(1).wait_for(timeout=60000)
-        page.wait_for_load_state("networkidle", timeout=60000)  # the strip is drawn
-        page.locator(".frame").first.hover(position={"x": 190, "y": 100})
-        page.screenshot(path=path, type="jpeg", quality=QUALITY)
-        browser.close()
+def point_at_a_map(page: Page) -> None:
+    """Wait until the maps and the strip are drawn, and point at the first picture."""
+    page.locator(".frame[aria-label^='Map:']").nth(1).wait_for(timeout=60000)
+    page.wait_for_load_state("networkidle", timeout=60000)
+    page.locator(".frame").first.hover(position={"x": 190, "y": 100})
 
 
 if __name__ == "__main__":

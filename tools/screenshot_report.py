@@ -14,12 +14,13 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Page, sync_playwright
 
 ROOT = Path(__file__).parent.parent
-WIDTH, HEIGHT, QUALITY = 1200, 760, 82
+SIZE, QUALITY = (1200, 760), 82
 VIEWS = {
     "gallery": "maps/index.html",
     "photo": "maps/index.html#entry=2&opacity=55",
@@ -55,14 +56,24 @@ def run(directory: Path, *arguments: str) -> None:
     subprocess.run(command, cwd=directory, check=True, stdout=subprocess.DEVNULL)
 
 
-def write_screenshot(address: str, path: Path) -> None:
-    """Open a page and write a screenshot of its visible part."""
+def write_screenshot(
+    address: str, path: Path, size: tuple[int, int] = SIZE, prepare: Callable[[Page], None] = lambda page: None
+) -> None:
+    """Open a page and write a screenshot of its visible part.
+
+    Args:
+        address: of the page.
+        path: of the JPEG file.
+        size: width and height of the window, in pixels.
+        prepare: called with the page before the screenshot.
+    """
     with sync_playwright() as driver:
         program = os.environ.get("GRADCAM_CHROMIUM") or shutil.which("chromium")
         browser = driver.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-gpu"])
-        page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT})
+        page = browser.new_page(viewport={"width": size[0], "height": size[1]})
         page.goto(address)
         page.wait_for_load_state("networkidle")
+        prepare(page)
         page.screenshot(path=path, type="jpeg", quality=QUALITY)
         browser.close()
 

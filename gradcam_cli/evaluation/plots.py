@@ -10,7 +10,7 @@ import numpy as np
 
 from gradcam_cli.evaluation.drift import MapChange, explained_class
 from gradcam_cli.evaluation.metrics.registry import METRICS, SANITY_PLOT
-from gradcam_cli.evaluation.metrics.summary import MetricRow, SanityStep, has_several_layers, map_label
+from gradcam_cli.evaluation.metrics.summary import MetricRow, SanityStep, has_several_layers, map_label, sanity_ranks
 from gradcam_cli.images.fit import Box
 from gradcam_cli.output.colors import DEFAULT, overlay, render_heatmap
 from gradcam_cli.output.figures import plot_label, titled_axes
@@ -50,16 +50,8 @@ def draw_evaluation(
         values = {label: numbers for label, numbers in values.items() if numbers}
         yield metric, plot_values(title, values, baselines, "mosaic" if METRICS[metric].uses_mosaics else "image")
     if steps:
-        yield SANITY_PLOT, _draw_sanity(steps)
-
-
-def _draw_sanity(steps: Sequence[SanityStep]) -> Figure:
-    ranks: dict[str, list[float]] = {}
-    for step in steps:
-        ranks.setdefault(f"{step.method} at {step.layer}", []).append(step.rank)
-    layers = list(dict.fromkeys(step.last_randomized_layer for step in steps))
-    all_downstream = next((step.last_randomized_layer for step in steps if step.all_downstream_randomized), layers[-1])
-    return plot_sanity(ranks, layers, layers.index(all_downstream))
+        ranks, layers, downstream = sanity_ranks(steps)
+        yield SANITY_PLOT, plot_sanity(ranks, layers, layers.index(downstream))
 
 
 def plot_values(

@@ -10,7 +10,7 @@ import numpy as np
 
 from gradcam_cli.evaluation.drift import DRIFTS
 from gradcam_cli.evaluation.metrics.registry import METRICS, SANITY_PLOT
-from gradcam_cli.evaluation.metrics.summary import MetricRow, SanityStep, has_several_layers, map_label
+from gradcam_cli.evaluation.metrics.summary import MetricRow, SanityStep, has_several_layers, map_label, sanity_ranks
 from gradcam_cli.reporting.rerun import escape_for_display
 
 MAX_POINTS = 300
@@ -101,11 +101,7 @@ def _thinned(points: Sequence[tuple[float, int]]) -> list[tuple[float, int]]:
 
 def _sanity_plot(steps: Sequence[SanityStep]) -> Plot:
     """Return the rank correlation with the trained network's maps, layer by layer."""
-    ranks: dict[str, list[float]] = {}
-    for step in steps:
-        ranks.setdefault(f"{step.method} at {step.layer}", []).append(step.rank)
-    layers = list(dict.fromkeys(step.last_randomized_layer for step in steps))
-    downstream = next((step.last_randomized_layer for step in steps if step.all_downstream_randomized), layers[-1])
+    ranks, layers, downstream = sanity_ranks(steps)
     return {
         "title": SANITY_PLOT,
         "words": "similarity to the trained network's maps",

@@ -15,8 +15,8 @@ from gradcam_cli.pipeline.prediction import Prediction, json_number
 from gradcam_cli.pipeline.results import Explanation
 from gradcam_cli.reporting.rerun import escape_for_display, rerun_command, shell_quote
 
-MAP_SIDE, STRIP_SIDE = 320, 64
-"""Longer side of a map and of a thumbnail of the strip, in values."""
+MAP_SIDE = 320
+"""Longer side of a map, in values."""
 OVERSAMPLING = 3
 COLORMAPS = ("viridis", "inferno", "magma", "plasma", "cividis", "turbo", "jet", "hot", "gray", "autumn_r")
 
@@ -26,14 +26,14 @@ def colormaps() -> dict[str, str]:
     return {name: base64.b64encode(color_table(name).tobytes()).decode() for name in COLORMAPS}
 
 
-def map_values(heatmap: np.ndarray, side: int) -> dict[str, Any]:
-    """Return a map (H, W) in 0..1, reduced to a longer side, as little-endian float32 in base64.
+def map_values(heatmap: np.ndarray) -> dict[str, Any]:
+    """Return a map (H, W) in 0..1, reduced to `MAP_SIDE`, as little-endian float32 in base64.
 
-    Of a map of more than `OVERSAMPLING` times the side, only every n-th row and column is averaged: a map of a large
+    Of a map of more than `OVERSAMPLING` times this side, only every n-th row and column is averaged: a map of a large
     photo is smooth, and reading all of its pixels takes longer than computing them.
     """
-    h, w = scaled_size(heatmap.shape, side) if max(heatmap.shape) > side else heatmap.shape
-    step = max(1, max(heatmap.shape) // (OVERSAMPLING * side))
+    h, w = scaled_size(heatmap.shape, MAP_SIDE) if max(heatmap.shape) > MAP_SIDE else heatmap.shape
+    step = max(1, max(heatmap.shape) // (OVERSAMPLING * MAP_SIDE))
     values = scale_map(heatmap[step // 2 :: step, step // 2 :: step], (h, w)).astype("<f4")
     return {"width": w, "height": h, "values": base64.b64encode(values.tobytes()).decode()}
 
@@ -49,7 +49,7 @@ def map_answer(explanation: Explanation, command: Sequence[str], milliseconds: f
     (H, W), peak = explanation.heatmap.shape, explanation.peak
     against = explanation.prediction.against
     return {
-        **map_values(explanation.heatmap, MAP_SIDE),
+        **map_values(explanation.heatmap),
         "limit": color_limit(explanation.heatmap, explanation.method, DEFAULT),
         "largest": json_number(explanation.heatmap_max),
         "peak": [(peak[0] + 0.5) / W, (peak[1] + 0.5) / H] if peak else None,

@@ -28,11 +28,10 @@ from gradcam_cli.serving.image_store import MAX_UPLOAD_BYTES, ImageStore, Stored
 from gradcam_cli.serving.model_listing import list_model
 from gradcam_cli.serving.page import render_page
 from gradcam_cli.serving.pictures import encode_picture, encode_small
-from gradcam_cli.serving.requests import MAP_KEYS, checked_texts, integer, map_request, required
+from gradcam_cli.serving.requests import checked_texts, integer, map_request, required
 from gradcam_cli.serving.session import Session, UnknownModel
 from gradcam_cli.serving.worker import Busy, Worker
 
-STRIP_KEYS = [key for key in MAP_KEYS if key not in ("layer", "t")]
 MAX_LISTED, MAX_TOP, MAX_OFFSET = 500, 100, 10_000_000
 MAX_JSON_BYTES, MAX_REPORT_MAPS = 1 << 16, 64
 MAX_DECODERS = 2
@@ -134,11 +133,6 @@ class Server:
         wanted = map_request(request.query_params)
         return Response(await self._compute(lambda: _encode(self.session.map(wanted))), media_type="application/json")
 
-    async def strip(self, request: Request) -> Response:
-        """Return small maps of the layers from the input to the output."""
-        wanted = map_request(checked_texts(request.query_params, STRIP_KEYS))
-        return _json(await self._compute(lambda: self.session.strip(wanted)))
-
     async def report(self, request: Request) -> Response:
         """Return the static report of the maps of an image, a ZIP archive."""
         body = parse_object(await read_body(request, MAX_JSON_BYTES))
@@ -177,7 +171,6 @@ ROUTES: tuple[tuple[str, str, Handler], ...] = (
     ("/api/predictions", "GET", Server.predictions),
     ("/api/classes", "GET", Server.classes),
     ("/api/map", "GET", Server.map),
-    ("/api/strip", "GET", Server.strip),
     ("/api/report", "POST", Server.report),
 )
 

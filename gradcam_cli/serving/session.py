@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import cached_property, partial
 from typing import Any
 
@@ -20,11 +19,9 @@ from gradcam_cli.pipeline.prediction import prediction_of
 from gradcam_cli.pipeline.results import Explanation
 from gradcam_cli.reporting.rerun import escape_for_display
 from gradcam_cli.serving.answers import (
-    STRIP_SIDE,
     depth_command,
     explain_command,
     map_answer,
-    map_values,
     prediction_answer,
 )
 from gradcam_cli.serving.byte_cache import ByteCache
@@ -107,16 +104,6 @@ class Session:
         contrast = ["--against", request.against] if request.against else []
         negated = ["--counterfactual"] if request.counterfactual else []
         return [*self.model(request.model).rerun_args, *contrast, *negated]
-
-    def strip(self, request: MapRequest) -> dict[str, Any]:
-        """Return small maps of the layers from the input to the output; the errors are those of `explain`."""
-        model, maps = self.model(request.model), []
-        load = self._loader(request.image)
-        for layer in model.strip:
-            explanation = model.explain(replace(request, layer=layer.path), load)
-            is_zero = explanation.zero_reason is not None
-            maps.append({"layer": layer.path, **map_values(explanation.heatmap, STRIP_SIDE), "is_zero": is_zero})
-        return {"maps": maps}
 
     def predictions(self, model_id: str, image_id: str, top: int) -> dict[str, Any]:
         """Return the classes of an image with the largest scores, and what the model sees of it."""

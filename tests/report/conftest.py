@@ -16,24 +16,13 @@ browser = chromium.browser
 @pytest.fixture
 def open_report(browser, tmp_path):
     """Open the page of a document; the page must log no error and request nothing outside its directory."""
-    contexts, messages, requests = [], [], []
+    with chromium.page_opener(browser, tmp_path) as open_page:
 
-    def open_page(document, fragment="", **options):
-        (tmp_path / "index.html").write_text(report_page.render(document), encoding="utf-8")
-        contexts.append(browser.new_context(**options))
-        page = contexts[-1].new_page()
-        page.set_default_timeout(5000)
-        page.on("console", lambda message: message.type in ("error", "warning") and messages.append(message.text))
-        page.on("pageerror", lambda error: messages.append(str(error)))
-        page.on("request", lambda request: requests.append(request.url))
-        page.goto(f"{(tmp_path / 'index.html').as_uri()}{fragment}")
-        return page
+        def open_document(document, fragment="", **options):
+            (tmp_path / "index.html").write_text(report_page.render(document), encoding="utf-8")
+            return open_page(fragment, **options)
 
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert messages == []
-    assert [url for url in requests if not url.startswith((tmp_path.as_uri() + "/", "data:,"))] == []
+        yield open_document
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from chromium import page_opener
 from report_documents import INJECTIONS
 from training_records import record
 
@@ -23,25 +24,14 @@ PIXEL = "(canvas, [x, y]) => [...canvas.getContext('2d').getImageData(x, y, 1, 1
 @pytest.fixture
 def open_training(browser, tmp_path):
     """Open the page of a record; it must log no error and request nothing outside its directory."""
-    contexts, messages, requests = [], [], []
+    with page_opener(browser, tmp_path) as open_page:
 
-    def open_page(fragment="", names=("images[0]", "images[1]"), **options):
-        record(tmp_path, names)
-        build_report(tmp_path)
-        contexts.append(browser.new_context(**options))
-        page = contexts[-1].new_page()
-        page.set_default_timeout(5000)
-        page.on("console", lambda message: message.type in ("error", "warning") and messages.append(message.text))
-        page.on("pageerror", lambda error: messages.append(str(error)))
-        page.on("request", lambda request: requests.append(request.url))
-        page.goto(f"{(tmp_path / 'index.html').as_uri()}{fragment}")
-        return page
+        def open_record(fragment="", names=("images[0]", "images[1]"), **options):
+            record(tmp_path, names)
+            build_report(tmp_path)
+            return open_page(fragment, **options)
 
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert [text for text in messages if "willReadFrequently" not in text] == []  # caused by `alpha`
-    assert [url for url in requests if not url.startswith((tmp_path.as_uri() + "/", "data:,"))] == []
+        yield open_record
 
 
 def alpha(page, number, x):

@@ -86,18 +86,12 @@ def test_predictions_are_those_of_the_model(mini, photos, classifier):
     assert answer["image"] == {"id": "0", "name": "a b.png", "width": 120, "height": 90, "crop": [0, 0, 120, 90]}
 
 
-def test_the_strip_has_small_maps_from_the_input_to_the_output(mini):
-    answer = mini.json("api/strip", model="m0", image="0", **{"class": "2"})
+def test_the_strip_runs_from_the_input_to_the_output(mini):
     session = mini.json("api/session")["models"][0]
     layers = [each["path"] for each in session["layers"]]
-    shown = [each["layer"] for each in answer["maps"]]
-    assert shown == session["strip"]
-    assert len(shown) == 12
-    assert sorted(shown, key=layers.index) == shown
-    assert shown[-1] == layers[-1]
-    for each in answer["maps"]:
-        whole = values(mini.json("api/map", model="m0", image="0", layer=each["layer"], **{"class": "2"}))
-        np.testing.assert_allclose(values(each), scale_map(whole, (48, 64)), atol=1e-5)
+    assert len(session["strip"]) == 12
+    assert sorted(session["strip"], key=layers.index) == session["strip"]
+    assert session["strip"][-1] == layers[-1]
 
 
 def test_a_new_class_method_or_layer_runs_only_the_part_behind_the_layer(photos, monkeypatch):

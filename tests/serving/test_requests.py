@@ -52,7 +52,7 @@ def test_a_wrong_parameter_is_refused(wrong, words):
         *(("api/predictions?model=m0&image=0&top=x", 400), ("api/predictions?model=m0&image=0&top=-1", 400)),
         *(("api/predictions?model=m0&image=0&top=1e9", 400), ("api/images?offset=99999999999999999999", 400)),
         *(("api/images?limit=501", 400), ("api/classes?model=m0&limit=\N{SUPERSCRIPT TWO}", 400)),
-        *(("api/strip?model=m0&image=0&t=0.5", 400), ("api/session?x=1", 400)),
+        ("api/session?x=1", 400),
     ],
 )
 def test_a_wrong_request_is_a_json_error(mini, path, status):

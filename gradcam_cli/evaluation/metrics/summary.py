@@ -107,6 +107,21 @@ class SanityStep(NamedTuple):
         return {"status": "sanity", **self._asdict()}
 
 
+def sanity_ranks(steps: Sequence[SanityStep]) -> tuple[dict[str, list[float]], list[str], str]:
+    """Return what a plot of a sanity check shows.
+
+    Returns:
+        The rank correlations of each map, by its method and layer, one for each randomized layer; the randomized
+        layers, from the output down; and the first one from which on all layers downstream of a map are randomized.
+    """
+    ranks: dict[str, list[float]] = {}
+    for step in steps:
+        ranks.setdefault(f"{step.method} at {step.layer}", []).append(step.rank)
+    layers = list(dict.fromkeys(step.last_randomized_layer for step in steps))
+    downstream = next((step.last_randomized_layer for step in steps if step.all_downstream_randomized), layers[-1])
+    return ranks, layers, downstream
+
+
 def map_label(method: str, relu: bool) -> str:
     """Return the name of a map in tables and plots."""
     return method if relu else f"{method} without ReLU"
