@@ -49,10 +49,14 @@ def is_session(block):
     return block.startswith(">>> ")
 
 
+LONG_PAGES = ("depth", "neural-odes", "evaluating")
+"""Pages whose blocks train and evaluate networks; they run in `make test-all`."""
+
+
 def numbered(pages, language):
     """Return each block of a language on each page, for a test of its own; sessions have theirs."""
     return [
-        pytest.param(block, id=f"{page.stem}-{number}")
+        pytest.param(block, id=f"{page.stem}-{number}", marks=pytest.mark.extended if page.stem in LONG_PAGES else ())
         for page in pages
         for number, block in enumerate(blocks(page, language))
         if not is_session(block)

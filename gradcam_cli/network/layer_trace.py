@@ -156,7 +156,8 @@ def output_shape(model: keras.Model, input_shape: tuple[int, ...]) -> Any:
 
 def _first_sentence(error: Exception) -> str:
     plain = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).rpartition("Exception encountered: ")[2]
-    lines = [line.strip() for line in plain.splitlines() if line.strip()]
+    stripped = (line.strip() for line in plain.splitlines())
+    lines = [line for line in stripped if line and not line.startswith("Exception encountered when calling")]
     return lines[0][:200] if lines else type(error).__name__
 
 

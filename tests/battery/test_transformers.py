@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 from hierarchical_kinds import KINDS as HIERARCHICAL
 from model_kinds import CLASSES, SIZE
+from quick_cases import first_quick
 from transformer_kinds import KINDS
 
 from gradcam_cli import load_model
@@ -33,7 +34,7 @@ ALL_KINDS = {**KINDS, **HIERARCHICAL}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ALL_KINDS)
+@pytest.mark.parametrize("name", first_quick(ALL_KINDS, 5))
 def test_transformer(name):
     """The chosen layer is the last one whose patches affect the score; weights are averages over patches alone."""
     keras.utils.set_random_seed(3)

@@ -51,6 +51,7 @@ def test_safe_path_ignores_a_package_in_the_working_directory(images):
     assert (result.returncode, imported(images)) == (0, []), result.stderr
 
 
+@pytest.mark.extended
 @pytest.mark.slow
 def test_ray_workers_import_nothing_from_the_working_directory(images):
     """A local cluster: neither its processes nor its workers import a planted module."""

@@ -90,6 +90,7 @@ def call_when_files_exist(directory, count, function):
     return thread
 
 
+@pytest.mark.extended
 @pytest.mark.slow
 def test_right_and_wrong_predictions_are_those_of_the_local_engine(explain, explain_on_ray, capfd):
     """Images that --only leaves out, too; the table is read once, where the command runs."""
@@ -181,6 +182,7 @@ def test_killed_driver_can_be_resumed(explain, explain_on_ray, cluster):
     assert read_files(explain.here / "maps") == read_files(explain.here / "local")
 
 
+@pytest.mark.extended
 @pytest.mark.slow
 def test_usage_errors_of_actors_are_printed_without_ray(explain_on_ray):
     result, records = explain_on_ray("--layer", "nowhere")

@@ -7,6 +7,7 @@ from keras import layers as L  # noqa: N812
 from keras import ops
 from keras.src.applications.convnext import LayerScale, StochasticDepth
 from keras.src.applications.inception_resnet_v2 import CustomScaleLayer
+from quick_cases import first_quick
 
 from gradcam_cli.models.model_files import load_model_file
 
@@ -44,7 +45,7 @@ def test_outputs_are_those_of_the_saved_model(tmp_path, body, nested):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["MobileNetV3Small", "ConvNeXtTiny", "InceptionResNetV2"])
+@pytest.mark.parametrize("name", first_quick(["MobileNetV3Small", "ConvNeXtTiny", "InceptionResNetV2"]))
 def test_applications_open_from_hdf5(tmp_path, name):
     keras.utils.set_random_seed(0)
     model = getattr(keras.applications, name)(weights=None, input_shape=(96, 96, 3), classes=3)

@@ -193,6 +193,7 @@ def test_missing_weights_are_answered_with_lite0(cli, photo):
     assert "--model lite0" in done.stderr
 
 
+@pytest.mark.extended
 @pytest.mark.slow
 @pytest.mark.parametrize(("fit", "num_correct"), [("crop", 59), ("squash", 54)])
 def test_accuracy_is_that_of_the_card(lite0, data, card, fit, num_correct):

@@ -115,6 +115,7 @@ def objects(data):
     return images, classes
 
 
+@pytest.mark.extended
 @pytest.mark.slow
 def test_accuracy_is_that_of_the_card(mini, objects, measured):
     """The accuracy on CIFAR-10 test images is that of the card."""

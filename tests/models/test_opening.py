@@ -9,6 +9,7 @@ import threading
 
 import keras
 import pytest
+from quick_cases import first_quick
 from small_models import small_network
 
 from gradcam_cli.errors import ModelError
@@ -123,7 +124,7 @@ def test_limits_apply_to_layers_that_are_called_only():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("variable", [None, "jax", "torch", "nonsense"])
+@pytest.mark.parametrize("variable", first_quick(["jax", None, "torch", "nonsense"]))
 def test_another_backend_and_keras_json_do_not_matter(tmp_path, variable):
     """The program uses TensorFlow and channels_last, whatever `KERAS_BACKEND` or keras.json selects."""
     (tmp_path / "keras.json").write_text(json.dumps({"backend": "torch", "image_data_format": "channels_first"}))

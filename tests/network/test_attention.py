@@ -7,6 +7,7 @@ import tensorflow as tf
 from hierarchical_kinds import mit, swin
 from keras import layers as L  # noqa: N812
 from model_kinds import CLASSES, SIZE, Ops, block, chain, conv
+from quick_cases import first_quick
 from transformer_kinds import OwnAttention, Prefix, class_head, mean_head, patches, pre_norm, token
 
 from gradcam_cli import explain
@@ -99,7 +100,7 @@ def mean_of_positive(gradients, prefix):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", TRANSFORMERS)
+@pytest.mark.parametrize("name", first_quick(TRANSFORMERS, 3))
 def test_rollout_and_legrad(name):
     """Both maps equal those of a program that computes attention from the weights, to 1e-5 of their norm."""
     make, pooled = TRANSFORMERS[name]

@@ -9,7 +9,18 @@ from pathlib import Path
 import draw_gallery
 import pytest
 from command_tree import commands
-from doc_blocks import PAGES, README, ROOT, blocks, is_session, lines_after_import, numbered, run_cell, run_commands
+from doc_blocks import (
+    LONG_PAGES,
+    PAGES,
+    README,
+    ROOT,
+    blocks,
+    is_session,
+    lines_after_import,
+    numbered,
+    run_cell,
+    run_commands,
+)
 
 from gradcam_cli.cli import gradcam
 from gradcam_cli.cli.explain import explain
@@ -56,7 +67,13 @@ def tables():
 
 
 @pytest.mark.parametrize(
-    "page", [page for page in PAGES if any(map(is_session, blocks(page, "python")))], ids=lambda page: page.stem
+    "page",
+    [
+        pytest.param(page, marks=pytest.mark.extended if page.stem in LONG_PAGES else ())
+        for page in PAGES
+        if any(map(is_session, blocks(page, "python")))
+    ],
+    ids=lambda page: page.stem,
 )
 def test_sessions_print_the_numbers_of_the_page(page, tables):
     """The blocks with prompts of a page are one session, and its output is compared."""

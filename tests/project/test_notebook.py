@@ -34,6 +34,7 @@ def test_committed_notebook_has_no_outputs(notebook):
     assert not any(cell.outputs or cell.execution_count for cell in code)
 
 
+@pytest.mark.extended
 @pytest.mark.slow
 def test_every_cell_runs_and_shows_its_pictures(executed):
     """Each cell that ends with an explanation, a figure or an image shows one picture, which has several colors."""

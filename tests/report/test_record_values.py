@@ -93,6 +93,7 @@ def drawn(cases, sample):
     return random.Random(0 if sample < 100 else None).sample(cases, min(sample, len(cases)))
 
 
+@pytest.mark.extended
 @samples
 def test_wrong_values_in_run_logs(runs, sample, tmp_path):
     """The report contains the other results, or the log is refused."""

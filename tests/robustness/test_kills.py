@@ -93,6 +93,7 @@ def test_resumed_run_gives_the_files_of_one_run(photo, model_file, tmp_path, kil
     assert digests(out) == reference
 
 
+@pytest.mark.extended
 @NUM_KILLS
 def test_resumed_run_gives_the_report_of_one_run(photo, model_file, tmp_path, kill_midway, num_kills):
     """After each kill a partial report can be built; the resumed run has the files and the report of one run."""

@@ -18,6 +18,7 @@ def test_argument_lists_all_problems():
     assert tuple(library.PROBLEMS) == PROBLEMS
 
 
+@pytest.mark.extended
 @pytest.mark.slow
 def test_gradcheck_errors_decrease_with_the_tolerance(cli):
     result = cli("neuralode", "gradcheck", "linear", "--json")
@@ -66,6 +67,7 @@ def test_spiral_writes_figure_and_animation(cli):
     assert (cli.here / "spiral.png").exists()
 
 
+@pytest.mark.extended
 @pytest.mark.slow
 def test_flow_of_a_saved_spiral(cli):
     """A model of `--save-model` opens in a different process; `flow --model` draws 7 layers from 5 random states."""

@@ -63,6 +63,7 @@ def test_train_writes_record_log_events_and_samples(trained):
     assert record["chance_accuracy"] == 0.5
 
 
+@pytest.mark.extended
 @pytest.mark.slow
 def test_evaluate_reports_classes_and_solvers(cli, trained, halves_file):
     """The record contains accuracy, classes, confusion matrix, and the results with four other solvers."""
@@ -144,6 +145,7 @@ def test_explain_writes_all_kinds_of_files(cli, trained):
         assert record["outputs"]["figure"].endswith("_gradcam_depth.png")
 
 
+@pytest.mark.extended
 @pytest.mark.slow
 def test_explain_writes_a_single_animation(cli, trained):
     folder, _ = trained
@@ -155,6 +157,7 @@ def test_explain_writes_a_single_animation(cli, trained):
     assert Image.open(cli.here / "a.gif").n_frames == 3
 
 
+@pytest.mark.extended
 @pytest.mark.slow
 def test_explain_reports_damaged_images(cli, trained):
     """A damaged image is a failure of this image: exit status 1, a JSON record, and an entry of the report."""
@@ -185,6 +188,7 @@ def test_main_command_explains_a_trained_classifier(cli, trained):
     assert "ode/f" not in layers
 
 
+@pytest.mark.extended
 @pytest.mark.slow
 def test_main_commands_evaluate_and_compare_a_trained_classifier(cli, trained):
     folder, _ = trained

@@ -67,6 +67,7 @@ def test_adjoint_and_discrete_training_agree(data):
         np.testing.assert_allclose(x, y, rtol=1e-3, atol=2e-4)
 
 
+@pytest.mark.extended
 @pytest.mark.slow
 @pytest.mark.parametrize("jit_compile", [False, True])
 def test_failed_solve_keeps_the_weights(data, jit_compile):

@@ -180,6 +180,7 @@ def trained():
     return model, data.x_test[:6].astype(np.float32)
 
 
+@pytest.mark.extended
 @pytest.mark.slow
 def test_map_at_t1_of_a_trained_network(trained):
     """At t1 the map of a trained, convolutional f differs from that of the main program by at most 1e-5."""

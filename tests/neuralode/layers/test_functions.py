@@ -15,6 +15,7 @@ from gradcam_cli.errors import UsageError
 from gradcam_cli.neuralode import ODEBlock, odeint
 
 
+@pytest.mark.extended
 @pytest.mark.slow
 def test_saved_models_have_equal_weights_and_outputs_in_another_process(tmp_path):
     """For `.keras` and `.weights.h5`, without a warning."""

@@ -74,6 +74,7 @@ def test_four_threads_with_different_batch_sizes():
     assert int(model.get_layer("ode").nfe_backward) == REPEATS * int(counts[1])
 
 
+@pytest.mark.extended
 @pytest.mark.parametrize("devices", [1, 2])
 def test_mirrored_strategy(devices):
     """Training on one and on two replicas gives the weights of training without a strategy."""

@@ -19,10 +19,10 @@ def make_ball():
     ("options", "compiled"),
     [
         ({"gradient": "adjoint"}, False),
-        ({"gradient": "adjoint"}, True),
-        ({"gradient": "discrete"}, False),
+        pytest.param({"gradient": "adjoint"}, True, marks=pytest.mark.extended),
+        pytest.param({"gradient": "discrete"}, False, marks=pytest.mark.extended),
         pytest.param({"gradient": "discrete"}, True, marks=pytest.mark.extended),
-        ({"solver": "rk4", "step_size": 0.1}, False),
+        pytest.param({"solver": "rk4", "step_size": 0.1}, False, marks=pytest.mark.extended),
         pytest.param({"solver": "rk4", "step_size": 0.1}, True, marks=pytest.mark.extended),
     ],
 )

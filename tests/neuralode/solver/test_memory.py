@@ -30,6 +30,7 @@ print(*(peak(gradient, steps) for gradient in ("adjoint", "discrete") for steps 
 """
 
 
+@pytest.mark.extended
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="no /proc")
 def test_adjoint_memory_does_not_grow_with_the_steps():

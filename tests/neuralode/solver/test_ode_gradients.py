@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from ode_networks import random_state, tanh_conv
+from quick_cases import first_quick
 from scipy.integrate import solve_ivp
 
 from gradcam_cli.neuralode.solver.odeint import odeint
@@ -117,12 +118,8 @@ def test_values_and_gradients_equal_those_of_torchdiffeq():
 @pytest.mark.parametrize(
     ("dtype", "gradient", "solver"),
     [
-        pytest.param(
-            dtype, gradient, solver, marks=[] if (dtype, solver) == ("float64", "dopri5") else pytest.mark.extended
-        )
-        for dtype in ("float32", "float64")
-        for gradient in ("adjoint", "discrete")
-        for solver in ("dopri5", "rk4")
+        pytest.param(*case, marks=[] if case == ("float64", "discrete", "dopri5") else pytest.mark.extended)
+        for case in itertools.product(("float32", "float64"), ("adjoint", "discrete"), ("dopri5", "rk4"))
     ],
 )
 def test_eager_graph_and_xla_agree(dtype, gradient, solver):
@@ -146,7 +143,7 @@ def test_eager_graph_and_xla_agree(dtype, gradient, solver):
         np.testing.assert_allclose(x, y, rtol=tolerance, atol=tolerance)
 
 
-@pytest.mark.parametrize("jit_compile", [False, True])
+@pytest.mark.parametrize("jit_compile", first_quick([False, True]))
 def test_outer_tape_differentiates_a_compiled_function(jit_compile):
     """The gradients equal those of the eager run."""
     f, z0 = tanh_conv(dtype="float32"), random_state(dtype="float32")

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from ode_problems import PROBLEMS, SKEW, exact_states, initial_values, loss, tensors
+from quick_cases import first_quick
 from scipy.linalg import expm, expm_frechet
 
 from gradcam_cli.neuralode.solver.odeint import odeint
@@ -55,7 +56,7 @@ def test_adjoint_gradients_equal_closed_forms(name, reverse, solver):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("solver", ["dopri5", "tsit5", pytest.param("dopri8", marks=pytest.mark.extended)])
+@pytest.mark.parametrize("solver", first_quick(["dopri5", "tsit5", "dopri8"]))
 @pytest.mark.parametrize("reverse", [False, True], ids=["forward", "reverse"])
 @pytest.mark.parametrize("name", PROBLEMS)
 def test_discrete_gradients_equal_closed_forms(name, reverse, solver):

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from quick_cases import first_quick
 from scipy.integrate import solve_ivp
 from scipy.linalg import expm, expm_frechet
 
@@ -102,8 +103,8 @@ def test_large_steps_damp_a_fast_component(solver):
     assert adaptive.njev <= 2
 
 
-@pytest.mark.parametrize("per_sample_steps", [False, True])
-@pytest.mark.parametrize("solver", IMPLICIT)
+@pytest.mark.parametrize("per_sample_steps", first_quick([False, True]))
+@pytest.mark.parametrize("solver", first_quick(IMPLICIT))
 def test_discrete_gradients_of_a_stiff_linear_problem_equal_closed_forms(solver, per_sample_steps):
     """dL/dz0 = expm(A^T) w, dL/dA the Frechet derivative of expm, dL/dt1 = w . A z(1), for L = w . z(1)."""
     matrix, w = tf.Variable(A), np.array([1.0, 3.0])
@@ -151,6 +152,7 @@ def test_discrete_gradients_of_van_der_pol_equal_finite_differences():
     np.testing.assert_allclose(of_mu, (exact(2, MU + 0.1) - exact(2, MU - 0.1)) / 0.2, rtol=1e-3)
 
 
+@pytest.mark.extended
 def test_discrete_gradients_of_robertson_equal_finite_differences():
     """With respect to the three rates, for the first species at t = 1e5; the references are solves of scipy."""
     rates = np.array([0.04, 3e7, 1e4])
@@ -174,7 +176,7 @@ def test_discrete_gradients_of_robertson_equal_finite_differences():
     np.testing.assert_allclose(tape.gradient(value, k), expected, rtol=1e-4)
 
 
-@pytest.mark.parametrize("solver", IMPLICIT)
+@pytest.mark.parametrize("solver", first_quick(IMPLICIT))
 def test_adjoint_gradients_of_a_smooth_problem_equal_closed_forms(solver):
     """With shared and with per-sample steps, for z' = a z cos t; dL/da and dL/dt are quadratures."""
     z0, span = np.array([[1.0], [-2.0]]), np.sin(2) - np.sin(0.5)
@@ -245,6 +247,7 @@ def test_newton_failures():
     assert max(Status) == Status.NOT_CONVERGED
 
 
+@pytest.mark.extended
 def test_a_gradient_of_steps_that_do_not_converge_again_raises(monkeypatch):
     """The steps of a discrete gradient are recomputed; one that Newton's method does not solve would make it wrong."""
     monkeypatch.setattr("gradcam_cli.neuralode.solver.step_replay.MAX_REPLAY_ITERATIONS", 1)
@@ -275,6 +278,7 @@ def test_size_limit_and_jumps():
         odeint(lambda t, z: -z, z0[0, :2], (0, 1), solver="kvaerno5", jump_t=[0.5])
 
 
+@pytest.mark.extended
 def test_jump_event_steps_and_interpolation():
     """A jump of f at 0.5; the event cos t = 0.5; states after the steps, and inside steps limited by max_step."""
     z0 = tf.constant([1.0], tf.float64)

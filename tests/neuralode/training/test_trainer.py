@@ -212,6 +212,7 @@ def test_csv_log_has_a_row_per_epoch(tmp_path):
 OPTIONS = "--data d.npz --epochs 2 --batch-size 8 --downsampling-layers 0 --seed 3 --random-shift 1".split()
 
 
+@pytest.mark.extended
 @pytest.mark.slow
 def test_killed_process_is_resumed(tmp_path):
     """After SIGKILL in the second epoch, --resume ends with the same weights as an uninterrupted run."""
