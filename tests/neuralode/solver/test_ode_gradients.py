@@ -1,5 +1,7 @@
 """States and gradients against finite differences, scipy and torchdiffeq, in eager, graph and XLA mode."""
 
+import itertools
+
 import numpy as np
 import pytest
 import tensorflow as tf
