@@ -40,13 +40,13 @@ def _exit_without_teardown(status: int) -> NoReturn:
     """End the process as Python does, but without deleting all objects, which takes half a second with TensorFlow.
 
     Threads are waited for, functions of `atexit` are called (those of coverage, Ray and multiprocessing, too), and
-    streams are flushed; failed writes of results were reported before.
+    streams are flushed, also those that `prepare_streams` replaced; failed writes of results were reported before.
     """
     threading._shutdown()  # type: ignore[attr-defined]
     atexit._run_exitfuncs()
-    for stream in (sys.stdout, sys.stderr):
+    for stream in (sys.__stdout__, sys.__stderr__, sys.stdout, sys.stderr):
         with contextlib.suppress(Exception):
-            stream.flush()
+            stream.flush()  # type: ignore[union-attr]  # None if it is closed
     os._exit(status)
 
 

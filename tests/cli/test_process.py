@@ -232,6 +232,7 @@ class Deleted:
     def __del__(self):
         print("deleted")
 sys.kept = Deleted()
+atexit.register(lambda: sys.__stdout__.write("replaced stream\\n"))
 atexit.register(lambda: print("atexit function", flush=False))
 threading.Thread(target=lambda: time.sleep(0.2) or print("thread")).start()
 sys.argv = ["gradcam", {arguments}]
@@ -245,10 +246,11 @@ main()
 )
 def test_the_process_ends_without_deleting_its_objects(arguments, status):
     """Threads are waited for, functions of atexit are called, and everything is written."""
-    done = subprocess.run(
-        [sys.executable, "-c", LEAVING.format(arguments=arguments)], capture_output=True, text=True, timeout=120
-    )
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    command = [sys.executable, "-c", LEAVING.format(arguments=arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=buffered)
     assert done.returncode == status
     lines = done.stdout.splitlines()
     assert ("thread" in lines, lines[-1], "deleted" in lines) == (True, "atexit function", False)
+    assert "replaced stream" in lines
     assert bool(done.stderr) == bool(status)
