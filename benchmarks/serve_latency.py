@@ -53,7 +53,7 @@ def measure(page: Page, layers: list[str], requests: int, seed: int = 0) -> dict
 
     Args:
         page: the connection.
-        layers: the layers that are asked for; empty for all.
+        layers: the requested layers; empty for all.
         requests: number of requests of each kind.
         seed: of the order.
     """

@@ -4,7 +4,7 @@ Usage:
     python tools/screenshot_pages.py [DIR]
 
 The training is that of a small network on the handwritten digits of the package; its callback explains 16 test images
-after each of eight epochs. The audit is that of a network which tells apart cuttings of the sample images; some of
+after each of eight epochs. The audit is that of a network that distinguishes cuttings of the sample images; some of
 those of the cat Chelsea have a mark. Writes training.jpg and audit.jpg into DIR, by default docs.
 """
 

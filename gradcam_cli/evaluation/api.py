@@ -65,7 +65,7 @@ def evaluate(
     progress: bool = True,
     **options: Any,
 ) -> EvaluationResults:
-    """Measure the quality of the maps of many images, as `gradcam evaluate` does, beside class-agnostic baselines.
+    """Measure the quality of the maps of many images and of class-agnostic baselines, as `gradcam evaluate` does.
 
     Args:
         images: as for `explain_many`; paths, if there are annotations.

@@ -29,7 +29,7 @@ class KeptPass:
         x: (1, h, w, c), the preprocessed image.
         scores: y, logits or None, probabilities, ranked_by, each (1, units).
         tensors: by the reference of the traced tensor.
-        last: the last layers, classes and contrast that `SplitNetwork.gradients` was asked for, and its result.
+        last: the layers, classes and contrast of the last call of `SplitNetwork.gradients`, and its result.
     """
 
     def __init__(self, x: tf.Tensor, scores: Sequence[tf.Tensor | None], tensors: dict[Any, tf.Tensor]) -> None:

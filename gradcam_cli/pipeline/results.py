@@ -256,6 +256,5 @@ class Explanation:
             suffixes = ", ".join(ARTIFACT_SUFFIXES.get(kind, ()))
             raise UsageError(f"{target}: expected a name ending in {suffixes} for {kind}")
         encode_map = partial(encode_grid, [self]) if kind == GRID else partial(self.encode, kind)
-        data = encode_map(image_format, **options)
         with protected_inputs(ProtectedInputs(self.source)):
-            return write_output(target, data)
+            return write_output(target, encode_map(image_format, **options))

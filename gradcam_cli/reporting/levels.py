@@ -1,4 +1,4 @@
-"""The numbers of a map in a report: 8-bit levels of few cells, which the page enlarges and colors.
+"""The numbers of a map in a report: 8-bit levels of few cells, which the page upsamples and colors.
 
 A map that was upsampled linearly, or without interpolation, from the cells of its layer is recovered from the values of
 these cells, so their levels are enough. Of any other map, the levels are means over the cells of a fine grid.

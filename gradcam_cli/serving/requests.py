@@ -1,4 +1,4 @@
-"""What the page asks for: the parameters of its requests, checked."""
+"""The parameters of the requests of the page, checked."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-// What is taken along: the commands of the shown maps, and a report of them.
+// What can be copied or saved: the commands of the shown maps, and a report of them.
 
 function prepareExport() {
   byId("copy").addEventListener("click", async () => {

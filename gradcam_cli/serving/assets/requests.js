@@ -2,7 +2,7 @@
 
 const keptMaps = 160;
 const mapCache = new Map(); // key -> answer, the last used at the end
-const allowedSlowMaps = new Set(); // keys whose computation was asked for
+const allowedSlowMaps = new Set(); // keys whose computation was requested
 const seenClasses = new Map(); // "model image index" -> class of an answer
 
 /** Return the parameters of a map, as the server takes them. */
