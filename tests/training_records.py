@@ -6,8 +6,8 @@ import numpy as np
 
 from gradcam_cli.callbacks.epoch_maps import EpochMaps, ImageMap
 from gradcam_cli.callbacks.record import RecordedImage, TrainingRun, write_epoch, write_run
+from gradcam_cli.images.box import Box
 from gradcam_cli.images.encode import encode
-from gradcam_cli.images.fit import Box
 from gradcam_cli.methods.maps import to_image
 from gradcam_cli.pipeline.config import DEFAULTS
 from gradcam_cli.pipeline.saved import SavedMap

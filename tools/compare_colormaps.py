@@ -22,7 +22,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from gradcam_cli import Explanation, explain, load_model
-from gradcam_cli.images.fit import Box
+from gradcam_cli.images.box import Box
 from gradcam_cli.output.colors import overlay, to_gray
 from gradcam_cli.output.render_options import RenderOptions
 from gradcam_cli.pipeline.captions import color_limit

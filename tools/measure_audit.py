@@ -27,7 +27,7 @@ from PIL import Image
 
 from gradcam_cli.auditing.api import audit
 from gradcam_cli.auditing.records import Audit
-from gradcam_cli.images.fit import Box
+from gradcam_cli.images.box import Box
 from gradcam_cli.models.labels import CIFAR10
 from gradcam_cli.reporting.audit_page import write_audit_page
 

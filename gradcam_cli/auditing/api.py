@@ -15,8 +15,8 @@ from gradcam_cli.auditing.records import Audit
 from gradcam_cli.auditing.run import MIN_IMAGES, NUM_CONCEPTS, Auditor
 from gradcam_cli.console import ShowProgress, log, no_progress
 from gradcam_cli.errors import InputError, UsageError
-from gradcam_cli.images.decode import MAX_PIXELS
 from gradcam_cli.images.discover import find_sources, no_images_error
+from gradcam_cli.images.read_options import MAX_PIXELS
 from gradcam_cli.images.source import Source
 from gradcam_cli.keywords import python_function
 from gradcam_cli.models.classifier import Classifier

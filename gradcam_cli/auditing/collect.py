@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from gradcam_cli.images.decode import MAX_PIXELS
 from gradcam_cli.images.load import Failure, LoadedImage, Unexplained, load_image
 from gradcam_cli.images.memory import ACTIVE
+from gradcam_cli.images.read_options import MAX_PIXELS, ReadOptions
 from gradcam_cli.images.source import Source
 from gradcam_cli.pipeline import stages
 from gradcam_cli.pipeline.parallel import available_cpus, ordered_map
@@ -98,7 +98,9 @@ def collect(
 
     def read(source: Source) -> stages.ModelInput | Unexplained:
         with ACTIVE.task():
-            return stages.to_model_input(run, _require_colors(load_image(source, max_pixels, run.config.max_value)))
+            return stages.to_model_input(
+                run, _require_colors(load_image(source, ReadOptions(max_pixels, run.config.max_value)))
+            )
 
     def model_inputs(pool: ThreadPoolExecutor) -> Iterator[stages.ModelInput | Unexplained]:
         for item in ordered_map(pool, read, sources, run.batch_size + threads):

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.ndimage import label
 
-from gradcam_cli.images.fit import Box
+from gradcam_cli.images.box import Box
 
 MAX_SPREAD = 0.4
 """A pixel belongs to a mark if its standard deviation over the images with the mark is at most this share of that over

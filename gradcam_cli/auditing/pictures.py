@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from gradcam_cli.images.fit import Box
+from gradcam_cli.images.box import Box
 from gradcam_cli.output.scaling import scale_image, scaled_size
 
 THUMBNAIL_SIDE = 64

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from gradcam_cli.auditing.effect import Effect
-from gradcam_cli.images.fit import Box
+from gradcam_cli.images.box import Box
 from gradcam_cli.images.load import Unexplained
 from gradcam_cli.output.html_table import html_table
 

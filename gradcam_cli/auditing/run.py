@@ -16,7 +16,7 @@ from gradcam_cli.auditing.effect import Effect, mean_effect
 from gradcam_cli.auditing.extent import Extent, find_extent
 from gradcam_cli.auditing.marks import Mark, find_marks, num_trials
 from gradcam_cli.auditing.records import ClassAudit, ConceptRecord, Example, MarkRecord
-from gradcam_cli.images.fit import Box
+from gradcam_cli.images.box import Box
 from gradcam_cli.pipeline.run import PreparedRun
 
 NUM_CONCEPTS, MIN_IMAGES = 10, 20

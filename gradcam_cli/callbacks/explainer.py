@@ -75,7 +75,8 @@ class Explainer:
 
     def _recorded(self, each: ModelInput) -> RecordedImage:
         map_box, _ = self._run.covered_boxes(0, self._run.config.methods[0], each.crop_box)
-        return RecordedImage(each.image.name, each.image.shape, map_box, each.crop_box)
+        H, W = each.image.shape
+        return RecordedImage(each.image.name, (H, W), map_box, each.crop_box)
 
     @cached_property
     def fingerprint(self) -> str:

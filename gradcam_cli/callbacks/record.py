@@ -18,7 +18,7 @@ import numpy as np
 from gradcam_cli.callbacks.epoch_maps import SINCE, EpochMaps, ImageMap
 from gradcam_cli.errors import InputError, OutputError
 from gradcam_cli.evaluation.drift import DRIFTS
-from gradcam_cli.images.fit import Box
+from gradcam_cli.images.box import Box
 from gradcam_cli.methods import maps
 from gradcam_cli.pipeline import fields
 from gradcam_cli.pipeline.json_lines import PREDICTION

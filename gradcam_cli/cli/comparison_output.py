@@ -10,7 +10,7 @@ from gradcam_cli.console import escape_control_chars
 from gradcam_cli.evaluation.comparison import Comparison
 from gradcam_cli.evaluation.correctness import BROKEN, describe
 from gradcam_cli.evaluation.drift import DRIFTS, MapChange
-from gradcam_cli.images.fit import Box
+from gradcam_cli.images.box import Box
 from gradcam_cli.methods.maps import bounding_box, peak
 from gradcam_cli.pipeline.saved import load_saved_map, load_source_image
 

@@ -17,7 +17,7 @@ from gradcam_cli.cli.completion import complete_classes, complete_layers
 from gradcam_cli.cli.native_stderr import filtered_native_stderr
 from gradcam_cli.console import configure_logging, log
 from gradcam_cli.errors import UsageError
-from gradcam_cli.images.decode import MAX_PIXELS
+from gradcam_cli.images.read_options import MAX_PIXELS
 from gradcam_cli.methods.registry import LAYER_METHODS
 from gradcam_cli.models.safety import is_archive, start_check, start_read_ahead
 from gradcam_cli.models.weights import UNTRAINED, local_weights

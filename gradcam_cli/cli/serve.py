@@ -17,7 +17,7 @@ from gradcam_cli.cli.options import before_loading, general_options, setting_opt
 from gradcam_cli.cli.report_options import RERUN_OPTIONS, options_as_argv
 from gradcam_cli.console import log
 from gradcam_cli.errors import UsageError
-from gradcam_cli.images.decode import MAX_PIXELS
+from gradcam_cli.images.read_options import MAX_PIXELS
 from gradcam_cli.pipeline.config import ExplainConfig
 
 SERVED_SETTINGS = ("score", "max_value", "rgb", "fit", "interpolation", "max_channels", "precision")

@@ -14,8 +14,8 @@ from gradcam_cli.console import escape_control_chars
 from gradcam_cli.engines.existing_files import RunOrigins, replacement
 from gradcam_cli.engines.job import ExplainTask, JobResult
 from gradcam_cli.errors import OutputError
-from gradcam_cli.images.decode import MAX_PIXELS
 from gradcam_cli.images.load import Failure, LoadedImage, Skipped, Unexplained, load_image
+from gradcam_cli.images.read_options import MAX_PIXELS, ReadOptions
 from gradcam_cli.images.source import Source
 from gradcam_cli.output.destination import DIFFERENCE, GRID, Destination, format_for_suffix
 from gradcam_cli.output.naming import OutputFile, paths_by_map
@@ -83,7 +83,7 @@ class ExplainJob:
         """Read the image of a task, unless its files exist and are to be kept."""
         if self.skip_existing and not (task.force or self.single_grid) and (kept := self.origins.current_record(task)):
             return Skipped(task.source.name, truth=truth_in(kept) if self.config.truth else None)
-        return load_image(task.source, self.max_pixels, self.config.max_value, self.config.rgb)
+        return load_image(task.source, ReadOptions(self.max_pixels, self.config.max_value, self.config.rgb))
 
     def finish(self, task: ExplainTask, result: list[Explanation] | Unexplained) -> JobResult:
         """Write the files of one input; a file that cannot be written makes the input fail."""

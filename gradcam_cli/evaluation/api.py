@@ -27,7 +27,7 @@ from gradcam_cli.evaluation.run import (
 )
 from gradcam_cli.evaluation.steps import run_evaluation
 from gradcam_cli.images.batches import count_images, read_images, require_several
-from gradcam_cli.images.decode import MAX_PIXELS
+from gradcam_cli.images.read_options import MAX_PIXELS
 from gradcam_cli.images.source import Source
 from gradcam_cli.keywords import python_function
 from gradcam_cli.models.classifier import Classifier

@@ -19,7 +19,7 @@ from gradcam_cli.evaluation.metrics import faithfulness, localization
 from gradcam_cli.evaluation.metrics.registry import METRICS
 from gradcam_cli.evaluation.metrics.summary import MetricRow
 from gradcam_cli.evaluation.passes import MapKey, Passes
-from gradcam_cli.images.fit import Box
+from gradcam_cli.images.box import Box
 from gradcam_cli.images.load import Failure, LoadedImage, Unexplained
 from gradcam_cli.images.memory import ACTIVE
 from gradcam_cli.methods import maps

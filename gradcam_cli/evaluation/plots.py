@@ -11,7 +11,7 @@ import numpy as np
 from gradcam_cli.evaluation.drift import MapChange, explained_class
 from gradcam_cli.evaluation.metrics.registry import METRICS, SANITY_PLOT
 from gradcam_cli.evaluation.metrics.summary import MetricRow, SanityStep, has_several_layers, map_label, sanity_ranks
-from gradcam_cli.images.fit import Box
+from gradcam_cli.images.box import Box
 from gradcam_cli.output.colors import DEFAULT, overlay, render_heatmap
 from gradcam_cli.output.figures import plot_label, titled_axes
 from gradcam_cli.output.grids import Cell, GridRow, grid_figure

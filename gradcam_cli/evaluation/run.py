@@ -16,8 +16,8 @@ from gradcam_cli.evaluation.metrics.summary import MetricRow, SanityStep
 from gradcam_cli.evaluation.mosaics.config import MosaicConfig
 from gradcam_cli.evaluation.mosaics.run import MosaicRun
 from gradcam_cli.evaluation.sanity_check import check_sanity
-from gradcam_cli.images.decode import MAX_PIXELS
 from gradcam_cli.images.load import Failure, LoadedImage, Unexplained, load_image
+from gradcam_cli.images.read_options import MAX_PIXELS, ReadOptions
 from gradcam_cli.images.source import Source
 from gradcam_cli.methods.registry import names_of_kind
 from gradcam_cli.models.classifier import Classifier
@@ -155,7 +155,7 @@ def prepare_evaluation(
     """
     tasks = plan_tasks(sources, annotations, classifier, config.target_class, config.class_map)
     run = prepare_maps(classifier, config, annotated=annotations is not None)
-    load = partial(load_image, max_pixels=config.max_pixels, max_value=config.explain.max_value)
+    load = partial(load_image, options=ReadOptions(config.max_pixels, config.explain.max_value))
 
     def read() -> Iterator[EvaluationItem]:
         for task in tasks:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from gradcam_cli.errors import InputError
-from gradcam_cli.images.fit import Box, clip_to_image
+from gradcam_cli.images.box import Box, clip_to_image
 
 OUTLINE = ((0, 0, 0), (255, 255, 255), (0, 0, 0))
 """Colors of the lines of an outline, from the outside: they are seen on any picture and any color map."""

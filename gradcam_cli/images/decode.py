@@ -7,7 +7,7 @@ import io
 import logging
 from collections.abc import Iterator
 from functools import cache
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -15,13 +15,13 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from gradcam_cli.errors import InputError
 from gradcam_cli.images import bands as band_files
 from gradcam_cli.images import bit_depth, heif
-from gradcam_cli.images.bands import Bands, is_array, is_tiff
+from gradcam_cli.images.bands import is_array, is_tiff
+from gradcam_cli.images.decoded import Decoded
 from gradcam_cli.images.encode import FORMATS
 from gradcam_cli.images.memory import bands
+from gradcam_cli.images.read_options import MAX_PIXELS
 from gradcam_cli.images.structure import check_structure
 
-MAX_PIXELS = 89_478_485
-"""Pillow's default limit against decompression bombs."""
 DECODED_BYTES_PER_PIXEL, WIDE_BYTES_PER_PIXEL = 12, 20
 """Memory to decode an image: Pillow's pixels, a decoder's buffers and the array; with transparency or wide numbers."""
 
@@ -31,25 +31,6 @@ for _reader in ("PIL.TiffImagePlugin", "tifffile"):
     logging.getLogger(_reader).setLevel(logging.CRITICAL + 1)  # what they log, they also raise
 MODES_OF_BANDS = ("RGBA", "LA", "CMYK")
 """Pillow's modes of images with two or four bands of 8 bits."""
-
-
-class Decoded(NamedTuple):
-    """An image.
-
-    Attributes:
-        pixels: (H, W, 3) uint8 RGB.
-        note: what is unusual about its values, or None.
-        bands: the values of all bands, if they are no colors, or None.
-    """
-
-    pixels: np.ndarray
-    note: str | None = None
-    bands: Bands | None = None
-
-    @property
-    def nbytes(self) -> int:
-        """Size of the arrays in bytes."""
-        return self.pixels.nbytes + (self.bands.values.nbytes if self.bands else 0)
 
 
 def decode(

@@ -3,62 +3,53 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
 
-FIT_MODES = ("squash", "crop", "pad")
+from gradcam_cli.images.box import Box, clip_to_image
+from gradcam_cli.images.space import RANKS
+
+IMAGE_FITS = ("squash", "crop", "pad")
+"""Fits of a whole input, or of its center."""
+FIT_MODES = ("auto", *IMAGE_FITS, "windows")
 CROP_MARGIN = 256 / 224
 """Standard ImageNet evaluation: resize the shorter side to 256, then crop the central 224x224."""
 
 
-class Box(NamedTuple):
-    """A rectangle of pixels: columns x0 to x1 and rows y0 to y1, ends excluded."""
+def resolved_fit(fit: str, rank: int, kind: str | None = None) -> str:
+    """Return the fit that `auto` stands for; it stays `auto` for volumes and films until the kind is known.
 
-    x0: int
-    y0: int
-    x1: int
-    y1: int
+    Squashing changes the frequencies of a signal and the proportions of a body; a photo or a film is usually squashed
+    in training, too.
+
+    Args:
+        fit: one of `FIT_MODES`.
+        rank: number of spatial axes of the model input.
+        kind: that of the input, a key of `space.RANKS`, or None.
+    """
+    if fit != "auto" or (rank == RANKS["volume"] and kind is None):
+        return fit
+    return "windows" if rank == RANKS["signal"] or kind == "volume" else "squash"
 
 
-def crop_box_for(image_shape: tuple[int, int], input_shape: tuple[int, int], fit: str) -> Box:
+def crop_box_for(image_shape: Sequence[int], input_shape: Sequence[int], fit: str) -> Box:
     """Return the part of an image that is resized to the model input, in integer pixels.
 
     Args:
-        image_shape: (H, W) of the image.
-        input_shape: (h, w) of the model input.
+        image_shape: (H, W) of the image, or any other spatial shape.
+        input_shape: (h, w) of the model input, with as many axes.
         fit: `squash` uses the whole image and ignores its aspect ratio; `crop` uses the center after
             scaling the shorter side to 256/224 of the input; `pad` uses the whole image with bars,
             so that the box extends beyond the image.
     """
-    (H, W), (h, w) = image_shape, input_shape
     if fit == "squash":
-        return Box(0, 0, W, H)
-    scale = min(H / h, W / w) / CROP_MARGIN if fit == "crop" else max(H / h, W / w)
-    height, width = max(round(h * scale), 1), max(round(w * scale), 1)
-    x0, y0 = (W - width) // 2, (H - height) // 2
-    return Box(x0, y0, x0 + width, y0 + height)
-
-
-def clip_to_image(crop_box: Box, shape: tuple[int, int]) -> Box:
-    """Return the part of the box inside an image of (H, W) pixels."""
-    H, W = shape
-    return Box(max(crop_box.x0, 0), max(crop_box.y0, 0), min(crop_box.x1, W), min(crop_box.y1, H))
-
-
-def part_of_box(box: Box, edges: Sequence[tuple[float, float]], shape: tuple[int, int]) -> Box:
-    """Return the part of a box that rows and columns of the model input show, in integer pixels.
-
-    Args:
-        box: the part of the image that the model input shows.
-        edges: (start, stop) in rows of the model input, and in its columns; it may extend beyond it.
-        shape: (h, w) of the model input.
-    """
-    (rows, columns), (h, w), (height, width) = edges, shape, (box.y1 - box.y0, box.x1 - box.x0)
-    x0, x1 = (box.x0 + round(x * width / w) for x in columns)
-    y0, y1 = (box.y0 + round(y * height / h) for y in rows)
-    return Box(x0, y0, max(x1, x0 + 1), max(y1, y0 + 1))
+        return Box.whole(image_shape)
+    scales = [H / h for H, h in zip(image_shape, input_shape, strict=True)]
+    scale = min(scales) / CROP_MARGIN if fit == "crop" else max(scales)
+    lengths = [max(round(h * scale), 1) for h in input_shape]
+    starts = [(H - length) // 2 for H, length in zip(image_shape, lengths, strict=True)]
+    return Box.of((start, start + length) for start, length in zip(starts, lengths, strict=True))
 
 
 PADDING_COLOR = (124, 116, 104)
@@ -116,4 +107,6 @@ def _padded(image: Image.Image, crop_box: Box, color: float | tuple[int, ...]) -
 def _resized(image: Image.Image, box: Box, input_shape: tuple[int, int]) -> Image.Image:
     """Return a part of an image at the size (h, w) of the model input; without a copy if it has this size."""
     size = (input_shape[1], input_shape[0])
-    return image if size == image.size and box == (0, 0, *size) else image.resize(size, Image.Resampling.BILINEAR, box)
+    if size == image.size and box == (0, 0, *size):
+        return image
+    return image.resize(size, Image.Resampling.BILINEAR, (box.x0, box.y0, box.x1, box.y1))

@@ -18,6 +18,7 @@ from gradcam_cli.images import decode
 from gradcam_cli.images.array_values import as_image_array, to_pixels, white_of
 from gradcam_cli.images.bands import to_bands, to_rgb
 from gradcam_cli.images.load import Failure, LoadedImage, load_image
+from gradcam_cli.images.read_options import MAX_PIXELS, ReadOptions
 from gradcam_cli.images.source import ARRAY_NAME, MAX_BYTES, Source
 
 EXPECTED = "a path, a URL, bytes, a binary file, a Pillow image, an array or a tensor"
@@ -50,11 +51,11 @@ class ImageReader:
     def __init__(
         self,
         channels: int,
-        max_pixels: int = decode.MAX_PIXELS,
+        max_pixels: int = MAX_PIXELS,
         max_value: int | None = None,
         rgb: str | None = None,
     ) -> None:
-        self._limits = max_pixels, max_value, rgb
+        self._options = ReadOptions(max_pixels, max_value, rgb)
         self._channels, self._max_value, self._rgb = channels, max_value, rgb
         self._white: int | None = None
 
@@ -82,14 +83,14 @@ class ImageReader:
 
     def _read(self, image: Any, name: str) -> LoadedImage | Failure:
         if isinstance(image, (str, os.PathLike)):
-            return load_image(Source(os.fspath(image)), *self._limits)
+            return load_image(Source(os.fspath(image)), self._options)
         if isinstance(image, Image.Image):
             decoded = decode.decode_opened(image, self._max_value, self._rgb)
             file = getattr(image, "filename", None)
             name = file if isinstance(file, str) and file else name
             return LoadedImage(name, decoded.pixels, note=_note(name, decoded.note), bands=decoded.bands)
         if isinstance(image, (bytes, bytearray, memoryview)):
-            return load_image(BytesSource(name, data=bytes(image)), *self._limits)
+            return load_image(BytesSource(name, data=bytes(image)), self._options)
         if hasattr(image, "read"):
             return self._read_file(image, name)
         if isinstance(image, np.ndarray) or hasattr(image, "__array__"):
@@ -102,7 +103,7 @@ class ImageReader:
         data, file_name = file.read(), getattr(file, "name", None)
         if not isinstance(data, bytes):
             raise InputError(f"expected a binary file, got one of {type(data).__name__}", 'open it with the mode "rb"')
-        return load_image(BytesSource(file_name if isinstance(file_name, str) else name, data=data), *self._limits)
+        return load_image(BytesSource(file_name if isinstance(file_name, str) else name, data=data), self._options)
 
     def _read_array(self, array: np.ndarray, name: str) -> LoadedImage:
         is_picture = self._rgb is None and self._channels in (1, 3)

@@ -18,8 +18,11 @@ from gradcam_cli.console import Announcement, log
 from gradcam_cli.errors import InputError
 from gradcam_cli.images import decode
 from gradcam_cli.images.bands import Bands
+from gradcam_cli.images.decoded import Decoded
 from gradcam_cli.images.memory import ACTIVE, WAITING
+from gradcam_cli.images.read_options import ReadOptions
 from gradcam_cli.images.source import Source
+from gradcam_cli.images.space import IMAGE, Space
 
 BYTES_PER_PIXEL, MAX_HEADER_BYTES = 8, 1 << 24
 """Upper limits of an image file's size: four channels of 16 bits, and its headers."""
@@ -29,23 +32,24 @@ MAX_PICKLED_BYTES = 1 << 24
 """Pixels that processes exchange; a batch of the Ray engine holds up to 64 images."""
 
 
-def _no_file() -> decode.Decoded:
+def _no_file() -> Decoded:
     raise InputError("the pixels come from no file")
 
 
 class LoadedImage:
-    """A decoded image.
+    """A decoded image, or an input of another kind.
 
     Attributes:
         name: path or URL, or `-` for standard input.
         sha256: hash of the file, or None for pixels that come from an array.
         seconds: time to read and decode it.
-        shape: (H, W).
+        shape: (H, W), or the spatial shape of an input of another kind.
         note: a message about its values, or None.
+        space: the kind of the input, and the places of its values.
 
     Args:
-        name, sha256, seconds, note: the attributes.
-        pixels: (H, W, 3) uint8 RGB.
+        name, sha256, seconds, note, space: the attributes.
+        pixels: (H, W, 3) uint8 RGB; see `Decoded` for the other kinds.
         decode_again: returns the same image, or raises InputError; None if there is no file to read.
         bands: the values of all its bands, or None.
     """
@@ -56,13 +60,14 @@ class LoadedImage:
         pixels: np.ndarray,
         sha256: str | None = None,
         seconds: float = 0.0,
-        decode_again: Callable[[], decode.Decoded] | None = None,
+        decode_again: Callable[[], Decoded] | None = None,
         note: Announcement | None = None,
         bands: Bands | None = None,
+        space: Space = IMAGE,
     ) -> None:
-        self.name, self.sha256, self.seconds, self.note = name, sha256, seconds, note
-        self.shape: tuple[int, int] = (pixels.shape[0], pixels.shape[1])
-        self._decoded: decode.Decoded | None = decode.Decoded(pixels, None, bands)
+        self.name, self.sha256, self.seconds, self.note, self.space = name, sha256, seconds, note, space
+        self.shape: tuple[int, ...] = pixels.shape[: space.rank]
+        self._decoded: Decoded | None = Decoded(pixels, None, bands, space)
         self._decode_again = decode_again or _no_file
         self._counted = False
 
@@ -74,14 +79,14 @@ class LoadedImage:
 
     @property
     def pixels(self) -> np.ndarray:
-        """The pixels, (H, W, 3) uint8 RGB; they are decoded again if they were dropped.
+        """The pixels, as `Decoded` has them; they are decoded again if they were dropped.
 
         Raises:
             InputError: the file has changed or cannot be read any more.
         """
         return self.decoded().pixels
 
-    def decoded(self) -> decode.Decoded:
+    def decoded(self) -> Decoded:
         """Return the pixels and the bands; they are decoded again if they were dropped.
 
         Raises:
@@ -155,19 +160,10 @@ def unexplained_dict(each: Unexplained) -> dict[str, Any]:
     return {"status": each.status, "input": each.source, "error": each.error, "hint": each.hint}
 
 
-def load_image(
-    source: Source, max_pixels: int = decode.MAX_PIXELS, max_value: int | None = None, rgb: str | None = None
-) -> LoadedImage | Failure:
-    """Read and decode one source; an image that cannot be read becomes a `Failure`.
-
-    Args:
-        source: the source.
-        max_pixels: as for `decode`.
-        max_value: as for `decode`.
-        rgb: as for `decode`.
-    """
+def load_image(source: Source, options: ReadOptions = ReadOptions()) -> LoadedImage | Failure:  # noqa: B008
+    """Read and decode one source; an input that cannot be read becomes a `Failure`."""
     start = time.perf_counter()
-    read = partial(_read_and_decode, source, max_pixels, max_value, rgb)
+    read = partial(_read_and_decode, source, options)
     try:
         decoded, sha256 = read()
     except InputError as error:
@@ -177,13 +173,12 @@ def load_image(
     again = partial(_decode_again, read, sha256) if source.name != "-" else None
     note = Announcement(logging.WARNING, f"{source.name}: {decoded.note}") if decoded.note else None
     seconds = time.perf_counter() - start
-    return LoadedImage(source.name, decoded.pixels, sha256, seconds, again, note, decoded.bands)
+    return LoadedImage(source.name, decoded.pixels, sha256, seconds, again, note, decoded.bands, decoded.space)
 
 
-def _read_and_decode(
-    source: Source, max_pixels: int, max_value: int | None, rgb: str | None
-) -> tuple[decode.Decoded, str]:
+def _read_and_decode(source: Source, options: ReadOptions) -> tuple[Decoded, str]:
     """Return the image and the SHA-256 of a source; its memory is reserved before its bytes are read."""
+    max_pixels, max_value, rgb = options.max_pixels, options.max_value, options.rgb
     with source.open(BYTES_PER_PIXEL * max_pixels + MAX_HEADER_BYTES) as file:
         if file.seek(0, io.SEEK_END) > LARGE_FILE_BYTES:
             ACTIVE.reserve(ACTIVE.limit // 2)
@@ -193,7 +188,7 @@ def _read_and_decode(
     return decode.decode_all(data, max_pixels, max_value, rgb), hashlib.sha256(data).hexdigest()
 
 
-def _decode_again(read: Callable[[], tuple[decode.Decoded, str]], sha256: str) -> decode.Decoded:
+def _decode_again(read: Callable[[], tuple[Decoded, str]], sha256: str) -> Decoded:
     decoded, new_sha256 = read()
     if new_sha256 != sha256:
         raise InputError("the file changed while it was explained")

@@ -8,6 +8,7 @@ network or for a thread; an image that does not fit is dropped and decoded again
 from __future__ import annotations
 
 import contextlib
+import math
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -29,12 +30,12 @@ def bands(shape: Sequence[int]) -> Iterator[slice]:
     yield from (slice(top, min(top + height, shape[0])) for top in range(0, shape[0], height))
 
 
-def bytes_to_draw(shape: tuple[int, int], num_maps: int) -> int:
-    """Return the memory to draw the maps of an image of (H, W) pixels.
+def bytes_to_draw(shape: Sequence[int], num_maps: int) -> int:
+    """Return the memory to draw the maps of an image of (H, W) pixels, or of any other spatial shape.
 
     A pixel takes 3 bytes in the image, 3 in the overlay, 4 in each map, and up to 6 in copies for a figure or a file.
     """
-    return shape[0] * shape[1] * (12 + 4 * num_maps)
+    return math.prod(shape) * (12 + 4 * num_maps)
 
 
 class ByteBudget:

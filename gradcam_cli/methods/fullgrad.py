@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gradcam_cli.images.fit import Box
+from gradcam_cli.images.box import Box
 from gradcam_cli.methods.cam import Cam
 from gradcam_cli.methods.maps import paste_into_image, upsample
 from gradcam_cli.methods.scorer import AttributionInputs, Scorer

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from gradcam_cli.images.fit import Box, clip_to_image
+from gradcam_cli.images.box import Box, clip_to_image
 from gradcam_cli.images.memory import bands
 
 BOX_THRESHOLD = 0.15
@@ -32,19 +34,20 @@ def upsample(L: np.ndarray, shape: tuple[int, ...], interpolation: str = "linear
     return upsampled.clip(min=0, out=upsampled)
 
 
-def value_at(L: np.ndarray, box: Box, point: tuple[int, int], interpolation: str) -> float:
+def value_at(L: np.ndarray, box: Box, point: Sequence[int], interpolation: str) -> float:
     """Return the value of the upsampled map at one pixel of the image, in units of the map.
 
     Args:
-        L: (u, v), non-negative.
+        L: (u, v), or of any other number of spatial dimensions; non-negative.
         box: the part of the image that the cells cover, in pixels.
-        point: (x, y) in this part.
+        point: (x, y) in this part; (x, y, z) for three dimensions.
         interpolation: a key of `INTERPOLATIONS`.
     """
-    order, (x, y) = INTERPOLATIONS[interpolation], point
-    row = interpolation_matrix(L.shape[0], box.y1 - box.y0, order)[y - box.y0]
-    column = interpolation_matrix(L.shape[1], box.x1 - box.x0, order)[x - box.x0]
-    return float(row @ L.astype(np.float32) @ column)
+    value = L.astype(np.float32)
+    for (start, stop), place in zip(box.intervals, reversed(point), strict=True):
+        weights = interpolation_matrix(len(value), stop - start, INTERPOLATIONS[interpolation])[place - start]
+        value = np.tensordot(weights, value, axes=(0, 0))
+    return float(value)
 
 
 def interpolation_matrix(u: int, H: int, order: int) -> np.ndarray:
@@ -60,41 +63,39 @@ def interpolation_matrix(u: int, H: int, order: int) -> np.ndarray:
     return weights
 
 
-def paste_into_image(upsampled: np.ndarray, crop_box: Box, shape: tuple[int, int]) -> np.ndarray:
+def paste_into_image(upsampled: np.ndarray, crop_box: Box, shape: Sequence[int]) -> np.ndarray:
     """Paste the map of a crop into a map of the image size, which is zero outside the crop.
 
     Args:
-        upsampled: (y1 - y0, x1 - x0), the map of the crop.
+        upsampled: the map of the crop, of the shape of the box.
         crop_box: the crop in image pixels; it may extend beyond the image.
-        shape: (H, W) of the image.
+        shape: (H, W) of the image, or any other spatial shape.
 
     Returns:
         (H, W), of the dtype of `upsampled`.
     """
-    H, W = shape
-    if crop_box == (0, 0, W, H):
+    if crop_box == Box.whole(shape):
         return upsampled
     canvas = np.zeros(shape, upsampled.dtype)
-    (x0, y0, _, _), visible = crop_box, clip_to_image(crop_box, shape)
-    inside = upsampled[visible.y0 - y0 : visible.y1 - y0, visible.x0 - x0 : visible.x1 - x0]
-    canvas[visible.y0 : visible.y1, visible.x0 : visible.x1] = inside
+    visible = clip_to_image(crop_box, shape)
+    pairs = zip(visible.intervals, crop_box.intervals, strict=True)
+    canvas[visible.slices] = upsampled[tuple(slice(a - first, b - first) for (a, b), (first, _) in pairs)]
     return canvas
 
 
-def to_image(L: np.ndarray, crop_box: Box, shape: tuple[int, int], interpolation: str) -> np.ndarray:
+def to_image(L: np.ndarray, crop_box: Box, shape: Sequence[int], interpolation: str) -> np.ndarray:
     """Upsample the map of a crop, paste it into a map of the image size and normalize it.
 
     Args:
-        L: (u, v), non-negative.
+        L: (u, v), or of any other number of spatial dimensions; non-negative.
         crop_box: the crop in image pixels.
-        shape: (H, W) of the image.
+        shape: (H, W) of the image, with as many dimensions.
         interpolation: a key of `INTERPOLATIONS`.
 
     Returns:
         (H, W) float32 in 0..1.
     """
-    upsampled = upsample(L, (crop_box.y1 - crop_box.y0, crop_box.x1 - crop_box.x0), interpolation)
-    return normalize(paste_into_image(upsampled, crop_box, shape))
+    return normalize(paste_into_image(upsample(L, crop_box.shape, interpolation), crop_box, shape))
 
 
 def normalize(upsampled: np.ndarray) -> np.ndarray:
@@ -103,19 +104,18 @@ def normalize(upsampled: np.ndarray) -> np.ndarray:
     return np.divide(upsampled, maximum, out=upsampled) if maximum > 0 else upsampled
 
 
-def peak(heatmap: np.ndarray) -> tuple[int, int] | None:
-    """Return (x, y) of the first maximum in row-major order, or None for a zero map."""
+def peak(heatmap: np.ndarray) -> tuple[int, ...] | None:
+    """Return (x, y) of the first maximum in row-major order, or None for a zero map; (x,) or (x, y, z) likewise."""
     if not heatmap.any():
         return None
-    y, x = np.unravel_index(np.argmax(heatmap), heatmap.shape)
-    return int(x), int(y)
+    return tuple(int(place) for place in reversed(np.unravel_index(np.argmax(heatmap), heatmap.shape)))
 
 
 def bounding_box(heatmap: np.ndarray, threshold: float = BOX_THRESHOLD) -> Box | None:
-    """Return the box around the largest 4-connected region above a fraction of the maximum.
+    """Return the box around the largest region above a fraction of the maximum, connected along the axes.
 
     Args:
-        heatmap: (H, W), non-negative.
+        heatmap: (H, W), or of any other number of dimensions; non-negative.
         threshold: fraction of the maximum, 0..1.
 
     Returns:
@@ -130,7 +130,7 @@ def bounding_box(heatmap: np.ndarray, threshold: float = BOX_THRESHOLD) -> Box |
 
     regions, count = ndimage.label(heatmap > threshold * heatmap.max())
     sizes = np.zeros(count + 1, np.int64)
-    for band in bands(regions.shape):
+    for band in bands((len(regions), regions[0].size)):
         sizes += np.bincount(regions[band].ravel(), minlength=count + 1)
-    rows, columns = ndimage.find_objects(regions)[np.argmax(sizes[1:])]
-    return Box(columns.start, rows.start, columns.stop, rows.stop)
+    largest = ndimage.find_objects(regions)[np.argmax(sizes[1:])]
+    return Box.of((part.start, part.stop) for part in largest)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gradcam_cli.images.fit import Box
+from gradcam_cli.images.box import Box
 from gradcam_cli.methods.cam import Cam, gradcam
 from gradcam_cli.methods.maps import normalize, paste_into_image, upsample
 

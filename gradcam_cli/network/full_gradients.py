@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from gradcam_cli.errors import ModelError
-from gradcam_cli.images.fit import Box, part_of_box
+from gradcam_cli.images.box import Box, part_of_box
 from gradcam_cli.methods.fullgrad import BiasGradient, FullGradients
 from gradcam_cli.network.biases import find_biases
 from gradcam_cli.network.grid import Grid, grid_of

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from gradcam_cli.errors import UsageError
-from gradcam_cli.images.fit import Box, clip_to_image
+from gradcam_cli.images.box import Box, clip_to_image
 from gradcam_cli.images.memory import bands
 from gradcam_cli.near_matches import did_you_mean
 from gradcam_cli.output.contours import draw_contours

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from gradcam_cli.images.fit import Box, clip_to_image
+from gradcam_cli.images.box import Box, clip_to_image
 from gradcam_cli.images.memory import bands
 from gradcam_cli.output.color_bar import ColorBar, draw_color_bar
 from gradcam_cli.output.colors import color_table

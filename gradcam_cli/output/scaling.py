@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from gradcam_cli.images.fit import Box
+from gradcam_cli.images.box import Box
 
 
 def scaled_size(shape: tuple[int, ...], side: int) -> tuple[int, int]:

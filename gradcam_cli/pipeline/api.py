@@ -11,9 +11,9 @@ import keras
 import numpy as np
 
 from gradcam_cli.errors import InputError, UsageError
-from gradcam_cli.images import decode
 from gradcam_cli.images.batches import count_images, read_images
 from gradcam_cli.images.load import Failure, LoadedImage, Unexplained
+from gradcam_cli.images.read_options import MAX_PIXELS
 from gradcam_cli.keywords import python_function
 from gradcam_cli.models.classifier import Classifier
 from gradcam_cli.output.grids import grid_figure
@@ -43,7 +43,7 @@ def explain(
     method: str = "gradcam",
     target: str = "class",
     score: str = "logit",
-    fit: str = "squash",
+    fit: str = "auto",
     interpolation: str = "linear",
     counterfactual: bool = False,
     against: str | int | Sequence[str | int] = (),
@@ -54,9 +54,11 @@ def explain(
     truth: str | os.PathLike[str] | None = None,
     expect: int | str | None = None,
     precision: str = "float32",
-    max_pixels: int = decode.MAX_PIXELS,
+    max_pixels: int = MAX_PIXELS,
     max_value: int | None = None,
     rgb: str | None = None,
+    axes: str | None = None,
+    window: str | None = None,
     weights: str | os.PathLike[str] | None = None,
     labels: str | os.PathLike[str] | Sequence[str] | None = None,
     preprocess: str | None = None,
@@ -81,7 +83,9 @@ def explain(
         target: what is explained: `class`, `segment`, `segment:all`, `segment:X,Y`, `detection`, `detection:BOXES`,
             `similarity:FILE`; for a model with several outputs with `@NAME` behind the first word.
         score: `logit`, `probability`, or `output` for the model's output as it is.
-        fit: `squash`, `crop` or `pad`.
+        fit: `squash`, `crop`, `pad`, `windows`, or `auto`: `windows` for signals and volumes, `squash` for others.
+        axes: order of the axes of an array or a NIfTI file, such as `CHW`; None: that of the model input.
+        window: center and width of the values of a volume, such as `40,400`; they are scaled to 0..255.
         interpolation: `nearest`, `linear` or `cubic`.
         counterfactual: negate the gradients.
         against: one class or several with which the explained one is contrasted: an index, a name, a pattern, `nearest`
@@ -122,6 +126,8 @@ def explain(
         "score": score,
         "max_value": max_value,
         "rgb": rgb,
+        "axes": axes,
+        "window": window,
         "fit": fit,
         "interpolation": interpolation,
         "counterfactual": counterfactual,

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from gradcam_cli.errors import UsageError
+from gradcam_cli.images.axes import parse_axes, parse_window
 from gradcam_cli.images.bands import parse_rgb
 from gradcam_cli.images.fit import FIT_MODES
 from gradcam_cli.methods.maps import INTERPOLATIONS
@@ -82,8 +83,27 @@ class RunSettings:
         metavar="BANDS",
         check=parse_rgb,
     )
+    axes: str | None = _setting(
+        None,
+        "Order of the axes of arrays and NIfTI files, of T (time), D, H, W and C (channels): CHW. [default: that of "
+        "the model input; WHD for NIfTI]",
+        "Input",
+        metavar="AXES",
+        check=parse_axes,
+    )
+    window: str | None = _setting(
+        None,
+        "Window of the values of a volume: they are cut off outside it and scaled to 0..255, as 40,400 for soft tissue. "
+        "[default: the values as they are stored]",
+        "Input",
+        metavar="CENTER,WIDTH",
+        check=parse_window,
+    )
     fit: str = _setting(
-        "squash", "Squash the image to the model input, crop its center, or pad it with bars.", choices=FIT_MODES
+        "auto",
+        "Squash the input to the model input, crop its center, pad it with bars, or slide windows of the model's size "
+        "over it. auto: windows for signals and volumes, squash for images and films.",
+        choices=FIT_MODES,
     )
     interpolation: str = _setting("linear", "Interpolation of the upsampled map.", choices=tuple(INTERPOLATIONS))
     counterfactual: bool = _setting(

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from gradcam_cli.images.box import Box
 from gradcam_cli.images.boxes import to_image_box
-from gradcam_cli.images.fit import Box
 from gradcam_cli.methods import cam, registry
 from gradcam_cli.methods.refinecam import NOTHING_IN_COMMON, LayerArrays
 from gradcam_cli.methods.scorer import AttributionInputs

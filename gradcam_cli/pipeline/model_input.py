@@ -7,7 +7,7 @@ import numpy as np
 from gradcam_cli.errors import InputError
 from gradcam_cli.images import fit
 from gradcam_cli.images.bands import Bands
-from gradcam_cli.images.fit import Box
+from gradcam_cli.images.box import Box
 from gradcam_cli.images.load import LoadedImage
 from gradcam_cli.models.classifier import Classifier
 from gradcam_cli.models.preprocessing import scales_values
@@ -31,7 +31,7 @@ def fit_to_model(classifier: Classifier, image: LoadedImage, crop_box: Box) -> n
     if classifier.rows:
         classifier.rows.row(image.name)
     h, w, channels = classifier.input_shape
-    pixels, _, bands = image.decoded()
+    pixels, _, bands, _ = image.decoded()
     if bands is not None:
         _check_bands(classifier, bands)
         return fit.resize_bands(bands.values, crop_box, (h, w))

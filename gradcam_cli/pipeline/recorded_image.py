@@ -10,8 +10,8 @@ import hashlib
 import os
 
 from gradcam_cli.errors import InputError
-from gradcam_cli.images.decode import MAX_PIXELS
 from gradcam_cli.images.load import BYTES_PER_PIXEL, MAX_HEADER_BYTES
+from gradcam_cli.images.read_options import MAX_PIXELS
 from gradcam_cli.images.source import ARRAY_SUFFIX, SUFFIXES
 from gradcam_cli.storage.paths import is_url
 from gradcam_cli.storage.regular_files import open_regular

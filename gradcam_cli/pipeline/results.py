@@ -13,8 +13,8 @@ import numpy as np
 
 from gradcam_cli.errors import UsageError
 from gradcam_cli.images import encode
+from gradcam_cli.images.box import Box
 from gradcam_cli.images.boxes import draw_box
-from gradcam_cli.images.fit import Box
 from gradcam_cli.methods import maps
 from gradcam_cli.output import colors
 from gradcam_cli.output.destination import (
@@ -129,8 +129,8 @@ class Explanation:
     difference: np.ndarray | None = field(default=None, repr=False)
 
     @cached_property
-    def peak(self) -> tuple[int, int] | None:
-        """(x, y) of the largest value, in pixels of the image."""
+    def peak(self) -> tuple[int, ...] | None:
+        """(x, y) of the largest value, in pixels of the image; (x,) of a signal, (x, y, z) of a volume or film."""
         return maps.peak(self.heatmap)
 
     @cached_property

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache, cached_property, partial
 
 import numpy as np
 
 from gradcam_cli.console import Announcement, log
 from gradcam_cli.errors import UsageError
-from gradcam_cli.images.fit import Box, part_of_box
+from gradcam_cli.images.box import Box, part_of_box
+from gradcam_cli.images.fit import resolved_fit
 from gradcam_cli.methods import registry
 from gradcam_cli.models.class_selection import TRUE_CLASS, ClassSelector, groups_of, number_groups, resolve_classes
 from gradcam_cli.models.classifier import Classifier, load_model
@@ -165,6 +166,7 @@ def prepare_run(classifier: Classifier, config: ExplainConfig, *, announced: boo
         ModelError: no layer has spatial output, the model does not expose the logit, or a method does not support it.
     """
     check_settings(config)
+    config = replace(config, fit=resolved_fit(config.fit, len(classifier.input_shape) - 1))
     trace_cache(classifier.model).drop_stale(classifier.model)
     classifier = classifier_for_target(classifier, config)
     for method in config.methods:

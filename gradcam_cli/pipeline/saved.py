@@ -12,7 +12,8 @@ import numpy as np
 
 from gradcam_cli.console import escape_control_chars, log
 from gradcam_cli.errors import GradcamError, InputError
-from gradcam_cli.images.decode import MAX_PIXELS, decode
+from gradcam_cli.images.decode import decode
+from gradcam_cli.images.read_options import MAX_PIXELS
 from gradcam_cli.pipeline import fields
 from gradcam_cli.pipeline.config import DEFAULTS, MATCHING_SETTINGS
 from gradcam_cli.pipeline.json_lines import METADATA_FIELDS

@@ -16,10 +16,11 @@ import tensorflow as tf
 
 from gradcam_cli.console import log
 from gradcam_cli.errors import InputError
-from gradcam_cli.images import decode
-from gradcam_cli.images.fit import Box, crop_box_for
+from gradcam_cli.images.box import Box
+from gradcam_cli.images.fit import crop_box_for
 from gradcam_cli.images.load import Failure, LoadedImage, Unexplained
 from gradcam_cli.images.memory import ACTIVE, bytes_to_draw
+from gradcam_cli.images.read_options import MAX_PIXELS
 from gradcam_cli.methods import cam, maps, registry
 from gradcam_cli.models.class_selection import TRUTH
 from gradcam_cli.models.image_rows import selected_rows
@@ -94,7 +95,7 @@ def to_model_input(run: PreparedRun, image: LoadedImage | Unexplained) -> ModelI
     image.log_note()
     (h, w, _), (H, W) = run.classifier.input_shape, image.shape
     crop_box = crop_box_for((H, W), (h, w), run.config.fit)
-    if (crop_box.x1 - crop_box.x0) * (crop_box.y1 - crop_box.y0) > max(decode.MAX_PIXELS, H * W):
+    if (crop_box.x1 - crop_box.x0) * (crop_box.y1 - crop_box.y0) > max(MAX_PIXELS, H * W):
         reason = f"an image of {W}x{H} pixels is too narrow for --fit pad"
         return Failure(image.name, reason, "use --fit squash or --fit crop")
     try:

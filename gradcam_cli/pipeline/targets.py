@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 
 from gradcam_cli.errors import InputError, UsageError
-from gradcam_cli.images.decode import MAX_PIXELS
 from gradcam_cli.images.fit import crop_box_for
 from gradcam_cli.images.load import Unexplained, load_image
+from gradcam_cli.images.read_options import MAX_PIXELS, ReadOptions
 from gradcam_cli.images.source import Source
 from gradcam_cli.models.classifier import Classifier
 from gradcam_cli.models.image_rows import selected_rows
@@ -58,7 +58,7 @@ def classifier_with_groups(
 
 
 def _embedding(file: str, classifier: Classifier, config: ExplainConfig) -> np.ndarray:
-    loaded = load_image(Source(file), MAX_PIXELS, config.max_value, config.rgb)
+    loaded = load_image(Source(file), ReadOptions(MAX_PIXELS, config.max_value, config.rgb))
     if isinstance(loaded, Unexplained):
         raise InputError(f"--target: {loaded.source}: {loaded.error}", loaded.hint)
     pixels = fit_to_model(classifier, loaded, crop_box_for(loaded.shape, classifier.input_shape[:2], config.fit))

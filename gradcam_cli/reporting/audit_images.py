@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw
 
-from gradcam_cli.images.fit import Box
+from gradcam_cli.images.box import Box
 from gradcam_cli.output.scaling import scaled_size
 
 CROP_SIDE, IMAGE_SIDE, GAP = 88, 144, 6

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from gradcam_cli.console import escape_control_chars, log
 from gradcam_cli.errors import InputError
-from gradcam_cli.images.fit import Box, clip_to_image
+from gradcam_cli.images.box import Box, clip_to_image
 from gradcam_cli.output.destination import IMAGE_SUFFIXES
 from gradcam_cli.pipeline.json_lines import Record
 from gradcam_cli.pipeline.saved import load_saved_map, load_source_image

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from gradcam_cli.errors import UsageError
-from gradcam_cli.images.fit import Box, crop_box_for
+from gradcam_cli.images.box import Box
+from gradcam_cli.images.fit import crop_box_for
 from gradcam_cli.output.colors import DEFAULT, color_table
 from gradcam_cli.output.render_options import RenderOptions
 from gradcam_cli.pipeline.captions import color_limit

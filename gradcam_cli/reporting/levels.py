@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from gradcam_cli.images.fit import Box, clip_to_image
+from gradcam_cli.images.box import Box, clip_to_image
 from gradcam_cli.methods.maps import interpolation_matrix
 from gradcam_cli.output.scaling import scale_map, scaled_size
 from gradcam_cli.pipeline import fields

@@ -8,8 +8,8 @@ from dataclasses import replace
 import numpy as np
 from PIL import Image
 
+from gradcam_cli.images.box import Box, clip_to_image
 from gradcam_cli.images.encode import encode
-from gradcam_cli.images.fit import Box, clip_to_image
 from gradcam_cli.output.colors import color_table, opacities, overlay
 from gradcam_cli.output.render_options import RenderOptions
 from gradcam_cli.output.scaling import scale_box, scale_image, scale_map, scaled_size

@@ -15,7 +15,7 @@ from gradcam_cli.callbacks.record import RecordedImage, TrainingRun, picture_pat
 from gradcam_cli.console import log
 from gradcam_cli.errors import InputError
 from gradcam_cli.evaluation.drift import DRIFTS, explained_class
-from gradcam_cli.images.fit import Box
+from gradcam_cli.images.box import Box
 from gradcam_cli.output.colors import DEFAULT, color_table
 from gradcam_cli.pipeline.json_lines import versions
 from gradcam_cli.pipeline.prediction import Prediction

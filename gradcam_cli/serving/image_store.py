@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from urllib.parse import unquote
 
 from gradcam_cli.errors import InputError
-from gradcam_cli.images.decode import MAX_PIXELS
 from gradcam_cli.images.discover import find_sources
 from gradcam_cli.images.in_memory import BytesSource
 from gradcam_cli.images.load import LoadedImage, Unexplained, load_image
+from gradcam_cli.images.read_options import MAX_PIXELS, ReadOptions
 from gradcam_cli.images.source import Source
 from gradcam_cli.reporting.rerun import escape_for_display
 from gradcam_cli.serving.byte_cache import ByteCache
@@ -62,7 +62,7 @@ class ImageStore:
         arrays: bool = False,
     ) -> None:
         self.directory = directory
-        self._limits = max_pixels, max_value, rgb
+        self._options = ReadOptions(max_pixels, max_value, rgb)
         found = find_sources([directory], arrays=arrays) if directory else ()
         self._listed = [StoredImage(str(i), _shown(source), source) for i, source in enumerate(found)]
         self._by_id = {image.id: image for image in self._listed}
@@ -118,7 +118,7 @@ class ImageStore:
         """
         if found := self._decoded.get(image.id):
             return found
-        loaded = load_image(image.source, *self._limits)
+        loaded = load_image(image.source, self._options)
         if isinstance(loaded, Unexplained):
             raise InputError(f"{image.name}: {loaded.error}", loaded.hint)
         return self._decoded.put(image.id, loaded, loaded.decoded().nbytes) if kept else loaded

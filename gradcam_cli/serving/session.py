@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from gradcam_cli.images.decode import MAX_PIXELS
 from gradcam_cli.images.load import LoadedImage
+from gradcam_cli.images.read_options import MAX_PIXELS
 from gradcam_cli.models.catalog import is_model_path
 from gradcam_cli.models.labels import normalize_name
 from gradcam_cli.pipeline.config import ExplainConfig, ModelConfig

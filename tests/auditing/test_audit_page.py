@@ -9,7 +9,7 @@ from report_documents import INJECTIONS
 
 from gradcam_cli.auditing.effect import Effect
 from gradcam_cli.auditing.records import Audit, ClassAudit, ConceptRecord, Example, MarkRecord
-from gradcam_cli.images.fit import Box
+from gradcam_cli.images.box import Box
 from gradcam_cli.images.load import Failure
 from gradcam_cli.reporting.audit_page import write_audit_page
 

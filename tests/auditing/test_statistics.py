@@ -7,7 +7,7 @@ from gradcam_cli.auditing.effect import mean_effect
 from gradcam_cli.auditing.exclusive import exclusive_p_value
 from gradcam_cli.auditing.extent import find_extent
 from gradcam_cli.auditing.patches import MIN_CONTRAST, Window, as_vectors, contrast, cut, repeats, window_sizes, windows
-from gradcam_cli.images.fit import Box
+from gradcam_cli.images.box import Box
 
 
 def test_a_patch_repeats_up_to_a_quarter_of_the_variance():

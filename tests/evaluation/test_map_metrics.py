@@ -11,7 +11,7 @@ from gradcam_cli.evaluation.evaluate import EvaluationItem, Evaluator, MetricCon
 from gradcam_cli.evaluation.map_metrics import OF_ANY_MAP, OF_METHOD
 from gradcam_cli.evaluation.metrics import randomization, robustness
 from gradcam_cli.evaluation.metrics.registry import METRICS
-from gradcam_cli.images.fit import Box
+from gradcam_cli.images.box import Box
 from gradcam_cli.images.load import LoadedImage
 from gradcam_cli.methods import maps, registry
 from gradcam_cli.methods.cam import Cam, gradcam

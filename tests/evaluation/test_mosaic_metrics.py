@@ -8,7 +8,7 @@ import pytest
 from gradcam_cli.evaluation.metrics.mosaic import peak_in_tile, share_in_tile, share_outside, tile_parts
 from gradcam_cli.evaluation.mosaics.layout import draw_mosaics, num_possible
 from gradcam_cli.evaluation.mosaics.photos import Photo
-from gradcam_cli.images.fit import Box
+from gradcam_cli.images.box import Box
 
 
 def shares(L, parts):

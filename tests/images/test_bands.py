@@ -12,8 +12,10 @@ from PIL import Image
 from gradcam_cli.errors import InputError, UsageError
 from gradcam_cli.images import decode, load
 from gradcam_cli.images.bands import Bands, parse_rgb, to_rgb
-from gradcam_cli.images.fit import Box, resize_bands, resize_to_input
+from gradcam_cli.images.box import Box
+from gradcam_cli.images.fit import resize_bands, resize_to_input
 from gradcam_cli.images.load import load_image
+from gradcam_cli.images.read_options import ReadOptions
 from gradcam_cli.images.source import Source
 
 RNG = np.random.default_rng(0)
@@ -168,7 +170,7 @@ def test_outside_the_image_a_band_has_its_mean():
 def test_dropped_and_pickled_images_keep_their_bands(tmp_path, monkeypatch):
     stored = RNG.normal(size=(6, 7, 5)).astype(np.float32)
     np.save(tmp_path / "image.npy", stored)
-    image = load_image(Source(str(tmp_path / "image.npy")), rgb="5,4,3")
+    image = load_image(Source(str(tmp_path / "image.npy")), ReadOptions(rgb="5,4,3"))
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(image)).decoded().bands.values, stored)
     monkeypatch.setattr(load, "MAX_PICKLED_BYTES", 10)
     again = pickle.loads(pickle.dumps(image))

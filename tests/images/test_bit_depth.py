@@ -11,6 +11,7 @@ from PIL import Image
 from gradcam_cli.errors import InputError
 from gradcam_cli.images.decode import decode, decode_all
 from gradcam_cli.images.load import load_image
+from gradcam_cli.images.read_options import ReadOptions
 from gradcam_cli.images.source import Source
 
 COLORS = np.array([[[0, 4095, 2048], [1, 257, 100]]], np.uint16)
@@ -119,11 +120,11 @@ def test_image_with_max_value_has_no_note(tmp_path):
     (tmp_path / "dark.png").write_bytes(png16(COLORS, 2))
     source = Source(str(tmp_path / "dark.png"))
     assert "dark.png: its 16-bit values are below 4,096" in load_image(source).note.text
-    assert load_image(source, max_value=4095).note is None
+    assert load_image(source, ReadOptions(max_value=4095)).note is None
 
 
 def test_dropped_pixels_are_decoded_with_the_same_max_value(tmp_path):
     (tmp_path / "dark.png").write_bytes(png16(COLORS, 2))
-    image = load_image(Source(str(tmp_path / "dark.png")), max_value=4095)
+    image = load_image(Source(str(tmp_path / "dark.png")), ReadOptions(max_value=4095))
     image._decoded = None
     np.testing.assert_array_equal(image.pixels, SCALED)

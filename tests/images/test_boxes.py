@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from gradcam_cli.errors import InputError
+from gradcam_cli.images.box import Box
 from gradcam_cli.images.boxes import draw_box, to_image_box
-from gradcam_cli.images.fit import Box
 from gradcam_cli.network.target import BOX_FORMATS
 
 INPUT = (100, 200)  # h, w

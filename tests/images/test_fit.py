@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gradcam_cli.images.fit import PADDING_COLOR, Box, crop_box_for, resize_to_input
+from gradcam_cli.images.box import Box
+from gradcam_cli.images.fit import PADDING_COLOR, crop_box_for, resize_to_input
 
 
 def test_squash_uses_the_whole_image():

@@ -14,8 +14,8 @@ from PIL import Image
 
 from gradcam_cli.errors import InputError
 from gradcam_cli.images import decode, memory
+from gradcam_cli.images.box import Box
 from gradcam_cli.images.encode import encode
-from gradcam_cli.images.fit import Box
 from gradcam_cli.images.load import Failure, LoadedImage, load_image
 from gradcam_cli.images.memory import ByteBudget, bands
 from gradcam_cli.images.source import Source

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gradcam_cli.images.fit import Box
+from gradcam_cli.images.box import Box
 from gradcam_cli.methods.fullgrad import BiasGradient, FullGradients, fullgrad
 from gradcam_cli.methods.scorer import AttributionInputs
 

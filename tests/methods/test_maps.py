@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from gradcam_cli.images.fit import Box
+from gradcam_cli.images.box import Box
 from gradcam_cli.methods import maps
 
 SHAPES = [(14, 14), (224, 224), (225, 301), (1, 1), (1, 37), (600, 13), (7, 9)]

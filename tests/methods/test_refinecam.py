@@ -6,7 +6,7 @@ from small_models import small_network
 
 from gradcam_cli import explain, load_model
 from gradcam_cli.errors import UsageError
-from gradcam_cli.images.fit import Box
+from gradcam_cli.images.box import Box
 from gradcam_cli.images.load import LoadedImage
 from gradcam_cli.methods.maps import normalize
 from gradcam_cli.methods.refinecam import LayerArrays, refinecam

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from gradcam_cli.errors import UsageError
-from gradcam_cli.images.fit import Box
+from gradcam_cli.images.box import Box
 from gradcam_cli.output.colors import clip_limit, color_table, opacities, overlay, render_heatmap
 from gradcam_cli.output.render_options import RenderOptions, render_options
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gradcam_cli.images import memory
-from gradcam_cli.images.fit import Box
+from gradcam_cli.images.box import Box
 from gradcam_cli.output.colors import overlay
 from gradcam_cli.output.contours import draw_contours
 from gradcam_cli.output.render_options import RenderOptions

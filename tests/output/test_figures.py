@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from gradcam_cli.images.fit import Box
+from gradcam_cli.images.box import Box
 from gradcam_cli.output.color_bar import ColorBar
 from gradcam_cli.output.figure_files import encode_figure
 from gradcam_cli.output.figures import side_by_side_figure, thumbnail

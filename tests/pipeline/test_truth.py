@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gradcam_cli.images.fit import Box
+from gradcam_cli.images.box import Box
 from gradcam_cli.output.difference import COLOR_WEIGHT, difference_overlay
 from gradcam_cli.pipeline.prediction import Prediction
 from gradcam_cli.pipeline.truth import TrueClass, judge

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 from scipy import ndimage
 
-from gradcam_cli.images.fit import Box
+from gradcam_cli.images.box import Box
 from gradcam_cli.output.colors import color_table
 from gradcam_cli.output.render_options import RenderOptions
 from gradcam_cli.pipeline.saved import SavedMap

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from scipy import ndimage
 
-from gradcam_cli.images.fit import Box
+from gradcam_cli.images.box import Box
 from gradcam_cli.pipeline.fields import FieldError
 from gradcam_cli.reporting.levels import LEVELS, encode_levels, within_budget
 

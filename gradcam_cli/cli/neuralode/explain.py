@@ -27,7 +27,7 @@ from gradcam_cli.cli.signals import raise_if_interrupted
 from gradcam_cli.console import escape_control_chars, log, print_error, progress
 from gradcam_cli.errors import UsageError
 from gradcam_cli.images.discover import expand_inputs, no_images_error
-from gradcam_cli.images.fit import FIT_MODES
+from gradcam_cli.images.fit import IMAGE_FITS
 from gradcam_cli.methods.registry import DEPTH_METHODS
 from gradcam_cli.models.class_selection import expand_top_n
 from gradcam_cli.neuralode.explain.config import DEFAULT_METHOD, DEFAULT_RENDER, DEFAULT_TOL, DepthConfig
@@ -106,7 +106,7 @@ class FloatList(click.ParamType):  # type: ignore[type-arg]  # generic only in n
 )
 @_explanation(
     "--fit",
-    type=click.Choice(FIT_MODES),
+    type=click.Choice(IMAGE_FITS),
     default="squash",
     show_default=True,
     help="Squash the image to the model input, crop its center, or pad it with bars.",

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 IOU_THRESHOLD = 0.5
 """Smallest intersection over union at which a box counts as localized."""
 
-Box = tuple[float, float, float, float]
+Box = Sequence[float]
 """x0, y0, x1, y1 in pixels, the ends not included."""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from gradcam_cli.images.fit import Box
+from gradcam_cli.images.box import Box
 
 SIDE = 2
 """Tiles along each side of a mosaic."""

@@ -13,7 +13,7 @@ from gradcam_cli.errors import InputError
 from gradcam_cli.evaluation.metrics.mosaic import SIDE, TILES
 from gradcam_cli.evaluation.mosaics.photos import Photo, SurePhotos
 from gradcam_cli.images import fit
-from gradcam_cli.images.fit import Box
+from gradcam_cli.images.box import Box
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gradcam_cli.images.decode import MAX_PIXELS
+from gradcam_cli.images.read_options import MAX_PIXELS
 from gradcam_cli.output.render_options import RenderOptions
 from gradcam_cli.pipeline.config import ModelConfig
 

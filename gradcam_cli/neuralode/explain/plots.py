@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from PIL import Image, ImageDraw
 
-from gradcam_cli.images.fit import Box
+from gradcam_cli.images.box import Box
 from gradcam_cli.methods.maps import paste_into_image, upsample
 from gradcam_cli.output.color_bar import ColorBar, draw_color_bar
 from gradcam_cli.output.colors import overlay

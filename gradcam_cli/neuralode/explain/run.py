@@ -13,6 +13,7 @@ import numpy as np
 
 from gradcam_cli.errors import OutputError
 from gradcam_cli.images.load import Failure, Unexplained, load_image
+from gradcam_cli.images.read_options import ReadOptions
 from gradcam_cli.images.source import Source
 from gradcam_cli.methods.registry import METHODS
 from gradcam_cli.neuralode.explain.config import DepthConfig
@@ -87,7 +88,8 @@ class DepthRun:
             tasks: the images and their files.
             draw: renders the maps of an image for a report, or None.
         """
-        images = (load_image(source, self.config.max_pixels, self.config.max_value) for source, _ in tasks)
+        options = ReadOptions(self.config.max_pixels, self.config.max_value)
+        images = (load_image(source, options) for source, _ in tasks)
         inputs = (stages.to_model_input(self.run, image) for image in images)
         for (_, files), forward_result in zip(tasks, stages.run_batches(self.run, inputs), strict=True):
             yield self._result(forward_result, files, draw)

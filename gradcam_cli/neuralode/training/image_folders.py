@@ -10,8 +10,8 @@ import numpy as np
 from gradcam_cli.console import log, progress
 from gradcam_cli.errors import InputError, UsageError
 from gradcam_cli.images import decode, fit
+from gradcam_cli.images.box import Box
 from gradcam_cli.images.discover import find_sources, natural_key
-from gradcam_cli.images.fit import Box
 from gradcam_cli.neuralode.training.dataset_checks import Arrays, check_size
 
 TEST_FRACTION_DENOMINATOR = 5

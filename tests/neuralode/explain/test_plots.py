@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from gradcam_cli.images.fit import Box
+from gradcam_cli.images.box import Box
 from gradcam_cli.neuralode.explain import plots
 from gradcam_cli.neuralode.explain.plots import ColorScale, Curves, animation_frames, depth_figure, make_frames
 from gradcam_cli.output.figure_files import encode_figure
