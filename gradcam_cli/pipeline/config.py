@@ -93,7 +93,7 @@ class RunSettings:
     )
     window: str | None = _setting(
         None,
-        "Window of the values of a volume: they are cut off outside it and scaled to 0..255, as 40,400 for soft tissue. "
+        "Window of the values of a volume, as 40,400 for soft tissue: they are clipped to it and scaled to 0..255. "
         "[default: the values as they are stored]",
         "Input",
         metavar="CENTER,WIDTH",
