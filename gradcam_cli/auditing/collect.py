@@ -14,6 +14,7 @@ from gradcam_cli.images.memory import ACTIVE
 from gradcam_cli.images.read_options import MAX_PIXELS, ReadOptions
 from gradcam_cli.images.source import Source
 from gradcam_cli.pipeline import stages
+from gradcam_cli.pipeline.model_input import ModelInput, to_model_input
 from gradcam_cli.pipeline.parallel import available_cpus, ordered_map
 from gradcam_cli.pipeline.run import PreparedRun
 
@@ -96,15 +97,15 @@ def collect(
     collection, fitted = Collection(), []
     threads = threads or available_cpus()
 
-    def read(source: Source) -> stages.ModelInput | Unexplained:
+    def read(source: Source) -> ModelInput | Unexplained:
         with ACTIVE.task():
-            return stages.to_model_input(
+            return to_model_input(
                 run, _require_colors(load_image(source, ReadOptions(max_pixels, run.config.max_value)))
             )
 
-    def model_inputs(pool: ThreadPoolExecutor) -> Iterator[stages.ModelInput | Unexplained]:
+    def model_inputs(pool: ThreadPoolExecutor) -> Iterator[ModelInput | Unexplained]:
         for item in ordered_map(pool, read, sources, run.batch_size + threads):
-            fitted.append(item.pixels if isinstance(item, stages.ModelInput) else None)
+            fitted.append(item.pixels if isinstance(item, ModelInput) else None)
             yield item
 
     with ThreadPoolExecutor(threads) as pool:

@@ -22,9 +22,10 @@ from gradcam_cli.models.classifier import Classifier
 from gradcam_cli.network.trace_cache import temporary_traces
 from gradcam_cli.output.scaling import scale_image, scaled_size
 from gradcam_cli.pipeline.api_options import classifier_of, config_of, reader_of
+from gradcam_cli.pipeline.model_input import ModelInput, to_model_input
 from gradcam_cli.pipeline.results import Explanation
 from gradcam_cli.pipeline.run import prepare_run
-from gradcam_cli.pipeline.stages import ModelInput, make_explanations, run_batches, to_model_input
+from gradcam_cli.pipeline.stages import make_explanations, run_batches
 
 AS_PASSED = "none"
 """The preprocessing of images that are the model input as they are."""

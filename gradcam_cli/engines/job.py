@@ -1,7 +1,7 @@
 """The interface between a command and the engine that runs it.
 
 An engine is a function of tasks and a `JobHandler` that yields one `JobResult` per task, in the order of the tasks.
-Between `JobHandler.read` and `JobHandler.finish` every engine calls `stages.to_model_input`, `stages.run_batches` and
+Between `JobHandler.read` and `JobHandler.finish` every engine calls `to_model_input`, `stages.run_batches` and
 `stages.make_explanations`.
 """
 

@@ -14,7 +14,8 @@ from gradcam_cli.images.memory import ACTIVE
 from gradcam_cli.pipeline.parallel import available_cpus, ordered_map
 
 if TYPE_CHECKING:
-    from gradcam_cli.pipeline.stages import ForwardResult, ModelInput
+    from gradcam_cli.pipeline.model_input import ModelInput
+    from gradcam_cli.pipeline.stages import ForwardResult
 
 TaskImage = tuple[ExplainTask, LoadedImage | None]
 """A task and its image, or None if the image has not been read."""
@@ -50,6 +51,7 @@ def _explain_all(
 ) -> Generator[JobResult]:
     before_load()
     from gradcam_cli.pipeline import stages
+    from gradcam_cli.pipeline.model_input import to_model_input
 
     run = handler.load()
     threads = threads or available_cpus()
@@ -64,7 +66,7 @@ def _explain_all(
     def load_and_resize(item: TaskImage) -> ModelInput | Unexplained:
         task, image = item
         with ACTIVE.task():
-            return stages.to_model_input(run, image or handler.read(task))
+            return to_model_input(run, image or handler.read(task))
 
     def explain_and_finish(item: tuple[ExplainTask, ForwardResult | Unexplained]) -> JobResult:
         task, forward_result = item

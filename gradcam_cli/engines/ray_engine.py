@@ -134,12 +134,13 @@ class RayExplainActor:
             yield {"item": [pickle.dumps(self.error)] * len(batch["item"])}
             return
         from gradcam_cli.pipeline import stages
+        from gradcam_cli.pipeline.model_input import to_model_input
 
         tasks, images = zip(*map(_unpickle, batch["item"]), strict=True)
         notes = [image.note for image in images if isinstance(image, LoadedImage) and image.note]
         for announcement in (self.run.announcement, *notes):
             yield {"item": [pickle.dumps(announcement)]}
-        model_inputs = (stages.to_model_input(self.run, image) for image in images)
+        model_inputs = (to_model_input(self.run, image) for image in images)
         forward_results = stages.run_batches(self.run, model_inputs, self.padded_size)
         explanations = (stages.make_explanations(self.run, result) for result in forward_results)
         yield from ({"item": [pickle.dumps(item)]} for item in zip(tasks, explanations, strict=True))

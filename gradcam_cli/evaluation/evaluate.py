@@ -26,6 +26,7 @@ from gradcam_cli.methods import maps
 from gradcam_cli.methods.registry import METHODS
 from gradcam_cli.pipeline import stages
 from gradcam_cli.pipeline.json_lines import map_summary, predictions
+from gradcam_cli.pipeline.model_input import ModelInput, to_model_input
 from gradcam_cli.pipeline.parallel import ordered_map
 from gradcam_cli.pipeline.prediction import json_number
 from gradcam_cli.pipeline.results import Explanation
@@ -91,7 +92,7 @@ class Evaluator:
         """Yield the metrics of all maps of each image, or the reason why it has none, in the order of the items."""
         pending: list[EvaluationItem] = []
 
-        def model_inputs() -> Iterator[stages.ModelInput | Unexplained]:
+        def model_inputs() -> Iterator[ModelInput | Unexplained]:
             for item in items:
                 pending.append(item)
                 yield self._to_model_input(item)
@@ -117,8 +118,8 @@ class Evaluator:
     def _passes(self) -> Passes:
         return Passes(self.run, self._network_lock, self.config.seed)
 
-    def _to_model_input(self, item: EvaluationItem) -> stages.ModelInput | Unexplained:
-        model_input = stages.to_model_input(self.run, item.image)
+    def _to_model_input(self, item: EvaluationItem) -> ModelInput | Unexplained:
+        model_input = to_model_input(self.run, item.image)
         if isinstance(model_input, Unexplained) or item.classes is None:
             return model_input
         chosen = item.classes[0]

@@ -22,9 +22,9 @@ from gradcam_cli.images.source import Source
 from gradcam_cli.methods.registry import names_of_kind
 from gradcam_cli.models.classifier import Classifier
 from gradcam_cli.pipeline.config import ExplainConfig
+from gradcam_cli.pipeline.model_input import ModelInput, to_model_input
 from gradcam_cli.pipeline.parallel import available_cpus
 from gradcam_cli.pipeline.run import PreparedRun, prepare_run
-from gradcam_cli.pipeline.stages import ModelInput, to_model_input
 
 SANITY_IMAGES = 12
 """Default number of images of the sanity check."""

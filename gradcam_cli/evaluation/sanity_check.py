@@ -18,9 +18,9 @@ from gradcam_cli.methods import maps
 from gradcam_cli.methods.registry import layers_named
 from gradcam_cli.network.layers import iter_layers
 from gradcam_cli.pipeline import stages
+from gradcam_cli.pipeline.model_input import ModelInput
 from gradcam_cli.pipeline.results import Explanation
 from gradcam_cli.pipeline.run import PreparedRun
-from gradcam_cli.pipeline.stages import ModelInput
 
 MAX_STEPS = 20
 

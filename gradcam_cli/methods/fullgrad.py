@@ -62,12 +62,11 @@ def fullgrad(scorer: Scorer, inputs: AttributionInputs) -> Cam:
         Srinivas and Fleuret 2019, Full-Gradient Representation for Neural Network Visualization.
     """
     found = scorer.full_gradients(inputs.x, inputs.class_index)
-    shape = (inputs.x.shape[0], inputs.x.shape[1])
-    L = _rescale(found.input).sum(axis=2)
+    L = _rescale(found.input).sum(axis=-1)
     for _, values, box in found.biases:
         if box is not None:
-            upsampled = upsample(_rescale(values).sum(axis=2), (box.y1 - box.y0, box.x1 - box.x0))
-            L += paste_into_image(upsampled, box, shape)
+            upsampled = upsample(_rescale(values).sum(axis=-1), box.shape)
+            L += paste_into_image(upsampled, box, inputs.x.shape[:-1])
     return Cam(None, L)
 
 

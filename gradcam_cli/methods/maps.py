@@ -29,8 +29,11 @@ def upsample(L: np.ndarray, shape: tuple[int, ...], interpolation: str = "linear
     """
     upsampled: np.ndarray = L.astype(np.float32)
     for u, H in zip(L.shape, shape, strict=True):  # the first axis becomes the last one, as often as there are axes
-        weights = interpolation_matrix(u, H, INTERPOLATIONS[interpolation])
-        upsampled = np.tensordot(upsampled, weights, axes=(0, 1))
+        if u == H:
+            upsampled = np.moveaxis(upsampled, 0, -1)
+        else:
+            weights = interpolation_matrix(u, H, INTERPOLATIONS[interpolation])
+            upsampled = np.tensordot(upsampled, weights, axes=(0, 1))
     return upsampled.clip(min=0, out=upsampled)
 
 
@@ -45,8 +48,11 @@ def value_at(L: np.ndarray, box: Box, point: Sequence[int], interpolation: str) 
     """
     value = L.astype(np.float32)
     for (start, stop), place in zip(box.intervals, reversed(point), strict=True):
-        weights = interpolation_matrix(len(value), stop - start, INTERPOLATIONS[interpolation])[place - start]
-        value = np.tensordot(weights, value, axes=(0, 0))
+        if len(value) == stop - start:
+            value = value[place - start]
+        else:
+            weights = interpolation_matrix(len(value), stop - start, INTERPOLATIONS[interpolation])[place - start]
+            value = np.tensordot(weights, value, axes=(0, 0))
     return float(value)
 
 

@@ -101,18 +101,20 @@ def occlusion(scorer: Scorer, inputs: AttributionInputs) -> Cam:
 
         L = relu(mean of y_c(x) - y_c(x under the patch))
 
-    The side of a patch is a seventh of the shorter side of the input, its stride half of that.
+    The side of a patch is a seventh of the shorter side of the image, its stride half of that. A patch of a signal, a
+    volume or a film has a seventh of each of its lengths.
 
     Source:
         Zeiler and Fergus 2014, Visualizing and Understanding Convolutional Networks, section 4.2.
     """
     shape = inputs.x.shape[:-1]
-    side = max(min(shape) // OCCLUSION_PATCHES, 1)
-    offsets = np.array(list(itertools.product(*(_patch_offsets(length, side) for length in shape))))
+    sides = [max((min(shape) if len(shape) == 2 else length) // OCCLUSION_PATCHES, 1) for length in shape]
+    starts = [_patch_offsets(length, side) for length, side in zip(shape, sides, strict=True)]
+    offsets = np.array(list(itertools.product(*starts)))
     score_drop, count = np.zeros(shape), np.zeros(shape)
     y_c = scorer.scores(inputs.x[None])[0, inputs.class_index]
     for chunk in _chunks(offsets):
-        patches = [tuple(slice(start, start + side) for start in offset) for offset in chunk]
+        patches = [tuple(map(slice, offset, offset + sides)) for offset in chunk]
         occluded = np.repeat(inputs.x[None], len(chunk), axis=0)
         for x, patch in zip(occluded, patches, strict=True):
             x[patch] = inputs.baseline[patch]

@@ -29,7 +29,7 @@ class LayerArrays(NamedTuple):
     box: Box
 
 
-def refinecam(layers: Sequence[LayerArrays], shape: tuple[int, int]) -> Cam:
+def refinecam(layers: Sequence[LayerArrays], shape: tuple[int, ...]) -> Cam:
     """RefineCAM over Grad-CAM: a cell counts only where the maps of all layers are positive.
 
         L^l = Grad-CAM at layer l
@@ -41,7 +41,7 @@ def refinecam(layers: Sequence[LayerArrays], shape: tuple[int, int]) -> Cam:
 
     Args:
         layers: at least two, in any order.
-        shape: (h, w) of the model input.
+        shape: (h, w) of the model input, or its other spatial shape.
 
     Returns:
         The map at the size of the model input, 0..1.
@@ -51,6 +51,6 @@ def refinecam(layers: Sequence[LayerArrays], shape: tuple[int, int]) -> Cam:
     """
     L = np.ones(shape, np.float32)
     for A, dA, box in layers:
-        upsampled = upsample(normalize(gradcam(A, dA).map), (box.y1 - box.y0, box.x1 - box.x0))
+        upsampled = upsample(normalize(gradcam(A, dA).map), box.shape)
         L *= paste_into_image(upsampled, box, shape)
     return Cam(None, L)

@@ -84,8 +84,6 @@ def explain(
             `similarity:FILE`; for a model with several outputs with `@NAME` behind the first word.
         score: `logit`, `probability`, or `output` for the model's output as it is.
         fit: `squash`, `crop`, `pad`, `windows`, or `auto`: `windows` for signals and volumes, `squash` for others.
-        axes: order of the axes of an array or a NIfTI file, such as `CHW`; None: that of the model input.
-        window: center and width of the values of a volume, such as `40,400`; they are scaled to 0..255.
         interpolation: `nearest`, `linear` or `cubic`.
         counterfactual: negate the gradients.
         against: one class or several with which the explained one is contrasted: an index, a name, a pattern, `nearest`
@@ -102,6 +100,8 @@ def explain(
         max_pixels: the largest image to decode.
         max_value: value of white in 16-bit and float images, and in arrays of float and of larger integers.
         rgb: numbers of the bands to show, such as `3,2,1`; all bands of the image are read.
+        axes: order of the axes of an array or a NIfTI file, such as `CHW`; None: that of the model input.
+        window: center and width of the values of a volume, such as `40,400`; they are scaled to 0..255.
         weights: `imagenet` or a weight file; see `load_model`, as for all that follow.
         labels: list of class names, or a file of them.
         preprocess: name of the preprocessing, or an own mean and standard deviation.

@@ -38,7 +38,7 @@ def compute_multi_pass(
             computed[layer, method, c] = registry.METHODS[method].function(run.scorer(layer, method), inputs)
         elif len(results) > 1:
             cams = [(compute_cam(run, method, result, (i, layer, c)), mirrored) for result, mirrored in results]
-            L = np.mean([each.map[:, ::-1] if mirrored else each.map for each, mirrored in cams], axis=0)
+            L = np.mean([each.map[..., ::-1] if mirrored else each.map for each, mirrored in cams], axis=0)
             weights = [each.alpha for each, _ in cams if each.alpha is not None]
             alpha = np.mean(weights, axis=0) if weights else None
             computed[layer, method, c] = cam.Cam(alpha, L)
@@ -61,7 +61,7 @@ def compute_cam(run: PreparedRun, method: str, result: ForwardBackward, indices:
     if entry.kind == "layers":
         arrays = zip(result.A, result.dA, run.input_parts, strict=True)
         layers = [LayerArrays(A[i], sign * dA[c, i], box) for A, dA, box in arrays]
-        return entry.function(layers, run.classifier.input_shape[:2])
+        return entry.function(layers, run.classifier.input_shape[:-1])
     f = [result.f[layer][i]] if entry.kind == "depth" else []
     return entry.function(result.A[layer][i], sign * result.dA[layer][c, i], *f)
 

@@ -15,6 +15,7 @@ from gradcam_cli.errors import UsageError
 from gradcam_cli.images import encode
 from gradcam_cli.images.box import Box
 from gradcam_cli.images.boxes import draw_box
+from gradcam_cli.images.space import IMAGE, Space
 from gradcam_cli.methods import maps
 from gradcam_cli.output import colors
 from gradcam_cli.output.destination import (
@@ -75,12 +76,15 @@ class ModelInfo:
 
 @dataclass(frozen=True, eq=False)
 class Explanation:
-    """One map of one image for one class at one layer.
+    """One map of one image, or of an input of another kind, for one class at one layer.
+
+    Below, (H, W) and (u, v) stand for any number of spatial axes: (T,) of a signal, (D, H, W) of a volume, (T, H, W) of
+    a film.
 
     Attributes:
         source: name of the input.
         sha256: SHA-256 of the input's bytes, or None for an array.
-        image: (H, W, 3) uint8 RGB.
+        image: (H, W, 3) uint8 RGB; of a signal, its values (T, k) float32.
         heatmap: (H, W) float32 in 0..1: the upsampled map divided by its maximum.
         cam: (u, v) float32: the map L_c at the layer's resolution, in units of the score.
         cam_pre_relu: (u, v) float32: `cam` before its ReLU.
@@ -102,6 +106,8 @@ class Explanation:
         truth: whether the prediction for the image is right, or None without true classes.
         difference: (u, v) float32: L of the predicted class minus that of the true class, in units of the score, for
             the map of `truth` in a run with `top`; otherwise None.
+        space: the kind of the input, and the places of its values.
+        windows: number of windows whose maps were blended; then `cam` has the size of the input. 0 without windows.
     """
 
     source: str
@@ -127,6 +133,8 @@ class Explanation:
     note: str | None = field(default=None, repr=False)
     truth: Truth | None = field(default=None, repr=False)
     difference: np.ndarray | None = field(default=None, repr=False)
+    space: Space = IMAGE
+    windows: int = 0
 
     @cached_property
     def peak(self) -> tuple[int, ...] | None:

@@ -65,7 +65,7 @@ class PreparedRun:
 
     @cached_property
     def baseline_input(self) -> np.ndarray:
-        """A black image, preprocessed: (h, w, c) float32."""
+        """A black image, or values of zero, preprocessed: (h, w, c) float32, or of the other shape of the model."""
         black: np.ndarray = self.classifier.preprocess(np.zeros((1, *self.classifier.input_shape), np.uint8))[0]
         return black
 
@@ -97,19 +97,19 @@ class PreparedRun:
             method: name of the method.
             crop_box: the part of the image that the model input shows.
         """
-        h, w, _ = self.classifier.input_shape
-        grid, whole = self._grid(layer, method), Box(0, 0, w, h)
+        shape = self.classifier.input_shape[:-1]
+        grid, whole = self._grid(layer, method), Box.whole(shape)
         if grid is None:
             return crop_box, whole
-        image_part, input_part = (part_of_box(box, grid.edges, (h, w)) for box in (crop_box, whole))
+        image_part, input_part = (part_of_box(box, grid.edges, shape) for box in (crop_box, whole))
         return image_part, input_part
 
     @cached_property
     def input_parts(self) -> list[Box]:
         """The part of the model input that the cells of each layer cover."""
-        h, w, _ = self.classifier.input_shape
+        shape = self.classifier.input_shape[:-1]
         grids = (output.grid for output in self.layer_outputs)
-        return [part_of_box(Box(0, 0, w, h), g.edges, (h, w)) if g else Box(0, 0, w, h) for g in grids]
+        return [part_of_box(Box.whole(shape), grid.edges, shape) if grid else Box.whole(shape) for grid in grids]
 
     def _grid(self, layer: int, method: str) -> Grid | None:
         """Return the arrangement of the cells of a map; None if they are the pixels of the model input."""
@@ -142,6 +142,11 @@ class PreparedRun:
         """The settings of the run, with the precision and the batch size that are used."""
         requested = self.config.values()
         return RunSettings(**{**requested, "precision": self.precision, "batch_size": self.batch_size})
+
+    def settings_for(self, kind: str) -> RunSettings:
+        """Return the settings of an input of a kind: with the fit that `auto` stands for."""
+        fit = resolved_fit(self.settings.fit, len(self.classifier.input_shape) - 1, kind)
+        return self.settings if fit == self.settings.fit else replace(self.settings, fit=fit)
 
 
 def load(config: ModelConfig) -> Classifier:
@@ -191,7 +196,7 @@ def prepare_run(classifier: Classifier, config: ExplainConfig, *, announced: boo
         outputs[output.path] = output
     check_methods(config.methods, list(outputs.values()), classifier.layer_outputs, classifier.target)
     if config.aug_smooth:
-        _require_symmetric(outputs.values(), classifier.input_shape[1])
+        _require_symmetric(outputs.values(), classifier.input_shape)
     require_classes(config, classifier)
     precision = resolve_precision(config.precision)
     batch_size = config.batch_size or default_batch_size(classifier.model, classifier.input_shape)
@@ -208,8 +213,11 @@ def prepare_run(classifier: Classifier, config: ExplainConfig, *, announced: boo
     return run
 
 
-def _require_symmetric(outputs: Iterable[LayerOutput], width: int) -> None:
+def _require_symmetric(outputs: Iterable[LayerOutput], input_shape: tuple[int, ...]) -> None:
     """Check that mirrored images have mirrored maps: no layer may cover more of one side of the image."""
+    if len(input_shape) != 3:
+        raise UsageError(f"--aug-smooth: expected a model of images, got one of inputs {input_shape}")
+    width = input_shape[1]
     for output in outputs:
         if output.grid and abs(sum(output.grid.edges[-1]) - width) > 1:
             raise UsageError(f"--aug-smooth: layer {output.path} covers the model input asymmetrically")

@@ -17,10 +17,8 @@ import tensorflow as tf
 from gradcam_cli.console import log
 from gradcam_cli.errors import InputError
 from gradcam_cli.images.box import Box
-from gradcam_cli.images.fit import crop_box_for
 from gradcam_cli.images.load import Failure, LoadedImage, Unexplained
 from gradcam_cli.images.memory import ACTIVE, bytes_to_draw
-from gradcam_cli.images.read_options import MAX_PIXELS
 from gradcam_cli.methods import cam, maps, registry
 from gradcam_cli.models.class_selection import TRUTH
 from gradcam_cli.models.image_rows import selected_rows
@@ -29,30 +27,15 @@ from gradcam_cli.pipeline.augmentation import augmented_passes
 from gradcam_cli.pipeline.differences import with_differences
 from gradcam_cli.pipeline.explained_class import explained_class
 from gradcam_cli.pipeline.map_values import compute_cam, compute_multi_pass, detection_box, zero_reason
-from gradcam_cli.pipeline.model_input import fit_to_model
+from gradcam_cli.pipeline.model_input import ModelInput, to_model_input
 from gradcam_cli.pipeline.prediction import Prediction, prediction_of
 from gradcam_cli.pipeline.results import Explanation
 from gradcam_cli.pipeline.run import PreparedRun
 from gradcam_cli.pipeline.truth import LeftOut, Truth, judge
+from gradcam_cli.pipeline.window_passes import NOWHERE_POSITIVE, explain_windows
 
 OUT_OF_MEMORY = ("out of memory", "use a smaller image, a smaller --input-size, or fewer --threads")
 OUTSIDE_IMAGE = "the map is positive only outside the image: in the padding, or between the pixels of a small image"
-
-
-class ModelInput(NamedTuple):
-    """An image fitted to the model input.
-
-    Attributes:
-        image: the decoded image.
-        crop_box: the part of the image that the model input shows.
-        pixels: (h, w, c), the model input before preprocessing: uint8, or float32 for an image of bands.
-        classes: the classes to explain: indices, or -r for the class of rank r.
-    """
-
-    image: LoadedImage
-    crop_box: Box
-    pixels: np.ndarray
-    classes: tuple[int, ...]
 
 
 class ForwardResult(NamedTuple):
@@ -62,9 +45,10 @@ class ForwardResult(NamedTuple):
         image, crop_box: as in `ModelInput`.
         batch_result: activations, gradients and scores of the whole batch.
         batch_index: index of the image in the batch.
-        multi_pass_maps: maps that needed further passes, by their key in `PreparedRun.maps`.
+        multi_pass_maps: maps that needed further passes, or several windows, by their key in `PreparedRun.maps`.
         seconds: the image's share of the time of the pass.
         truth: whether its prediction is right, or None without true classes.
+        windows: number of windows; the batch result is the mean over them, without activations. 0 without windows.
     """
 
     image: LoadedImage
@@ -74,6 +58,7 @@ class ForwardResult(NamedTuple):
     multi_pass_maps: dict[tuple[int, str, int], cam.Cam]
     seconds: float
     truth: Truth | None = None
+    windows: int = 0
 
     def left_out_by(self, only: str | None) -> bool:
         """Return whether `--only` does not select the image."""
@@ -86,24 +71,6 @@ def explain_images(
     """Explain images batch by batch, in order; an input without an image is passed on."""
     for result in run_batches(run, (to_model_input(run, image) for image in loaded)):
         yield make_explanations(run, result)
-
-
-def to_model_input(run: PreparedRun, image: LoadedImage | Unexplained) -> ModelInput | Unexplained:
-    """Fit an image to the model input; an input without an image is passed on."""
-    if isinstance(image, Unexplained):
-        return image
-    image.log_note()
-    (h, w, _), (H, W) = run.classifier.input_shape, image.shape
-    crop_box = crop_box_for((H, W), (h, w), run.config.fit)
-    if (crop_box.x1 - crop_box.x0) * (crop_box.y1 - crop_box.y0) > max(MAX_PIXELS, H * W):
-        reason = f"an image of {W}x{H} pixels is too narrow for --fit pad"
-        return Failure(image.name, reason, "use --fit squash or --fit crop")
-    try:
-        pixels = fit_to_model(run.classifier, image, crop_box)
-    except InputError as error:
-        return Failure(image.name, error.message, error.hint)
-    image.wait()
-    return ModelInput(image, crop_box, pixels, run.class_selectors(run.true_class(image.name)))
 
 
 def run_batches(
@@ -121,7 +88,7 @@ def run_batches(
     """
     for batch in _batches(model_inputs, run.batch_size):
         fitted = [item for item in batch if isinstance(item, ModelInput)]
-        padded_size = padded_size or len(fitted)
+        padded_size = padded_size or (run.batch_size if any(item.windows for item in fitted) else len(fitted))
         results, padded_size = _run_with_oom_retry(run, fitted, padded_size)
         remaining = iter(results)
         for item in batch:
@@ -134,15 +101,17 @@ def _run_with_oom_retry(
     """Run batches of `padded_size`; return the results, and the batch size that fitted into memory."""
     results: list[ForwardResult | Unexplained] = []
     while model_inputs:
+        alone = next((i for i, item in enumerate(model_inputs) if item.windows), len(model_inputs))
+        batch = model_inputs[: min(padded_size, alone) or 1]
         try:
-            results += _run_batch(run, model_inputs[:padded_size], padded_size)
+            results += _run_batch(run, batch, padded_size) if alone else [_run_windows(run, batch[0], padded_size)]
         except (MemoryError, tf.errors.ResourceExhaustedError):
             if padded_size > 1:
                 padded_size = (padded_size + 1) // 2
                 log.warning("out of memory: reducing the batch size to %d", padded_size)
                 continue
             results.append(Failure(model_inputs[0].image.name, *OUT_OF_MEMORY))
-        model_inputs = model_inputs[padded_size:]
+        model_inputs = model_inputs[len(batch) :]
     return results, padded_size
 
 
@@ -177,6 +146,17 @@ def _run_batch(run: PreparedRun, model_inputs: list[ModelInput], padded_size: in
                 result.multi_pass_maps.update(compute_multi_pass(run, x[i], results, i))
     seconds = (time.perf_counter() - start) / len(model_inputs)
     return [result._replace(seconds=seconds) for result in forward_results]
+
+
+def _run_windows(run: PreparedRun, item: ModelInput, batch_size: int) -> ForwardResult | Unexplained:
+    """Run an input with several windows."""
+    image, start = item.image, time.perf_counter()
+    try:
+        result, blended = explain_windows(run, image, item.windows, item.classes, batch_size)
+    except InputError as error:
+        return Failure(image.name, error.message, error.hint)
+    truth, seconds = _truth_of(run, result, 0, item), time.perf_counter() - start
+    return ForwardResult(image, item.crop_box, result, 0, blended, seconds, truth, len(item.windows))
 
 
 def _truth_of(run: PreparedRun, result: ForwardBackward, i: int, item: ModelInput) -> Truth | None:
@@ -220,13 +200,17 @@ def _make_explanation(
     run: PreparedRun, forward_result: ForwardResult, pixels: np.ndarray, key: tuple[int, str, int]
 ) -> Explanation:
     start = time.perf_counter()
-    image, crop_box, result, i, computed, seconds, truth = forward_result
+    image, crop_box, result, i, computed, seconds, truth, windows = forward_result
     layer, method, c = key
     requested_layer = list(run.layers.values())[layer]
     cam_map = computed.get(key) or compute_cam(run, method, result, (i, layer, c))
     if not np.isfinite(cam_map.map).all():
         raise InputError("the network's output for this image contains NaN or infinity")
     map_box, input_box = run.covered_boxes(layer, method, crop_box)
+    if windows:
+        map_box, zero = Box.whole(image.shape), None if cam_map.map.any() else NOWHERE_POSITIVE
+    else:
+        zero = zero_reason(method, result, (i, layer, c), cam_map)
     heatmap = maps.to_image(cam_map.map, map_box, image.shape, run.config.interpolation)
     return Explanation(
         source=image.name,
@@ -245,10 +229,12 @@ def _make_explanation(
         method=method,
         detection_box=detection_box(run, result, i, c, crop_box),
         request_key=(requested_layer, method, run.classes[c].text),
-        zero_reason=zero_reason(method, result, (i, layer, c), cam_map) or (None if heatmap.any() else OUTSIDE_IMAGE),
+        zero_reason=zero or (None if heatmap.any() else OUTSIDE_IMAGE),
         model=run.model,
-        settings=run.settings,
+        settings=run.settings_for(image.space.kind),
         note=image.note and image.note.text,
         timings={"decode": image.seconds, "network": seconds, "map": time.perf_counter() - start},
         truth=truth,
+        space=image.space,
+        windows=windows,
     )

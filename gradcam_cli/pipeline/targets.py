@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from gradcam_cli.errors import InputError, UsageError
-from gradcam_cli.images.fit import crop_box_for
+from gradcam_cli.images.fit import fit_box
 from gradcam_cli.images.load import Unexplained, load_image
 from gradcam_cli.images.read_options import MAX_PIXELS, ReadOptions
 from gradcam_cli.images.source import Source
@@ -61,6 +61,7 @@ def _embedding(file: str, classifier: Classifier, config: ExplainConfig) -> np.n
     loaded = load_image(Source(file), ReadOptions(MAX_PIXELS, config.max_value, config.rgb))
     if isinstance(loaded, Unexplained):
         raise InputError(f"--target: {loaded.source}: {loaded.error}", loaded.hint)
-    pixels = fit_to_model(classifier, loaded, crop_box_for(loaded.shape, classifier.input_shape[:2], config.fit))
+    crop_box = fit_box(loaded.space, loaded.shape, classifier.input_shape[:-1], config.fit)
+    pixels = fit_to_model(classifier, loaded, crop_box)
     with selected_rows(classifier.rows, [file]):
         return classifier.embedding(pixels)

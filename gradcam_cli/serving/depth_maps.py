@@ -16,9 +16,10 @@ from gradcam_cli.neuralode.explain.depth import parse_depths, prepare_depth_run
 from gradcam_cli.neuralode.layers.find_block import find_block
 from gradcam_cli.neuralode.layers.ode_block import ODEBlock
 from gradcam_cli.pipeline.config import ExplainConfig, check_choice
+from gradcam_cli.pipeline.model_input import to_model_input
 from gradcam_cli.pipeline.results import Explanation
 from gradcam_cli.pipeline.run import PreparedRun
-from gradcam_cli.pipeline.stages import make_explanations, run_batches, to_model_input
+from gradcam_cli.pipeline.stages import make_explanations, run_batches
 from gradcam_cli.serving.byte_cache import ByteCache
 from gradcam_cli.serving.requests import MapRequest
 

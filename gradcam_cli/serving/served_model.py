@@ -18,9 +18,10 @@ from gradcam_cli.network.layer_trace import LayerOutput
 from gradcam_cli.network.precision import resolve_precision
 from gradcam_cli.network.split_network import KeptPass, SplitNetwork
 from gradcam_cli.pipeline.config import ExplainConfig, ModelConfig
+from gradcam_cli.pipeline.model_input import ModelInput, to_model_input
 from gradcam_cli.pipeline.results import Explanation
 from gradcam_cli.pipeline.run import PreparedRun, load, prepare_run
-from gradcam_cli.pipeline.stages import ModelInput, make_explanations, run_batches, to_model_input
+from gradcam_cli.pipeline.stages import make_explanations, run_batches
 from gradcam_cli.serving.byte_cache import ByteCache
 from gradcam_cli.serving.depth_maps import DepthMaps, find_depth_maps
 from gradcam_cli.serving.requests import MapRequest

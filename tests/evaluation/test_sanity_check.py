@@ -10,8 +10,8 @@ from gradcam_cli.evaluation import sanity_check
 from gradcam_cli.evaluation.metrics.summary import insensitive_methods
 from gradcam_cli.images.load import LoadedImage
 from gradcam_cli.pipeline.config import ExplainConfig
+from gradcam_cli.pipeline.model_input import to_model_input
 from gradcam_cli.pipeline.run import prepare_run
-from gradcam_cli.pipeline.stages import to_model_input
 
 NAMES = ["predictions", "hidden", "conv2", "conv1"]
 

@@ -8,8 +8,8 @@ from gradcam_cli import load_model
 from gradcam_cli.evaluation.sanity_check import check_sanity
 from gradcam_cli.images.load import LoadedImage
 from gradcam_cli.methods import maps
-from gradcam_cli.pipeline import stages
 from gradcam_cli.pipeline.config import ExplainConfig
+from gradcam_cli.pipeline.model_input import to_model_input
 from gradcam_cli.pipeline.run import prepare_run
 
 
@@ -28,6 +28,6 @@ def test_heatmaps_of_all_images_are_never_alive_together(model_file, monkeypatch
         return heatmap
 
     monkeypatch.setattr(maps, "to_image", counted)
-    steps = list(check_sanity(run, [stages.to_model_input(run, image) for image in images], 0))
+    steps = list(check_sanity(run, [to_model_input(run, image) for image in images], 0))
     assert steps
     assert max(counts) <= 4

@@ -22,6 +22,7 @@ from gradcam_cli.images.source import Source
 from gradcam_cli.methods import maps
 from gradcam_cli.output import colors
 from gradcam_cli.pipeline import stages
+from gradcam_cli.pipeline.model_input import to_model_input
 
 
 def test_budget_is_never_exceeded():
@@ -197,7 +198,7 @@ def test_file_removed_during_the_run_is_one_failure(photo, model_file, monkeypat
     monkeypatch.setattr(memory.WAITING, "limit", 0)
     run = prepare_run(load_model(model_file, preprocess="none"), ExplainConfig(batch_size=2))
     gone, stays = photo("gone.png"), photo("stays.png")
-    inputs = [stages.to_model_input(run, load_image(Source(str(path)))) for path in (gone, stays)]
+    inputs = [to_model_input(run, load_image(Source(str(path)))) for path in (gone, stays)]
     gone.unlink()
     first, second = (stages.make_explanations(run, result) for result in stages.run_batches(run, inputs))
     assert isinstance(first, Failure)

@@ -17,6 +17,7 @@ from gradcam_cli.images.load import LoadedImage, Unexplained
 from gradcam_cli.methods.registry import METHODS
 from gradcam_cli.pipeline import stages
 from gradcam_cli.pipeline.json_lines import predictions
+from gradcam_cli.pipeline.model_input import ModelInput, to_model_input
 from gradcam_cli.pipeline.results import Explanation
 from gradcam_cli.pipeline.run import PreparedRun
 
@@ -55,7 +56,7 @@ class MosaicEvaluator:
         """Yield the metrics of all maps of each mosaic, one row per layer and method, in order."""
         pending: list[tuple[Mosaic, Any]] = []
 
-        def model_inputs() -> Iterator[stages.ModelInput | Unexplained]:
+        def model_inputs() -> Iterator[ModelInput | Unexplained]:
             for mosaic in mosaics:
                 pending.append((mosaic, self._to_model_input(mosaic)))
                 yield pending[-1][1]
@@ -85,10 +86,10 @@ class MosaicEvaluator:
             reports[each.layer, each.method]["all_levels"].append(levels)
         return [row._replace(report=reports.get((row.metadata["layer"], row.method))) for row in rows]
 
-    def _to_model_input(self, mosaic: Mosaic) -> stages.ModelInput | Unexplained:
-        fitted = stages.to_model_input(self.run, LoadedImage(mosaic.name, mosaic.pixels(self._tile_shape(mosaic))))
+    def _to_model_input(self, mosaic: Mosaic) -> ModelInput | Unexplained:
+        fitted = to_model_input(self.run, LoadedImage(mosaic.name, mosaic.pixels(self._tile_shape(mosaic))))
         classes = tuple(photo.class_index for photo in mosaic.photos)
-        return fitted._replace(classes=classes) if isinstance(fitted, stages.ModelInput) else fitted
+        return fitted._replace(classes=classes) if isinstance(fitted, ModelInput) else fitted
 
     def _tile_shape(self, mosaic: Mosaic) -> tuple[int, int]:
         """Return (h, w) of a tile: half of the model input, or the size of a photo if this is no integer."""

@@ -11,8 +11,8 @@ import numpy as np
 from gradcam_cli.errors import InputError
 from gradcam_cli.images import fit
 from gradcam_cli.images.load import Failure, LoadedImage, Unexplained
+from gradcam_cli.pipeline.model_input import ModelInput, to_model_input
 from gradcam_cli.pipeline.run import PreparedRun
-from gradcam_cli.pipeline.stages import ModelInput, to_model_input
 
 
 @dataclass(frozen=True)

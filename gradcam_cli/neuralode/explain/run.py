@@ -34,6 +34,7 @@ from gradcam_cli.output.figure_files import encode_figure
 from gradcam_cli.pipeline import stages
 from gradcam_cli.pipeline.config import ExplainConfig
 from gradcam_cli.pipeline.json_lines import map_summary, to_json
+from gradcam_cli.pipeline.model_input import to_model_input
 from gradcam_cli.pipeline.prediction import json_number
 from gradcam_cli.pipeline.results import Explanation
 from gradcam_cli.pipeline.run import PreparedRun, load
@@ -90,7 +91,7 @@ class DepthRun:
         """
         options = ReadOptions(self.config.max_pixels, self.config.max_value)
         images = (load_image(source, options) for source, _ in tasks)
-        inputs = (stages.to_model_input(self.run, image) for image in images)
+        inputs = (to_model_input(self.run, image) for image in images)
         for (_, files), forward_result in zip(tasks, stages.run_batches(self.run, inputs), strict=True):
             yield self._result(forward_result, files, draw)
 
