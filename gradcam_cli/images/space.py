@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 RANKS = {"signal": 1, "image": 2, "volume": 3, "film": 3}
 """Kinds of inputs, with the number of their spatial axes. The time of a signal or of a film counts as one."""
@@ -29,6 +30,12 @@ class Space:
     def rank(self) -> int:
         """The number of spatial axes."""
         return RANKS[self.kind]
+
+    def metadata(self) -> dict[str, Any]:
+        """Return the kind and the spacing as JSON has them; nothing for an image."""
+        if self == IMAGE:
+            return {}
+        return {"kind": self.kind, **({"spacing": list(self.spacing)} if self.spacing else {})}
 
 
 IMAGE = Space()

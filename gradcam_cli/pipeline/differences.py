@@ -58,9 +58,8 @@ def difference_summary(explanation: Explanation) -> dict[str, Any] | None:
 
 def _place(explanation: Explanation, L: np.ndarray) -> dict[str, Any]:
     """Return the maximum of the positive values of a map (u, v), and its peak and box in the image."""
-    shape = explanation.image.shape[:2]
     L = np.ascontiguousarray(L.clip(min=0))
-    heatmap = to_image(L, explanation.map_box, (shape[0], shape[1]), explanation.settings.interpolation)
+    heatmap = to_image(L, explanation.map_box, explanation.heatmap.shape, explanation.settings.interpolation)
     return {"raw_max": float(L.max()), "peak": peak(heatmap), "box": bounding_box(heatmap)}
 
 
@@ -75,9 +74,9 @@ def signed_to_image(explanation: Explanation) -> np.ndarray:
 
 def _upsampled(explanation: Explanation, L: np.ndarray) -> np.ndarray:
     """Return a map (u, v) at the size of the image, (H, W), in its units."""
-    box, shape = explanation.map_box, explanation.image.shape[:2]
-    upsampled = upsample(L, (box.y1 - box.y0, box.x1 - box.x0), explanation.settings.interpolation)
-    return paste_into_image(upsampled, box, (shape[0], shape[1]))
+    box = explanation.map_box
+    upsampled = upsample(L, box.shape, explanation.settings.interpolation)
+    return paste_into_image(upsampled, box, explanation.heatmap.shape)
 
 
 def encode_difference(explanation: Explanation, image_format: str, render: RenderOptions, comment: str) -> bytes:

@@ -168,4 +168,13 @@ def _checked(kind: Check, value: Any, key: str) -> Any:
 
 name = text(MAX_NAME_LENGTH)
 coordinate = integer(-MAX_INDEX)
-box = tuple_of(coordinate, coordinate, coordinate, coordinate)
+position = list_of(coordinate, 1, 3)
+"""[x], [x, y] or [x, y, z]: a place in a signal, an image, or a volume or film."""
+
+
+def box(value: Any) -> list[Any]:
+    """A box: the first position, and that after the last."""
+    checked: list[Any] = list_of(coordinate, 2, 6)(value)
+    if len(checked) % 2:
+        raise FieldError("a list of 2, 4 or 6 items", value)
+    return checked

@@ -10,6 +10,7 @@ from importlib import metadata
 from typing import Any
 
 from gradcam_cli.images.load import Failure, Skipped
+from gradcam_cli.images.space import RANKS
 from gradcam_cli.pipeline import fields
 from gradcam_cli.pipeline.config import DEFAULTS, MAP_SETTINGS, SETTINGS
 from gradcam_cli.pipeline.differences import difference_summary
@@ -47,11 +48,11 @@ PREDICTION_FIELDS: fields.Fields = {
 PREDICTION = fields.record(PREDICTION_FIELDS, ("index", "name", "probability"))
 PREDICTIONS = fields.list_of(PREDICTION)
 SUMMARY_FIELDS: fields.Fields = {
-    "cells": fields.nullable(fields.tuple_of(fields.integer(1), fields.integer(1))),
+    "cells": fields.nullable(fields.list_of(fields.integer(1), 1, 3)),
     "raw_max": fields.nullable(fields.number()),
     "mean": fields.nullable(fields.number()),
     "positive_weight_fraction": fields.nullable(fields.number(0, 1)),
-    "peak": fields.nullable(fields.tuple_of(fields.integer(), fields.integer())),
+    "peak": fields.nullable(fields.position),
     "box": fields.nullable(fields.box),
     "zero_reason": fields.nullable(fields.text()),
 }
@@ -82,6 +83,8 @@ METADATA_FIELDS: fields.Fields = {
     "truth": fields.nullable(TRUTH),
     **{key: setting_field(key) for key in MAP_SETTINGS},
     "rerun_args": fields.nullable(fields.list_of(fields.text())),
+    "kind": fields.nullable(fields.choice(tuple(RANKS))),
+    "spacing": fields.nullable(fields.list_of(fields.number(0), 1, 3)),
 }
 """The values of `Explanation.metadata`, and the options of the command that recompute the map."""
 FIELDS: fields.Fields = {
@@ -108,6 +111,9 @@ FIELDS: fields.Fields = {
     "truth": METADATA_FIELDS["truth"],
     "map": fields.nullable(fields.record(SUMMARY_FIELDS)),
     "difference": fields.nullable(fields.record(DIFFERENCE_FIELDS)),
+    "kind": METADATA_FIELDS["kind"],
+    "spacing": METADATA_FIELDS["spacing"],
+    "windows": fields.nullable(fields.integer(1)),
     "crop_box": fields.nullable(fields.box),
     "detection_box": fields.nullable(fields.box),
     **{key: fields.nullable(setting_field(key)) for key in SETTINGS},
@@ -173,6 +179,9 @@ def to_json(
         truth=result.truth and result.truth.to_json(),
         map=map_summary(result),
         difference=difference_summary(result),
+        kind=result.space.kind,
+        spacing=list(result.space.spacing) or None,
+        windows=result.windows or None,
         crop_box=result.crop_box,
         detection_box=result.detection_box,
         rerun_args=None if rerun_args is None else list(rerun_args),

@@ -159,6 +159,7 @@ class Explanation:
             "requested_class": self.request_key[2],
             **self.settings.map_settings(),
             **({"truth": self.truth.to_json()} if self.truth else {}),
+            **self.space.metadata(),
         }
 
     def to_dict(self) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from gradcam_cli.console import escape_control_chars, log
 from gradcam_cli.errors import GradcamError, InputError
 from gradcam_cli.images.decode import decode
 from gradcam_cli.images.read_options import MAX_PIXELS
+from gradcam_cli.images.space import RANKS
 from gradcam_cli.pipeline import fields
 from gradcam_cli.pipeline.config import DEFAULTS, MATCHING_SETTINGS
 from gradcam_cli.pipeline.json_lines import METADATA_FIELDS
@@ -42,8 +43,8 @@ class SavedMap(NamedTuple):
 
     Attributes:
         metadata: the values of `METADATA_FIELDS`.
-        heatmap: (H, W) in 0..1.
-        cam: (u, v).
+        heatmap: (H, W) in 0..1, or of the other spatial shape of the input.
+        cam: (u, v), with as many axes.
     """
 
     metadata: dict[str, Any]
@@ -113,7 +114,7 @@ def load_saved_map(path: Path) -> SavedMap:
 
 def _read_map(arrays: ArrayFile, name: str) -> np.ndarray:
     with np.errstate(over="ignore"):
-        array = arrays.read(name, "f", 2, MAX_PIXELS).astype(np.float32)
+        array = arrays.read(name, "f", tuple(sorted(set(RANKS.values()))), MAX_PIXELS).astype(np.float32)
     if not array.size or not np.isfinite(array).all():
         raise ValueError(f"{name}: expected finite numbers")
     return array

@@ -83,13 +83,13 @@ class ArrayFile(Mapping[str, np.ndarray]):
             with self._archive.open(member) as file:
                 return _read_header(file, member.file_size, self._max_bytes)
 
-    def read(self, name: str, kind: str, ndim: int, max_items: int) -> np.ndarray:
+    def read(self, name: str, kind: str, ndim: int | tuple[int, ...], max_items: int) -> np.ndarray:
         """Return an array of a kind of elements and a number of dimensions.
 
         Args:
             name: name of the array.
             kind: a key of `KINDS`.
-            ndim: number of dimensions.
+            ndim: number of dimensions, or several that are allowed.
             max_items: limit of its number of elements; for strings, of its characters.
 
         Raises:
@@ -98,11 +98,11 @@ class ArrayFile(Mapping[str, np.ndarray]):
         if name not in self:
             raise InputError(f"cannot read {self._path}: array {name} not found")
         shape, dtype = self.header(name)
-        if dtype.kind != kind or len(shape) != ndim:
-            raise InputError(
-                f"cannot read {self._path}: {name}: expected {ndim} dimensions of {KINDS[kind]}, got {len(shape)} of "
-                f"{dtype}"
-            )
+        allowed = (ndim,) if isinstance(ndim, int) else ndim
+        if dtype.kind != kind or len(shape) not in allowed:
+            dimensions = f"{' or '.join(map(str, allowed))} dimensions of {KINDS[kind]}"
+            got = f"{len(shape)} of {dtype}"
+            raise InputError(f"cannot read {self._path}: {name}: expected {dimensions}, got {got}")
         items = math.prod(shape) * (dtype.itemsize // 4 if kind == "U" else 1)
         if items > max_items:
             raise InputError(
