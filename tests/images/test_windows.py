@@ -33,7 +33,7 @@ def test_windows_that_agree_give_their_common_map(shape, side):
 
 
 def test_the_middle_of_a_window_counts_more_than_its_border():
-    """Two windows of 4 over 6 places: weights 1/4, 3/4, 3/4, 1/4, so that place 2 has 3/4 of one and 1/4 of the other."""
+    """Two windows of 4 over 6 places, with the weights 1/4, 3/4, 3/4, 1/4: place 2 has 3/4 of the first one."""
     windows = window_boxes(Box.whole((6,)), (4,))
     blend = BlendedMap((6,), windows, Box.whole((4,)))
     blend.add(windows[0], np.full(4, 1.0))
