@@ -35,6 +35,8 @@ from gradcam_cli.pipeline.truth import LeftOut, Truth, judge
 from gradcam_cli.pipeline.window_passes import NOWHERE_POSITIVE, explain_windows
 
 OUT_OF_MEMORY = ("out of memory", "use a smaller image, a smaller --input-size, or fewer --threads")
+SMALLER_BATCH = 4
+"""A batch of windows is so much smaller than one of images, since a large input and its maps take memory, too."""
 OUTSIDE_IMAGE = "the map is positive only outside the image: in the padding, or between the pixels of a small image"
 
 
@@ -151,8 +153,9 @@ def _run_batch(run: PreparedRun, model_inputs: list[ModelInput], padded_size: in
 def _run_windows(run: PreparedRun, item: ModelInput, batch_size: int) -> ForwardResult | Unexplained:
     """Run an input with several windows."""
     image, start = item.image, time.perf_counter()
+    size = batch_size if run.config.batch_size else max(batch_size // SMALLER_BATCH, 1)
     try:
-        result, blended = explain_windows(run, image, item.windows, item.classes, batch_size)
+        result, blended = explain_windows(run, image, item.windows, item.classes, size)
     except InputError as error:
         return Failure(image.name, error.message, error.hint)
     truth, seconds = _truth_of(run, result, 0, item), time.perf_counter() - start
