@@ -153,10 +153,10 @@ def write_film(target: Path, rng: np.random.Generator) -> tuple[keras.Model, flo
     frames = [Image.fromarray(frame).resize((128, 128), Image.Resampling.NEAREST) for frame in film(rng, moving=True)]
     frames[0].save(target / "walk.gif", save_all=True, append_images=frames[1:], duration=1000 // FPS, loop=0)
     layers = [keras.Input((FRAMES, FILM_SIDE, FILM_SIDE, 3)), keras.layers.Rescaling(1 / 127.5, -1)]
-    for filters in (8, 16, 32):
-        layers += [keras.layers.Conv3D(filters, (3, 5, 5), padding="same", activation="relu")]
-        layers += [keras.layers.MaxPooling3D((1, 2, 2))] if filters < 32 else []
-    return trained(layers, lambda n: films(rng, n), 1000, 15)
+    for filters in (8, 16, 16):
+        layers += [keras.layers.Conv3D(filters, 3, padding="same", activation="relu")]
+        layers += [keras.layers.MaxPooling3D((1, 2, 2))] if filters == 8 else []
+    return trained(layers, lambda n: films(rng, n), 1200, 20)
 
 
 def films(rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray]:
@@ -171,7 +171,7 @@ def film(rng: np.random.Generator, *, moving: bool) -> np.ndarray:
     walker, first = rng.integers(4) if moving else -1, rng.integers(1, FRAMES - 5)
     for i in range(4):
         y, x = (4 + 16 * (i // 2) + rng.integers(-2, 5), 4 + 16 * (i % 2) + rng.integers(-2, 5))
-        color, step = rng.uniform(30, 255, 3), 2 if x < FILM_SIDE // 2 else -2
+        color, step = rng.choice([20, 230], 3), 2 if x < FILM_SIDE // 2 else -2
         for t in range(FRAMES):
             moved = step * np.clip(t - first, 0, 4) if i == walker else 0
             frames[t, y : y + SQUARE, x + moved : x + moved + SQUARE] = color

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import tensorflow as tf
 
-from gradcam_cli.console import log
+from gradcam_cli.console import log, progress
 from gradcam_cli.errors import InputError
 from gradcam_cli.images.box import Box
 from gradcam_cli.images.load import LoadedImage
@@ -84,15 +84,16 @@ def _passes(
     batch_size: int,
 ) -> Iterator[Pass]:
     """Run the network on all windows, batch by batch; the windows of a batch are cut out when it is due."""
-    decoded = image.decoded()
-    for start in range(0, len(windows), batch_size):
-        boxes = windows[start : start + batch_size]
-        pixels = np.stack([fit_decoded(run.classifier, decoded, box) for box in boxes])
-        padded = np.concatenate([pixels, np.repeat(pixels[-1:], batch_size - len(pixels), 0)])
-        x = run.classifier.preprocess(padded)
-        with selected_rows(run.classifier.rows, [image.name] * batch_size):
-            repeated = None if against is None else np.repeat(against, batch_size, 0)
-            yield boxes, pixels, x, run.forward_backward(x, np.repeat(classes, batch_size, 0), repeated)
+    decoded, repeated = image.decoded(), None if against is None else np.repeat(against, batch_size, 0)
+    with progress(f"windows of {image.name}", len(windows)) as advance:
+        for start in range(0, len(windows), batch_size):
+            boxes = windows[start : start + batch_size]
+            pixels = np.stack([fit_decoded(run.classifier, decoded, box) for box in boxes])
+            padded = np.concatenate([pixels, np.repeat(pixels[-1:], batch_size - len(pixels), 0)])
+            x = run.classifier.preprocess(padded)
+            with selected_rows(run.classifier.rows, [image.name] * batch_size):
+                yield boxes, pixels, x, run.forward_backward(x, np.repeat(classes, batch_size, 0), repeated)
+            advance(len(boxes))
 
 
 def _blended_map(run: PreparedRun, image: LoadedImage, windows: Sequence[Box], key: tuple[int, str, int]) -> BlendedMap:
