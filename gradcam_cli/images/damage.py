@@ -1,0 +1,32 @@
+"""Errors of the libraries that read untrusted files."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+from gradcam_cli.errors import InputError
+
+
+@contextlib.contextmanager
+def input_errors(kind: str) -> Iterator[None]:
+    """Turn the exceptions that libraries raise for malformed files, which are almost any, into `InputError`.
+
+    Args:
+        kind: of the file, for messages: `WAV file`.
+
+    Raises:
+        InputError: in place of any other exception; MemoryError is raised as it is.
+    """
+    try:
+        yield
+    except (InputError, MemoryError):
+        raise
+    except Exception as error:
+        text = " ".join(str(error).split())
+        raise InputError(f"damaged {kind}: {text or type(error).__name__}") from error
+
+
+def missing_package(what: str, package: str, extra: str) -> InputError:
+    """Return the error for a file that requires a package of an extra: `a NIfTI file`, `nibabel`, `nifti`."""
+    return InputError(f"{what} requires the package {package}", f"pip install 'gradcam-cli[{extra}]'")
