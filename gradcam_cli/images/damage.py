@@ -23,7 +23,8 @@ def input_errors(kind: str) -> Iterator[None]:
     except (InputError, MemoryError):
         raise
     except Exception as error:
-        text = " ".join(str(error).split())
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        text = " ".join(reason.split())
         raise InputError(f"damaged {kind}: {text or type(error).__name__}") from error
 
 
