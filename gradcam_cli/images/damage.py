@@ -31,3 +31,16 @@ def input_errors(kind: str) -> Iterator[None]:
 def missing_package(what: str, package: str, extra: str) -> InputError:
     """Return the error for a file that requires a package of an extra: `a NIfTI file`, `nibabel`, `nifti`."""
     return InputError(f"{what} requires the package {package}", f"pip install 'gradcam-cli[{extra}]'")
+
+
+@contextlib.contextmanager
+def naming(name: str) -> Iterator[None]:
+    """Put the name of a file of several before the message of an error.
+
+    Raises:
+        InputError: with the name, the message and the hint of the one that was raised.
+    """
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{name}: {error.message}", error.hint) from error

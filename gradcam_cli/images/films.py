@@ -11,7 +11,7 @@ from PIL import Image
 
 from gradcam_cli.errors import InputError
 from gradcam_cli.images.bands import Bands
-from gradcam_cli.images.damage import input_errors
+from gradcam_cli.images.damage import input_errors, naming
 from gradcam_cli.images.decode import decode_all, decode_opened
 from gradcam_cli.images.decoded import Decoded
 from gradcam_cli.images.read_options import ReadOptions
@@ -86,19 +86,20 @@ def read_frames(files: Sequence[tuple[str, Callable[[], bytes]]], options: ReadO
 
 
 def _decode_frame(name: str, read: Callable[[], bytes], options: ReadOptions) -> Decoded:
-    try:
+    with naming(name):
         return decode_all(read(), options.max_pixels, options.max_value, options.rgb)
-    except InputError as error:
-        raise InputError(f"{name}: {error.message}", error.hint) from error
 
 
 def _check_like(frame: Decoded, first: Decoded, name: str) -> None:
     (height, width), expected = frame.pixels.shape[:2], first.pixels.shape[:2]
     if (height, width) != expected:
         raise InputError(f"{name}: expected a frame of {expected[1]}x{expected[0]} pixels, got {width}x{height}")
-    of_bands, expected_bands = (part.bands and (part.bands.values.shape[2], part.bands.scaled) for part in (frame, first))
-    if of_bands != expected_bands:
+    if _kind_of_bands(frame) != _kind_of_bands(first):
         raise InputError(f"{name}: expected the bands and the type of values of the first frame, got others")
+
+
+def _kind_of_bands(frame: Decoded) -> tuple[int, bool] | None:
+    return (frame.bands.values.shape[2], frame.bands.scaled) if frame.bands else None
 
 
 def _check_count(count: int) -> None:

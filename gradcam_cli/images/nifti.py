@@ -194,6 +194,26 @@ def _zooms(header: Any) -> tuple[float, ...]:
     return tuple(zoom * unit for zoom, unit in zip(zooms, units, strict=False))
 
 
+def header_of_affine(shape: Sequence[int], affine: np.ndarray) -> bytes | None:
+    """Return the NIfTI-1 header of a volume, or None if nibabel is missing.
+
+    Args:
+        shape: columns, rows and slices.
+        affine: (4, 4), from their indices to millimeters: right, front, up.
+    """
+    try:
+        import nibabel
+    except ImportError:
+        return None
+    header = nibabel.Nifti1Header()
+    header.set_data_shape(shape)
+    header.set_qform(affine, 1)
+    header.set_sform(affine, 1)
+    header.set_xyzt_units("mm", "unknown")
+    block: bytes = header.binaryblock
+    return block
+
+
 def _header_of_spacing(shape: Sequence[int], spacing: Sequence[float]) -> Any:
     import nibabel
 

@@ -19,7 +19,7 @@ from gradcam_cli.images.space import Space
 from gradcam_cli.images.volume_values import check_size
 
 UNEVEN = 0.1
-"""Largest deviation of the time between two frames from the mean, as a part of it; files round times to milliseconds."""
+"""Largest deviation of the time between two frames from the mean, as a part of it; some files round to milliseconds."""
 
 
 def demuxer_of(data: bytes) -> str | None:
@@ -88,7 +88,7 @@ def _count_frames(stream: Any, max_pixels: int, max_frames: int) -> int:
 
 def _decode_frames(frames: Iterator[Any], count: int, max_pixels: int) -> tuple[np.ndarray, list[float | None]]:
     """Return the frames (T, H, W, 3) and their times in seconds."""
-    pixels, times = np.empty((0, 0, 0, 3), np.uint8), []
+    pixels, times = np.empty((0, 0, 0, 3), np.uint8), list[float | None]()
     for frame in frames:
         picture = frame.to_ndarray(format="rgb24")
         picture = np.rot90(picture, round(getattr(frame, "rotation", 0) / 90))

@@ -29,7 +29,7 @@ def check_size(shape: Sequence[int], max_pixels: int) -> None:
     D, H, W, count = shape
     if min(shape) < 1:
         raise InputError(f"expected at least one value, got {W}x{H}x{D} with {count} channels")
-    if D * H * W > max_pixels or math.prod(shape) > VALUES_PER_PIXEL * max_pixels:
+    if max_pixels < D * H * W or math.prod(shape) > VALUES_PER_PIXEL * max_pixels:
         raise InputError(
             f"too large: expected at most {max_pixels:,} voxels and {VALUES_PER_PIXEL * max_pixels:,} values, "
             f"got {W}x{H}x{D} with {count} channels",
@@ -42,7 +42,8 @@ def to_float32(stored: np.ndarray, slope: float = 1.0, intercept: float = 0.0) -
 
     Args:
         stored: numbers (D, H, W, k).
-        slope, intercept: of the units of the values; the product is computed in float64.
+        slope: of the units of the values; the product is computed in float64.
+        intercept: added to the product.
     """
     values = np.empty(stored.shape, np.float32)
     with np.errstate(over="ignore", invalid="ignore"):
@@ -110,17 +111,17 @@ def _percentiles(band: np.ndarray) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _scale(
-    part: np.ndarray, limits: tuple[float, float], inverted: bool, out: np.ndarray | None = None
-) -> np.ndarray:
+def _scale(part: np.ndarray, limits: tuple[float, float], inverted: bool, out: np.ndarray | None = None) -> np.ndarray:
     """Return a slice with its values between two limits as 0..255; gray if the limits are equal."""
     low, high = limits
     if high <= low:
         return np.full(part.shape, 127.0, np.float32)
-    scaled = np.subtract(part, np.float32(low), out=out)
+    scaled: np.ndarray = np.subtract(part, np.float32(low), out=out)
     scaled *= np.float32(255 / (high - low))
     np.clip(scaled, 0, 255, out=scaled)
-    return np.subtract(np.float32(255), scaled, out=scaled) if inverted else scaled
+    if inverted:
+        np.subtract(np.float32(255), scaled, out=scaled)
+    return scaled
 
 
 def _shown_channels(count: int, rgb: str | None) -> tuple[int, ...]:
