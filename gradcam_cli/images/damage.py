@@ -23,8 +23,8 @@ def input_errors(kind: str) -> Iterator[None]:
     except (InputError, MemoryError):
         raise
     except Exception as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        text = " ".join(reason.split())
+        reason = getattr(error, "strerror", None) or str(error)  # without the number of an error of FFmpeg
+        text = " ".join(str(reason).split())
         raise InputError(f"damaged {kind}: {text or type(error).__name__}") from error
 
 

@@ -93,7 +93,8 @@ def slices_of(name: str, dataset: Any) -> list[Slice]:
         if frames and len(frames) != count:
             raise InputError(f"expected the attributes of {count} frames, got those of {len(frames)}")
         shared = list(dataset.get("SharedFunctionalGroupsSequence") or [])[:1]
-        return [_slice(name, dataset, [*frames[i : i + 1], *shared]) for i in range(count)]
+        one = count == 1
+        return [_slice(name, dataset, [*frames[i : i + 1], *shared], one) for i in range(count)]
 
 
 def decode_slices(name: str, dataset: Any, slices: list[Slice]) -> Iterator[np.ndarray]:
@@ -133,8 +134,9 @@ def _check_compressed_size(dataset: Any, slices: list[Slice]) -> None:
         raise InputError(f"expected at most {limit:,} bytes of compressed values, got {size:,}")
 
 
-def _slice(name: str, dataset: Any, groups: list[Any]) -> Slice:
-    position = _vector(_find(dataset, groups, "PlanePositionSequence", "ImagePositionPatient"), 3)
+def _slice(name: str, dataset: Any, groups: list[Any], one: bool) -> Slice:
+    of_file = dataset if one else {}  # that of several frames is the position of the first
+    position = _vector(_find(of_file, groups, "PlanePositionSequence", "ImagePositionPatient"), 3)
     directions = _vector(_find(dataset, groups, "PlaneOrientationSequence", "ImageOrientationPatient"), 6)
     measures = [_find(dataset, groups, "PixelMeasuresSequence", key) for key in ("PixelSpacing", *_THICKNESS)]
     in_plane = _vector(measures[0], 2)

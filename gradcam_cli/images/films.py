@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from gradcam_cli.errors import InputError
 from gradcam_cli.images.bands import Bands
@@ -71,10 +71,10 @@ def read_frames(files: Sequence[tuple[str, Callable[[], bytes]]], options: ReadO
         frame = _decode_frame(name, read, options)
         if first is None:
             first = frame
-            check_size((len(files), *frame.pixels.shape), options.max_pixels)
+            check_size((len(files), *frame.pixels.shape), options.max_pixels, "pixels")
             pixels = np.empty((len(files), *frame.pixels.shape), np.uint8)
             if frame.bands:
-                check_size((len(files), *frame.bands.values.shape), options.max_pixels)
+                check_size((len(files), *frame.bands.values.shape), options.max_pixels, "pixels")
                 values = np.empty((len(files), *frame.bands.values.shape), np.float32)
         _check_like(frame, first, name)
         pixels[i] = frame.pixels
@@ -114,7 +114,9 @@ def _read_animation(data: bytes, options: ReadOptions) -> Decoded:
         image = Image.open(file, formats=ANIMATIONS)
     except Image.DecompressionBombError as error:
         raise InputError(f"too large: {error}", "raise --max-pixels if you trust the file") from error
-    check_size((1, image.height, image.width, 3), options.max_pixels)
+    except UnidentifiedImageError as error:
+        raise InputError("not a film: unknown format") from error
+    check_size((1, image.height, image.width, 3), options.max_pixels, "pixels")
     count = _count_frames(image, options.max_pixels)
     pixels = np.empty((count, image.height, image.width, 3), np.uint8)
     durations = set()
@@ -133,7 +135,11 @@ def _count_frames(image: Image.Image, max_pixels: int) -> int:
         try:
             image.seek(count)
         except EOFError:
-            return count
+            break
         count += 1
         _check_count(count)
-        check_size((count, image.height, image.width, 3), max_pixels)
+        check_size((count, image.height, image.width, 3), max_pixels, "pixels")
+    declared = count if image.format == "GIF" else getattr(image, "n_frames", 1)
+    if count < declared:
+        raise InputError(f"damaged animation: expected {declared:,} frames, got {count:,}")
+    return count

@@ -6,6 +6,7 @@ is written with the header of its volume, of which only the shape, the type and 
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import io
 import logging
@@ -17,6 +18,7 @@ import numpy as np
 
 from gradcam_cli.errors import InputError
 from gradcam_cli.images.axes import LETTERS, arrange
+from gradcam_cli.images.bands import VALUES_PER_PIXEL
 from gradcam_cli.images.damage import input_errors, missing_package
 from gradcam_cli.images.decoded import Decoded
 from gradcam_cli.images.read_options import ReadOptions
@@ -30,9 +32,14 @@ HEADER_BYTES = {348: 1, 540: 2}
 """Size of the header, which is its first number: the version of the format."""
 AXES = "WHD"
 """The axes (i, j, k) of a NIfTI file: columns, rows and slices."""
+MAX_OFFSET = 1 << 24
+"""Largest size of the extensions before the values."""
+MAX_ITEM_BYTES = 8
 MILLIMETERS = {"meter": 1e3, "mm": 1.0, "micron": 1e-3, "unknown": 1.0}
 SECONDS = {"sec": 1.0, "msec": 1e-3, "usec": 1e-6}
 LARGEST_NIFTI1_SIDE = 32_767
+COMPRESSION = 1
+"""Level of gzip; float values become hardly smaller at higher ones, which take many times as long."""
 
 
 class _Layout(NamedTuple):
@@ -70,7 +77,7 @@ def read_nifti(data: bytes, options: ReadOptions) -> Decoded:
         file = _Bytes(data)
         layout = _layout(file)
         axes, shape = _axes(layout.shape, options.axes)
-        check_size(_arranged_shape(axes, shape), options.max_pixels)
+        _check_size(axes, shape, options.max_pixels)
         content = file.read_to(layout.end)
         stored = np.frombuffer(content, layout.dtype, math.prod(shape), layout.offset).reshape(shape, order="F")
         arranged, kind = arrange(stored, axes, 3)
@@ -107,9 +114,12 @@ def write_nifti(values: np.ndarray, space: Space, compressed: bool = True) -> by
     header["magic"] = header.single_magic
     header["vox_offset"] = header.single_vox_offset
     header["cal_min"] = header["cal_max"] = header["intent_code"] = 0
-    start = header.binaryblock.ljust(header.single_vox_offset, b"\0")
-    content = start + stored.astype(np.dtype(np.float32).newbyteorder(header.endianness)).tobytes(order="F")
-    return gzip.compress(content, mtime=0) if compressed else content
+    file = io.BytesIO()
+    with gzip.GzipFile("", "wb", COMPRESSION, file, mtime=0) if compressed else contextlib.nullcontext(file) as target:
+        target.write(header.binaryblock.ljust(header.single_vox_offset, b"\0"))
+        for part in stored.T:  # the first axis of the file is the fastest
+            target.write(part.astype(np.dtype(np.float32).newbyteorder(header.endianness)).tobytes())
+    return file.getvalue()
 
 
 class _Bytes:
@@ -120,7 +130,7 @@ class _Bytes:
         self._data = data
         self._file: Any = gzip.GzipFile(fileobj=io.BytesIO(data)) if self._compressed else io.BytesIO(data)
 
-    def read_to(self, end: int) -> bytes:
+    def read_to(self, end: int) -> bytes | bytearray:
         """Return the first `end` bytes.
 
         Raises:
@@ -128,10 +138,14 @@ class _Bytes:
         """
         if not self._compressed and len(self._data) >= end:
             return self._data
+        content, length = bytearray(end), 0
         self._file.seek(0)
-        content: bytes = self._file.read(end)
-        if len(content) < end:
-            raise InputError(f"damaged NIfTI file: expected {end:,} bytes, got {len(content):,}")
+        with memoryview(content) as view:
+            while length < end and (count := self._file.readinto(view[length:])):
+                length += count
+            self._file.read(1)  # at the end of the file, the checksum is compared
+        if length < end:
+            raise InputError(f"damaged NIfTI file: expected {end:,} bytes, got {length:,}")
         return content
 
 
@@ -139,20 +153,21 @@ def _layout(file: _Bytes) -> _Layout:
     header = _parse_header(file.read_to(352))
     if type(header).sizeof_hdr == 540:
         header = _parse_header(file.read_to(540))
-    if bytes(header["magic"].item())[:2] != b"n+":
-        raise InputError("expected a NIfTI file with header and values, got the header of two files")
+    if header["magic"].item()[:2] != b"n+":
+        pair = header["magic"].item()[:2] == b"ni"
+        raise InputError("expected a NIfTI file with its values, got a header alone" if pair else "not a NIfTI file")
     slope, intercept = header.get_slope_inter()
     dtype = header.get_data_dtype()
-    if dtype.kind not in "biuf":
+    if dtype.kind not in "biuf" or dtype.itemsize > MAX_ITEM_BYTES:
         raise InputError(f"expected a volume of real numbers, got {header.get_value_label('datatype')}")
     shape = tuple(int(side) for side in header.get_data_shape())
     offset = int(header.get_data_offset())
-    if offset < type(header).sizeof_hdr or not shape or min(shape) < 1:
+    if not type(header).sizeof_hdr <= offset <= MAX_OFFSET or not shape or min(shape) < 1:
         raise InputError(f"damaged NIfTI file: values of shape {shape} from byte {offset}")
     return _Layout(header, shape, dtype, offset, 1.0 if slope is None else slope, intercept or 0.0)
 
 
-def _parse_header(start: bytes) -> Any:
+def _parse_header(start: bytes | bytearray) -> Any:
     """Return nibabel's header, without its extensions, which may contain other formats."""
     try:
         import nibabel
@@ -175,9 +190,10 @@ def _axes(shape: tuple[int, ...], given: str | None) -> tuple[str, tuple[int, ..
     return given or (AXES if len(shape) == 3 else AXES + "C"), shape
 
 
-def _arranged_shape(axes: str, shape: Sequence[int]) -> tuple[int, ...]:
-    placeholder = np.broadcast_to(np.zeros((), np.uint8), shape)
-    return arrange(placeholder, axes, 3)[0].shape
+def _check_size(axes: str, shape: tuple[int, ...], max_pixels: int) -> None:
+    if math.prod(shape) > VALUES_PER_PIXEL * max_pixels:  # NumPy has no arrays of any size, even if they take no memory
+        check_size((math.prod(shape), 1, 1, 1), max_pixels)
+    check_size(arrange(np.broadcast_to(np.zeros((), np.uint8), shape), axes, 3)[0].shape, max_pixels)
 
 
 def _zooms(header: Any) -> tuple[float, ...]:

@@ -51,6 +51,8 @@ def read_video(data: bytes, demuxer: str, max_pixels: int, max_frames: int) -> D
     except ImportError as error:
         raise missing_package("a video", "av", "film") from error
     with input_errors("video"):
+        if demuxer == "matroska":
+            _check_length(data)
         with av.open(io.BytesIO(data), format=demuxer) as film:
             count = _count_frames(_video_stream(film), max_pixels, max_frames)
         with av.open(io.BytesIO(data), format=demuxer) as film:
@@ -60,10 +62,28 @@ def read_video(data: bytes, demuxer: str, max_pixels: int, max_frames: int) -> D
             return Decoded(pixels, space=Space("film", _spacing(times, stream.average_rate)))
 
 
+def _check_length(data: bytes) -> None:
+    """Check that a Matroska file is as long as it declares, since FFmpeg decodes a part of it without an error."""
+    _, header_end = _element_end(data, 4)
+    size, end = _element_end(data, header_end + 4)
+    if size is not None and len(data) < end:
+        raise InputError(f"damaged video: expected {end:,} bytes, got {len(data):,}")
+
+
+def _element_end(data: bytes, place: int) -> tuple[int | None, int]:
+    """Return the size that an element of a Matroska file declares at a place, None if it is unknown, and its end."""
+    length = 9 - data[place].bit_length()
+    largest = (1 << 7 * length) - 1
+    size = int.from_bytes(data[place : place + length]) & largest
+    return (None if size == largest else size), place + length + size
+
+
 def _video_stream(film: Any) -> Any:
     if not film.streams.video:
         raise InputError("expected a video, got a file without pictures")
     stream = film.streams.video[0]
+    if stream.codec_context is None:
+        raise InputError("the compression of the video is not supported")
     stream.thread_type = "NONE"  # each thread holds frames
     return stream
 
@@ -80,9 +100,9 @@ def _count_frames(stream: Any, max_pixels: int, max_frames: int) -> int:
         count += packet.size > 0
         if count > max_frames:
             raise InputError(f"too many frames: expected at most {max_frames:,}, got more")
-        check_size((max(count, 1), *shape), max_pixels)
-    if count < max(stream.frames, 1):
-        raise InputError(f"damaged video: expected {max(stream.frames, 1):,} frames, got {count:,}")
+        check_size((max(count, 1), *shape), max_pixels, "pixels")
+    if not count or count < stream.frames:
+        raise InputError(f"damaged video: expected {stream.frames or 'some'} frames, got {count:,}")
     return count
 
 
@@ -93,7 +113,7 @@ def _decode_frames(frames: Iterator[Any], count: int, max_pixels: int) -> tuple[
         picture = frame.to_ndarray(format="rgb24")
         picture = np.rot90(picture, round(getattr(frame, "rotation", 0) / 90))
         if not times:
-            check_size((count, *picture.shape), max_pixels)
+            check_size((count, *picture.shape), max_pixels, "pixels")
             pixels = np.empty((count, *picture.shape), np.uint8)
         if picture.shape != pixels.shape[1:] or len(times) == count:
             raise InputError("damaged video: its frames have different sizes, or are more than its packets")

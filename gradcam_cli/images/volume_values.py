@@ -20,8 +20,13 @@ Window = tuple[float, float]
 """Center and width of the values that are shown from black to white."""
 
 
-def check_size(shape: Sequence[int], max_pixels: int) -> None:
+def check_size(shape: Sequence[int], max_pixels: int, unit: str = "voxels") -> None:
     """Check the size of a volume or a film, (D, H, W, k), before its values are read.
+
+    Args:
+        shape: its shape.
+        max_pixels: limit of the number of voxels, or of the pixels of all frames.
+        unit: the word for them.
 
     Raises:
         InputError: it is empty, or has more than `max_pixels` voxels or `VALUES_PER_PIXEL` times as many values.
@@ -31,7 +36,7 @@ def check_size(shape: Sequence[int], max_pixels: int) -> None:
         raise InputError(f"expected at least one value, got {W}x{H}x{D} with {count} channels")
     if max_pixels < D * H * W or math.prod(shape) > VALUES_PER_PIXEL * max_pixels:
         raise InputError(
-            f"too large: expected at most {max_pixels:,} voxels and {VALUES_PER_PIXEL * max_pixels:,} values, "
+            f"too large: expected at most {max_pixels:,} {unit} and {VALUES_PER_PIXEL * max_pixels:,} values, "
             f"got {W}x{H}x{D} with {count} channels",
             "raise --max-pixels if you trust the file",
         )

@@ -15,6 +15,10 @@ from gradcam_cli.images.space import Space
 
 STARTS = (b"RIFF", b"RIFX", b"RF64")
 """First bytes of WAV files; the bytes 8 to 12 are `WAVE`."""
+ID_BYTES = 4
+"""Length of the name of a part; there may be none at the end."""
+PART = 1 << 18
+"""Samples that are converted at a time."""
 UNSIGNED_ZERO = 128
 """The silence of samples of 8 bits, which are unsigned."""
 
@@ -36,7 +40,10 @@ def read_wave(data: bytes, options: ReadOptions) -> Decoded:
     from scipy.io import wavfile
 
     with input_errors("WAV file"):
-        rate, samples = wavfile.read(io.BytesIO(data))
+        try:
+            rate, samples = wavfile.read(_Whole(data))
+        except UnboundLocalError as error:  # SciPy assumes that both parts are there
+            raise InputError("damaged WAV file: expected a format and samples, got none") from error
         samples = samples if samples.ndim == 2 else samples[:, None]
         _check_size(samples.shape, options.max_pixels)
         values = _to_float32(samples)
@@ -47,13 +54,24 @@ def read_wave(data: bytes, options: ReadOptions) -> Decoded:
         return Decoded(values, None, Bands(values, scaled=False), Space("signal", (1 / rate,)))
 
 
+class _Whole(io.BytesIO):
+    """A file whose parts must be as long as it declares; SciPy reads what is there."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        part = super().read(size)
+        if size and max(len(part), ID_BYTES) < size:
+            raise InputError(f"damaged WAV file: expected {size:,} more bytes, got {len(part):,}")
+        return part
+
+
 def _to_float32(samples: np.ndarray) -> np.ndarray:
-    with np.errstate(over="ignore"):
-        if samples.dtype.kind == "f":
-            return samples.astype(np.float32)
     zero = UNSIGNED_ZERO if samples.dtype.kind == "u" else 0
-    full_scale = 2.0 ** (8 * samples.dtype.itemsize - 1)
-    return ((samples - np.float64(zero)) / full_scale).astype(np.float32)
+    full_scale = 1.0 if samples.dtype.kind == "f" else 2.0 ** (8 * samples.dtype.itemsize - 1)
+    values = np.empty(samples.shape, np.float32)
+    with np.errstate(over="ignore", invalid="ignore"):
+        for start in range(0, len(samples), PART):
+            values[start : start + PART] = (samples[start : start + PART] - np.float64(zero)) / full_scale
+    return values
 
 
 def _check_size(shape: tuple[int, ...], max_pixels: int) -> None:
