@@ -11,6 +11,7 @@ import numpy as np
 from keras import ops
 
 from gradcam_cli.errors import ModelError, UsageError
+from gradcam_cli.models.image_input import find_image_input
 from gradcam_cli.models.image_rows import ImageRows
 from gradcam_cli.storage.arrays import open_arrays
 
@@ -65,22 +66,20 @@ def image_model(model: keras.Model, other_inputs: str | None) -> tuple[keras.Mod
         raise ModelError(f"the model has {len(inputs)} inputs: {described}", HINT)
     has_rows = other_inputs.lower().endswith(ROWS_SUFFIX)
     arrays = {} if has_rows or other_inputs == ZEROS else _read(Path(other_inputs), inputs)
-    images = [name for name in inputs if name not in arrays and len(inputs[name].shape) == 4]
-    if len(images) > 1:
-        images = [name for name in images if inputs[name].shape[-1] in (1, 3)]
-    if len(images) != 1:
+    found = find_image_input({name: tensor.shape for name, tensor in inputs.items() if name not in arrays})
+    if found is None:
         raise UsageError(f"--other-inputs: expected one image among the inputs that are left, got {described}", HINT)
-    others = {name: tensor for name, tensor in inputs.items() if name != images[0]}
+    others = {name: tensor for name, tensor in inputs.items() if name != found}
     if has_rows:
         shapes = {name: (_fixed_shape(name, tensor), tensor.dtype) for name, tensor in others.items()}
         rows = ImageRows(Path(other_inputs), shapes)
-        return _without(model, inputs, images[0], rows.layers()), rows
+        return _without(model, inputs, found, rows.layers()), rows
     if other_inputs == ZEROS:
         arrays = {name: np.zeros(_fixed_shape(name, tensor), np.float32) for name, tensor in others.items()}
-    if missing := inputs.keys() - arrays.keys() - set(images):
+    if missing := inputs.keys() - arrays.keys() - {found}:
         raise UsageError(f"--other-inputs: the file has no array {min(missing)}; the inputs are {described}")
     fixed = {name: FixedInput(value, name=f"fixed_{name}") for name, value in arrays.items()}
-    return _without(model, inputs, images[0], fixed), None
+    return _without(model, inputs, found, fixed), None
 
 
 def _without(

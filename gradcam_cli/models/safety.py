@@ -125,6 +125,12 @@ def start_read_ahead(file: Path) -> None:
             check.read_ahead()
 
 
+def hdf5_config(file: Path) -> Any:
+    """Return the configuration in an `.h5` file that is opened later, or None; its check goes on being used."""
+    start_check(file)
+    return _started[_identity(file)]._wait().get("config")
+
+
 def read_ahead_of(file: str) -> ReadAhead | None:
     """Return what reads the arrays of a file that is being opened, or None."""
     check = _open.get(os.path.realpath(file))
