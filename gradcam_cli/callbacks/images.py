@@ -32,7 +32,7 @@ def read_fixed_images(images: Iterable[Any], reader: ImageReader | InputValues) 
     return [image for image in loaded if isinstance(image, LoadedImage)]
 
 
-def as_batch(images: Any, input_shape: tuple[int, int, int]) -> Any:
+def as_batch(images: Any, input_shape: tuple[int, ...]) -> Any:
     """Return arrays of one shape as a batch (n, h, w, c), so that all are shown in one range; others as they are.
 
     Gray images may lack the last axis, which `model.fit` adds.
@@ -62,7 +62,7 @@ class InputValues:
     """
 
     def __init__(
-        self, input_shape: tuple[int, int, int], pictures: ImageReader, max_value: int | None, rgb: str | None
+        self, input_shape: tuple[int, ...], pictures: ImageReader, max_value: int | None, rgb: str | None
     ) -> None:
         self._shape, self._pictures, self._max_value, self._rgb = input_shape, pictures, max_value, rgb
         self._range: tuple[float, float] | None = None

@@ -178,6 +178,18 @@ class ImageSize(click.ParamType):  # type: ignore[type-arg]  # generic only in n
         return int(sizes[1]), int(sizes[2] or sizes[1])
 
 
+class InputSize(click.ParamType):  # type: ignore[type-arg]  # generic only in newer versions of click
+    """The size of a model's input: `224` or `HEIGHTxWIDTH` of images, `T` of signals, `DxHxW` of volumes."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
+        """Return the numbers; a single one is also the side of a square image."""
+        if not re.fullmatch(r"[1-9]\d{0,8}(x[1-9]\d{0,8}){0,2}", str(value)):
+            raise UsageError(f"--input-size {value}: expected a size such as 224, 480x640 or 16x64x64")
+        return tuple(map(int, str(value).split("x")))
+
+
 class Threshold(click.ParamType):  # type: ignore[type-arg]  # generic only in newer versions of click
     """A metric and its limit, such as `ssim=0.1` for the mean or `ssim=0.3@q95` for a quantile over the images."""
 

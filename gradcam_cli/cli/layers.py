@@ -27,7 +27,7 @@ def layers(ctx: click.Context, /, model: str, **options: Any) -> None:
     MODEL is mini, the name of a Keras application, or a .keras or .h5 file; no weights are
     downloaded. Layers are listed in call order, with the path that --layer takes, the output
     shape, (u, v, k) or (tokens, k), and the number of parameters. The layer that --layer auto
-    selects is marked. A layer whose cells are not places of the image is excluded: the reason
+    selects is marked. A layer whose cells are not places of the input is excluded: the reason
     stands in its line.
     """
     setup_logging(ctx, quiet=options["quiet"], verbose=options["verbose"], debug=options["debug"])

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gradcam_cli.cli.click_extensions import ImageSize, ModelNameOrFile, PreprocessName, combine_options, option_group
+from gradcam_cli.cli.click_extensions import InputSize, ModelNameOrFile, PreprocessName, combine_options, option_group
 from gradcam_cli.cli.completion import complete_files
 from gradcam_cli.network.task import TASKS
 from gradcam_cli.pipeline.config import ExplainConfig, ModelConfig
@@ -32,7 +32,9 @@ trust_options = combine_options(
     ),
 )
 input_size_option = _model(
-    "--input-size", type=ImageSize(), help="Input size of a model with a variable input size: 224, or HEIGHTxWIDTH."
+    "--input-size",
+    type=InputSize(),
+    help="Input size of a model with a variable input size: 224, or HEIGHTxWIDTH; signals: T; volumes, films: DxHxW.",
 )
 other_inputs_option = _model(
     "--other-inputs",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from gradcam_cli.errors import InputError
@@ -13,7 +15,7 @@ LINES_PER_SIDE = 300
 """A line takes this part of the shorter side of the picture, at least a pixel."""
 
 
-def to_image_box(numbers: np.ndarray, box_format: str, crop_box: Box, input_shape: tuple[int, int]) -> Box:
+def to_image_box(numbers: np.ndarray, box_format: str, crop_box: Box, input_shape: Sequence[int]) -> Box:
     """Return a box in whole pixels of the image.
 
     Args:

@@ -37,7 +37,7 @@ from gradcam_cli.models.weights import UNTRAINED, ensure_weights
 from gradcam_cli.network.layer_choice import LayerCheck, default_layer
 from gradcam_cli.network.layer_trace import LayerOutput, find_output
 from gradcam_cli.network.layers import require_channels_last
-from gradcam_cli.network.target import CLASS, Target, find_head, require_shape, select_head
+from gradcam_cli.network.target import CLASS, Target, require_shape, select_head
 from gradcam_cli.network.target_scores import target_tensor
 from gradcam_cli.network.task import TASKS
 from gradcam_cli.network.trace_cache import trace_cache
@@ -54,7 +54,7 @@ class Classifier:
         name: the catalog name, the stem of the model file, or the name of the Keras model.
         labels: class names; empty if unknown.
         preprocess_choice: the preprocessing, and why it was chosen.
-        input_shape: (h, w, c).
+        input_shape: (h, w, c) of images, (t, c) of signals, (d, h, w, c) of volumes, (t, h, w, c) of films.
         weights: name of the weight file or model file, or None.
         weights_hash: SHA-256 of this file, or None.
         task: how a single linear output is read, a name in `network.task.TASKS`.
@@ -68,7 +68,7 @@ class Classifier:
     name: str
     labels: Labels
     preprocess_choice: PreprocessChoice
-    input_shape: tuple[int, int, int]
+    input_shape: tuple[int, ...]
     weights: str | None = None
     weights_hash: LazySha256 | None = None
     task: str = "auto"
@@ -76,6 +76,16 @@ class Classifier:
     other_inputs: str | None = None
     rows: ImageRows | None = None
     announced: set[str] = field(default_factory=set, repr=False, compare=False)
+
+    @property
+    def spatial_shape(self) -> tuple[int, ...]:
+        """The input shape without the channels: (h, w) of images."""
+        return self.input_shape[:-1]
+
+    @property
+    def rank(self) -> int:
+        """The number of spatial axes of the input; time counts as one."""
+        return len(self.spatial_shape)
 
     @property
     def preprocess_mode(self) -> str:
@@ -107,7 +117,7 @@ class Classifier:
         try:
             if requested == "auto":
                 return default_layer(self.layer_outputs, self.check_layer)
-            output = find_output(self.layer_outputs, self.model, requested)
+            output = find_output(self.layer_outputs, self.model, requested, self.rank)
             if reason := self.check_layer(output):
                 hint = "`gradcam layers MODEL` lists the layers that qualify"
                 raise UsageError(f"layer {output.path}: {reason}", hint)
@@ -124,7 +134,7 @@ class Classifier:
             ModelError: the output does not have the form of the target.
         """
         shape = select_head(self.traced.output_shape, self.target.head)
-        require_shape(shape, self.target)
+        require_shape(shape, self.target, self.rank)
         count: int = 1 if self.target.kind == "similarity" else shape[-1]
         if count != 1 or self.target.kind == "similarity" or self.task == "regression":
             return count
@@ -147,31 +157,24 @@ class Classifier:
             UsageError: the model has no such output, or the number of class names differs.
             ModelError: the output does not have the form of the target.
         """
-        chosen = trace_cache(self.model).get(("target", self.input_shape, key), lambda: self._with_head(target))
+        chosen = self.traced.prepared(target, key)
         labels = Labels((" - ".join(target.files),)) if target.kind == "similarity" else self.labels
         changed = replace(self, target=chosen, labels=labels)
-        if labels.names and len(labels.names) != changed.class_count:
-            raise UsageError(f"labels: expected {changed.class_count} names, got {len(labels.names)}")
+        if labels.names:
+            labels.require_count(changed.class_count)
         return changed
 
-    def _with_head(self, target: Target) -> Target:
-        names = list(getattr(self.model, "output_names", None) or ())
-        if target.head is None:
-            return target
-        return replace(target, head=find_head(self.traced.output_shape, names, target.head))
-
     def embedding(self, pixels: np.ndarray) -> np.ndarray:
-        """Return the embedding (d,) float32 of an image of the model's input size, (h, w, c) uint8.
+        """Return the embedding (d,) float32 of an input of the model's size, (h, w, c) uint8 or float32.
 
         Raises:
             ModelError: the output that is explained is no embedding.
         """
-        output = target_tensor(self.model(self.preprocess(pixels[None]), training=False), self.target)
-        embedding: np.ndarray = np.asarray(output[0], np.float32)
-        return embedding
+        output = target_tensor(self.model(self.preprocess(pixels[None]), training=False), self.target, self.rank)
+        return np.asarray(output[0], np.float32)
 
     def preprocess(self, pixels: np.ndarray) -> np.ndarray:
-        """Return the model input (n, h, w, c) float32 for uint8 pixels of the same shape."""
+        """Return the model input (n, h, w, c) float32 for pixels or values of the same shape."""
         return preprocess_pixels(pixels, self.preprocess_mode)
 
 
@@ -182,7 +185,7 @@ def load_model(
     weights: str | None = None,
     labels: str | os.PathLike[str] | Sequence[str] | None = None,
     preprocess: str | None = None,
-    input_size: tuple[int, int] | None = None,
+    input_size: tuple[int, ...] | None = None,
     allow_unsafe: bool = False,
     packages: Sequence[str] = (),
     offline: bool = False,
@@ -199,7 +202,7 @@ def load_model(
             that are known.
         preprocess: a value in `preprocess_choices()`, or an own mean and standard deviation such as
             `0..1,mean=0.5,std=0.2`; None infers it from the model.
-        input_size: (h, w) of a model with variable input size.
+        input_size: (h, w), (t,) or (d, h, w) of a model with variable input size.
         allow_unsafe: allow the Python code in Lambda layers of a model file.
         packages: import names of packages whose registered classes a model file may contain.
         offline: do not download.
@@ -208,7 +211,7 @@ def load_model(
         other_inputs: all inputs but the image, as for `models.other_inputs.image_model`.
 
     Raises:
-        ModelError: the model is unknown, cannot be opened, or is not an image classifier.
+        ModelError: the model is unknown or cannot be opened, or its input is no image, signal or volume.
         WeightsError: the weights are missing, damaged or do not fit the model.
         UsageError: invalid labels, preprocessing or input size.
     """
@@ -253,8 +256,5 @@ def load_model(
         rows=rows,
     )
     with contextlib.suppress(ModelError):  # no classifier; its target is not known yet
-        if given_labels and len(given_labels.names) != classifier.class_count:
-            raise UsageError(
-                f"labels {given_labels.source}: expected {classifier.class_count} names, got {len(given_labels.names)}"
-            )
+        (given_labels or Labels(())).require_count(classifier.class_count)
     return classifier

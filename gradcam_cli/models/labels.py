@@ -43,6 +43,16 @@ class Labels(NamedTuple):
         """Return the WordNet id of a class, or None if it has none."""
         return self.ids[index] if index < len(self.ids) else None
 
+    def require_count(self, count: int) -> None:
+        """Check that each class has a name, if there are names.
+
+        Raises:
+            UsageError: the number of names differs.
+        """
+        if self.names and len(self.names) != count:
+            source = f"labels {self.source}" if self.source else "labels"
+            raise UsageError(f"{source}: expected {count} names, got {len(self.names)}")
+
 
 MAX_NAME_LENGTH, MAX_NAMES, MAX_LABELS_BYTES = 1_000, 1_000_000, 1 << 27
 """Limits of class names: characters of a name, number of names, size of a label file."""

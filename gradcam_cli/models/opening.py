@@ -91,18 +91,18 @@ def limited_results(max_bytes: int = MAX_RESULT_BYTES) -> Iterator[None]:
         yield
 
 
-def check_results(model: keras.Model, input_shape: tuple[int, int, int], max_bytes: int = MAX_RESULT_BYTES) -> None:
+def check_results(model: keras.Model, input_shape: tuple[int, ...], max_bytes: int = MAX_RESULT_BYTES) -> None:
     """Check the sizes of all results of a model with a variable input size, for one image.
 
     Args:
         model: a Keras model; if its input size is fixed, it was checked when it was opened.
-        input_shape: (h, w, c).
+        input_shape: (h, w, c), or with another number of spatial axes.
         max_bytes: the limit.
 
     Raises:
         ModelError: a result exceeds the limit.
     """
-    if None in getattr(model, "input_shape", (None,) * 4)[1:]:
+    if None in getattr(model, "input_shape", (None, None))[1:]:
         with limited_results(max_bytes), contextlib.suppress(NotImplementedError):  # a subclassed model
             model.compute_output_spec(keras.KerasTensor((1, *input_shape)))
 

@@ -1,4 +1,4 @@
-"""Conversion of uint8 pixels to the value range of the model input."""
+"""Conversion of pixels and other values to the value range of the model input."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ class PreprocessChoice(NamedTuple):
     guess: bool = False
 
 
-def given_preprocess(mode: str, shape: tuple[int, int, int]) -> PreprocessChoice:
-    """Return a requested preprocessing; raise UsageError if it is for other channels than the model (h, w, c) has."""
+def given_preprocess(mode: str, shape: tuple[int, ...]) -> PreprocessChoice:
+    """Return a requested preprocessing; raise UsageError if it is for other channels than the model has."""
     required = required_channels(mode)
-    if required not in (None, shape[2]):
-        raise UsageError(f"--preprocess {mode}: requires {required} channels, the model has {shape[2]}")
+    if required not in (None, shape[-1]):
+        raise UsageError(f"--preprocess {mode}: requires {required} channels, the model has {shape[-1]}")
     return PreprocessChoice(mode, "as requested")
 
 
@@ -85,11 +85,11 @@ def preprocess_pixels(pixels: np.ndarray, mode: str) -> np.ndarray:
     """Convert pixels to the values that a model was trained on.
 
     Args:
-        pixels: (n, h, w, c) uint8 or float32; unchanged.
+        pixels: (n, h, w, c), or with another number of spatial axes, uint8 or float32; unchanged.
         mode: a value returned by `resolve_preprocess`.
 
     Returns:
-        (n, h, w, c) float32: scaled to the range, by the own preprocessing, or the result of
+        An array of the same shape, float32: scaled to the range, by the own preprocessing, or the result of
         `keras.applications.imagenet_utils.preprocess_input` in this mode.
     """
     x = pixels.astype(np.float32)

@@ -38,10 +38,10 @@ class Attention(NamedTuple):
 
     @property
     def cells(self) -> np.ndarray:
-        """(u, v), the index of the token of each cell."""
+        """(u, v), the index of the token of each cell; another number of axes for another one of the input."""
         indices = np.arange(self.maps[0].shape[-1])[None, :, None]
         with tf.init_scope():
-            cells: np.ndarray = self.grid.extract(tf.constant(indices))[0, :, :, 0].numpy()
+            cells: np.ndarray = self.grid.extract(tf.constant(indices))[0, ..., 0].numpy()
         return cells
 
 
@@ -49,7 +49,7 @@ def find_attention(x: tf.Tensor, y: tf.Tensor) -> Attention:
     """Return the attention maps between the model input and the scores.
 
     Args:
-        x: the model input (n, h, w, c), n > 1, of a graph with static shapes.
+        x: the model input (n, h, w, c), or with another number of spatial axes, n > 1, of a graph with static shapes.
         y: (n, classes), the scores.
 
     Raises:
@@ -68,7 +68,7 @@ def find_attention(x: tf.Tensor, y: tf.Tensor) -> Attention:
     places = state.places(maps[0].op.inputs[0])
     grid = _token_grid(places) if places else None
     if grid is None or not grid.proven:
-        raise ModelError("the tokens of the model are not shown to be places of the image", HINT)
+        raise ModelError("the tokens of the model are not shown to be places of the input", HINT)
     return Attention(maps, grid)
 
 

@@ -26,7 +26,7 @@ class ModelAttention:
 
     Args:
         model: unchanged.
-        input_shape: (h, w, c).
+        input_shape: (h, w, c), or with another number of spatial axes.
         score: `logit`, `probability` or `output`.
         precision: a value returned by `resolve_precision`.
         task: a name in `task.TASKS`.
@@ -36,7 +36,7 @@ class ModelAttention:
     def __init__(
         self,
         model: keras.Model,
-        input_shape: tuple[int, int, int],
+        input_shape: tuple[int, ...],
         score: str,
         precision: str,
         task: str = "auto",

@@ -17,13 +17,14 @@ from gradcam_cli.network.dependence import tensors_upstream
 _WITHOUT_GRADIENT = frozenset("StopGradient Shape ShapeN Size Rank ArgMax ArgMin OneHot".split())
 """Operations whose outputs count as constants."""
 _LINEAR_IN_FIRST = frozenset(
-    "Identity Cast Reshape Squeeze ExpandDims Transpose Mean Sum AvgPool Neg SpaceToBatchND BatchToSpaceND "
+    "Identity Cast Reshape Squeeze ExpandDims Transpose Mean Sum AvgPool AvgPool3D Neg SpaceToBatchND BatchToSpaceND "
     "DepthToSpace SpaceToDepth StridedSlice Slice GatherV2 Tile Unpack ResizeBilinear ResizeNearestNeighbor ReverseV2 "
-    "MirrorPad Pad BroadcastTo RealDiv Relu LeakyRelu MaxPool Max Abs PreventGradient CheckNumerics".split()
+    "MirrorPad Pad BroadcastTo RealDiv Relu LeakyRelu MaxPool MaxPool3D Max Abs PreventGradient CheckNumerics".split()
 )
 """Linear operations and maxima of their first input; the others are constant."""
 _LINEAR_IN_ONE = frozenset(
-    "Conv2D DepthwiseConv2dNative Conv2DBackpropInput MatMul BatchMatMulV2 Einsum Mul MulNoNan".split()
+    "Conv2D DepthwiseConv2dNative Conv2DBackpropInput Conv3D Conv3DBackpropInputV2 MatMul BatchMatMulV2 Einsum Mul "
+    "MulNoNan".split()
 )
 """Products of one input that varies with constants."""
 _LINEAR_IN_ALL = frozenset("Pack Maximum Minimum".split())

@@ -35,16 +35,14 @@ class FullGradientFunction:
 
     Args:
         scores: a function of x (n, h, w, c) that returns y (n, classes); it is traced.
-        input_shape: (h, w, c).
+        input_shape: (h, w, c), or with another number of spatial axes.
         precision: a value returned by `resolve_precision`.
 
     Raises:
         ModelError: an operation has a bias that is not known, or is at places that are not known.
     """
 
-    def __init__(
-        self, scores: Callable[[tf.Tensor], tf.Tensor], input_shape: tuple[int, int, int], precision: str
-    ) -> None:
+    def __init__(self, scores: Callable[[tf.Tensor], tf.Tensor], input_shape: tuple[int, ...], precision: str) -> None:
         self._shape, self._precision = input_shape, precision
         with precision_scope(precision):
             self._trace = _trace(scores, input_shape)
@@ -67,11 +65,11 @@ class FullGradientFunction:
         return found
 
     def _box(self, grid: Grid | None) -> Box | None:
-        h, w, _ = self._shape
-        return grid and part_of_box(Box(0, 0, w, h), grid.edges, (h, w))
+        shape = self._shape[:-1]
+        return grid and part_of_box(Box.whole(shape), grid.edges, shape)
 
 
-def _trace(scores: Callable[[tf.Tensor], tf.Tensor], input_shape: tuple[int, int, int]) -> _Trace:
+def _trace(scores: Callable[[tf.Tensor], tf.Tensor], input_shape: tuple[int, ...]) -> _Trace:
     biases: list[tuple[str, Grid | None]] = []
 
     @tf.function(autograph=False)  # type: ignore[untyped-decorator]
@@ -100,7 +98,7 @@ def _grid(z: tf.Tensor, state: State) -> Grid | None:
     grid = grid_of(places) if places else None
     if grid is None or not grid.proven:
         raise ModelError(
-            f"fullgrad requires biases at known places of the image, got {z.op.name} of unknown places",
+            f"fullgrad requires biases at known places of the input, got {z.op.name} of unknown places",
             "`gradcam layers MODEL` lists the layers with places",
         )
     return grid

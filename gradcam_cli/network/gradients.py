@@ -119,7 +119,7 @@ def compile_gradient_function(
                 output = model(x, training=False)
             watched = [layer.select(zeros[layer.path]) for layer in chosen]
             A = [layer.select(activations[layer.path]) for layer in chosen]
-            _check_spatial(chosen, A)
+            _check_spatial(chosen, A, x.shape.rank)
             (y, logits, p), ranked_by, boxes = target_scores(output, x, score, task, target)
             classes = resolve_ranks(ranked_by, class_selectors)
             if contrast:
@@ -193,9 +193,10 @@ def resolve_ranks(y: tf.Tensor, class_selectors: tf.Tensor) -> tf.Tensor:
     return tf.where(class_selectors < 0, by_rank, class_selectors)
 
 
-def _check_spatial(layers: Sequence[LayerCall], activations: Sequence[tf.Tensor]) -> None:
+def _check_spatial(layers: Sequence[LayerCall], activations: Sequence[tf.Tensor], rank: int) -> None:
+    """Check that outputs that are not known to be grids have as many axes as the input."""
     for layer, A in zip(layers, activations, strict=True):
-        if layer.grid is None and (not tf.is_tensor(A) or A.shape.rank != 4):
+        if layer.grid is None and (not tf.is_tensor(A) or A.shape.rank != rank):
             shape = tuple(A.shape[1:]) if tf.is_tensor(A) else "several tensors"
             raise ModelError(
                 f"layer {layer.path}: expected spatial output (u, v, k), got {shape}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import keras
@@ -20,6 +21,8 @@ WEIGHTED = {
 }
 """Operations that end the preprocessing inside a network."""
 LEVELS = (0.0, 1.0, 100.0, 255.0)
+MAX_VALUES = 1 << 22
+"""Largest input that is measured at all levels at once; of a larger one, each level takes a pass of its own."""
 
 
 class InputProbe(NamedTuple):
@@ -43,22 +46,26 @@ class InputProbe(NamedTuple):
         return float(ends.min()), float(ends.max())
 
 
-def probe_input(model: keras.Model, input_shape: tuple[int, int, int]) -> InputProbe | None:
-    """Measure what the first operation with weights receives, or return None if it receives no image.
+def probe_input(model: keras.Model, input_shape: tuple[int, ...]) -> InputProbe | None:
+    """Measure what the first operation with weights receives, or return None if it receives no image, volume or frame.
 
     Args:
         model: the model.
-        input_shape: (h, w, c).
+        input_shape: (h, w, c), or with another number of spatial axes.
     """
     before_weights = trace_cache(model).get("probe", lambda: _function_before_weights(model))
-    images = np.broadcast_to(np.array(LEVELS, np.float32)[:, None, None, None], (len(LEVELS), *input_shape))
-    try:
-        values: np.ndarray = before_weights(tf.constant(images)).numpy()
-    except tf.errors.OpError:  # an assertion of the network, which runs whole
-        return None
-    if values.ndim != 4 or len(values) != len(LEVELS) or not np.isfinite(values).all():
-        return None
-    return InputProbe(np.median(values, axis=(1, 2)))  # without the zeros of a padding
+    at_once = len(LEVELS) if math.prod(input_shape) <= MAX_VALUES else 1
+    received = []
+    for start in range(0, len(LEVELS), at_once):
+        levels = np.array(LEVELS[start : start + at_once], np.float32).reshape(-1, *(1,) * len(input_shape))
+        try:
+            values = before_weights(tf.constant(np.broadcast_to(levels, (at_once, *input_shape)))).numpy()
+        except tf.errors.OpError:  # an assertion of the network, which runs whole
+            return None
+        if values.ndim not in (4, len(input_shape) + 1) or len(values) != at_once or not np.isfinite(values).all():
+            return None
+        received.append(np.median(values, axis=tuple(range(1, values.ndim - 1))))  # without the zeros of a padding
+    return InputProbe(np.concatenate(received))
 
 
 def _function_before_weights(model: keras.Model) -> Any:

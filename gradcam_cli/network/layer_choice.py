@@ -18,9 +18,11 @@ from gradcam_cli.network.target import CLASS, Target
 _SHAPE_ONLY_LAYERS = tuple("Pooling Dropout Reshape Permute Flatten Cropping GetItem ZeroPadding UpSampling".split())
 MAX_MEASUREMENTS = 2
 """Layers that `auto` measures before it gives up."""
+IMAGE_AXES = 3
+"""Axes of an image, (h, w, c)."""
 NUM_SIZES = 3
 """Layers that `layers_of_sizes` returns."""
-NOT_LOCAL = "its cells are not places of the image: their gradients do not lie where the cells lie"
+NOT_LOCAL = "its cells are not places of the input: their gradients do not lie where the cells lie"
 
 NO_EFFECT = "the class score depends only on its class token, not on its cells"
 
@@ -41,14 +43,17 @@ def layer_check(
         model: a model.
         outputs: its layers, from `trace_layers`.
         preprocess: its preprocessing.
-        shape: (h, w, c) of its input.
+        shape: (h, w, c) of its input, or with another number of spatial axes.
         target: what is explained.
     """
     tokens = [output for output in outputs if output.grid and output.grid.prefix is not None]
 
     @cache
     def noise() -> np.ndarray:
-        return preprocess(np.random.default_rng(0).integers(0, 256, (1, *shape), np.uint8))
+        rng = np.random.default_rng(0)
+        if len(shape) == IMAGE_AXES:
+            return preprocess(rng.integers(0, 256, (1, *shape), np.uint8))
+        return rng.normal(size=(1, *shape)).astype(np.float32)  # 0..255 would saturate most networks of signals
 
     @cache
     def effective_tokens() -> set[str]:
@@ -69,7 +74,7 @@ def layer_check(
 
 
 def default_layer(outputs: Sequence[LayerOutput], check: LayerCheck) -> LayerOutput:
-    """Return the last layer whose cells are places of the image and that computes features.
+    """Return the last layer whose cells are places of the input and that computes features.
 
     Pooling, dropout and other layers that only subsample or rearrange features are skipped. So are layers on which the
     score does not depend, the projections inside an attention layer, and an enclosing layer whose output is smaller
@@ -92,7 +97,7 @@ def default_layer(outputs: Sequence[LayerOutput], check: LayerCheck) -> LayerOut
         if measured == MAX_MEASUREMENTS:
             break
     raise ModelError(
-        "the model has no layer whose output is a grid of more than one cell over the image",
+        "the model has no layer whose output is a grid of more than one cell over the input",
         "`gradcam layers MODEL` lists the layers and why they are excluded",
     )
 

@@ -54,8 +54,8 @@ def trace_layers(model: keras.Model, input_shape: tuple[int, ...], target: Targe
     """Return the outputs of all layers with at least two axes besides the batch, in the order of their calls.
 
     Args:
-        model: a Keras model with one image input.
-        input_shape: (h, w, c).
+        model: a Keras model with one input.
+        input_shape: (h, w, c), or with another number of spatial axes.
         target: what is explained. The last scores of a segmentation or of a detector count as no effect on it: their
             map would only repeat them.
 
@@ -131,7 +131,7 @@ def output_activation(model: keras.Model, input_shape: tuple[int, ...], target: 
 
     @tf.function(autograph=False)  # type: ignore[untyped-decorator]
     def run(x: tf.Tensor) -> tf.Tensor:
-        output = find_tensor_logits(target_tensor(model(x, training=False), target), x)
+        output = find_tensor_logits(target_tensor(model(x, training=False), target, len(input_shape) - 1), x)
         found.append(output.activation)
         return output.values
 
@@ -152,6 +152,10 @@ def output_shape(model: keras.Model, input_shape: tuple[int, ...]) -> Any:
     while isinstance(output, (list, dict)) and len(output) == 1:
         output = next(iter(output.values() if isinstance(output, dict) else output))
     return output
+
+
+def _axes_of_input(rank: int) -> str:
+    return "rows and columns of the image" if rank == 2 else "the spatial axes of the input"
 
 
 def _first_sentence(error: Exception) -> str:
@@ -182,9 +186,9 @@ def _layer_output(
     ):
         grid = presumed_grid(shape, input_shape)
     if places is None:
-        reason = "it does not depend on the image"
+        reason = "it does not depend on the input"
     elif grid is None:
-        reason = f"expected rows and columns of the image, got {describe(places)}"
+        reason = f"expected {_axes_of_input(len(input_shape) - 1)}, got {describe(places)}"
     else:
         reason = None
     name = path if num_calls == 1 else f"{path}:{call}"
@@ -192,10 +196,16 @@ def _layer_output(
     return LayerOutput(name, operation, call, shape[1:], grid, reason, learned, affects, tensor.ref())
 
 
-def find_output(outputs: list[LayerOutput], model: keras.Model, path: str) -> LayerOutput:
+def find_output(outputs: list[LayerOutput], model: keras.Model, path: str, rank: int = 2) -> LayerOutput:
     """Return the output of a layer, given its path, the unique end of its path, or one of its calls (`conv:0`).
 
-    Without a number, the last call that depends on the image is returned.
+    Without a number, the last call that depends on the input is returned.
+
+    Args:
+        outputs: from `trace_layers`.
+        model: the model.
+        path: of the layer.
+        rank: number of spatial axes of the model input.
 
     Raises:
         UsageError: there is no such layer or call, or its output is not a grid over the image.
@@ -212,7 +222,7 @@ def find_output(outputs: list[LayerOutput], model: keras.Model, path: str) -> La
     matching = [output for output in outputs if output.operation is operation and call in (None, output.call)]
     if not matching:
         raise UsageError(
-            f"layer {path}: expected rows and columns of the image, got an output without them",
+            f"layer {path}: expected {_axes_of_input(rank)}, got an output without them",
             "`gradcam layers MODEL` lists the layers with spatial output",
         )
     found = next((output for output in reversed(matching) if not output.reason), matching[-1])

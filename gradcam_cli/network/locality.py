@@ -55,7 +55,7 @@ def measure_locality(model: keras.Model, layer: LayerOutput, x: np.ndarray) -> L
     Args:
         model: the model.
         layer: a layer with a grid.
-        x: (1, h, w, c), a preprocessed image; noise is suitable.
+        x: (1, h, w, c), a preprocessed image, or with another number of spatial axes; noise is suitable.
 
     Returns:
         The measurement, or None if the output has no gradient, or another batch size than the input.
@@ -151,7 +151,7 @@ def cells_affecting_score(
                 return output + zeros
 
             with hooked(by_operation, add_zeros):
-                output = find_tensor_logits(target_tensor(model(x, training=False), target), x)
+                output = find_tensor_logits(target_tensor(model(x, training=False), target, x.shape.rank - 2), x)
             scores = output.values if output.logits is None else output.logits
             y = tf.reduce_sum(scores * np.random.default_rng(0).normal(size=scores.shape[-1]))
         zeros = [calls[str(id(layer.operation))][layer.call] for layer in layers]

@@ -13,7 +13,10 @@ from gradcam_cli.network.provenance.rule import WEIGHTED_SUMS
 
 _UNCHANGED = {"Identity", "IdentityN", "Cast", "Reshape", "Squeeze", "ExpandDims", "StopGradient", "CheckNumerics"}
 """Operations that keep all values."""
-_AVERAGES = {"Mean", "Max", "AvgPool", "MaxPool", "Transpose", "ConcatV2", "ResizeBilinear", "ResizeNearestNeighbor"}
+_AVERAGES = {
+    *("Mean", "Max", "AvgPool", "AvgPool3D", "MaxPool", "MaxPool3D", "Transpose", "ConcatV2"),
+    *("ResizeBilinear", "ResizeNearestNeighbor"),
+}
 """Operations that average or select values: averages of logits are logits, averages of probabilities are not."""
 _AFFINE = {"Add", "AddV2", "AddN", "BiasAdd", "Sub", "Mul", "RealDiv", "Neg", "Sum", "FusedBatchNormV3"}
 """Operations that scale, shift or add values."""

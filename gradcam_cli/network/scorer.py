@@ -25,7 +25,7 @@ MAX_LAYER_BATCH, MAX_LAYER_BATCH_BYTES = 128, 2**27
 
 
 class ModelScorer:
-    """Implements `methods.scorer.Scorer` for one model and one layer.
+    """Implements `methods.scorer.Scorer` for one model and one layer; inputs and A may have any spatial axes.
 
     All batches of a call have one size (the last one is padded), so that TensorFlow traces once.
 
@@ -112,8 +112,7 @@ class ModelScorer:
             ModelError: as `FullGradientFunction`.
         """
         if self._full_gradients is None:
-            h, w, channels = input_shape
-            self._full_gradients = FullGradientFunction(self._y, (h, w, channels), self.precision)
+            self._full_gradients = FullGradientFunction(self._y, input_shape, self.precision)
         return self._full_gradients
 
     def _run_padded(self, function: Callable[[tf.Tensor], tf.Tensor], inputs: np.ndarray, max_batch: int) -> np.ndarray:

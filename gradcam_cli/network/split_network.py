@@ -78,7 +78,7 @@ class SplitNetwork:
 
     Args:
         model: unchanged.
-        input_shape: (h, w, c).
+        input_shape: (h, w, c), or with another number of spatial axes.
         num_units: number of classes.
         layers: outputs from `trace_layers` at which the network can be cut.
         score: `logit`, `probability` or `output`.
@@ -92,7 +92,7 @@ class SplitNetwork:
     def __init__(
         self,
         model: keras.Model,
-        input_shape: tuple[int, int, int],
+        input_shape: tuple[int, ...],
         num_units: int,
         layers: Sequence[LayerOutput],
         score: str = "logit",
@@ -194,7 +194,7 @@ class SplitNetwork:
 
 def _trace(
     model: keras.Model,
-    input_shape: tuple[int, int, int],
+    input_shape: tuple[int, ...],
     num_units: int,
     layers: dict[str, LayerCall],
     score: str,

@@ -17,7 +17,7 @@ from gradcam_cli.errors import ModelError
 from gradcam_cli.network.group_scores import with_groups
 from gradcam_cli.network.logits import find_logits, find_tensor_logits
 from gradcam_cli.network.scores import Scores, scores_of
-from gradcam_cli.network.target import CLASS, Target, require_shape, select_head
+from gradcam_cli.network.target import CLASS, PLACES, Target, require_shape, select_head
 
 
 class TargetScores(NamedTuple):
@@ -59,7 +59,7 @@ def target_scores(
         found = find_logits(select_head(output, target.head), x, *replacements)
         scores = scores_of(found, score, task)
         return TargetScores(with_groups(scores, target.groups, found.activation, score), scores.y)
-    tensor = target_tensor(output, target)
+    tensor = target_tensor(output, target, x.shape.rank - 2)
     if target.kind == "similarity":
         if score == "probability":
             raise ModelError("a similarity is not a probability", "leave out --score probability")
@@ -73,8 +73,8 @@ def target_scores(
     return _segment(scores, target.region, x.shape)
 
 
-def target_tensor(output: Any, target: Target) -> tf.Tensor:
-    """Return the tensor of a model's output that is explained.
+def target_tensor(output: Any, target: Target, rank: int) -> tf.Tensor:
+    """Return the tensor of a model's output that is explained, of a model input with this number of spatial axes.
 
     Raises:
         ModelError: the output has several tensors, or a tensor of another rank.
@@ -82,12 +82,14 @@ def target_tensor(output: Any, target: Target) -> tf.Tensor:
     selected = select_head(output, target.head)
     tensors = keras.tree.flatten(selected)
     shapes = [tuple(tensor.shape) for tensor in tensors]
-    require_shape(shapes[0] if len(shapes) == 1 else shapes, target)
+    require_shape(shapes[0] if len(shapes) == 1 else shapes, target, rank)
     return tensors[0]
 
 
-def _segment(scores: Scores, region: str | tuple[int, int], input_shape: Any) -> TargetScores:
+def _segment(scores: Scores, region: str | tuple[int, ...], input_shape: Any) -> TargetScores:
     """Sum over the pixels M of a class: y_c = sum over (i, j) in M of y_c[i, j]; the mask M has no gradient.
+
+    Of a volume, the sum is over voxels; of a signal, over its values.
 
     The logit and the probability are means over M, NaN if M is empty. Units are ranked by the area where they win; for
     a single pixel, by the scores of this pixel.
@@ -99,16 +101,26 @@ def _segment(scores: Scores, region: str | tuple[int, int], input_shape: Any) ->
     y, logits, p = scores
     wins = tf.stop_gradient(tf.one_hot(tf.argmax(y, -1), y.shape[-1]))
     if isinstance(region, tuple):
-        (column, row), (h, w) = region, input_shape[1:3]
-        if row >= h or column >= w:
-            raise ModelError(f"target: expected a pixel of the model input, 0,0 to {w - 1},{h - 1}, got {column},{row}")
-        i, j = row * y.shape[1] // h, column * y.shape[2] // w
-        pixel = Scores(y[:, i, j], None if logits is None else logits[:, i, j], p[:, i, j])
-        return TargetScores(pixel, pixel.y)
+        at = (slice(None), *_cell(region, input_shape[1:-1], y.shape[1:-1]))
+        cell = Scores(y[at], None if logits is None else logits[at], p[at])
+        return TargetScores(cell, cell.y)
+    axes = tuple(range(1, y.shape.rank - 1))
     mask = wins if region == "object" else tf.ones_like(y)
-    area = tf.reduce_sum(mask, (1, 2))
-    means = [None if part is None else tf.reduce_sum(mask * part, (1, 2)) / area for part in (logits, p)]
-    return TargetScores(Scores(tf.reduce_sum(mask * y, (1, 2)), *means), tf.reduce_sum(wins, (1, 2)))
+    area = tf.reduce_sum(mask, axes)
+    means = [None if part is None else tf.reduce_sum(mask * part, axes) / area for part in (logits, p)]
+    return TargetScores(Scores(tf.reduce_sum(mask * y, axes), *means), tf.reduce_sum(wins, axes))
+
+
+def _cell(region: tuple[int, ...], input_shape: Sequence[int], output_shape: Sequence[int]) -> tuple[int, ...]:
+    """Return the indices in a segmentation of a pixel (x, y) of the model input, or of (x,) or (x, y, z)."""
+    place = region[::-1]
+    if len(place) != len(input_shape) or any(i >= side for i, side in zip(place, input_shape, strict=True)):
+        first, last = ",".join("0" * len(input_shape)), ",".join(str(side - 1) for side in input_shape[::-1])
+        raise ModelError(
+            f"target: expected a {PLACES[len(input_shape)][0]} of the model input, {first} to {last}, "
+            f"got {','.join(map(str, region))}"
+        )
+    return tuple(i * cells // side for i, side, cells in zip(place, input_shape, output_shape, strict=True))
 
 
 def _boxes(output: Any, scores: tf.Tensor) -> tf.Tensor:

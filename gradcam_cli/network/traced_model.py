@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import keras
@@ -14,7 +14,7 @@ from gradcam_cli.network.gradients import GradientFunction, compile_gradient_fun
 from gradcam_cli.network.layer_choice import LayerCheck, layer_check
 from gradcam_cli.network.layer_trace import LayerOutput, output_activation, output_shape, trace_layers
 from gradcam_cli.network.scorer import ModelScorer
-from gradcam_cli.network.target import CLASS, Target
+from gradcam_cli.network.target import CLASS, Target, find_head
 from gradcam_cli.network.trace_cache import trace_cache
 
 T = TypeVar("T")
@@ -26,13 +26,13 @@ class TracedModel:
 
     Attributes:
         model: the Keras model.
-        input_shape: (h, w, c).
+        input_shape: (h, w, c), or with another number of spatial axes.
         task: how a single linear output is read, a name in `network.task.TASKS`.
         target: what is explained.
     """
 
     model: keras.Model
-    input_shape: tuple[int, int, int]
+    input_shape: tuple[int, ...]
     task: str = "auto"
     target: Target = CLASS
 
@@ -51,6 +51,21 @@ class TracedModel:
     def output_shape(self) -> Any:
         """The shape of the output for one image."""
         return self._once(lambda: output_shape(self.model, self.input_shape), "output")
+
+    def prepared(self, target: Target, key: Hashable) -> Target:
+        """Return a target with the key or the index of its output in place of the name; once for each key.
+
+        Raises:
+            UsageError: the model has no such output.
+        """
+        names = list(getattr(self.model, "output_names", None) or ())
+
+        def find() -> Target:
+            if target.head is None:
+                return target
+            return replace(target, head=find_head(self.output_shape, names, target.head))
+
+        return trace_cache(self.model).get(("target", self.input_shape, key), find)
 
     @property
     def output_activation(self) -> str | None:

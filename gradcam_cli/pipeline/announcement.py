@@ -43,13 +43,15 @@ def _if_auto(requested: str) -> str:
 
 
 def _describe_input(classifier: Classifier) -> str:
-    h, w, c = classifier.input_shape
+    *sides, c = classifier.input_shape
     color = "BGR" if reverses_channels(classifier.preprocess_mode) else "RGB"
-    channels = {1: "grayscale", 3: color}.get(c, f"with {c} channels")
+    colors = {1: "grayscale", 3: color} if classifier.rank == 2 else {}
+    channels = colors.get(c, f"with {c} channel{'s' * (c != 1)}")
     shape = getattr(classifier.model, "input_shape", None)
-    variable = isinstance(shape, tuple) and None in shape[1:3]
+    variable = isinstance(shape, tuple) and None in shape[1:-1]
     others = f", other inputs {classifier.other_inputs}" if classifier.other_inputs else ""
-    return f"input {h}x{w} {channels}" + " (the model accepts other sizes: --input-size)" * variable + others
+    size = "x".join(map(str, sides))
+    return f"input {size} {channels}" + " (the model accepts other sizes: --input-size)" * variable + others
 
 
 def _describe_classes(classifier: Classifier) -> str:

@@ -62,7 +62,7 @@ def explain(
     weights: str | os.PathLike[str] | None = None,
     labels: str | os.PathLike[str] | Sequence[str] | None = None,
     preprocess: str | None = None,
-    input_size: tuple[int, int] | None = None,
+    input_size: tuple[int, ...] | None = None,
     allow_unsafe: bool = False,
     packages: Sequence[str] = (),
     offline: bool = False,
@@ -105,7 +105,7 @@ def explain(
         weights: `imagenet` or a weight file; see `load_model`, as for all that follow.
         labels: list of class names, or a file of them.
         preprocess: name of the preprocessing, or an own mean and standard deviation.
-        input_size: (height, width) for models with a variable input size.
+        input_size: (h, w), (t,) or (d, h, w) for models with a variable input size.
         allow_unsafe: whether code in a model file may run.
         packages: packages whose registered classes a model file may contain.
         offline: whether to never use the network.

@@ -213,7 +213,7 @@ class ModelConfig:
     weights: str = "imagenet"
     labels: str | None = None
     preprocess: str | None = None
-    input_size: tuple[int, int] | None = None
+    input_size: tuple[int, ...] | None = None
     allow_unsafe: bool = False
     packages: Sequence[str] = ()
     offline: bool = False

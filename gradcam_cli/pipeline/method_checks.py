@@ -50,7 +50,7 @@ def check_methods(
 
 
 def trace_methods(
-    methods: Sequence[str], scorer: ModelScorer, attention: Callable[[], ModelAttention], shape: tuple[int, int, int]
+    methods: Sequence[str], scorer: ModelScorer, attention: Callable[[], ModelAttention], shape: tuple[int, ...]
 ) -> None:
     """Trace the networks of the methods that require certain operations.
 
@@ -58,7 +58,7 @@ def trace_methods(
         methods: names in `registry.LAYER_METHODS`.
         scorer: of any layer.
         attention: returns the attention maps of the model.
-        shape: (h, w, c) of the model input.
+        shape: (h, w, c) of the model input, or with another number of spatial axes.
 
     Raises:
         ModelError: the model has no attention maps for a method, or biases that are not known.

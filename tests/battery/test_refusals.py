@@ -77,7 +77,7 @@ KINDS = {
     "cells turned by half an image": (
         lambda: model(conv(strides=4), Ops(lambda x: tf.roll(x, 3, 1), name="rolled"), GAP()),
         {"layer": "rolled"},
-        "not places of the image",
+        "not places of the input",
     ),
     "rows mixed by a matrix": (
         lambda: model(

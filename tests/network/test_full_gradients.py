@@ -113,7 +113,7 @@ REFUSED = {
     "another gradient": ([Ops(tf.custom_gradient(lambda x: (x * 1.0, lambda dy: 2 * dy)))], f"{KNOWN}IdentityN"),
     "unknown places": (
         [Ops(lambda x: tf.gather(x, SHUFFLED, axis=1)), L.Conv2D(2, 3)],
-        "fullgrad requires biases at known places of the image, got ",
+        "fullgrad requires biases at known places of the input, got ",
     ),
 }
 

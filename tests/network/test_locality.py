@@ -116,7 +116,7 @@ def test_shuffled_cells_are_refused():
     """`auto` goes back to the convolution before; by name, the layer is refused with the reason."""
     classifier = load_model(with_tokens(Shuffled()), preprocess="0..1")
     assert classifier.find_layer("auto").path == "patches"
-    with pytest.raises(UsageError, match="not places of the image"):
+    with pytest.raises(UsageError, match="not places of the input"):
         classifier.find_layer("last")
 
 

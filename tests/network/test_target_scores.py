@@ -90,6 +90,60 @@ def test_probability_of_a_segment_is_the_mean_over_its_pixels(parts):
         assert result.ranked_by[i, 1] == won[i].sum()
 
 
+OF_RANK = {
+    1: ((12, 2), L.Conv1D, (5,)),
+    3: ((4, 6, 8, 2), L.Conv3D, (5, 3, 2)),
+}
+
+
+@pytest.mark.parametrize("rank", OF_RANK)
+@pytest.mark.parametrize("region", ["object", "all", "one"])
+def test_segments_of_signals_and_volumes_equal_those_of_a_tape(rank, region):
+    """A region (x, y, z) is the voxel in slice z, row y and column x, also of an output of half the size."""
+    shape, conv, place = OF_RANK[rank]
+    keras.utils.set_random_seed(6)
+    inputs = keras.Input(shape)
+    features = conv(4, 3, padding="same", activation="relu", name="features", strides=2)(inputs)
+    model = keras.Model(inputs, conv(3, 1, name="scores")(features))
+    x = np.random.default_rng(4).normal(size=(2, *shape)).astype(np.float32)
+    A = tf.constant(model.get_layer("features")(x))
+    with tf.GradientTape() as tape:
+        tape.watch(A)
+        z = model.get_layer("scores")(A)
+        if region == "one":
+            y = z[:, 2, 1] if rank == 1 else z[:, 1, 1, 2, 1]  # half of slice 2, row 3 and column 5
+        else:
+            won = tf.cast(tf.argmax(z, -1) == 1, tf.float32) if region == "object" else tf.ones_like(z[..., 0])
+            y = tf.reduce_sum(z[..., 1] * won, tuple(range(1, rank + 1)))
+    target = Target("segment", region=place if region == "one" else region)
+    result = compile_gradient_function(model, ["features"], target=target)(x, np.int32([[1], [1]]))
+    np.testing.assert_allclose(result.y[:, 1], y, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(result.dA[0][0], tape.gradient(y, A), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("region", "message"),
+    [
+        ((5, 3), "expected a voxel of the model input, 0,0,0 to 7,5,3, got 5,3"),
+        ((5, 3, 4), "0,0,0 to 7,5,3, got 5,3,4"),
+    ],
+)
+def test_voxel_outside_a_volume_is_refused(region, message):
+    inputs = keras.Input((4, 6, 8, 1))
+    model = keras.Model(inputs, L.Conv3D(3, 1)(L.Conv3D(3, 3, padding="same", name="features")(inputs)))
+    compiled = compile_gradient_function(model, ["features"], target=Target("segment", region=region))
+    with pytest.raises(ModelError, match=message):
+        compiled(np.zeros((1, 4, 6, 8, 1), np.float32), np.zeros((1, 1), np.int32))
+
+
+def test_detections_in_volumes_are_refused():
+    inputs = keras.Input((4, 4, 4, 1))
+    model = keras.Model(inputs, L.Reshape((-1, 3))(L.Conv3D(3, 3, padding="same", name="features")(inputs)))
+    compiled = compile_gradient_function(model, ["features"], target=Target("detection"))
+    with pytest.raises(ModelError, match="--target detection requires a model of images"):
+        compiled(np.zeros((1, 4, 4, 4, 1), np.float32), np.zeros((1, 1), np.int32))
+
+
 def test_probability_needs_an_activation():
     inputs = keras.Input((8, 8, 3))
     model = keras.Model(inputs, L.Conv2D(3, 3, name="features")(inputs) / 2)
@@ -107,7 +161,7 @@ def test_pixel_outside_the_input_is_refused(parts):
 
 
 @pytest.mark.parametrize(
-    "text", "- dog segment: segment:1 segment:1,2,3 class:x detection:2 similarity segment@:all".split()
+    "text", "- dog segment: segment:1, segment:1,2,3,4 class:x detection:2 similarity segment@:all".split()
 )
 def test_unknown_targets_are_refused(text):
     with pytest.raises(UsageError, match="target: expected"):
@@ -121,6 +175,8 @@ def test_unknown_targets_are_refused(text):
         ("class@species", ("class", "species", "object", ())),
         ("segment@mask:all", ("segment", "mask", "all", ())),
         ("segment:12,7", ("segment", None, (12, 7), ())),
+        ("segment:12", ("segment", None, (12,), ())),
+        ("segment@mask:12,7,3", ("segment", "mask", (12, 7, 3), ())),
         ("detection@1", ("detection", "1", "object", ())),
         ("similarity:a.png,b c.png", ("similarity", None, "object", ("a.png", "b c.png"))),
         ("similarity@f:s3://bucket/a.png", ("similarity", "f", "object", ("s3://bucket/a.png",))),

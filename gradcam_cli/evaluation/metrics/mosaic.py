@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from gradcam_cli.images.box import Box
@@ -12,7 +14,7 @@ TILES = SIDE * SIDE
 """Tiles of a mosaic, in reading order."""
 
 
-def tile_parts(cells: tuple[int, int], covered: Box, input_shape: tuple[int, int]) -> np.ndarray:
+def tile_parts(cells: tuple[int, int], covered: Box, input_shape: Sequence[int]) -> np.ndarray:
     """Return which part of each cell's area is in each tile, (4, u, v) float64 in 0..1.
 
     Args:

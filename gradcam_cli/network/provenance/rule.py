@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from gradcam_cli.network.provenance import axes as factors
 from gradcam_cli.network.provenance.axes import OTHER, axis
-from gradcam_cli.network.provenance.constants import constant_value
+from gradcam_cli.network.provenance.constants import constant_value, function_body
 from gradcam_cli.network.provenance.places import Places
 
 
@@ -53,13 +53,14 @@ WEIGHTED_SUMS = frozenset(
     "Conv3DBackpropInputV2".split()
 )
 """Operations that apply weights."""
+LOOPS = ("While", "StatelessWhile")
 
 
 def unknown(operation: Any, inputs: Inputs, _: State) -> list[Places]:
     """Keep the axes of an input whose shape differs at most in the channels; otherwise they are unknown. Unproven."""
     known = next((places for places in inputs if places and places.axes is not None), None)
     first = next(places for places in inputs if places is not None)
-    learned = operation.type in WEIGHTED_SUMS or any(places.learned for places in inputs if places)
+    learned = applies_weights(operation) or any(places.learned for places in inputs if places)
     results = []
     for tensor in operation.outputs:
         shape, axes = static_shape(tensor), None
@@ -67,6 +68,14 @@ def unknown(operation: Any, inputs: Inputs, _: State) -> list[Places]:
             axes = (*known.axes[:-1], axis(OTHER, shape[-1]))
         results.append((known or first)._replace(axes=axes, proven=False, learned=learned))
     return results
+
+
+def applies_weights(operation: Any) -> bool:
+    """Return whether an operation is a weighted sum, or a loop over weighted sums, as of a recurrent layer."""
+    if operation.type not in LOOPS:
+        return operation.type in WEIGHTED_SUMS
+    body = function_body(operation, "body")
+    return body is not None and any(inner.type in WEIGHTED_SUMS for inner in body.get_operations())
 
 
 def static_shape(tensor: tf.Tensor) -> tuple[int, ...] | None:
