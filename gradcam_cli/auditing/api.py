@@ -24,6 +24,7 @@ from gradcam_cli.models.truth import read_truth
 from gradcam_cli.output.notebook_progress import show_in_notebook
 from gradcam_cli.pipeline.api_options import LOAD_OPTIONS, classifier_of
 from gradcam_cli.pipeline.config import ExplainConfig
+from gradcam_cli.pipeline.reading import require_model_of_images
 from gradcam_cli.pipeline.run import PreparedRun, prepare_run
 
 AUDIT_OPTIONS = ("fit", "max_value", "score", "precision", "max_pixels", *LOAD_OPTIONS)
@@ -103,9 +104,10 @@ def prepare_audit(classifier: Classifier, config: ExplainConfig) -> PreparedRun:
     """Prepare the pass over the images of an audit.
 
     Raises:
-        UsageError: the model has no classes of images, or further inputs that differ from image to image; other errors
-            of `prepare_run`.
+        UsageError: the model takes no images, has no classes, or has further inputs that differ from image to image;
+            other errors of `prepare_run`.
     """
+    require_model_of_images(classifier, "an audit")
     if classifier.rows:
         raise UsageError("--other-inputs: an audit requires the same further inputs for all images")
     if classifier.is_regression:

@@ -11,11 +11,12 @@ import numpy as np
 
 from gradcam_cli.images.load import Failure, LoadedImage, Unexplained, load_image
 from gradcam_cli.images.memory import ACTIVE
-from gradcam_cli.images.read_options import MAX_PIXELS, ReadOptions
+from gradcam_cli.images.read_options import MAX_PIXELS
 from gradcam_cli.images.source import Source
 from gradcam_cli.pipeline import stages
 from gradcam_cli.pipeline.model_input import ModelInput, to_model_input
 from gradcam_cli.pipeline.parallel import available_cpus, ordered_map
+from gradcam_cli.pipeline.reading import read_options_of
 from gradcam_cli.pipeline.run import PreparedRun
 
 MAX_BYTES = 2 << 30
@@ -96,12 +97,11 @@ def collect(
     """
     collection, fitted = Collection(), []
     threads = threads or available_cpus()
+    options = read_options_of(run.config, run.classifier.rank, max_pixels)
 
     def read(source: Source) -> ModelInput | Unexplained:
         with ACTIVE.task():
-            return to_model_input(
-                run, _require_colors(load_image(source, ReadOptions(max_pixels, run.config.max_value)))
-            )
+            return to_model_input(run, _require_colors(load_image(source, options)))
 
     def model_inputs(pool: ThreadPoolExecutor) -> Iterator[ModelInput | Unexplained]:
         for item in ordered_map(pool, read, sources, run.batch_size + threads):

@@ -23,6 +23,7 @@ from gradcam_cli.network.trace_cache import temporary_traces
 from gradcam_cli.output.scaling import scale_image, scaled_size
 from gradcam_cli.pipeline.api_options import classifier_of, config_of, reader_of
 from gradcam_cli.pipeline.model_input import ModelInput, to_model_input
+from gradcam_cli.pipeline.reading import require_model_of_images
 from gradcam_cli.pipeline.results import Explanation
 from gradcam_cli.pipeline.run import prepare_run
 from gradcam_cli.pipeline.stages import make_explanations, run_batches
@@ -44,7 +45,7 @@ class Explainer:
 
     Raises:
         InputError: an image cannot be read, or does not fit the model.
-        UsageError: the layer or a class does not exist, or an option value is wrong.
+        UsageError: the model takes no images, the layer or a class does not exist, or an option value is wrong.
         ModelError: the model cannot be explained.
     """
 
@@ -54,6 +55,7 @@ class Explainer:
         self._model = model
         with temporary_traces(model):
             classifier = classifier_of(model, {**options, "input_size": _input_size(model, images, options)})
+            require_model_of_images(classifier, "the callback")
             loaded = read_fixed_images(as_batch(images, classifier.input_shape), _reader(classifier, options))
             selectors = _selectors(classes, len(loaded), classifier)
             config = config_of(layer, "top", method, None, options)

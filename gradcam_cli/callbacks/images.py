@@ -64,7 +64,7 @@ class InputValues:
     def __init__(
         self, input_shape: tuple[int, ...], pictures: ImageReader, max_value: int | None, rgb: str | None
     ) -> None:
-        self._shape, self._pictures, self._max_value, self._rgb = input_shape, pictures, max_value, rgb
+        self.input_shape, self._pictures, self._max_value, self._rgb = input_shape, pictures, max_value, rgb
         self._range: tuple[float, float] | None = None
 
     def fix_range(self, batch: np.ndarray) -> None:
@@ -84,9 +84,9 @@ class InputValues:
             raise InputError(f"{name}: expected an array of numbers, got {stored.dtype}")
         if stored.ndim == 4 and len(stored) == 1:
             stored = stored[0]
-        if stored.shape != self._shape:
+        if stored.shape != self.input_shape:
             raise InputError(
-                f"{name}: expected the shape of the model input, {self._shape}, got {stored.shape}",
+                f"{name}: expected the shape of the model input, {self.input_shape}, got {stored.shape}",
                 "give images as model.fit gets them, or set preprocess to fit images of other sizes to the model",
             )
         values = stored.astype(np.float32)

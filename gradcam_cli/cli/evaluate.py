@@ -13,7 +13,7 @@ from gradcam_cli.cli.completion import complete_classes
 from gradcam_cli.cli.evaluation_options import FILES, evaluation_output_options
 from gradcam_cli.cli.evaluation_output import EvaluationWriter, end_run, print_tables
 from gradcam_cli.cli.metric_options import METRICS_HELP, metric_options, metrics_of
-from gradcam_cli.cli.model_options import explain_config, load_classifier, model_options
+from gradcam_cli.cli.model_options import explain_config, load_classifier, model_options, rank_of_input
 from gradcam_cli.cli.options import (
     before_loading,
     general_options,
@@ -98,10 +98,11 @@ def evaluate(ctx: click.Context, /, **options: Any) -> int:
     setup_logging(ctx, quiet=options["quiet"], verbose=options["verbose"], debug=options["debug"])
     options["metrics"] = metrics_of(options)
     inputs = expand_inputs(options["inputs"], options["files_from"], nul=options["null"])
-    sources = list(find_sources(inputs, skip=DEFAULT_OUTPUT_DIR))
+    rank = rank_of_input(options["model"])
+    sources = list(find_sources(inputs, skip=DEFAULT_OUTPUT_DIR, rank=rank))
     if not sources:
-        raise no_images_error(inputs)
-    protect_found(ctx, [*inputs, *(source.name for source in sources)])
+        raise no_images_error(inputs, rank)
+    protect_found(ctx, [*inputs, *(path for source in sources for path in source.paths)])
     for name in (*options["metrics"], SANITY_PLOT, MOSAIC_PLOT) if options["plots"] else ():
         check_output("--plots", options["plots"] / f"{name}.png")
     annotations = read_annotations(options["annotations"]) if options["annotations"] else None

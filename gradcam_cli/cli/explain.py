@@ -15,7 +15,7 @@ from gradcam_cli.cli.completion import complete_classes, complete_files
 from gradcam_cli.cli.early_checks import validate_without_tensorflow
 from gradcam_cli.cli.engine_options import engine_options, run_engine
 from gradcam_cli.cli.explain_plan import dry_run, plan_tasks
-from gradcam_cli.cli.model_options import explain_config, model_config, model_options
+from gradcam_cli.cli.model_options import explain_config, model_config, model_options, rank_of_input
 from gradcam_cli.cli.options import (
     general_options,
     input_options,
@@ -32,6 +32,7 @@ from gradcam_cli.cli.truth_options import truth_of, truth_options, use_expected_
 from gradcam_cli.console import progress
 from gradcam_cli.errors import UsageError
 from gradcam_cli.images.discover import no_images_error
+from gradcam_cli.images.fit import resolved_fit
 from gradcam_cli.images.source import Source
 from gradcam_cli.output.destination import (
     ARTIFACT_SUFFIXES,
@@ -41,6 +42,7 @@ from gradcam_cli.output.destination import (
 )
 from gradcam_cli.output.naming import OutputFile
 from gradcam_cli.pipeline.config import ExplainConfig
+from gradcam_cli.pipeline.reading import read_options_of
 
 if TYPE_CHECKING:
     from gradcam_cli.cli.console_writer import ConsoleWriter
@@ -129,6 +131,8 @@ def explain(ctx: click.Context, /, **options: Any) -> int:
 
     INPUT is an image file, a directory (searched recursively), or - for an image on standard
     input. Inputs and outputs may be URLs (s3://, gs://, az://; https:// for inputs).
+    For models of signals, volumes and films, it is a WAV, NIfTI, DICOM, GIF, video, .npy or
+    .npz file, or a folder with the slices of a volume or the frames of a film.
     Grad-CAM (Selvaraju et al. 2017) runs with a pretrained VGG19, with any classifier of
     keras.applications, or with your own Keras model.
     """
@@ -142,17 +146,20 @@ def explain(ctx: click.Context, /, **options: Any) -> int:
     if destination.stdout and options["as_json"]:
         raise UsageError("-o - and --json exclude each other: both write to standard output")
     truth = truth_of(options, destination)
-    inputs, planned = plan_tasks(options, destination)
+    rank = rank_of_input(options["model"])
+    options["fit"] = resolved_fit(options["fit"], rank)
+    inputs, planned = plan_tasks(options, destination, rank)
     first = list(itertools.islice(planned, MAX_COUNTED_INPUTS))
     if not first:
-        raise no_images_error(inputs)
+        raise no_images_error(inputs, rank)
     count = len(first) if len(first) < MAX_COUNTED_INPUTS else None
     planned = itertools.chain(first, planned)
     if options["dry_run"]:
         return dry_run(planned, as_json=options["as_json"])
     config = explain_config(options, truth=truth)
+    read_options_of(config, rank)  # raises UsageError
     validate_without_tensorflow(options, destination, config)
-    writer = run(ctx, options, config, destination, planned, count)
+    writer = run(ctx, options, config, destination, planned, count, rank)
     writer.log_end(clock, destination.places(output.path for _, outputs in first for output in outputs))
     return writer.exit_status()
 
@@ -164,6 +171,7 @@ def run(
     destination: Destination,
     planned: Iterable[tuple[Source, list[OutputFile]]],
     count: int | None,
+    rank: int,
 ) -> ConsoleWriter:
     """Explain all planned inputs; return the writer, which has counted their results."""
     from gradcam_cli.cli.console_writer import ConsoleWriter
@@ -180,6 +188,7 @@ def run(
             destination,
             render_options(options),
             options["max_pixels"],
+            rank,
             as_json=options["as_json"],
             list_predictions=options["top_k"] is not None,
             skip_existing=options["skip_existing"],

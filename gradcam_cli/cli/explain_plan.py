@@ -17,9 +17,14 @@ from gradcam_cli.pipeline.config import DEFAULTS
 
 
 def plan_tasks(
-    options: dict[str, Any], destination: Destination
+    options: dict[str, Any], destination: Destination, rank: int
 ) -> tuple[Sequence[str], Iterator[tuple[Source, list[OutputFile]]]]:
-    """Return the inputs, and an iterator over the images among them, each with a file for every map.
+    """Return the inputs, and an iterator over what is explained of them, each with a file for every map.
+
+    Args:
+        options: the options of the command line.
+        destination: of the files.
+        rank: number of spatial axes of the model input.
 
     Raises:
         UsageError: there is no input, or two outputs would have the same name.
@@ -27,7 +32,8 @@ def plan_tasks(
     inputs = expand_inputs(options["inputs"], options["files_from"], nul=options["null"])
     layers, methods = list(dict.fromkeys(options["layers"])), list(dict.fromkeys(options["methods"]))
     maps = map_keys(layers, methods, expand_top_n(options["classes"]))
-    sources = find_sources(inputs, skip=destination.directory or DEFAULT_OUTPUT_DIR, arrays=bool(options["rgb"]))
+    skip = destination.directory or DEFAULT_OUTPUT_DIR
+    sources = find_sources(inputs, skip=skip, arrays=bool(options["rgb"]), rank=rank)
     gamma = "" if options["gamma"] == DEFAULTS["gamma"] else f"{options['gamma']:g}"
     parts = setting_parts(options["target"], list(dict.fromkeys(options["against"])), gamma, options["expect"])
     return inputs, plan_outputs(sources, destination, maps, inputs, parts)

@@ -8,6 +8,7 @@ import click
 
 from gradcam_cli.cli.click_extensions import InputSize, ModelNameOrFile, PreprocessName, combine_options, option_group
 from gradcam_cli.cli.completion import complete_files
+from gradcam_cli.models.catalog import is_model_path
 from gradcam_cli.network.task import TASKS
 from gradcam_cli.pipeline.config import ExplainConfig, ModelConfig
 
@@ -94,6 +95,15 @@ model_options = combine_options(
 def model_config(options: dict[str, Any]) -> ModelConfig:
     """Return the model that the options select."""
     return ModelConfig(**_fields_in(ModelConfig, options))
+
+
+def rank_of_input(model: str) -> int:
+    """Return the number of spatial axes of a model's input: of `--model`, as far as its file shows it, or 2."""
+    if not is_model_path(model):
+        return 2
+    from gradcam_cli.models.peeked_input import peek_rank
+
+    return peek_rank(model)
 
 
 def load_classifier(options: dict[str, Any]) -> Classifier:

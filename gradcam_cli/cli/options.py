@@ -41,7 +41,7 @@ input_options = combine_options(
         type=click.IntRange(1),
         default=MAX_PIXELS,
         metavar="N",
-        help="Refuse images with more pixels. [default: 89,478,485, Pillow's limit]",
+        help="Refuse images with more pixels, and other inputs with more values. [default: 89,478,485, Pillow's limit]",
     ),
 )
 layer_and_method_options = combine_options(

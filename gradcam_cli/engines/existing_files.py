@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -100,7 +99,6 @@ def replacement(path: Path, origin: Origin) -> str | None:
 def _hash_of(source: Source) -> str | None:
     """Return the SHA-256 of a source, or None if it cannot be read."""
     try:
-        with source.open() as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
+        return source.sha256()
     except InputError:
         return None

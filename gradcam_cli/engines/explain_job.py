@@ -15,7 +15,7 @@ from gradcam_cli.engines.existing_files import RunOrigins, replacement
 from gradcam_cli.engines.job import ExplainTask, JobResult
 from gradcam_cli.errors import OutputError
 from gradcam_cli.images.load import Failure, LoadedImage, Skipped, Unexplained, load_image
-from gradcam_cli.images.read_options import MAX_PIXELS, ReadOptions
+from gradcam_cli.images.read_options import MAX_PIXELS
 from gradcam_cli.images.source import Source
 from gradcam_cli.output.destination import DIFFERENCE, GRID, Destination, format_for_suffix
 from gradcam_cli.output.naming import OutputFile, paths_by_map
@@ -24,6 +24,7 @@ from gradcam_cli.pipeline.config import ExplainConfig, ModelConfig
 from gradcam_cli.pipeline.grids import encode_grid, grid_rows
 from gradcam_cli.pipeline.json_lines import Record, json_line, to_json
 from gradcam_cli.pipeline.origin import Origin, truth_in
+from gradcam_cli.pipeline.reading import read_options_of
 from gradcam_cli.pipeline.results import Explanation
 from gradcam_cli.pipeline.truth import LeftOut
 from gradcam_cli.storage.files import write_output
@@ -45,7 +46,8 @@ class ExplainJob:
         config: the maps to compute.
         destination: of the files.
         render: how overlays and figures are drawn.
-        max_pixels: size limit of the images.
+        max_pixels: size limit of the inputs.
+        rank: number of spatial axes of the model input.
         as_json: whether results are JSON lines.
         list_predictions: whether text results list the predictions.
         skip_existing: whether inputs are skipped whose files exist and have the origin of this run.
@@ -61,6 +63,7 @@ class ExplainJob:
     destination: Destination
     render: RenderOptions = RenderOptions()  # noqa: RUF009
     max_pixels: int = MAX_PIXELS
+    rank: int = 2
     as_json: bool = False
     list_predictions: bool = False
     skip_existing: bool = False
@@ -80,10 +83,10 @@ class ExplainJob:
         return prepare_run(classifier, self.config)
 
     def read(self, task: ExplainTask) -> LoadedImage | Unexplained:
-        """Read the image of a task, unless its files exist and are to be kept."""
+        """Read the input of a task, unless its files exist and are to be kept."""
         if self.skip_existing and not (task.force or self.single_grid) and (kept := self.origins.current_record(task)):
             return Skipped(task.source.name, truth=truth_in(kept) if self.config.truth else None)
-        return load_image(task.source, ReadOptions(self.max_pixels, self.config.max_value, self.config.rgb))
+        return load_image(task.source, read_options_of(self.config, self.rank, self.max_pixels))
 
     def finish(self, task: ExplainTask, result: list[Explanation] | Unexplained) -> JobResult:
         """Write the files of one input; a file that cannot be written makes the input fail."""

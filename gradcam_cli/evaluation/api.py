@@ -163,7 +163,7 @@ def _sources(images: Iterable[Any]) -> list[Source]:
 def _prepare_images(
     images: Iterable[Any], classifier: Classifier, config: EvaluationConfig, options: dict[str, Any]
 ) -> EvaluationRun:
-    require_several(images)
-    return prepare_images(
-        classifier, config, lambda: read_images(images, reader_of(classifier, options)), count_images(images)
-    )
+    shape = classifier.input_shape
+    require_several(images, shape)
+    count = count_images(images, classifier.rank)
+    return prepare_images(classifier, config, lambda: read_images(images, reader_of(classifier, options)), count)

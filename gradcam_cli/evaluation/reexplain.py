@@ -9,12 +9,14 @@ from typing import Any
 
 from gradcam_cli.errors import InputError, UsageError
 from gradcam_cli.evaluation.saved_truth import truth_in_records
-from gradcam_cli.images.decode import decode_all
-from gradcam_cli.images.load import Failure, LoadedImage, Unexplained
+from gradcam_cli.images.in_memory import BytesSource
+from gradcam_cli.images.load import Failure, LoadedImage, Unexplained, load_image
+from gradcam_cli.images.read_options import ReadOptions
 from gradcam_cli.methods.registry import LAYER_METHODS, layers_named
 from gradcam_cli.models.classifier import Classifier
 from gradcam_cli.models.truth import TruthSource
 from gradcam_cli.pipeline.config import MAP_SETTINGS, ExplainConfig
+from gradcam_cli.pipeline.reading import read_options_of
 from gradcam_cli.pipeline.recorded_image import read_recorded_image
 from gradcam_cli.pipeline.results import Explanation
 from gradcam_cli.pipeline.run import prepare_run
@@ -106,7 +108,8 @@ def reexplain(
         names.setdefault(record["input"], {})[record["layer"], record["method"], record["requested_class"]] = name
     truth = truth or truth_in_records(records.values())
     run = prepare_run(classifier, replace(config_from_records(records), truth=truth))
-    images = (_load_unchanged_image(path, hashes[path], run.config) for path in names)
+    options = read_options_of(run.config, classifier.rank)
+    images = (_load_unchanged_image(path, hashes[path], options) for path in names)
     for path, result in zip(names, explain_images(run, images), strict=True):
         if isinstance(result, Unexplained):
             yield result
@@ -115,10 +118,9 @@ def reexplain(
         yield path
 
 
-def _load_unchanged_image(path: str, sha256: str | None, config: ExplainConfig) -> LoadedImage | Unexplained:
+def _load_unchanged_image(path: str, sha256: str | None, options: ReadOptions) -> LoadedImage | Unexplained:
     try:
-        decoded = decode_all(read_recorded_image(path, sha256), max_value=config.max_value, rgb=config.rgb)
-        return LoadedImage(path, decoded.pixels, sha256, bands=decoded.bands)
+        return load_image(BytesSource(path, data=read_recorded_image(path, sha256)), options)
     except InputError as error:
         return Failure(path, error.message, error.hint)
 

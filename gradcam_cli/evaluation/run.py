@@ -17,13 +17,14 @@ from gradcam_cli.evaluation.mosaics.config import MosaicConfig
 from gradcam_cli.evaluation.mosaics.run import MosaicRun
 from gradcam_cli.evaluation.sanity_check import check_sanity
 from gradcam_cli.images.load import Failure, LoadedImage, Unexplained, load_image
-from gradcam_cli.images.read_options import MAX_PIXELS, ReadOptions
+from gradcam_cli.images.read_options import MAX_PIXELS
 from gradcam_cli.images.source import Source
 from gradcam_cli.methods.registry import names_of_kind
 from gradcam_cli.models.classifier import Classifier
 from gradcam_cli.pipeline.config import ExplainConfig
 from gradcam_cli.pipeline.model_input import ModelInput, to_model_input
 from gradcam_cli.pipeline.parallel import available_cpus
+from gradcam_cli.pipeline.reading import read_options_of
 from gradcam_cli.pipeline.run import PreparedRun, prepare_run
 
 SANITY_IMAGES = 12
@@ -129,6 +130,8 @@ class EvaluationRun:
 
 def require_colors(image: LoadedImage | Failure) -> LoadedImage | Failure:
     """Return an image that the metrics can change, or why they cannot."""
+    if isinstance(image, LoadedImage) and image.space.kind != "image":
+        return Failure(image.name, f"the metrics are for images, and this is a {image.space.kind}")
     if isinstance(image, LoadedImage) and image.decoded().bands:
         return Failure(image.name, "the metrics replace colors by black, gray or noise, and this image has bands")
     return image
@@ -155,7 +158,8 @@ def prepare_evaluation(
     """
     tasks = plan_tasks(sources, annotations, classifier, config.target_class, config.class_map)
     run = prepare_maps(classifier, config, annotated=annotations is not None)
-    load = partial(load_image, options=ReadOptions(config.max_pixels, config.explain.max_value))
+    options = read_options_of(config.explain, classifier.rank, config.max_pixels)
+    load = partial(load_image, options=options)
 
     def read() -> Iterator[EvaluationItem]:
         for task in tasks:

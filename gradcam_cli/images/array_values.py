@@ -25,14 +25,31 @@ def as_image_array(array: np.ndarray, channels: int | None) -> np.ndarray:
     """
     shape = array.shape
     allowed = None if channels is None else PICTURE_CHANNELS if channels in (1, 3) else (channels,)
-    if array.dtype.kind not in "biuf":
-        raise InputError(f"expected an array of numbers, got {array.dtype}")
-    if array.ndim == 4 and len(array) != 1:
-        raise InputError(f"expected one image, got a batch {shape}", "explain_many explains a batch")
-    array = array[0] if array.ndim == 4 else array[:, :, None] if array.ndim == 2 else array
+    array = one_of_batch(array, 3)
+    array = array[:, :, None] if array.ndim == 2 else array
     if array.ndim == 3 and 0 not in shape and (allowed is None or array.shape[2] in allowed):
         return array
     raise InputError(f"expected an array {_expected(channels)}, got {shape}", _shape_hint(array.shape, allowed or ()))
+
+
+def one_of_batch(array: np.ndarray, num_axes: int) -> np.ndarray:
+    """Return an array of numbers, without the axis of a batch of one.
+
+    Args:
+        array: any axes.
+        num_axes: those of one input with its channels; an array of one axis more is a batch.
+
+    Raises:
+        InputError: it has no numbers or no elements, or is a batch of several inputs.
+    """
+    if array.dtype.kind not in "biuf":
+        raise InputError(f"expected an array of numbers, got {array.dtype}")
+    if array.ndim != num_axes + 1:
+        return array
+    if len(array) != 1:
+        raise InputError(f"expected one image, got a batch {array.shape}", "explain_many explains a batch")
+    one: np.ndarray = array[0]
+    return one
 
 
 def _expected(channels: int | None) -> str:

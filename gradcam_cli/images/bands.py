@@ -1,26 +1,20 @@
-"""Images with any number of bands: NumPy arrays, and TIFF files of bands that are no colors.
+"""Images with any number of bands: their values, and the picture that people see.
 
-Their values reach the model as they are stored, in float32. What people see is three of the bands.
+The values of arrays, and of TIFF files of bands that are no colors, reach the model as they are stored, in float32.
+People see three of the bands.
 """
 
 from __future__ import annotations
 
-import io
 import math
-from typing import Any, BinaryIO, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from gradcam_cli.errors import InputError, UsageError
-from gradcam_cli.storage.arrays import ArrayHeader, read_array, read_array_header
 
-NPY_START = b"\x93NUMPY"
-TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-"""First bytes of TIFF files, and of those above 4 GB."""
 VALUES_PER_PIXEL = 3
 """Values of an image of the largest size; an image with more bands may have fewer pixels."""
-BYTES_PER_VALUE = 16
-"""Memory to read a value: as it is stored, in float32, and copies of a band to show it."""
 STRETCH = (2.0, 98.0)
 """Percentiles of a band that are shown as black and white, as geographic information systems do."""
 DEFAULT_RGB = (0, 1, 2)
@@ -30,7 +24,7 @@ class Bands(NamedTuple):
     """The values of an image.
 
     Attributes:
-        values: (H, W, k) float32.
+        values: (H, W, k) float32, or (spatial axes..., k) of an input of another kind.
         scaled: whether they are in 0..255: they are stored in 8 bits, or the value of white is known.
     """
 
@@ -53,63 +47,13 @@ def parse_rgb(text: str) -> tuple[int, ...]:
     return indices
 
 
-def is_array(start: bytes) -> bool:
-    """Return whether a file with these first bytes is a `.npy` file."""
-    return start.startswith(NPY_START)
-
-
-def is_tiff(start: bytes) -> bool:
-    """Return whether a file with these first bytes is a TIFF file."""
-    return start.startswith(TIFF_STARTS)
-
-
-def memory_to_read(file: BinaryIO, max_pixels: int) -> int:
-    """Return the bytes that `read_bands` takes at most, from the header of a `.npy` or TIFF file.
-
-    Args:
-        file: open at its beginning; it is left there.
-        max_pixels: limit of the number of pixels.
-
-    Raises:
-        InputError: as `read_bands`, if the header shows it.
-    """
-    num_bytes = file.seek(0, io.SEEK_END)
-    file.seek(0)
-    if is_array(file.read(len(NPY_START))):
-        file.seek(0)
-        shape = _check_array(read_array_header(file, num_bytes), max_pixels)
-    else:
-        file.seek(0)
-        shape = _check_page(_first_page(file), max_pixels)
-    file.seek(0)
-    return num_bytes + BYTES_PER_VALUE * math.prod(shape)
-
-
-def read_bands(data: bytes, max_pixels: int, max_value: int | None) -> Bands:
-    """Read a `.npy` array (H, W) or (H, W, k) of numbers, or the first image of a TIFF file.
-
-    Args:
-        data: the bytes of the file.
-        max_pixels: limit of the number of pixels.
-        max_value: the value of white: values are scaled from 0..max_value to 0..255. None: values of 8 bits are in
-            0..255, and all others are not scaled.
-
-    Raises:
-        InputError: the file is damaged, too large, has no numbers or infinite ones, or values outside 0..max_value; a
-            TIFF file is not stored upright, or its compression requires a package.
-    """
-    file = io.BytesIO(data)
-    if is_array(data):
-        _check_array(read_array_header(file, len(data)), max_pixels)
-        file.seek(0)
-        stored = read_array(file)
-    else:
-        stored = _read_tiff(file, max_pixels)
-    return to_bands(stored if stored.ndim == 3 else stored[:, :, None], max_value)
-
-
-def to_bands(stored: np.ndarray, max_value: int | None) -> Bands:
+def to_bands(stored: np.ndarray, max_value: int | None, window: tuple[float, float] | None = None) -> Bands:
     """Convert stored numbers (H, W, k) to float32, scaled to 0..255 if the value of white is known.
+
+    Args:
+        stored: (H, W, k), or with other spatial axes.
+        max_value: as for `read_bands`.
+        window: center and width of the values that become 0..255; those outside are clipped.
 
     Raises:
         InputError: a number is infinite or NaN, or outside 0..max_value.
@@ -119,6 +63,10 @@ def to_bands(stored: np.ndarray, max_value: int | None) -> Bands:
     low, high = float(values.min()), float(values.max())
     if not np.isfinite((low, high)).all():
         raise InputError("expected finite values in all bands, got NaN or infinity", "replace missing values first")
+    if window is not None:
+        values -= np.float32(window[0] - window[1] / 2)
+        values *= np.float32(255 / window[1])
+        return Bands(np.clip(values, 0, 255, out=values), scaled=True)
     if max_value is None:
         return Bands(values, stored.dtype == np.uint8)
     if low < 0 or high > max_value:
@@ -158,55 +106,18 @@ def _stretch(band: np.ndarray) -> np.ndarray:
     return stretched
 
 
-def _check_array(header: ArrayHeader, max_pixels: int) -> tuple[int, ...]:
-    shape, dtype = header
-    if dtype.kind not in "biuf" or len(shape) not in (2, 3) or 0 in shape:
-        raise InputError(f"expected an array (H, W, bands) or (H, W) of numbers, got {shape} of {dtype}")
-    return _check_size(shape if len(shape) == 3 else (*shape, 1), max_pixels)
+def check_size(shape: tuple[int, ...], max_pixels: int) -> tuple[int, ...]:
+    """Return the shape (H, W, k), or (spatial axes..., k) of an input of another kind.
 
-
-def _check_size(shape: tuple[int, ...], max_pixels: int) -> tuple[int, ...]:
-    H, W, count = shape
-    if max_pixels < H * W or math.prod(shape) > VALUES_PER_PIXEL * max_pixels:
+    Raises:
+        InputError: it has more than `max_pixels` places, or three times as many values.
+    """
+    *spatial, count = shape
+    if max_pixels < math.prod(spatial) or math.prod(shape) > VALUES_PER_PIXEL * max_pixels:
+        size = "x".join(map(str, reversed(spatial) if len(spatial) == 2 else spatial))
         raise InputError(
             f"too large: expected at most {max_pixels:,} pixels and {VALUES_PER_PIXEL * max_pixels:,} values, "
-            f"got {W}x{H} with {count} bands",
+            f"got {size} with {count} bands",
             "raise --max-pixels if you trust the file",
         )
     return shape
-
-
-def _first_page(file: BinaryIO) -> Any:
-    try:
-        import tifffile
-    except ImportError as error:
-        raise InputError(
-            "a TIFF file of several bands requires the package tifffile", "pip install 'gradcam-cli[tiff]'"
-        ) from error
-    return tifffile.TiffFile(file).pages.first
-
-
-def _check_page(page: Any, max_pixels: int) -> tuple[int, ...]:
-    axes, shape = page.axes, page.shape
-    if sorted(axes) not in (["X", "Y"], ["S", "X", "Y"]) or 0 in shape:
-        raise InputError(f"expected a TIFF image of rows, columns and bands, got axes {axes} of {shape}")
-    if page.tags.valueof("Orientation", 1) != 1:
-        raise InputError("expected a TIFF image that is stored upright, got another orientation")
-    sizes = dict(zip(axes, shape, strict=True))
-    return _check_size((sizes["Y"], sizes["X"], sizes.get("S", 1)), max_pixels)
-
-
-def _read_tiff(file: BinaryIO, max_pixels: int) -> np.ndarray:
-    page = _first_page(file)
-    _check_page(page, max_pixels)
-    try:
-        stored: np.ndarray = page.asarray(maxworkers=1)
-    except ValueError as error:
-        if "imagecodecs" in str(error):
-            raise InputError(
-                "the compression of the TIFF file requires the package imagecodecs", "pip install 'gradcam-cli[tiff]'"
-            ) from error
-        raise
-    if stored.dtype.kind not in "biuf":
-        raise InputError(f"expected a TIFF image of numbers, got {stored.dtype}")
-    return np.moveaxis(stored, 0, -1) if page.axes.startswith("S") else stored

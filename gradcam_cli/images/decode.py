@@ -13,13 +13,14 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from gradcam_cli.errors import InputError
-from gradcam_cli.images import bands as band_files
-from gradcam_cli.images import bit_depth, heif
-from gradcam_cli.images.bands import is_array, is_tiff
+from gradcam_cli.images import band_files, bit_depth, heif
+from gradcam_cli.images.array_files import START_BYTES, is_array
+from gradcam_cli.images.band_files import is_tiff
+from gradcam_cli.images.bands import to_bands, to_rgb
 from gradcam_cli.images.decoded import Decoded
 from gradcam_cli.images.encode import FORMATS
 from gradcam_cli.images.memory import bands
-from gradcam_cli.images.read_options import MAX_PIXELS
+from gradcam_cli.images.read_options import MAX_PIXELS, ReadOptions
 from gradcam_cli.images.structure import check_structure
 
 DECODED_BYTES_PER_PIXEL, WIDE_BYTES_PER_PIXEL = 12, 20
@@ -55,26 +56,30 @@ def decode(
         InputError: the file is empty, not an image, damaged, larger than `max_pixels`, has too many parts, or has
             values above `max_value`.
     """
-    return decode_all(data, max_pixels, max_value, rgb).pixels
+    return decode_all(data, ReadOptions(max_pixels, max_value, rgb)).pixels
 
 
-def decode_all(
-    data: bytes, max_pixels: int = MAX_PIXELS, max_value: int | None = None, rgb: str | None = None
-) -> Decoded:
-    """Decode an image file as `decode`, with its bands, and a note if its values use fewer than 16 bits."""
+def decode_all(data: bytes, options: ReadOptions = ReadOptions()) -> Decoded:  # noqa: B008
+    """Decode an image file as `decode`, with its bands, and a note if its values use fewer than 16 bits.
+
+    Raises:
+        InputError: as `decode`; a picture is to be read with a window of values.
+    """
     if not data:
         raise InputError("the file is empty")
-    with _one_line_errors():
+    with one_line_errors():
         file = io.BytesIO(data)
-        if _has_bands(file, rgb):
-            bands = band_files.read_bands(data, max_pixels, max_value)
-            return Decoded(band_files.to_rgb(bands, rgb), bands=bands)
-        return _decode_picture(data, _open_image(file, max_pixels), max_value, rgb)
+        if _has_bands(file, options.rgb):
+            bands = band_files.read_bands(data, options)
+            return Decoded(to_rgb(bands, options.rgb), bands=bands)
+        if options.window is not None:
+            raise InputError("--window is for arrays and volumes, and this is a picture", "--max-value gives its white")
+        return _decode_picture(data, _open_image(file, options.max_pixels), options.max_value, options.rgb)
 
 
 def decode_opened(image: Image.Image, max_value: int | None = None, rgb: str | None = None) -> Decoded:
     """Return the pixels of a Pillow image, which stays as it is, like those of its file; see `decode`."""
-    with _one_line_errors():
+    with one_line_errors():
         return _decode_picture(b"", image.copy(), max_value, rgb)
 
 
@@ -92,13 +97,13 @@ def _decode_picture(data: bytes, image: Image.Image, max_value: int | None, rgb:
     if rgb is None:
         return decoded
     stored = np.asarray(image) if image.mode in MODES_OF_BANDS else decoded.pixels
-    bands = band_files.to_bands(stored, None)
-    return Decoded(band_files.to_rgb(bands, rgb), decoded.note, bands)
+    bands = to_bands(stored, None)
+    return Decoded(to_rgb(bands, rgb), decoded.note, bands)
 
 
 def _has_bands(file: BinaryIO, rgb: str | None) -> bool:
     """Return whether a file is an array, or a TIFF file that is no picture or is to be read as bands."""
-    start = file.read(len(band_files.NPY_START))
+    start = file.read(START_BYTES)
     file.seek(0)
     if not is_tiff(start) or rgb is not None:
         return is_array(start) or is_tiff(start)
@@ -128,35 +133,35 @@ def _decode_wide_colors(image: Image.Image, data: bytes, max_value: int | None) 
     return Decoded(_to_array(_as_rgb(bit_depth.combine(image, low, max_value))), None)
 
 
-def memory_to_decode(file: BinaryIO, max_pixels: int = MAX_PIXELS, rgb: str | None = None) -> int:
-    """Return the bytes that `decode` takes at most, from the size and the header of a file.
+def memory_to_decode(file: BinaryIO, options: ReadOptions = ReadOptions()) -> int:  # noqa: B008
+    """Return the bytes that `decode_all` takes at most, from the size and the header of a file.
 
     Args:
         file: open at its beginning; it is left there.
-        max_pixels: as for `decode`.
-        rgb: as for `decode`.
+        options: as for `decode_all`.
 
     Raises:
         InputError: as `decode`, if the header shows it.
     """
-    with _one_line_errors():
+    with one_line_errors():
         num_bytes = file.seek(0, io.SEEK_END)
         file.seek(0)
         if not num_bytes:
             raise InputError("the file is empty")
-        if _has_bands(file, rgb):
-            return band_files.memory_to_read(file, max_pixels)
-        image = _open_image(file, max_pixels)
+        if _has_bands(file, options.rgb):
+            return band_files.memory_to_read(file, options)
+        image = _open_image(file, options.max_pixels)
         file.seek(0)
         wide = image.mode[0] in "IF" or image.has_transparency_data or bit_depth.has_wide_colors(image)
         wide = wide or image.format == heif.FORMAT
         per_pixel = WIDE_BYTES_PER_PIXEL if wide else DECODED_BYTES_PER_PIXEL
-        per_pixel += 4 * band_files.BYTES_PER_VALUE if rgb else 0
+        per_pixel += 4 * band_files.BYTES_PER_VALUE if options.rgb else 0
         return num_bytes + image.width * image.height * per_pixel
 
 
 @contextlib.contextmanager
-def _one_line_errors() -> Iterator[None]:
+def one_line_errors(what: str = "image") -> Iterator[None]:
+    """Turn what decoders raise for a damaged image or file, which is almost anything, into `InputError`."""
     try:
         yield
     except (InputError, MemoryError):
@@ -165,7 +170,7 @@ def _one_line_errors() -> Iterator[None]:
         raise InputError("not an image: unknown format") from error
     except Exception as error:  # on malformed files Pillow's readers raise many types
         text = " ".join(str(error).split())  # libheif ends its messages with a newline
-        raise InputError(f"damaged image: {text or type(error).__name__}") from error
+        raise InputError(f"damaged {what}: {text or type(error).__name__}") from error
 
 
 def _open_image(file: BinaryIO, max_pixels: int) -> Image.Image:

@@ -8,12 +8,23 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 from gradcam_cli.console import escape_control_chars, log
 from gradcam_cli.errors import InputError, UsageError
 from gradcam_cli.images import heif
-from gradcam_cli.images.source import ARRAY_SUFFIX, HEIF_SUFFIXES, SUFFIXES, UNSUPPORTED_SUFFIXES, Source
+from gradcam_cli.images.axes import INPUT_OF_RANK
+from gradcam_cli.images.folders import FRAME_SUFFIXES, inputs_of_folder, suffixes_of
+from gradcam_cli.images.source import (
+    ARRAY_SUFFIX,
+    HEIF_SUFFIXES,
+    SLICE_SUFFIX,
+    SUFFIXES,
+    UNSUPPORTED_SUFFIXES,
+    SeriesSource,
+    Source,
+)
 from gradcam_cli.near_matches import near_file
 from gradcam_cli.storage import remote
 from gradcam_cli.storage.download import hosts_of
@@ -23,6 +34,7 @@ from gradcam_cli.storage.paths import (
     as_path,
     basename,
     canonical,
+    full_suffix,
     is_url,
     join_path,
     protocol_of,
@@ -66,24 +78,34 @@ def expand_inputs(inputs: Sequence[str], files_from: str | None, *, nul: bool = 
     return paths
 
 
-def no_images_error(inputs: Sequence[str]) -> InputError:
-    """Return the error for inputs without an image file."""
+def no_images_error(inputs: Sequence[str], rank: int = 2) -> InputError:
+    """Return the error for inputs without a file that a model takes.
+
+    Args:
+        inputs: paths and URLs.
+        rank: number of spatial axes of the model input.
+    """
+    further = {1: "", 2: ", and .npy with --rgb", 3: ", and folders of .dcm files or of images"}[rank]
     return InputError(
-        f"no image found in {', '.join(inputs)}",
-        f"supported suffixes: {' '.join(sorted({*SUFFIXES, *heif.suffixes()}))}, and .npy with --rgb",
+        f"no {INPUT_OF_RANK[rank].partition(' ')[2]} found in {', '.join(inputs)}",
+        f"supported suffixes: {' '.join(sorted(suffixes_of(rank)))}{further}",
     )
 
 
-def find_sources(inputs: Sequence[str], *, skip: Path | None = None, arrays: bool = False) -> Iterator[Source]:
-    """Yield the images of files, directories (recursive, natural order), URLs, and `-` (standard input).
+def find_sources(
+    inputs: Sequence[str], *, skip: Path | None = None, arrays: bool = False, rank: int = 2
+) -> Iterator[Source]:
+    """Yield the inputs in files, directories (recursive, natural order), URLs, and `-` (standard input).
 
     A missing path is yielded too; reading it raises the error. A URL is a directory unless its protocol
-    is HTTP, it ends in an image suffix, or the store has a file with this name.
+    is HTTP, it ends in the suffix of an input, or the store has a file with this name.
 
     Args:
         inputs: paths and URLs, in the order of the command line.
         skip: the output directory, which is not entered.
         arrays: whether `.npy` files in directories are images.
+        rank: number of spatial axes of the model input. For 3, a folder of DICOM files is one volume, and a folder of
+            images one film; see `inputs_of_folder`.
 
     Raises:
         InputError: a folder at a URL cannot be listed.
@@ -92,7 +114,7 @@ def find_sources(inputs: Sequence[str], *, skip: Path | None = None, arrays: boo
     for protocol in {protocol_of(path) for path in inputs if is_url(path)} - set(HTTP_PROTOCOLS):
         require_protocol(protocol)
     hosts = frozenset(hosts_of([path for path in inputs if protocol_of(path) in HTTP_PROTOCOLS]))
-    directories = [path for path in inputs if _is_directory(path)]
+    directories = [path for path in inputs if _is_directory(path, rank)]
     directory_set = set(directories)
     for path in inputs:
         if path not in directory_set:
@@ -100,26 +122,24 @@ def find_sources(inputs: Sequence[str], *, skip: Path | None = None, arrays: boo
             continue
         name = basename(path) if is_url(path) else os.path.basename(os.path.abspath(path))
         try:
-            suffixes = {*SUFFIXES, *heif.suffixes(), *([ARRAY_SUFFIX] if arrays else ())}
-            yield from _walk(path, Path(name if len(directories) > 1 else ""), skip, suffixes)
+            suffixes = suffixes_of(rank, arrays=arrays)
+            yield from _walk(path, Path(name if len(directories) > 1 else ""), skip, suffixes, rank)
         except (FileNotFoundError, NotADirectoryError):  # a URL of a file without suffix, or of nothing
             yield Source(path)
 
 
-def _is_directory(path: str) -> bool:
+def _is_directory(path: str, rank: int) -> bool:
     if is_url(path):
-        return protocol_of(path) not in HTTP_PROTOCOLS and os.path.splitext(path)[1].lower() not in {
-            *SUFFIXES,
-            *HEIF_SUFFIXES,
-            ARRAY_SUFFIX,
-        }
+        suffixes = {*SUFFIXES, *HEIF_SUFFIXES, ARRAY_SUFFIX, *(suffixes_of(rank) | {SLICE_SUFFIX} if rank != 2 else ())}
+        return protocol_of(path) not in HTTP_PROTOCOLS and full_suffix(path) not in suffixes
     return path != "-" and os.path.isdir(path)
 
 
-def _walk(directory: str, top: Path, skip: Path | None, suffixes: Collection[str]) -> Iterator[Source]:
-    """Yield the images in a directory, recursively; only the names of one folder are in memory.
+def _walk(directory: str, top: Path, skip: Path | None, suffixes: Collection[str], rank: int) -> Iterator[Source]:
+    """Yield the inputs in a directory, recursively; only the names of one folder are in memory.
 
-    A folder that cannot be listed is yielded as a source; reading it raises the error.
+    A directory that is one input itself is placed as a file is. A folder that cannot be listed is yielded as a source;
+    reading it raises the error.
     """
     skipped = canonical(skip) if skip else ""
     left_out: Counter[str] = Counter()
@@ -128,25 +148,39 @@ def _walk(directory: str, top: Path, skip: Path | None, suffixes: Collection[str
         visible = [name for name in _natural_sorted(subfolders) if name[0] != "."]
         subfolders[:] = [name for name in visible if not _is_folder(skipped, folder, name)]
         below = folder[len(directory) :].strip("/") if is_url(directory) else os.path.relpath(folder, directory)
-        for name in _natural_sorted(files):
-            stem, suffix = os.path.splitext(name)
-            if name[0] == "." or OUTPUT_PATTERN.search(stem):
-                continue
-            if suffix.lower() in suffixes:
-                yield Source(join_path(folder, name), top / below / name.lstrip("/"))
-            else:
-                left_out[suffix.lower()] += 1
-    _log_left_out(directory, left_out)
+        names = [name for name in _natural_sorted(files) if not _is_hidden_or_output(name)]
+        below_folders = [join_path(folder, name) for name in subfolders]
+        found = inputs_of_folder(folder, names, suffixes, rank, partial(_have_frames, below_folders))
+        for name in found.files:
+            yield Source(join_path(folder, name), top / below / name.lstrip("/"))
+        if found.series:
+            paths = tuple(join_path(folder, name) for name in found.series)
+            yield SeriesSource(folder, top / below if folder != directory else None, files=paths)
+        left_out.update(full_suffix(name) for name in found.left_out)
+    _log_left_out(directory, left_out, rank)
     for error in unreadable:
         yield Source(error.filename, top / os.path.relpath(error.filename, directory))
 
 
-def _log_left_out(directory: str, left_out: Counter[str]) -> None:
-    """Log how many files of a directory are no images; a warning if some are images of an unsupported format."""
+def _is_hidden_or_output(name: str) -> bool:
+    return name[0] == "." or OUTPUT_PATTERN.search(name[: len(name) - len(full_suffix(name))]) is not None
+
+
+def _have_frames(folders: Iterable[str]) -> bool:
+    """Return whether a folder or a folder below it has images."""
+    walked = (names for folder in folders for _, _, names in _walk_folders(folder, []))
+    return any(
+        full_suffix(name) in FRAME_SUFFIXES and not _is_hidden_or_output(name) for each in walked for name in each
+    )
+
+
+def _log_left_out(directory: str, left_out: Counter[str], rank: int) -> None:
+    """Log how many files of a directory are no inputs; a warning if some are images of an unsupported format."""
     if left_out:
         counts = ", ".join(f"{suffix or 'no suffix'} ({count})" for suffix, count in left_out.most_common(8))
-        level = logging.WARNING if left_out.keys() & {*UNSUPPORTED_SUFFIXES, *HEIF_SUFFIXES} else logging.INFO
-        how = f"; HEIC photos require {heif.HINT}" if left_out.keys() & HEIF_SUFFIXES else ""
+        unsupported = {*UNSUPPORTED_SUFFIXES, *HEIF_SUFFIXES} if rank == 2 else set()
+        level = logging.WARNING if left_out.keys() & unsupported else logging.INFO
+        how = f"; HEIC photos require {heif.HINT}" if left_out.keys() & unsupported & HEIF_SUFFIXES else ""
         log.log(level, "%s: files left out: %s%s", escape_control_chars(directory), counts, how)
 
 

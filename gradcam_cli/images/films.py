@@ -87,7 +87,7 @@ def read_frames(files: Sequence[tuple[str, Callable[[], bytes]]], options: ReadO
 
 def _decode_frame(name: str, read: Callable[[], bytes], options: ReadOptions) -> Decoded:
     with naming(name):
-        return decode_all(read(), options.max_pixels, options.max_value, options.rgb)
+        return decode_all(read(), options._replace(rank=2, axes=None))
 
 
 def _check_like(frame: Decoded, first: Decoded, name: str) -> None:

@@ -1,11 +1,11 @@
-"""Images of a Python program: paths, URLs, bytes, file objects, Pillow images, arrays and tensors."""
+"""Inputs of a Python program: paths, URLs, bytes, file objects, Pillow images, arrays and tensors."""
 
 from __future__ import annotations
 
 import contextlib
 import io
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
@@ -15,10 +15,12 @@ from PIL import Image
 from gradcam_cli.console import ANNOUNCE, Announcement
 from gradcam_cli.errors import InputError
 from gradcam_cli.images import decode
-from gradcam_cli.images.array_values import as_image_array, to_pixels, white_of
+from gradcam_cli.images.array_inputs import to_input
+from gradcam_cli.images.array_values import as_image_array, one_of_batch, to_pixels, white_of
+from gradcam_cli.images.axes import arrange
 from gradcam_cli.images.bands import to_bands, to_rgb
 from gradcam_cli.images.load import Failure, LoadedImage, load_image
-from gradcam_cli.images.read_options import MAX_PIXELS, ReadOptions
+from gradcam_cli.images.read_options import ReadOptions
 from gradcam_cli.images.source import ARRAY_NAME, MAX_BYTES, Source
 
 EXPECTED = "a path, a URL, bytes, a binary file, a Pillow image, an array or a tensor"
@@ -41,30 +43,32 @@ class BytesSource(Source):
 
 
 class ImageReader:
-    """Reads the images of a Python program for one model.
+    """Reads the inputs of a Python program for one model.
 
     Args:
-        channels: of the model input. For a model of 1 or 3 channels, arrays are pictures; for others, they are bands.
-        max_pixels, max_value, rgb: as for `load_image`.
+        input_shape: (h, w, c) of the model, or (spatial axes..., c) of signals, volumes and films. For a model of
+            images of 1 or 3 channels, arrays are pictures; for others, they are bands.
+        options: how they are read; the rank is that of the model.
     """
 
-    def __init__(
-        self,
-        channels: int,
-        max_pixels: int = MAX_PIXELS,
-        max_value: int | None = None,
-        rgb: str | None = None,
-    ) -> None:
-        self._options = ReadOptions(max_pixels, max_value, rgb)
-        self._channels, self._max_value, self._rgb = channels, max_value, rgb
+    def __init__(self, input_shape: Sequence[int], options: ReadOptions = ReadOptions()) -> None:  # noqa: B008
+        self.input_shape = tuple(input_shape)
+        self._options = options._replace(rank=len(self.input_shape) - 1)
+        self._is_picture = (
+            self._options.rank == 2
+            and self.input_shape[-1] in (1, 3)
+            and options.rgb is None
+            and options.window is None
+        )
         self._white: int | None = None
 
     def read(self, image: Any, name: str = ARRAY_NAME) -> LoadedImage | Failure:
-        """Read an image; one that cannot be read becomes a `Failure`.
+        """Read an input; one that cannot be read becomes a `Failure`.
 
         Args:
             image: see `EXPECTED`. An array is uint8, or float in 0..1 or 0..255: (H, W, 3), RGBA (H, W, 4), gray (H, W)
                 or (H, W, 1), each also in a batch of one. Further float arrays are read in the range of the first one.
+                For a model of other inputs, it is (T,), (T, c), (D, H, W) or (D, H, W, c) of any numbers.
             name: of an image that is neither a path nor a named file.
         """
         try:
@@ -78,14 +82,16 @@ class ImageReader:
         Raises:
             InputError: the range is ambiguous.
         """
-        if batch.dtype.kind == "f" and self._max_value is None and self._white is None:
+        fixed = self._options.max_value is not None or self._white is not None
+        if self._is_picture and batch.dtype.kind == "f" and not fixed:
             self._white = white_of(batch)
 
     def _read(self, image: Any, name: str) -> LoadedImage | Failure:
         if isinstance(image, (str, os.PathLike)):
             return load_image(Source(os.fspath(image)), self._options)
         if isinstance(image, Image.Image):
-            decoded = decode.decode_opened(image, self._max_value, self._rgb)
+            self._require_images(image)
+            decoded = decode.decode_opened(image, self._options.max_value, self._options.rgb)
             file = getattr(image, "filename", None)
             name = file if isinstance(file, str) and file else name
             return LoadedImage(name, decoded.pixels, note=_note(name, decoded.note), bands=decoded.bands)
@@ -105,14 +111,24 @@ class ImageReader:
             raise InputError(f"expected a binary file, got one of {type(data).__name__}", 'open it with the mode "rb"')
         return load_image(BytesSource(file_name if isinstance(file_name, str) else name, data=data), self._options)
 
+    def _require_images(self, image: Image.Image) -> None:
+        if self._options.rank != 2 or self._options.window is not None:
+            raise InputError(f"expected a file or an array, got a Pillow image of {image.width}x{image.height}")
+
     def _read_array(self, array: np.ndarray, name: str) -> LoadedImage:
-        is_picture = self._rgb is None and self._channels in (1, 3)
-        array = as_image_array(array, None if self._rgb else self._channels)
-        if not is_picture:
-            bands = to_bands(array, self._max_value)
-            return LoadedImage(name, to_rgb(bands, self._rgb), bands=bands)
+        options = self._options
+        if options.rank != 2 or options.axes:
+            num_axes = len(options.axes) if options.axes else options.rank + 1
+            array, kind = arrange(one_of_batch(array, num_axes), options.axes, options.rank)
+            if kind != "image":
+                decoded = to_input(array, kind, options)
+                return LoadedImage(name, decoded.pixels, bands=decoded.bands, space=decoded.space)
+        array = as_image_array(array, None if options.rgb else self.input_shape[-1])
+        if not self._is_picture:
+            bands = to_bands(array, options.max_value, options.window)
+            return LoadedImage(name, to_rgb(bands, options.rgb), bands=bands)
         self.fix_range(array)
-        white = self._max_value or self._white
+        white = options.max_value or self._white
         pixels = to_pixels(array, white)
         if pixels.shape[2] == 4:
             pixels = decode.decode_opened(Image.fromarray(pixels)).pixels

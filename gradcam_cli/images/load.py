@@ -16,12 +16,12 @@ import numpy as np
 
 from gradcam_cli.console import Announcement, log
 from gradcam_cli.errors import InputError
-from gradcam_cli.images import decode
+from gradcam_cli.images import input_files
 from gradcam_cli.images.bands import Bands
 from gradcam_cli.images.decoded import Decoded
 from gradcam_cli.images.memory import ACTIVE, WAITING
 from gradcam_cli.images.read_options import ReadOptions
-from gradcam_cli.images.source import Source
+from gradcam_cli.images.source import SeriesSource, Source
 from gradcam_cli.images.space import IMAGE, Space
 
 BYTES_PER_PIXEL, MAX_HEADER_BYTES = 8, 1 << 24
@@ -177,15 +177,18 @@ def load_image(source: Source, options: ReadOptions = ReadOptions()) -> LoadedIm
 
 
 def _read_and_decode(source: Source, options: ReadOptions) -> tuple[Decoded, str]:
-    """Return the image and the SHA-256 of a source; its memory is reserved before its bytes are read."""
-    max_pixels, max_value, rgb = options.max_pixels, options.max_value, options.rgb
-    with source.open(BYTES_PER_PIXEL * max_pixels + MAX_HEADER_BYTES) as file:
+    """Return the input and the SHA-256 of a source; its memory is reserved before its bytes are read."""
+    max_bytes = BYTES_PER_PIXEL * options.max_pixels + MAX_HEADER_BYTES
+    if isinstance(source, SeriesSource):
+        ACTIVE.reserve(ACTIVE.limit // 2)
+        return input_files.decode_series(source, options, max_bytes), source.sha256()
+    with source.open(max_bytes) as file:
         if file.seek(0, io.SEEK_END) > LARGE_FILE_BYTES:
             ACTIVE.reserve(ACTIVE.limit // 2)
         file.seek(0)
-        ACTIVE.reserve(decode.memory_to_decode(file, max_pixels, rgb))
+        ACTIVE.reserve(input_files.memory_to_decode(file, source.name, options))
         data = file.read()
-    return decode.decode_all(data, max_pixels, max_value, rgb), hashlib.sha256(data).hexdigest()
+    return input_files.decode_input(data, source.name, options), hashlib.sha256(data).hexdigest()
 
 
 def _decode_again(read: Callable[[], tuple[Decoded, str]], sha256: str) -> Decoded:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import io
 import re
 import sys
@@ -28,11 +29,20 @@ ARRAY_NAME = "array"
 """Name of an image that is no file; one of several is named by its position, `images[3]`."""
 ARRAY_SUFFIX = ".npy"
 """Suffix of arrays of bands; a directory may hold other arrays, so that its arrays are images only if bands are."""
+SIGNAL_SUFFIXES = frozenset((".wav", ".npy", ".npz"))
+"""Suffixes of the files in a directory that are signals."""
+FILM_SUFFIXES = frozenset(".gif .mp4 .mov .avi .mkv .webm".split())
+"""Suffixes of films; a WebP image is one if it is animated."""
+VOLUME_SUFFIXES = frozenset((".nii", ".nii.gz"))
+SLICE_SUFFIX = ".dcm"
+"""Suffix of DICOM files; those of a folder are one volume."""
+FILE_SUFFIXES = SUFFIXES | {ARRAY_SUFFIX, SLICE_SUFFIX} | SIGNAL_SUFFIXES | FILM_SUFFIXES | VOLUME_SUFFIXES
+"""Suffixes of all files that are read."""
 UNSUPPORTED_SUFFIXES = frozenset(
     ".ai .arw .cr2 .cr3 .dcm .dng .emf .eps .exr .hdr .jxl .jxr .nef .nii .orf .pdf .ps .raf .rw2 .svg "
     ".wdp .wmf".split()
 )
-"""Suffixes of images that cannot be read; a note counts those in a directory."""
+"""Suffixes of images that cannot be read, and of volumes; a note counts those in a directory."""
 MAX_BYTES = 1 << 31
 """Default limit of a file's size, larger than any supported image."""
 
@@ -44,7 +54,7 @@ def is_array_name(name: str) -> bool:
 
 @dataclass(frozen=True)
 class Source:
-    """One image to explain.
+    """One input to explain.
 
     Attributes:
         name: path or URL; `-` for standard input.
@@ -55,6 +65,20 @@ class Source:
     name: str
     relative_path: Path | None = None
     hosts: frozenset[str] = field(default=frozenset(), compare=False, repr=False)
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """The files that are read, which no output may replace."""
+        return (self.name,)
+
+    def sha256(self) -> str:
+        """Return the SHA-256 of the bytes.
+
+        Raises:
+            InputError: as `open`.
+        """
+        with self.open() as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
 
     def read(self, max_bytes: int = MAX_BYTES) -> bytes:
         """Return the file's bytes; arguments and errors are those of `open`."""
@@ -88,3 +112,37 @@ class Source:
         except OSError as error:
             hint = near_file(self.name) if isinstance(error, FileNotFoundError) and not is_url(self.name) else None
             raise InputError(f"cannot be read: {error.strerror or error}", hint) from error
+
+
+@dataclass(frozen=True)
+class SeriesSource(Source):
+    """A folder that is one input: the slices of a volume, or the frames of a film.
+
+    Attributes:
+        files: the paths or URLs of its files, in natural order.
+    """
+
+    files: tuple[str, ...] = ()
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """The files of the folder."""
+        return self.files
+
+    @property
+    def is_volume(self) -> bool:
+        """Whether the files are slices of a volume."""
+        return self.files[0].lower().endswith(SLICE_SUFFIX)
+
+    def sha256(self) -> str:
+        """Return the SHA-256 of the bytes of all files, in order."""
+        digest = hashlib.sha256()
+        for file in self.files:
+            digest.update(Source(file, hosts=self.hosts).read())
+        return digest.hexdigest()
+
+    @contextlib.contextmanager
+    def open(self, max_bytes: int = MAX_BYTES) -> Iterator[BinaryIO]:
+        """Raise an error: a folder is not one file."""
+        raise InputError(f"expected a file, got a folder of {len(self.files)} files")
+        yield io.BytesIO()  # a generator

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gradcam_cli.errors import UsageError
-from gradcam_cli.images.source import Source
+from gradcam_cli.images.source import SeriesSource, Source
 from gradcam_cli.models.class_selection import TRUTH
 from gradcam_cli.output.destination import (
     ARTIFACT_SUFFIXES,
@@ -24,7 +24,7 @@ from gradcam_cli.output.destination import (
     PICTURES,
     Destination,
 )
-from gradcam_cli.storage.paths import basename, canonical, is_url
+from gradcam_cli.storage.paths import NIFTI_SUFFIX, basename, canonical, full_suffix, is_url
 from gradcam_cli.storage.protected import current_inputs, is_link
 from gradcam_cli.storage.targets import resolve_target
 
@@ -123,10 +123,11 @@ def plan_outputs(
     next_numbers: dict[bytes, int] = {}
     folder_of, key_of = lru_cache(8)(_output_folder), lru_cache(8)(_path_key)  # consecutive sources share a folder
     for source in sources:
-        if any(_has_marker(name) for name in _with_target(source.name)):
-            protected.add(source.name)  # no output of a directory has the name of another source
+        for path in source.paths:
+            if any(_has_marker(name) for name in _with_target(path)):
+                protected.add(path)  # no output of a directory has the name of another source
         folder = folder_of(destination.directory, source.relative_path.parent if source.relative_path else None)
-        stem, full_name = (_truncate_bytes(name, max_stem_bytes) for name in (_stem(source), basename(source.name)))
+        stem, full_name = (_truncate_bytes(name, max_stem_bytes) for name in (_stem(source), _file_name(source)))
         stem_digest = _digest(f"{key_of(str(folder))}/{stem}".casefold())
         for number, candidate in _unique_stems(stem, full_name, next_numbers.get(stem_digest, 2)):
             digests = [_digest(f"{key_of(str(folder))}/{candidate}{part}".casefold()) for _, _, part in names]
@@ -156,7 +157,7 @@ def _plan_single_file(
     limit = MAX_GRID_ROWS if destination.single_grid else 1
     first = list(itertools.islice(sources, limit + 1))
     protected = current_inputs()
-    protected.add(*inputs, *(source.name for source in first))
+    protected.add(*inputs, *(path for source in first for path in source.paths))
     if destination.file and resolve_target(destination.file) in protected:
         raise UsageError(f"{option} is an input: it would be overwritten", "choose another output")
     if len(first) > limit:
@@ -200,9 +201,18 @@ def _output_folder(directory: Path | None, relative_folder: Path | None) -> Path
 
 
 def _stem(source: Source) -> str:
-    if source.relative_path is not None:
-        return source.relative_path.stem
-    return "stdin" if source.name == "-" else Path(basename(source.name)).stem
+    if source.name == "-":
+        return "stdin"
+    name = _file_name(source)
+    if isinstance(source, SeriesSource):
+        return name
+    return name[: -len(NIFTI_SUFFIX)] if full_suffix(name) == NIFTI_SUFFIX else Path(name).stem
+
+
+def _file_name(source: Source) -> str:
+    """Return the name of a file or a folder; that of the folder `.` is its real one."""
+    name = source.relative_path.name if source.relative_path is not None else basename(source.name)
+    return name or os.path.basename(os.path.abspath(source.name))
 
 
 def _truncate_bytes(name: str, max_bytes: int) -> str:

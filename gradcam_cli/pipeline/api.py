@@ -199,7 +199,7 @@ def explain_many(
     """
     check_choice("on_error", on_error, ON_ERROR)
     run, reader = prepare(model, layers, classes, methods, batch_size, options)
-    advances = notebook_progress("explained", count_images(images), enabled=progress)
+    advances = notebook_progress("explained", count_images(images, run.classifier.rank), enabled=progress)
     return _explanations(run, read_images(images, reader), on_error, advances)
 
 

@@ -11,11 +11,13 @@ import keras
 
 from gradcam_cli.errors import UsageError
 from gradcam_cli.images.in_memory import ImageReader
+from gradcam_cli.images.read_options import MAX_PIXELS
 from gradcam_cli.keywords import keyword_names
 from gradcam_cli.models.class_selection import TRUTH
 from gradcam_cli.models.classifier import Classifier, load_model
-from gradcam_cli.pipeline.config import DEFAULTS, SETTINGS, ExplainConfig
+from gradcam_cli.pipeline.config import DEFAULTS, SETTINGS, ExplainConfig, RunSettings
 from gradcam_cli.pipeline.differences import TOP
+from gradcam_cli.pipeline.reading import read_options_of
 from gradcam_cli.pipeline.run import PreparedRun, prepare_run
 from gradcam_cli.pipeline.truth import requested_truth, require_expect_alone
 
@@ -30,6 +32,8 @@ OPTIONS = (
     *LOAD_OPTIONS,
 )
 """The keywords that `explain`, `explain_many` and `evaluate` share."""
+READ_SETTINGS = ("max_value", "rgb", "axes", "window")
+"""Those of `SETTINGS` that say how an input is read."""
 
 
 def prepare(
@@ -92,9 +96,14 @@ def classifier_of(model: str | os.PathLike[str] | keras.Model | Classifier, opti
 
 
 def reader_of(classifier: Classifier, options: dict[str, Any]) -> ImageReader:
-    """Return the reader of the images for a classifier, with `max_pixels`, `max_value` and `rgb`."""
-    limits = {name: options[name] for name in ("max_pixels", "max_value", "rgb") if name in options}
-    return ImageReader(classifier.input_shape[2], **limits)
+    """Return the reader of the inputs for a classifier, with the keywords of `OPTIONS` that say how they are read.
+
+    Raises:
+        UsageError: as `read_options_of`.
+    """
+    settings = RunSettings(**{name: options[name] for name in READ_SETTINGS if name in options})
+    read_options = read_options_of(settings, classifier.rank, options.get("max_pixels", MAX_PIXELS))
+    return ImageReader(classifier.input_shape, read_options)
 
 
 def several(values: Any) -> tuple[Any, ...]:

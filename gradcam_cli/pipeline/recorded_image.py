@@ -1,19 +1,18 @@
-"""Reading of the image that a record of an earlier run names.
+"""Reading of the image or other input that a record of an earlier run names.
 
-A record is untrusted: it may name any file or URL. Only an image file on disk whose bytes have the recorded SHA-256 is
-used, so a record cannot make a report contain an image that its author does not already have.
+A record is untrusted: it may name any file or URL. Only the file of an input on disk whose bytes have the recorded
+SHA-256 is used, so a record cannot make a report contain an image that its author does not already have.
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
 
 from gradcam_cli.errors import InputError
 from gradcam_cli.images.load import BYTES_PER_PIXEL, MAX_HEADER_BYTES
 from gradcam_cli.images.read_options import MAX_PIXELS
-from gradcam_cli.images.source import ARRAY_SUFFIX, SUFFIXES
-from gradcam_cli.storage.paths import is_url
+from gradcam_cli.images.source import FILE_SUFFIXES
+from gradcam_cli.storage.paths import full_suffix, is_url
 from gradcam_cli.storage.regular_files import open_regular
 
 _HINT = "explain the image again with --save npz, and compare the two directories"
@@ -31,7 +30,7 @@ def read_recorded_image(name: str, sha256: str | None) -> bytes:
     """
     if is_url(name):
         raise InputError("a URL in results of an earlier run is not opened", _HINT)
-    if sha256 is None or os.path.splitext(name)[1].lower() not in {*SUFFIXES, ARRAY_SUFFIX}:
+    if sha256 is None or full_suffix(name) not in FILE_SUFFIXES:
         raise InputError("expected an image file with its SHA-256 in the results of the earlier run", _HINT)
     try:
         with open_regular(name, BYTES_PER_PIXEL * MAX_PIXELS + MAX_HEADER_BYTES) as file:

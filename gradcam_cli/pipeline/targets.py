@@ -9,7 +9,6 @@ import numpy as np
 from gradcam_cli.errors import InputError, UsageError
 from gradcam_cli.images.fit import fit_box
 from gradcam_cli.images.load import Unexplained, load_image
-from gradcam_cli.images.read_options import MAX_PIXELS, ReadOptions
 from gradcam_cli.images.source import Source
 from gradcam_cli.models.classifier import Classifier
 from gradcam_cli.models.image_rows import selected_rows
@@ -17,6 +16,7 @@ from gradcam_cli.network.target import parse_target
 from gradcam_cli.pipeline.config import ExplainConfig
 from gradcam_cli.pipeline.contrast import has_single_output
 from gradcam_cli.pipeline.model_input import fit_to_model
+from gradcam_cli.pipeline.reading import read_options_of
 
 
 def classifier_for_target(classifier: Classifier, config: ExplainConfig) -> Classifier:
@@ -58,7 +58,7 @@ def classifier_with_groups(
 
 
 def _embedding(file: str, classifier: Classifier, config: ExplainConfig) -> np.ndarray:
-    loaded = load_image(Source(file), ReadOptions(MAX_PIXELS, config.max_value, config.rgb))
+    loaded = load_image(Source(file), read_options_of(config, classifier.rank))
     if isinstance(loaded, Unexplained):
         raise InputError(f"--target: {loaded.source}: {loaded.error}", loaded.hint)
     crop_box = fit_box(loaded.space, loaded.shape, classifier.input_shape[:-1], config.fit)

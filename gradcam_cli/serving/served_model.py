@@ -19,6 +19,7 @@ from gradcam_cli.network.precision import resolve_precision
 from gradcam_cli.network.split_network import KeptPass, SplitNetwork
 from gradcam_cli.pipeline.config import ExplainConfig, ModelConfig
 from gradcam_cli.pipeline.model_input import ModelInput, to_model_input
+from gradcam_cli.pipeline.reading import require_model_of_images
 from gradcam_cli.pipeline.results import Explanation
 from gradcam_cli.pipeline.run import PreparedRun, load, prepare_run
 from gradcam_cli.pipeline.stages import make_explanations, run_batches
@@ -57,7 +58,7 @@ class ServedModel:
         kept: the images whose passes are kept, of all models of the server.
 
     Raises:
-        ModelError, WeightsError, UsageError: the model cannot be loaded, or has no class scores.
+        ModelError, WeightsError, UsageError: the model cannot be loaded, takes no images, or has no class scores.
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class ServedModel:
     ) -> None:
         self.id, self.config, self.rerun_args = model_id, config, tuple(rerun_args)
         self.classifier: Classifier = load(config)
+        require_model_of_images(self.classifier, "gradcam serve")
         self.settings, self._kept = settings, kept
         self._runs: dict[str, PreparedRun] = {}
         self.default_layer = self.classifier.find_layer("auto")

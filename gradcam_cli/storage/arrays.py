@@ -141,6 +141,23 @@ def open_arrays(path: Path, max_bytes: int | None = None) -> Iterator[ArrayFile]
             file = stack.enter_context(open_readable(path))
             if max_bytes is None:
                 max_bytes = max(MIN_BYTES, MAX_EXPANSION * file.seek(0, os.SEEK_END))
+        yield stack.enter_context(open_archive(file, path, max_bytes))
+
+
+@contextlib.contextmanager
+def open_archive(file: BinaryIO, path: object, max_bytes: int) -> Iterator[ArrayFile]:
+    """Open a `.npz` file that is open for random access.
+
+    Args:
+        file: the file, which stays open.
+        path: its path, for messages.
+        max_bytes: limit of the decompressed size of all arrays together.
+
+    Raises:
+        InputError: it is no `.npz` file, or exceeds the limit.
+    """
+    with contextlib.ExitStack() as stack:
+        with _input_errors(path):
             _check_directory(file)
             archive = stack.enter_context(zipfile.ZipFile(file))
             _check_archive(archive, max_bytes)

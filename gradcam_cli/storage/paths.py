@@ -21,6 +21,8 @@ EXTRAS = {
     **dict.fromkeys(HTTP_PROTOCOLS, "http"),
 }
 """The extra of gradcam-cli that installs the packages of a protocol."""
+NIFTI_SUFFIX = ".nii.gz"
+"""A suffix with two dots."""
 FILESYSTEM_OPTIONS = {"use_listings_cache": False}
 """Options of every fsspec file system: no cache of listings, which grow stale and large."""
 
@@ -82,6 +84,12 @@ def basename(name: str) -> str:
     if protocol_of(name) in HTTP_PROTOCOLS:
         return unquote(posixpath.basename(urlsplit(name).path.rstrip("/"))) or "index"
     return posixpath.basename(name.rstrip("/")) if is_url(name) else Path(name).name
+
+
+def full_suffix(name: str) -> str:
+    """Return the suffix of a file name in lower case; `.nii.gz` is one suffix."""
+    suffix = posixpath.splitext(name)[1].lower()
+    return NIFTI_SUFFIX if suffix == ".gz" and name.lower().endswith(NIFTI_SUFFIX) else suffix
 
 
 def canonical(name: str | os.PathLike[str]) -> str:

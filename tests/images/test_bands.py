@@ -34,7 +34,7 @@ def tiff(array, **options):
 
 
 def values_of(data, **options):
-    return decode.decode_all(data, **options).bands.values
+    return decode.decode_all(data, ReadOptions(**options)).bands.values
 
 
 @pytest.mark.parametrize("kind", ["uint8", "uint16", "int16", "float32", "float64"])
@@ -58,7 +58,7 @@ def test_a_picture_has_bands_only_on_request():
     buffer = io.BytesIO()
     Image.fromarray(rgba).save(buffer, "PNG")
     assert decode.decode_all(buffer.getvalue()).bands is None
-    decoded = decode.decode_all(buffer.getvalue(), rgb="3,2,1")
+    decoded = decode.decode_all(buffer.getvalue(), ReadOptions(rgb="3,2,1"))
     np.testing.assert_array_equal(decoded.bands.values, rgba)
     np.testing.assert_array_equal(decoded.pixels, rgba[:, :, 2::-1])  # values of 8 bits are shown as they are
 
@@ -76,11 +76,11 @@ def test_a_color_tiff_is_a_picture():
 
 def test_max_value_scales_to_the_range_of_pixels():
     stored = np.uint16([[[0, 100], [2000, 4095]]])
-    scaled, unscaled = (decode.decode_all(npy(stored), max_value=limit).bands for limit in (4095, None))
+    scaled, unscaled = (decode.decode_all(npy(stored), ReadOptions(max_value=limit)).bands for limit in (4095, None))
     np.testing.assert_allclose(scaled.values, stored * (255 / 4095), rtol=1e-6)
     assert (scaled.scaled, unscaled.scaled) == (True, False)
     with pytest.raises(InputError, match=r"0\.\.4000, got 0\.\.4095"):
-        decode.decode_all(npy(stored), max_value=4000)
+        decode.decode_all(npy(stored), ReadOptions(max_value=4000))
 
 
 def test_the_picture_is_stretched_between_percentiles():
@@ -140,7 +140,8 @@ def test_damaged_files_are_refused_in_one_line(data):
     ids=["npy", "tiff"],
 )
 def test_too_many_values_are_refused_by_the_header(data):
-    for read in (lambda: decode.memory_to_decode(io.BytesIO(data), 150), lambda: decode.decode_all(data, 150)):
+    small = ReadOptions(150)
+    for read in (lambda: decode.memory_to_decode(io.BytesIO(data), small), lambda: decode.decode_all(data, small)):
         with pytest.raises(InputError, match=r"at most 150 pixels and 450 values, got 10x10 with 5 bands"):
             read()
 

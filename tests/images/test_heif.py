@@ -11,6 +11,7 @@ from gradcam_cli.errors import InputError
 from gradcam_cli.images import heif
 from gradcam_cli.images.decode import decode, memory_to_decode
 from gradcam_cli.images.discover import find_sources
+from gradcam_cli.images.read_options import ReadOptions
 
 PIXELS = np.random.default_rng(0).integers(40, 216, (6, 8, 3), np.uint8).repeat(16, 0).repeat(16, 1)
 HEIC_START = b"\0\0\0\x1cftypheic" + bytes(64)
@@ -63,7 +64,7 @@ def test_the_size_is_limited_before_pixels_are_decoded(heic):
     with pytest.raises(InputError, match="too large: "):
         decode(data, max_pixels=1000)
     with pytest.raises(InputError, match="too large: "):
-        memory_to_decode(io.BytesIO(data), max_pixels=1000)
+        memory_to_decode(io.BytesIO(data), ReadOptions(max_pixels=1000))
     assert memory_to_decode(io.BytesIO(data)) >= PIXELS.size
 
 

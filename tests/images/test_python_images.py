@@ -11,19 +11,20 @@ from PIL import Image
 from gradcam_cli.images.batches import count_images
 from gradcam_cli.images.in_memory import ImageReader
 from gradcam_cli.images.load import Failure, LoadedImage
+from gradcam_cli.images.read_options import ReadOptions
 
 RGB = np.random.default_rng(0).integers(0, 256, (6, 5, 3), np.uint8)
 RGB[0, 0] = 0, 128, 255
 
 
 def pixels(image, channels=3, **options):
-    result = ImageReader(channels, **options).read(image)
+    result = ImageReader((8, 8, channels), ReadOptions(**options)).read(image)
     assert isinstance(result, LoadedImage), result
     return result.pixels
 
 
 def failure(image, channels=3, **options):
-    result = ImageReader(channels, **options).read(image)
+    result = ImageReader((8, 8, channels), ReadOptions(**options)).read(image)
     assert isinstance(result, Failure)
     return result
 
@@ -91,7 +92,7 @@ def test_pillow_images_are_read_as_their_file():
     [([0.0, 0.5, 1.0], [0, 128, 255]), ([0.0, 128.4, 255.0], [0, 128, 255]), ([0.0, 3.0, 2.6], [0, 3, 3])],
 )
 def test_the_largest_value_shows_the_range_of_floats(values, expected):
-    image = ImageReader(3).read(np.array([[values]]))
+    image = ImageReader((8, 8, 3)).read(np.array([[values]]))
     assert image.pixels[0, 0].tolist() == expected
     white = 1 if max(values) <= 1 else 255
     assert image.note.text == f"array: float64 values were read as 0 (black) to {white} (white)"
@@ -107,10 +108,10 @@ def test_max_value_gives_the_value_of_white():
 
 def test_float_images_of_one_reader_have_one_range():
     """A dark image after bright ones of 0..255 is dark; it would be bright if its own largest value decided."""
-    reader = ImageReader(3)
+    reader = ImageReader((8, 8, 3))
     reader.read(np.full((1, 1, 3), 200.0))
     assert reader.read(np.full((1, 1, 3), 1.0)).pixels.max() == 1
-    reader = ImageReader(3)
+    reader = ImageReader((8, 8, 3))
     reader.read(np.full((1, 1, 3), 0.5))
     assert "expected pixel values in 0..1, got 20..20" in reader.read(np.full((1, 1, 3), 20.0)).error
 
@@ -118,7 +119,7 @@ def test_float_images_of_one_reader_have_one_range():
 def test_a_model_of_other_channels_reads_bands():
     bands = np.arange(24.0, dtype=np.float32).reshape(2, 3, 4)
     for array in (bands, bands[None]):
-        image = ImageReader(4).read(array)
+        image = ImageReader((8, 8, 4)).read(array)
         np.testing.assert_array_equal(image.decoded().bands.values, bands)
     assert "(H, W, 4), got (4, 2, 3)" in failure(np.moveaxis(bands, -1, 0), 4).error
 
