@@ -91,7 +91,7 @@ def _check_like(slice_: Slice, first: Slice) -> None:
     for what, same in (
         ("series", slice_.series == first.series),
         ("size", slice_.size == first.size),
-        ("spacing", np.allclose(slice_.spacing[1:], first.spacing[1:], rtol=0, atol=TOLERANCE)),
+        ("spacing", _same(np.array(slice_.spacing[1:]), np.array(first.spacing[1:]))),
         ("orientation", _same(slice_.directions, first.directions)),
         ("photometric interpretation", slice_.inverted == first.inverted),
     ):
@@ -102,7 +102,7 @@ def _check_like(slice_: Slice, first: Slice) -> None:
 def _same(one: np.ndarray | None, other: np.ndarray | None) -> bool:
     if one is None or other is None:
         return one is other
-    return np.allclose(one, other, rtol=0, atol=TOLERANCE)
+    return bool(np.abs(one - other).max() <= TOLERANCE)
 
 
 def _sort(slices: Sequence[Slice]) -> tuple[list[int], np.ndarray | None]:
@@ -111,9 +111,10 @@ def _sort(slices: Sequence[Slice]) -> tuple[list[int], np.ndarray | None]:
     Raises:
         InputError: several files have no positions, two slices have the same one, or the steps are not equal.
     """
-    for slice_ in slices[1:]:
-        _check_like(slice_, slices[0])
     first = slices[0]
+    for slice_ in slices:
+        if slice_ is not first:
+            _check_like(slice_, first)
     if first.directions is None or any(slice_.position is None for slice_ in slices):
         if len({slice_.name for slice_ in slices}) > 1:
             raise InputError("the order of the slices is unknown: they have no position or no orientation")

@@ -93,8 +93,9 @@ def slices_of(name: str, dataset: Any) -> list[Slice]:
         if frames and len(frames) != count:
             raise InputError(f"expected the attributes of {count} frames, got those of {len(frames)}")
         shared = list(dataset.get("SharedFunctionalGroupsSequence") or [])[:1]
-        one = count == 1
-        return [_slice(name, dataset, [*frames[i : i + 1], *shared], one) for i in range(count)]
+        if not frames:
+            return [_slice(name, dataset, shared, one=count == 1)] * count
+        return [_slice(name, dataset, [frame, *shared], one=count == 1) for frame in frames]
 
 
 def decode_slices(name: str, dataset: Any, slices: list[Slice]) -> Iterator[np.ndarray]:

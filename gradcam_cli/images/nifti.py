@@ -35,6 +35,8 @@ AXES = "WHD"
 MAX_OFFSET = 1 << 24
 """Largest size of the extensions before the values."""
 MAX_ITEM_BYTES = 8
+MAX_EXPANSION = 1032
+"""How many times its size a file compressed by gzip can have."""
 MILLIMETERS = {"meter": 1e3, "mm": 1.0, "micron": 1e-3, "unknown": 1.0}
 SECONDS = {"sec": 1.0, "msec": 1e-3, "usec": 1e-6}
 LARGEST_NIFTI1_SIDE = 32_767
@@ -136,7 +138,10 @@ class _Bytes:
         Raises:
             InputError: there are fewer.
         """
-        if not self._compressed and len(self._data) >= end:
+        most = len(self._data) * (MAX_EXPANSION if self._compressed else 1)
+        if most < end:
+            raise InputError(f"damaged NIfTI file: expected {end:,} bytes, got at most {most:,}")
+        if not self._compressed:
             return self._data
         content, length = bytearray(end), 0
         self._file.seek(0)

@@ -16,6 +16,7 @@ from gradcam_cli.errors import InputError
 from gradcam_cli.images.damage import input_errors, missing_package
 from gradcam_cli.images.decoded import Decoded
 from gradcam_cli.images.space import Space
+from gradcam_cli.images.video_structure import check_matroska, check_mp4
 from gradcam_cli.images.volume_values import check_size
 
 UNEVEN = 0.1
@@ -52,7 +53,9 @@ def read_video(data: bytes, demuxer: str, max_pixels: int, max_frames: int) -> D
         raise missing_package("a video", "av", "film") from error
     with input_errors("video"):
         if demuxer == "matroska":
-            _check_length(data)
+            check_matroska(data)
+        elif demuxer == "mov":
+            check_mp4(data)
         with av.open(io.BytesIO(data), format=demuxer) as film:
             count = _count_frames(_video_stream(film), max_pixels, max_frames)
         with av.open(io.BytesIO(data), format=demuxer) as film:
@@ -60,22 +63,6 @@ def read_video(data: bytes, demuxer: str, max_pixels: int, max_frames: int) -> D
             stream.codec_context.options = {"max_pixels": str(max_pixels)}
             pixels, times = _decode_frames(film.decode(stream), count, max_pixels)
             return Decoded(pixels, space=Space("film", _spacing(times, stream.average_rate)))
-
-
-def _check_length(data: bytes) -> None:
-    """Check that a Matroska file is as long as it declares, since FFmpeg decodes a part of it without an error."""
-    _, header_end = _element_end(data, 4)
-    size, end = _element_end(data, header_end + 4)
-    if size is not None and len(data) < end:
-        raise InputError(f"damaged video: expected {end:,} bytes, got {len(data):,}")
-
-
-def _element_end(data: bytes, place: int) -> tuple[int | None, int]:
-    """Return the size that an element of a Matroska file declares at a place, None if it is unknown, and its end."""
-    length = 9 - data[place].bit_length()
-    largest = (1 << 7 * length) - 1
-    size = int.from_bytes(data[place : place + length]) & largest
-    return (None if size == largest else size), place + length + size
 
 
 def _video_stream(film: Any) -> Any:
@@ -110,6 +97,8 @@ def _decode_frames(frames: Iterator[Any], count: int, max_pixels: int) -> tuple[
     """Return the frames (T, H, W, 3) and their times in seconds."""
     pixels, times = np.empty((0, 0, 0, 3), np.uint8), list[float | None]()
     for frame in frames:
+        if frame.is_corrupt:
+            raise InputError(f"damaged video: frame {len(times)} is damaged")
         picture = frame.to_ndarray(format="rgb24")
         picture = np.rot90(picture, round(getattr(frame, "rotation", 0) / 90))
         if not times:
