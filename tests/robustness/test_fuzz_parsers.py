@@ -9,7 +9,7 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from fuzzing import check_property, fuzz_examples, mutated, value_or_error
 from hypothesis import strategies as st
 from malformed_images import encoded, noise, png, tiff
 from nested_values import nodes, replaced
@@ -25,63 +25,6 @@ from gradcam_cli.pipeline.saved import REQUIRED_KEYS, load_saved_map
 from gradcam_cli.reporting.run_records import merge_runs, read_records, truncate_partial_line
 
 pytestmark = pytest.mark.filterwarnings("ignore:::PIL")
-
-fuzz_examples = pytest.mark.parametrize("examples", [40, pytest.param(5_000, marks=pytest.mark.extended)])
-
-
-def check_property(examples, strategy, check):
-    """Check a property on a number of examples: below 1000 always the same ones, otherwise new ones."""
-    few = examples < 1000
-    chosen = settings(
-        max_examples=examples,
-        deadline=None,
-        derandomize=few,
-        database=None,
-        suppress_health_check=list(HealthCheck),
-    )
-    chosen(given(strategy)(check))()
-
-
-def value_or_error(kind, read, *arguments):
-    """Return (value, None), or (None, error) for an error of the allowed class."""
-    try:
-        return read(*arguments), None
-    except kind as error:
-        return None, error
-
-
-CHANGES = st.lists(
-    st.tuples(
-        st.floats(0, 1, exclude_max=True),
-        st.one_of(
-            st.integers(0, 255),  # another byte
-            st.binary(min_size=1, max_size=8),  # bytes put in
-            st.just(None),  # the rest cut off
-            st.floats(0, 0.1),  # a share taken out
-        ),
-    ),
-    min_size=1,
-    max_size=5,
-)
-
-
-def mutated(*valid: bytes):
-    return st.builds(mutate, st.sampled_from(valid), CHANGES)
-
-
-def mutate(data: bytes, changes) -> bytes:
-    for where, change in changes:
-        place = int(where * len(data))
-        if isinstance(change, int):
-            data = data[:place] + bytes([change]) + data[place + 1 :]
-        elif isinstance(change, bytes):
-            data = data[:place] + change + data[place:]
-        elif change is None:
-            data = data[:place]
-        else:
-            data = data[:place] + data[place + int(change * len(data)) :]
-    return data
-
 
 SMALL = noise((9, 7))
 RGBA, PALETTE, DEEP = SMALL.convert("RGBA"), SMALL.convert("P"), Image.fromarray(np.full((5, 4), 999, np.uint16))
