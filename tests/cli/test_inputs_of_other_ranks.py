@@ -147,6 +147,22 @@ def test_no_signal_found(cli, models, tmp_path):
     assert f"no signal found in {tmp_path}/in/walk\nhint: supported suffixes: .npy .npz .wav" in done.stderr
 
 
+@pytest.mark.parametrize("command", ["audit", "serve"])
+def test_commands_for_images_refuse_other_models(cli, models, tmp_path, command):
+    write_inputs(tmp_path / "in")
+    photos = (tmp_path / "in/walk",) if command == "audit" else ()
+    done = cli(command, *photos, "--model", models / "films.keras")
+    assert done.status == 2
+    assert "requires a model of images, got one of volumes and films" in done.stderr
+
+
+def test_metrics_of_films_are_refused(cli, models, tmp_path):
+    write_inputs(tmp_path / "in")
+    done = cli("evaluate", tmp_path / "in/walk", "--model", models / "films.keras")
+    assert done.status == 3
+    assert "the metrics are for images, and this is a film" in done.stderr
+
+
 def test_a_photo_is_opened_once(small, photo, monkeypatch):
     """A model of images needs no further look at its inputs."""
     opened, original = [], Source.open

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from dicom_series import encoded as dicom_bytes
+from dicom_series import series as dicom_series
 from PIL import Image
 
 from gradcam_cli.errors import InputError
@@ -108,6 +110,33 @@ def test_a_folder_of_images_is_a_film(tmp_path):
     assert (film.space.kind, film.shape, film.name) == ("film", (3, 6, 5), str(tmp_path / "walk"))
     data = b"".join((tmp_path / f"walk/{number}.png").read_bytes() for number in (8, 9, 10))
     assert film.sha256 == source.sha256() == hashlib.sha256(data).hexdigest()
+
+
+def test_a_folder_of_dicom_files_is_a_volume(tmp_path):
+    """Slice k of the series has the values 100 k, 100 k + 1, ...; the files are named in another order."""
+    for name, dataset in dicom_series():
+        (tmp_path / f"{9 - int(name[0])}.dcm").write_bytes(dicom_bytes(dataset))
+    (source,) = find_sources([str(tmp_path)], rank=3)
+    volume = load_image(source, ReadOptions(rank=3))
+    assert (volume.space.kind, volume.shape) == ("volume", (4, 2, 3))
+    expected = 100 * np.arange(4)[:, None, None] + np.arange(6).reshape(2, 3)
+    np.testing.assert_array_equal(volume.decoded().bands.values[..., 0], expected)
+    alone = load_image(Source(str(tmp_path / "9.dcm")), ReadOptions(rank=3))
+    assert alone.shape == (1, 2, 3)
+
+
+def test_a_folder_at_a_url_is_a_film():
+    fsspec = pytest.importorskip("fsspec")
+    store = fsspec.filesystem("memory")
+    for number, frame in enumerate(FRAMES):
+        buffer = io.BytesIO()
+        Image.fromarray(frame).save(buffer, "PNG")
+        store.pipe(f"/films/walk/{number + 8}.png", buffer.getvalue())
+    (source,) = find_sources(["memory://films"], rank=3)
+    film = load_image(source, ReadOptions(rank=3))
+    assert film.name == "memory://films/walk"
+    np.testing.assert_array_equal(film.pixels, FRAMES)
+    store.rm("/films", recursive=True)
 
 
 def test_dropped_and_pickled_films_are_read_again(tmp_path, monkeypatch):
