@@ -19,6 +19,7 @@ from gradcam_cli.images.array_inputs import to_input
 from gradcam_cli.images.array_values import as_image_array, one_of_batch, to_pixels, white_of
 from gradcam_cli.images.axes import arrange
 from gradcam_cli.images.bands import to_bands, to_rgb
+from gradcam_cli.images.discover import find_sources
 from gradcam_cli.images.load import Failure, LoadedImage, load_image
 from gradcam_cli.images.read_options import ReadOptions
 from gradcam_cli.images.source import ARRAY_NAME, MAX_BYTES, Source
@@ -88,7 +89,7 @@ class ImageReader:
 
     def _read(self, image: Any, name: str) -> LoadedImage | Failure:
         if isinstance(image, (str, os.PathLike)):
-            return load_image(Source(os.fspath(image)), self._options)
+            return load_image(self._source(os.fspath(image)), self._options)
         if isinstance(image, Image.Image):
             self._require_images(image)
             decoded = decode.decode_opened(image, self._options.max_value, self._options.rgb)
@@ -104,6 +105,12 @@ class ImageReader:
         hint = "give the image alone, without its label" if isinstance(image, (tuple, Mapping)) else None
         hint = "explain_many explains several images" if isinstance(image, list) else hint
         raise InputError(f"expected {EXPECTED}, got {type(image).__name__}", hint)
+
+    def _source(self, path: str) -> Source:
+        """Return a path as a source: a folder of slices or frames is one input of a model of volumes and films."""
+        if self._options.rank == 3 and os.path.isdir(path):
+            return next((each for each in find_sources([path], rank=3) if each.name == path), Source(path))
+        return Source(path)
 
     def _read_file(self, file: Any, name: str) -> LoadedImage | Failure:
         data, file_name = file.read(), getattr(file, "name", None)

@@ -45,6 +45,13 @@ def test_frames_of_8_bits_are_a_film():
         np.testing.assert_array_equal(film.pixels, FRAMES)
 
 
+def test_a_folder_of_frames_is_a_film(tmp_path):
+    for number, frame in enumerate(FRAMES):
+        Image.fromarray(frame).save(tmp_path / f"{number}.png")
+    np.testing.assert_array_equal(ImageReader((8, 8, 8, 3)).read(tmp_path).pixels, FRAMES)
+    assert "Is a directory" in ImageReader((8, 8, 3)).read(tmp_path).error
+
+
 def test_axes_and_window_of_arrays():
     reader = ImageReader((8, 8, 8, 1), ReadOptions(axes="WHD", window=(0, 2)))
     volume = reader.read(VOLUME[..., 0].T)
