@@ -9,7 +9,7 @@ import io
 import json
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -123,7 +123,8 @@ def write_run(directory: Path, run: TrainingRun, pictures: Sequence[bytes]) -> N
     """
     for number, picture in enumerate(pictures):
         write_output(directory / picture_path(number), picture, directory)
-    write_output(directory / FOLDER / RUN_FILE, json.dumps(asdict(run)).encode(), directory)
+    record = {**vars(run), "images": [vars(image) for image in run.images]}  # `asdict` does not copy boxes
+    write_output(directory / FOLDER / RUN_FILE, json.dumps(record).encode(), directory)
 
 
 def read_run(directory: Path) -> TrainingRun:
