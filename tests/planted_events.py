@@ -47,7 +47,7 @@ def _planted(shape, events, count, seed):
 
 
 def trained_classifier(layers, sample, count=384, epochs=12, seed=0):
-    """A network of the layers that a function returns and of a logit for each class, trained on samples of planted events."""
+    """A network of the layers that a function returns, with a logit for each class, trained on planted events."""
     x, classes, _ = sample(count, 1)
     keras.utils.set_random_seed(seed)  # before the layers exist, which take the seeds of their weights
     model = keras.Sequential([L.Input(x.shape[1:]), *layers(), L.Dense(2)])
