@@ -84,7 +84,7 @@ def niftis() -> Iterator[Case]:
         ("side 0", volume(dim=[3, 2, 0, 4, 1, 1, 1, 1]), "damaged NIfTI file"),
         ("negative side", volume(dim=[3, 2, -3, 4, 1, 1, 1, 1]), "damaged NIfTI file"),
         ("99 axes", volume(dim=[99, 2, 3, 4, 1, 1, 1, 1]), "NIfTI file"),
-        ("five axes", volume(dim=[5, 1, 2, 3, 2, 2, 1, 1]), "three|3 spatial axes"),
+        ("five axes", volume(dim=[5, 1, 2, 3, 2, 2, 1, 1]), "expected an array"),
         ("larger than the file", volume(dim=[3, 2, 3, 5, 1, 1, 1, 1]), "expected 412 bytes, got at most 400"),
         ("values at the start", volume(vox_offset=0), "damaged NIfTI file"),
         ("values far behind", volume(vox_offset=1e9), "damaged NIfTI file"),

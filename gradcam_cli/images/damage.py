@@ -20,10 +20,12 @@ def input_errors(kind: str) -> Iterator[None]:
     """
     try:
         yield
-    except (InputError, MemoryError):
+    except InputError:
         raise
     except Exception as error:
         reason = getattr(error, "strerror", None) or str(error)  # without the number of an error of FFmpeg
+        if isinstance(error, MemoryError) and not hasattr(error, "strerror"):  # FFmpeg's: a size that a file declares
+            raise
         text = " ".join(str(reason).split())
         raise InputError(f"damaged {kind}: {text or type(error).__name__}") from error
 

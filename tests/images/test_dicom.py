@@ -97,11 +97,11 @@ def test_units_of_each_slice_are_applied():
 
 
 def test_people_see_the_window_of_the_file():
-    """The first of several: 50 +- 50 with DICOM's half: 0 is black, 99 is white. The model gets the values."""
-    volume = read(series(2, WindowCenter=[50, 400], WindowWidth=[100, 2000]))
-    assert volume.pixels[..., 0].ravel().tolist() == [0, 3, 5, 8, 10, 13] + [255] * 6
+    """The first of several. In DICOM, a width of 11 around 5.5 is 0 to 10. The model gets the values."""
+    volume = read(series(2, WindowCenter=[5.5, 400], WindowWidth=[11, 2000]))
+    assert volume.pixels[..., 0].ravel().tolist() == [0, 26, 51, 76, 102, 128] + [255] * 6
     assert not volume.bands.scaled
-    assert read(series(2, WindowCenter=50, WindowWidth=100)).pixels.tolist() == volume.pixels.tolist()
+    assert read(series(2, WindowCenter=5.5, WindowWidth=11)).pixels.tolist() == volume.pixels.tolist()
     wide = read(series(2, WindowCenter=50, WindowWidth=100), window=(50, 1000))
     assert wide.bands.scaled
     assert wide.bands.values[0, 0, 0, 0] == 255 * 450 / 1000

@@ -10,6 +10,7 @@ from PIL import Image
 
 from gradcam_cli.errors import InputError
 from gradcam_cli.images import films
+from gradcam_cli.images.damage import input_errors
 from gradcam_cli.images.films import read_film, read_frames
 from gradcam_cli.images.read_options import ReadOptions
 
@@ -152,6 +153,15 @@ def test_the_number_of_frames_is_limited(monkeypatch):
     ):
         with pytest.raises(InputError, match="too many frames: expected at most 5"):
             read()
+
+
+def test_a_size_that_ffmpeg_refuses_is_an_error_of_the_file():
+    """FFmpeg says so by an error of its own; that of Python is for the caller, who knows how to reduce memory."""
+    av = pytest.importorskip("av")
+    with pytest.raises(InputError, match="damaged video: Cannot allocate memory"), input_errors("video"):
+        raise av.error.MemoryError(12, "Cannot allocate memory")
+    with pytest.raises(MemoryError), input_errors("video"):
+        raise MemoryError
 
 
 def test_a_missing_package_is_named(monkeypatch):
