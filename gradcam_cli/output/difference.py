@@ -11,7 +11,7 @@ from gradcam_cli.images.box import Box, clip_to_image
 from gradcam_cli.images.memory import bands
 from gradcam_cli.output.color_bar import ColorBar, draw_color_bar
 from gradcam_cli.output.colors import color_table
-from gradcam_cli.output.figures import GAP, LINE_HEIGHT, NAME_SIZE, TEXT_SIZE
+from gradcam_cli.output.page import GAP, LINE_HEIGHT, NAME_SIZE, TEXT_SIZE
 from gradcam_cli.output.text_fitting import fit_line, fit_lines
 
 if TYPE_CHECKING:

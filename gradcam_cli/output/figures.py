@@ -9,7 +9,8 @@ import numpy as np
 from PIL import Image
 
 from gradcam_cli.output.color_bar import ColorBar, draw_color_bar
-from gradcam_cli.output.text_fitting import fit_line, fit_lines, renderable
+from gradcam_cli.output.page import GAP, Page
+from gradcam_cli.output.text_fitting import renderable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -17,11 +18,7 @@ if TYPE_CHECKING:
 
 PANEL_SIZE = 4.5
 """Longer side of a panel of a figure, in inches."""
-MIN_PANEL_WIDTH, MIN_PANEL_HEIGHT, GAP = 2.2, 1.0, 0.08
-NAME_SIZE, TEXT_SIZE = 11.0, 9.0
-"""Sizes of the first line of a heading and of the others, in points."""
-LINE_HEIGHT = 1.3 / 72
-"""Height of a line of a size of one point, in inches."""
+MIN_PANEL_WIDTH, MIN_PANEL_HEIGHT = 2.2, 1.0
 COLOR_BAR_WIDTH, COLOR_BAR_MARGIN = 0.14, 0.9
 """Width of a color bar, and of the bar with its labels, in inches."""
 MAX_LABEL_LENGTH = 48
@@ -40,36 +37,20 @@ def side_by_side_figure(
         bar: the color bar; none is drawn if its end is 0.
         dpi: dots per inch; the longer side of a panel is `PANEL_SIZE` inches.
     """
-    from gradcam_cli.output.notebook_figure import NotebookFigure
-
     H, W = image.shape[:2]
     width = max(PANEL_SIZE * min(1, W / H), MIN_PANEL_WIDTH)
     height = max(PANEL_SIZE * min(1, H / W), MIN_PANEL_HEIGHT)
-    total_width = 2 * (width + GAP) + COLOR_BAR_MARGIN
-    name, *texts = heading
-    lines = [(fit_line(name, total_width - 2 * GAP, NAME_SIZE), NAME_SIZE)]
-    lines += [(line, TEXT_SIZE) for text in texts for line in fit_lines(text, total_width - 2 * GAP, TEXT_SIZE, 3)]
-    head = GAP + sum(LINE_HEIGHT * size for _, size in lines) + GAP
-    total = np.array([total_width, height + head + GAP])
-    figure = NotebookFigure(figsize=tuple(total), dpi=dpi)
-
-    def add_axes(left: float, bottom: float, width: float, height: float) -> Axes:
-        return figure.add_axes((left / total[0], bottom / total[1], width / total[0], height / total[1]))
-
+    page = Page(2 * (width + GAP) + COLOR_BAR_MARGIN, height + GAP, heading, dpi)
     for column, pixels in enumerate((image, overlay_pixels)):
-        axes = add_axes(GAP + column * (width + GAP), GAP, width, height)
+        axes = page.axes(GAP + column * (width + GAP), GAP, width, height)
         axes.imshow(pixels)
         axes.axis("off")
     if bar.end:
         shown = min(height, width * H / W)  # the bar is as high as the image
-        left = total[0] - COLOR_BAR_MARGIN + GAP
+        left = page.width - COLOR_BAR_MARGIN + GAP
         inset = min(0.06, shown / 8)  # for half a line of the labels at the ends
-        draw_color_bar(add_axes(left, GAP + (height - shown) / 2 + inset, COLOR_BAR_WIDTH, shown - 2 * inset), bar)
-    top = total[1] - GAP
-    for line, size in lines:
-        figure.text(0.5, top / total[1], line, ha="center", va="top", fontsize=size, parse_math=False)
-        top -= LINE_HEIGHT * size
-    return figure
+        draw_color_bar(page.axes(left, GAP + (height - shown) / 2 + inset, COLOR_BAR_WIDTH, shown - 2 * inset), bar)
+    return page.figure
 
 
 def plot_label(text: str) -> str:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from gradcam_cli.output.color_bar import ColorBar, draw_color_bar
-from gradcam_cli.output.figures import COLOR_BAR_MARGIN, COLOR_BAR_WIDTH, LINE_HEIGHT, thumbnail
+from gradcam_cli.output.figures import COLOR_BAR_MARGIN, COLOR_BAR_WIDTH, thumbnail
+from gradcam_cli.output.page import LINE_HEIGHT
 from gradcam_cli.output.text_fitting import fit_line, fit_lines
 
 if TYPE_CHECKING:

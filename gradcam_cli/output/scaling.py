@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from PIL import Image
 
 from gradcam_cli.images.box import Box
 
 
-def scaled_size(shape: tuple[int, ...], side: int) -> tuple[int, int]:
+def scaled_size(shape: Sequence[float], side: int) -> tuple[int, int]:
     """Return (h, w) with the aspect ratio of `shape` and the longer side `side`."""
     factor = side / max(shape[:2])
     return max(round(shape[0] * factor), 1), max(round(shape[1] * factor), 1)
@@ -20,9 +22,16 @@ def panel_size(shape: tuple[int, ...], side: int) -> tuple[int, int]:
     return (shape[0] * factor, shape[1] * factor) if factor else scaled_size(shape, side)
 
 
-def scale_image(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Return an image (H, W, 3) uint8 at another size (h, w); the pixels of enlarged images are repeated."""
-    resampling = Image.Resampling.LANCZOS if max(size) < max(image.shape[:2]) else Image.Resampling.NEAREST
+def scale_image(image: np.ndarray, size: tuple[int, int], *, smooth: bool = False) -> np.ndarray:
+    """Return an image (H, W, 3) uint8 at another size (h, w).
+
+    Args:
+        image: the image.
+        size: (h, w).
+        smooth: whether an enlarged image is interpolated; otherwise its pixels are repeated.
+    """
+    enlarged = Image.Resampling.BILINEAR if smooth else Image.Resampling.NEAREST
+    resampling = Image.Resampling.LANCZOS if max(size) < max(image.shape[:2]) else enlarged
     return image if image.shape[:2] == size else np.asarray(Image.fromarray(image).resize(size[::-1], resampling))
 
 

@@ -26,8 +26,8 @@ from gradcam_cli.output.destination import (
     format_for_suffix,
 )
 from gradcam_cli.output.figure_files import encode_figure
-from gradcam_cli.output.figures import PANEL_SIZE, side_by_side_figure
 from gradcam_cli.output.render_options import render_options
+from gradcam_cli.output.views import VIEWS
 from gradcam_cli.pipeline import captions
 from gradcam_cli.pipeline.config import RunSettings
 from gradcam_cli.pipeline.differences import encode_difference
@@ -35,7 +35,7 @@ from gradcam_cli.pipeline.explanation_html import explanation_html
 from gradcam_cli.pipeline.grids import encode_grid
 from gradcam_cli.pipeline.map_arrays import encode_npy, encode_npz
 from gradcam_cli.pipeline.origin import Origin, picture_comment
-from gradcam_cli.pipeline.panels import image_panel, map_panel
+from gradcam_cli.pipeline.panels import shown
 from gradcam_cli.pipeline.prediction import Prediction
 from gradcam_cli.storage.files import write_output
 from gradcam_cli.storage.paths import as_path
@@ -196,9 +196,8 @@ class Explanation:
             **options: the values of `RenderOptions`, as in `save`.
         """
         render = render_options(**options)
-        side = int(PANEL_SIZE * render.dpi)
-        image, drawn = image_panel(self, side), map_panel(self, side, render)
-        return side_by_side_figure(image, drawn, captions.heading(self), captions.color_bar(self, render), render.dpi)
+        view, bar = VIEWS[self.space.kind], captions.color_bar(self, render)
+        return view.figure(shown(self, render), captions.heading(self), bar, render)
 
     @cached_property
     def _png(self) -> bytes:

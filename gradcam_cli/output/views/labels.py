@@ -1,0 +1,56 @@
+"""Numbers and places of slices and frames, and their labels in pictures."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gradcam_cli.output.views.shown import Shown
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.transforms import Transform
+
+LABEL_SIZE = 7.0
+"""Size of a label, in points."""
+INSET = 0.03
+"""Distance of a label from the corner, in inches."""
+
+
+def picture_numbers(length: int, at_most: int) -> list[int]:
+    """Return the numbers of at most `at_most` slices or frames of `length`: the first, the last and evenly between."""
+    return [int(number) for number in np.unique(np.linspace(0, length - 1, min(length, at_most)).round())]
+
+
+def seconds(shown: Shown, number: int) -> str:
+    """Return the number and the time of a frame: `12 · 0.48 s`, or the number only if the rate is unknown."""
+    step = shown.spacing[0]
+    return f"{number} · {number * step:.3g} s" if step else str(number)
+
+
+def millimeters(shown: Shown, axis: int, number: int) -> str:
+    """Return the number of a slice and its distance from the first: `40 · 200 mm`, or the number only."""
+    step = shown.spacing[axis]
+    return f"{number} · {number * step:.4g} mm" if step else str(number)
+
+
+def write_label(axes: Axes, x: float, y: float, text: str, transform: Transform | None = None) -> None:
+    """Write a label into a picture, at the right of and below its upper left corner: white with a black edge.
+
+    Args:
+        axes: of the picture.
+        x: the corner.
+        y: the corner.
+        text: the label.
+        transform: of the corner's coordinates; by default those of the data.
+    """
+    from matplotlib.patheffects import withStroke
+    from matplotlib.transforms import ScaledTranslation
+
+    figure = axes.get_figure(root=True)
+    assert figure is not None  # noqa: S101
+    shift = ScaledTranslation(INSET, -INSET, figure.dpi_scale_trans)
+    label = axes.text(x, y, text, va="top", ha="left", color="white", fontsize=LABEL_SIZE, parse_math=False)
+    label.set_transform((transform or axes.transData) + shift)
+    label.set_path_effects([withStroke(linewidth=2, foreground="black")])

@@ -1,0 +1,146 @@
+"""A volume as three orthogonal slices through the peak of its map."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from gradcam_cli.output.color_bar import ColorBar
+from gradcam_cli.output.figures import PANEL_SIZE, side_by_side_figure
+from gradcam_cli.output.render_options import RenderOptions
+from gradcam_cli.output.scaling import scale_image, scaled_size
+from gradcam_cli.output.views import image
+from gradcam_cli.output.views.labels import millimeters, write_label
+from gradcam_cli.output.views.shown import Shown
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+THINNEST = 1 / 6
+"""The shortest side of a volume is drawn at least this long, as a fraction of the longest; then not to scale."""
+GAP_PER_SIDE = 80
+"""The white gap between slices takes this part of the longer side of a panel, at least two pixels."""
+CROSS_PER_SIDE = 12
+"""The lines of a crosshair leave out this part of a slice around the peak."""
+AXES = "zyx"
+"""Names of the axes of a volume, in the order of the array's axes."""
+
+
+class Part(NamedTuple):
+    """A slice in a panel.
+
+    Attributes:
+        axis: the axis perpendicular to it: 0 for a slice as it is stored.
+        transposed: whether its rows are drawn as columns.
+        left: its place in the panel.
+        top: its place in the panel.
+        size: (h, w) in pixels of the panel.
+    """
+
+    axis: int
+    transposed: bool
+    left: int
+    top: int
+    size: tuple[int, int]
+
+
+def image_panel(shown: Shown, side: int) -> np.ndarray:
+    """Return the three slices with crosshairs, (h, w, 3) uint8 with a longer side of at most `side` pixels."""
+    return _compose(shown, side, lambda part, size: scale_image(part.pixels, size, smooth=True))
+
+
+def map_panel(shown: Shown, side: int, render: RenderOptions) -> np.ndarray:
+    """Return the three slices with the map over them and with crosshairs, of the size of `image_panel`."""
+    return _compose(shown, side, lambda part, size: image.draw(part, size, render, smooth=True))
+
+
+def figure(shown: Shown, heading: Sequence[str], bar: ColorBar, render: RenderOptions) -> Figure:
+    """Return a figure: three slices through the peak, next to them the slices with the map, and the color bar."""
+    side = int(PANEL_SIZE * render.dpi)
+    pictures = image_panel(shown, side), map_panel(shown, side, render)
+    drawn = side_by_side_figure(*pictures, [*heading, place_label(shown)], bar, render.dpi)
+    for axes in drawn.axes[:2]:
+        for part in arrange(shown, side):
+            write_label(axes, part.left, part.top, f"{AXES[part.axis]} = {shown.place[part.axis]}")
+    return drawn
+
+
+def slice_panel(shown: Shown, axis: int, number: int, side: int, render: RenderOptions) -> np.ndarray:
+    """Return one slice with its map, (h, w, 3) uint8 with a longer side of `side` pixels."""
+    lengths = extents(shown)
+    rows, columns = (max(length, THINNEST * max(lengths)) for n, length in enumerate(lengths) if n != axis)
+    return image.draw(shown.slice(axis, number), scaled_size((rows, columns), side), render, smooth=True)
+
+
+def place_label(shown: Shown) -> str:
+    """Return where the slices are: the voxel, and its distances from the first one if the spacing is known."""
+    places = [f"{AXES[axis]} = {millimeters(shown, axis, shown.place[axis])}" for axis in (2, 1, 0)]
+    where = "peak" if shown.peak else "middle"
+    lengths = extents(shown)
+    scale = "" if min(lengths) >= THINNEST * max(lengths) else " (not to scale)"
+    return f"slices through the {where}: {', '.join(places)}{scale}"
+
+
+def extents(shown: Shown) -> list[float]:
+    """Return the lengths of the axes: in millimeters, or in voxels if a distance is unknown."""
+    steps = shown.spacing if all(shown.spacing) else (1.0,) * 3
+    return [length * step for length, step in zip(shown.heatmap.shape, steps, strict=True)]
+
+
+def arrange(shown: Shown, side: int) -> list[Part]:
+    """Return the places of the three slices in a panel: in a row, or in an angle, whichever makes them larger.
+
+    In an angle, the slices at the right of and below the stored one share its rows and columns.
+    """
+    lengths = extents(shown)
+    D, H, W = (max(length, THINNEST * max(lengths)) for length in lengths)
+    gap = max(2, side // GAP_PER_SIDE)
+    angle, row = (side - gap) / max(W + D, H + D), min((side - 2 * gap) / (2 * W + H), side / max(D, H))
+    d, h, w = (max(int(max(angle, row) * length + 1e-6), 1) for length in (D, H, W))
+    if angle >= row:
+        return [
+            Part(0, False, 0, 0, (h, w)), Part(2, True, w + gap, 0, (h, d)), Part(1, False, 0, h + gap, (d, w)),
+        ]  # fmt: skip
+    return [
+        Part(0, False, 0, 0, (h, w)), Part(1, False, w + gap, 0, (d, w)), Part(2, False, 2 * (w + gap), 0, (d, h)),
+    ]  # fmt: skip
+
+
+def _compose(shown: Shown, side: int, draw: Callable[[Shown, tuple[int, int]], np.ndarray]) -> np.ndarray:
+    """Return the three slices in one picture; `draw` gets each slice as an image, and its size."""
+    parts = arrange(shown, side)
+    height, width = (max(ends) for ends in zip(*((p.top + p.size[0], p.left + p.size[1]) for p in parts), strict=True))
+    panel = np.full((height, width, 3), 255, np.uint8)
+    for part in parts:
+        plane = shown.slice(part.axis, shown.place[part.axis])
+        row, column = (shown.place[axis] for axis in range(3) if axis != part.axis)
+        if part.transposed:
+            plane, row, column = plane.transposed(), column, row
+        (h, w), (H, W) = part.size, plane.heatmap.shape
+        picture = draw(plane, part.size).copy()
+        _draw_cross(picture, int((row + 0.5) * h / H), int((column + 0.5) * w / W))
+        panel[part.top : part.top + h, part.left : part.left + w] = picture
+    return panel
+
+
+def _draw_cross(pixels: np.ndarray, row: int, column: int) -> None:
+    """Draw a crosshair with an open middle into (h, w, 3) uint8 pixels, in place: white with black edges, half opaque.
+
+    Args:
+        pixels: the slice.
+        row: of the horizontal line.
+        column: of the vertical line.
+    """
+    h, w = pixels.shape[:2]
+    free = max(4, max(h, w) // CROSS_PER_SIDE)
+    lines = pixels.astype(np.uint16)
+    for offset, gray in ((-1, 0), (1, 0), (0, 255)):
+        for y, x in (
+            (slice(0, max(row - free, 0)), column + offset), (slice(row + free, h), column + offset),
+            (row + offset, slice(0, max(column - free, 0))), (row + offset, slice(column + free, w)),
+        ):  # fmt: skip
+            if all(isinstance(end, slice) or 0 <= end < length for end, length in ((y, h), (x, w))):
+                lines[y, x] = gray
+    pixels[:] = (pixels + lines + 1) // 2
