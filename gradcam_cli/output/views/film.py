@@ -72,7 +72,12 @@ def _layout(shown: Shown, count: int) -> Strip:
 
 
 def figure(shown: Shown, heading: Sequence[str], bar: ColorBar, render: RenderOptions) -> Figure:
-    """Return a figure: the mean and the largest value of the map of each frame over time, above frames with maps."""
+    """Return a figure: the mean and the largest value of the map of each frame over time, above frames with maps.
+
+    The figure of a single frame is that of an image.
+    """
+    if len(shown.heatmap) == 1:
+        return image.figure(shown.slice(0, 0), heading, bar, render)
     numbers = strip_numbers(shown)
     strip = _layout(shown, len(numbers))
     strip_height = strip.rows * (strip.height + GAP)
@@ -99,15 +104,14 @@ def _draw_curve(axes: Axes, shown: Shown, numbers: Sequence[int], bar: ColorBar)
     scale = bar.end if bar.largest is None else bar.largest
     step = shown.spacing[0]
     times = np.arange(len(shown.heatmap)) * (step or 1.0)
-    marker = "o" if len(times) == 1 else ""
     for values, color, label in (
         (shown.heatmap.max(axis=(1, 2)), LARGEST_COLOR, "largest value of the frame"),
         (shown.heatmap.mean(axis=(1, 2), dtype=np.float64), MEAN_COLOR, "mean of the frame"),
     ):
-        axes.plot(times, values * scale, color=color, linewidth=1.4, marker=marker, label=label)
+        axes.plot(times, values * scale, color=color, linewidth=1.4, label=label)
     for number in numbers:
         axes.axvline(times[number], color="0.85", linewidth=0.8, zorder=0)
-    axes.set_xlim(times[0], times[-1] if len(times) > 1 else times[0] + 1)
+    axes.set_xlim(times[0], times[-1])
     axes.set_ylim(0, scale * 1.05 or 1.0)
     axes.set_xlabel("time (s)" if step else "frame", fontsize=8)
     axes.set_ylabel(bar.label, fontsize=8, parse_math=False)

@@ -30,9 +30,9 @@ def seconds(shown: Shown, number: int) -> str:
 
 
 def millimeters(shown: Shown, axis: int, number: int) -> str:
-    """Return the number of a slice and its distance from the first: `40 · 200 mm`, or the number only."""
+    """Return the number of a slice and its distance from the first: `40 (200 mm)`, or the number only."""
     step = shown.spacing[axis]
-    return f"{number} · {number * step:.4g} mm" if step else str(number)
+    return f"{number} ({number * step:.4g} mm)" if step else str(number)
 
 
 def write_label(axes: Axes, x: float, y: float, text: str, transform: Transform | None = None) -> None:

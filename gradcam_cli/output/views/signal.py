@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-WIDTH, HEIGHT, CHANNEL_HEIGHT = 9.0, 2.6, 0.95
-"""Width of a figure with its color bar, least height of its lines, and height of one of many channels, in inches."""
+WIDTH, HEIGHT, CHANNEL_HEIGHT, MAX_BAR_HEIGHT = 9.0, 2.6, 0.95, 4.5
+"""Width of a figure with its color bar, least height of its lines, height of one of many channels, and largest height of the bar, in inches."""
 LEFT, AXIS_HEIGHT = 0.65, 0.42
 MAX_CHANNELS = 12
 """Channels that are drawn."""
@@ -76,7 +76,9 @@ def figure(shown: Shown, heading: Sequence[str], bar: ColorBar, render: RenderOp
         _label(axes, shown, channel, count)
     if bar.end:
         options = replace(bar.options, opacity=1.0, blend="constant", contours=())
-        box = (WIDTH - COLOR_BAR_MARGIN + GAP, AXIS_HEIGHT + GAP + 0.06, COLOR_BAR_WIDTH, min(height, 4.5) - 0.12)
+        shown_height = min(height, MAX_BAR_HEIGHT)
+        bottom = AXIS_HEIGHT + GAP + height - shown_height + 0.06
+        box = (WIDTH - COLOR_BAR_MARGIN + GAP, bottom, COLOR_BAR_WIDTH, shown_height - 0.12)
         draw_color_bar(page.axes(*box), bar._replace(options=options))
     return page.figure
 
@@ -94,19 +96,22 @@ def draw_channel(axes: Axes, shown: Shown, channel: int, render: RenderOptions) 
     for ends in ((0, start), (stop - 1, length - 1)):
         if ends[1] > ends[0]:
             axes.axvspan(ends[0] * step, ends[1] * step, color=OUTSIDE_COLOR, linewidth=0, zorder=0)
-    inside = (places[:-1] >= start) & (places[1:] < stop)
-    if shown.peak and inside.any():
-        points = np.stack([times, values], axis=1)
-        segments = np.stack([points[:-1], points[1:]], axis=1)[inside]
-        strength = np.minimum((weights[:-1] + weights[1:])[inside] / (2 * shown.limit), 1)
+    inside = (places >= start) & (places < stop)
+    if shown.peak:
+        strength = np.minimum(weights[inside] / shown.limit, 1)
         colors = color_table(render.cmap)[np.round(255 * strength).astype(int)] / 255
         widths = THINNEST + (THICKEST - THINNEST) * strength
+        lines = _pieces(np.stack([times, values], axis=1))[inside]
         for extra, paint in ((CASING * strength, LINE_COLOR), (0, colors)):
-            axes.add_collection(
-                LineCollection(list(segments), colors=paint, linewidths=widths + extra, capstyle="round")
-            )
+            axes.add_collection(LineCollection(list(lines), colors=paint, linewidths=widths + extra, capstyle="round"))
     axes.set_xlim(0, max(length - 1, 1) * step)
     axes.margins(y=0.12)
+
+
+def _pieces(points: np.ndarray) -> np.ndarray:
+    """Return the part of a line that belongs to each of its points: to the middle of its neighbors, (n, 3, 2)."""
+    middles = (points[:-1] + points[1:]) / 2
+    return np.stack([np.vstack([points[:1], middles]), points, np.vstack([middles, points[-1:]])], axis=1)
 
 
 def thin_out(values: np.ndarray, heatmap: np.ndarray, columns: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from gradcam_cli.output.color_bar import ColorBar
-from gradcam_cli.output.figures import PANEL_SIZE, side_by_side_figure
+from gradcam_cli.output.color_bar import ColorBar, draw_color_bar
+from gradcam_cli.output.figures import COLOR_BAR_MARGIN, COLOR_BAR_WIDTH, PANEL_SIZE
+from gradcam_cli.output.page import GAP, Page
 from gradcam_cli.output.render_options import RenderOptions
 from gradcam_cli.output.scaling import scale_image, scaled_size
 from gradcam_cli.output.views import image
@@ -18,6 +19,8 @@ from gradcam_cli.output.views.shown import Shown
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+ROW_HEIGHT, MIN_WIDTH, INSET = 3.5, 4.0, 0.06
+"""Height of slices in a row, least width of both panels, and the part of a color bar's ends for labels, in inches."""
 THINNEST = 1 / 6
 """The shortest side of a volume is drawn at least this long, as a fraction of the longest; then not to scale."""
 GAP_PER_SIDE = 80
@@ -48,23 +51,39 @@ class Part(NamedTuple):
 
 def image_panel(shown: Shown, side: int) -> np.ndarray:
     """Return the three slices with crosshairs, (h, w, 3) uint8 with a longer side of at most `side` pixels."""
-    return _compose(shown, side, lambda part, size: scale_image(part.pixels, size, smooth=True))
+    return _draw_image(shown, arrange(shown, side, side))
 
 
 def map_panel(shown: Shown, side: int, render: RenderOptions) -> np.ndarray:
     """Return the three slices with the map over them and with crosshairs, of the size of `image_panel`."""
-    return _compose(shown, side, lambda part, size: image.draw(part, size, render, smooth=True))
+    return _draw_map(shown, arrange(shown, side, side), render)
 
 
 def figure(shown: Shown, heading: Sequence[str], bar: ColorBar, render: RenderOptions) -> Figure:
-    """Return a figure: three slices through the peak, next to them the slices with the map, and the color bar."""
-    side = int(PANEL_SIZE * render.dpi)
-    pictures = image_panel(shown, side), map_panel(shown, side, render)
-    drawn = side_by_side_figure(*pictures, [*heading, place_label(shown)], bar, render.dpi)
-    for axes in drawn.axes[:2]:
-        for part in arrange(shown, side):
+    """Return a figure: three slices through the peak without and with the map, and the color bar.
+
+    The slices with the map are next to those without it, or below them, whichever makes the slices larger.
+    """
+    beside = arrange(shown, int(PANEL_SIZE * render.dpi), int(PANEL_SIZE * render.dpi))
+    below = arrange(shown, int(ROW_HEIGHT * render.dpi), int(2 * PANEL_SIZE * render.dpi))
+    parts = max(beside, below, key=lambda each: each[0].size)
+    pictures = _draw_image(shown, parts), _draw_map(shown, parts, render)
+    height, width = (side / render.dpi for side in pictures[0].shape[:2])
+    columns, rows = (2, 1) if parts is beside else (1, 2)
+    total = rows * (height + GAP)
+    page_width = max(columns * (width + GAP), MIN_WIDTH) + COLOR_BAR_MARGIN
+    page = Page(page_width, total, [*heading, place_label(shown)], render.dpi)
+    for number, pixels in enumerate(pictures):
+        left = GAP + number * (width + GAP) if parts is beside else GAP
+        axes = page.axes(left, GAP + (rows - 1 - number % rows) * (height + GAP), width, height)
+        axes.imshow(pixels, aspect="auto")
+        axes.axis("off")
+        for part in parts:
             write_label(axes, part.left, part.top, f"{AXES[part.axis]} = {shown.place[part.axis]}")
-    return drawn
+    if bar.end:
+        box = (page.width - COLOR_BAR_MARGIN + GAP, total - height + INSET, COLOR_BAR_WIDTH, height - 2 * INSET)
+        draw_color_bar(page.axes(*box), bar)
+    return page.figure
 
 
 def slice_panel(shown: Shown, axis: int, number: int, side: int, render: RenderOptions) -> np.ndarray:
@@ -89,15 +108,16 @@ def extents(shown: Shown) -> list[float]:
     return [length * step for length, step in zip(shown.heatmap.shape, steps, strict=True)]
 
 
-def arrange(shown: Shown, side: int) -> list[Part]:
-    """Return the places of the three slices in a panel: in a row, or in an angle, whichever makes them larger.
+def arrange(shown: Shown, height: int, width: int) -> list[Part]:
+    """Return the places of the three slices in a panel: in an angle, or in a row, whichever makes them larger.
 
     In an angle, the slices at the right of and below the stored one share its rows and columns.
     """
     lengths = extents(shown)
     D, H, W = (max(length, THINNEST * max(lengths)) for length in lengths)
-    gap = max(2, side // GAP_PER_SIDE)
-    angle, row = (side - gap) / max(W + D, H + D), min((side - 2 * gap) / (2 * W + H), side / max(D, H))
+    gap = max(2, max(height, width) // GAP_PER_SIDE)
+    angle = min((width - gap) / (W + D), (height - gap) / (H + D))
+    row = min((width - 2 * gap) / (2 * W + H), height / max(D, H))
     d, h, w = (max(int(max(angle, row) * length + 1e-6), 1) for length in (D, H, W))
     if angle >= row:
         return [
@@ -108,9 +128,16 @@ def arrange(shown: Shown, side: int) -> list[Part]:
     ]  # fmt: skip
 
 
-def _compose(shown: Shown, side: int, draw: Callable[[Shown, tuple[int, int]], np.ndarray]) -> np.ndarray:
+def _draw_image(shown: Shown, parts: Sequence[Part]) -> np.ndarray:
+    return _compose(shown, parts, lambda part, size: scale_image(part.pixels, size, smooth=True))
+
+
+def _draw_map(shown: Shown, parts: Sequence[Part], render: RenderOptions) -> np.ndarray:
+    return _compose(shown, parts, lambda part, size: image.draw(part, size, render, smooth=True))
+
+
+def _compose(shown: Shown, parts: Sequence[Part], draw: Callable[[Shown, tuple[int, int]], np.ndarray]) -> np.ndarray:
     """Return the three slices in one picture; `draw` gets each slice as an image, and its size."""
-    parts = arrange(shown, side)
     height, width = (max(ends) for ends in zip(*((p.top + p.size[0], p.left + p.size[1]) for p in parts), strict=True))
     panel = np.full((height, width, 3), 255, np.uint8)
     for part in parts:
