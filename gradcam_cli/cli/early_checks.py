@@ -10,7 +10,8 @@ from gradcam_cli.models.class_selection import resolve_classes
 from gradcam_cli.models.contrast_selection import resolve_against
 from gradcam_cli.models.labels import spec_labels
 from gradcam_cli.models.truth import require_known_class
-from gradcam_cli.output.destination import PICTURES, Destination
+from gradcam_cli.output.destination import DRAWN, Destination
+from gradcam_cli.output.packages import require_packages
 from gradcam_cli.pipeline.config import ExplainConfig
 from gradcam_cli.pipeline.contrast import check_contrast
 
@@ -21,10 +22,11 @@ def validate_without_tensorflow(options: dict[str, Any], destination: Destinatio
     Raises:
         UsageError: an option has a value that cannot be used.
     """
-    if set(destination.artifact_kinds) & set(PICTURES):
+    if set(destination.artifact_kinds) & set(DRAWN):
         from gradcam_cli.output.colors import color_table
 
         color_table(options["cmap"])
+    require_packages(destination)
     if options["counterfactual"]:
         require_negatable(options["methods"], "--counterfactual")
     check_contrast(config)

@@ -11,7 +11,7 @@ from gradcam_cli.engines.job import ExplainTask
 from gradcam_cli.errors import InputError
 from gradcam_cli.images.source import Source
 from gradcam_cli.models.weights import UNTRAINED
-from gradcam_cli.output.destination import PICTURES
+from gradcam_cli.output.destination import DRAWN
 from gradcam_cli.output.naming import OutputFile
 from gradcam_cli.output.render_options import RenderOptions
 from gradcam_cli.pipeline.config import ExplainConfig, ModelConfig
@@ -65,7 +65,7 @@ class RunOrigins:
     ) -> Origin:
         """Return the origin of one of an input's files."""
         own = [output for output in outputs if output.path == path]
-        shared = self._shared[own[0].kind in PICTURES]
+        shared = self._shared[own[0].kind in DRAWN]
         if self.config.truth:
             shared = {**shared, "truth": self.config.truth.label(source)}
         return origin_of_file(shared, [output.request_key for output in own], image_hash, weights_hash)

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 from gradcam_cli.console import escape_control_chars
 from gradcam_cli.engines.existing_files import RunOrigins, replacement
 from gradcam_cli.engines.job import ExplainTask, JobResult
-from gradcam_cli.errors import OutputError
+from gradcam_cli.errors import OutputError, UsageError
 from gradcam_cli.images.load import Failure, LoadedImage, Skipped, Unexplained, load_image
 from gradcam_cli.images.read_options import MAX_PIXELS
 from gradcam_cli.images.source import Source
-from gradcam_cli.output.destination import DIFFERENCE, GRID, Destination, format_for_suffix
+from gradcam_cli.output.destination import DIFFERENCE, GRID, Destination, format_for_suffix, require_kind
 from gradcam_cli.output.naming import OutputFile, paths_by_map
 from gradcam_cli.output.render_options import RenderOptions
 from gradcam_cli.pipeline.config import ExplainConfig, ModelConfig
@@ -93,6 +93,11 @@ class ExplainJob:
         source, outputs, _ = task
         if isinstance(result, Unexplained):
             return self._unexplained_result(result, outputs)
+        try:
+            for output in outputs:
+                require_kind(output.kind, result[0].space.kind)
+        except UsageError as error:
+            return self._unexplained_result(Failure(source.name, error.message, error.hint), outputs)
         if self.destination.stdout:
             return self._bytes_result(result, outputs[0].kind)
         if self.single_grid:

@@ -79,13 +79,13 @@ def encode(pixels: np.ndarray, image_format: str = "png", comment: str = "") -> 
 
 
 def read_comment(head: bytes) -> str | None:
-    """Return the comment of a PNG or JPEG file that `encode` wrote, or None; no pixels are decoded.
+    """Return the comment of a PNG, JPEG or GIF file of gradcam, or None; no pixels are decoded.
 
     Args:
         head: the first bytes of the file, at least `MAX_COMMENT_BYTES` and its headers.
     """
     try:
-        with Image.open(io.BytesIO(head), formats=("PNG", "JPEG")) as image:
+        with Image.open(io.BytesIO(head), formats=("PNG", "JPEG", "GIF")) as image:
             comment = image.info.get(COMMENT_KEY if image.format == "PNG" else "comment")
     except Exception:  # Pillow raises many types on damaged files
         return None

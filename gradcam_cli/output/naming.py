@@ -244,7 +244,7 @@ def _name_parts(
             if kind == DIFFERENCE and map_key[2] != TRUTH:
                 continue
             shown = {GRID: [], DIFFERENCE: setting_part + map_parts[:-1]}.get(kind, setting_part + map_parts)
-            kind_part = [kind] if kind in ("overlay", "heatmap", GRID, DIFFERENCE) else []
+            kind_part = [kind] if kind in PICTURES and kind != "figure" else []
             suffix = (FORMATS[image_format] if kind in PICTURES else ARTIFACT_SUFFIXES[kind])[0]
             yield map_key, kind, "_".join([OUTPUT_MARKER, *shown, *kind_part]) + suffix
 

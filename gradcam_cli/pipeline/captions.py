@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from gradcam_cli.pipeline.results import Explanation
 
-COARSE_CELLS = 5 * 5
-"""Maps of fewer cells are called coarse: a cell is a fifth of the image wide, or more."""
+COARSE_SIDE = 5
+"""Maps of fewer cells than with this number along each axis are called coarse: a cell is a fifth of the image wide."""
 MAX_CONTRASTED = 5
 """Contrasted classes that figures name."""
 SCORE_UNITS = frozenset({"gradcam", "hirescam", "layercam", "xgradcam", "gradcam++"})
@@ -36,9 +36,10 @@ def model_label(name: str) -> str:
 
 def layer_label(explanation: Explanation) -> str:
     """Return the layer and its size: `block5_conv4 14x14`, and whether it is coarse."""
-    u, v = explanation.cam.shape
-    coarse = f" · {u}x{v} cells: coarse" if u * v < COARSE_CELLS else ""
-    return f"{explanation.layer} {u}x{v}{coarse}"
+    cam = explanation.cam
+    size = "x".join(map(str, cam.shape))
+    coarse = f" · {size} cells: coarse" if cam.size < COARSE_SIDE**cam.ndim else ""
+    return f"{explanation.layer} {size}{coarse}"
 
 
 def class_label(explanation: Explanation) -> str:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 ALWAYS_SHOWN = ("score", "fit")
 """Settings that are shown even if they have their default value."""
+VALUES = {"signal": "samples", "image": "pixels", "volume": "voxels", "film": "pixels and frames"}
+"""What the size of an input counts: samples, or columns x rows x slices or frames."""
 _CELL = 'style="text-align:left;padding:0.1em 1em 0.1em 0"'
 
 
@@ -38,12 +40,12 @@ def explanation_html(explanation: Explanation, png: bytes, max_predictions: int 
 
 def _settings(explanation: Explanation) -> dict[str, str]:
     """Return what was explained and how: all settings that are not the default, and notes."""
-    u, v = explanation.cam.shape
+    kind, size = explanation.space.kind, "x".join(map(str, reversed(explanation.heatmap.shape)))
     shown: dict[str, Any] = {
-        "image": f"{explanation.source}, {explanation.image.shape[1]}x{explanation.image.shape[0]} pixels",
+        kind: f"{explanation.source}, {size} {VALUES[kind]}",
         "model": explanation.model.name,
         "class": str(explanation.prediction),
-        "layer": f"{explanation.layer}, {u}x{v} cells",
+        "layer": f"{explanation.layer}, {'x'.join(map(str, explanation.cam.shape))} cells",
         "method": explanation.method,
         "preprocessing": explanation.model.preprocess.mode,
     }

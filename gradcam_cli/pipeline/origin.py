@@ -20,6 +20,7 @@ from gradcam_cli.models.catalog import find_spec, is_model_path
 from gradcam_cli.models.labels import labels_file
 from gradcam_cli.models.weights import local_weights
 from gradcam_cli.network.target import parse_target
+from gradcam_cli.output.animations import read_mp4_comment
 from gradcam_cli.output.destination import VECTOR_FORMATS, format_for_suffix
 from gradcam_cli.output.figure_files import read_vector_comment
 from gradcam_cli.output.naming import MapKey
@@ -38,7 +39,7 @@ ORIGIN_KEY = "origin"
 HEAD_BYTES = 2 * MAX_COMMENT_BYTES
 """Bytes that are read of a picture: its headers and its comment."""
 MAX_VECTOR_BYTES = 1 << 25
-"""Bytes that are read of a PDF or SVG file; the comment of a PDF file is at its end."""
+"""Bytes that are read of a PDF, SVG or MP4 file; the comment of a PDF or MP4 file is at its end."""
 MAX_METADATA_LENGTH = 1 << 20
 """Limit of the metadata of an `.npz` file, in characters."""
 
@@ -140,7 +141,10 @@ def truth_in(record: Origin | None) -> Origin | None:
 def _read_comment(path: Path) -> str | None:
     if path.suffix == ".npz":
         return _npz_metadata(path)
-    if format_for_suffix(path) in VECTOR_FORMATS:
+    image_format = format_for_suffix(path)
+    if image_format == "mp4":
+        return read_mp4_comment(read_head(path, MAX_VECTOR_BYTES))
+    if image_format in VECTOR_FORMATS:
         return read_vector_comment(read_head(path, MAX_VECTOR_BYTES))
     return read_comment(read_head(path, HEAD_BYTES))
 

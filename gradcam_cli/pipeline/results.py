@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gradcam_cli.errors import UsageError
-from gradcam_cli.images import encode
 from gradcam_cli.images.box import Box
 from gradcam_cli.images.boxes import draw_box
 from gradcam_cli.images.space import IMAGE, Space
@@ -20,25 +19,24 @@ from gradcam_cli.methods import maps
 from gradcam_cli.output import colors
 from gradcam_cli.output.destination import (
     ARTIFACT_SUFFIXES,
-    DIFFERENCE,
     GRID,
     artifact_for_suffix,
     format_for_suffix,
+    require_kind,
 )
 from gradcam_cli.output.figure_files import encode_figure
 from gradcam_cli.output.render_options import render_options
 from gradcam_cli.output.views import VIEWS
 from gradcam_cli.pipeline import captions
+from gradcam_cli.pipeline.artifacts import encode_artifact
 from gradcam_cli.pipeline.config import RunSettings
-from gradcam_cli.pipeline.differences import encode_difference
 from gradcam_cli.pipeline.explanation_html import explanation_html
 from gradcam_cli.pipeline.grids import encode_grid
-from gradcam_cli.pipeline.map_arrays import encode_npy, encode_npz
-from gradcam_cli.pipeline.origin import Origin, picture_comment
+from gradcam_cli.pipeline.origin import Origin
 from gradcam_cli.pipeline.panels import shown
 from gradcam_cli.pipeline.prediction import Prediction
 from gradcam_cli.storage.files import write_output
-from gradcam_cli.storage.paths import as_path
+from gradcam_cli.storage.paths import as_path, full_suffix
 from gradcam_cli.storage.protected import ProtectedInputs, protected_inputs
 
 NOTEBOOK_DPI = 100
@@ -181,9 +179,12 @@ class Explanation:
     def overlay(self, **options: Any) -> np.ndarray:
         """Return the image with the map and the box of a detection drawn over it, (H, W, 3) uint8.
 
+        Of a signal, a volume or a film, `figure` shows the map.
+
         Args:
             **options: the values of `RenderOptions`, as in `save`.
         """
+        require_kind("overlay", self.space.kind)
         render = render_options(**options)
         limit = captions.color_limit(self.heatmap, self.method, render)
         pixels = colors.overlay(self.image, self.heatmap, self.crop_box, render, limit)
@@ -191,6 +192,9 @@ class Explanation:
 
     def figure(self, **options: Any) -> Figure:
         """Return a matplotlib figure: the image, next to it the image with the map, and the color bar.
+
+        A signal is drawn as a line colored by its map; a volume as three slices through the peak; a film as the map
+        over time above a strip of frames.
 
         Args:
             **options: the values of `RenderOptions`, as in `save`.
@@ -224,32 +228,24 @@ class Explanation:
 
         Args:
             kind: a key of `output.destination.ARTIFACT_SUFFIXES`, but not `grid`.
-            image_format: a key of `output.destination.FORMATS`, for figures, overlays and heatmaps.
+            image_format: a key of `output.destination.FORMATS` for pictures; `gif` or `mp4` for a film; `nii` for an
+                uncompressed NIfTI file.
             origin: the image, the model and the options of the run, saved with the file.
             rerun_args: the options of the command that recompute the map, saved in an `.npz` file.
             **options: the values of `RenderOptions`, as in `save`.
+
+        Raises:
+            UsageError: the kind does not show inputs of this kind, or a film requires a package.
         """
-        comment = picture_comment([self.metadata()], origin)
-        if kind == DIFFERENCE:
-            return encode_difference(self, image_format, render_options(**options), comment)
-        if kind == "figure":
-            return encode_figure(self.figure(**options), image_format, comment)
-        if kind == "overlay":
-            return encode.encode(self.overlay(**options), image_format, comment)
-        if kind == "heatmap":
-            render = render_options(**options)
-            limit = captions.color_limit(self.heatmap, self.method, render)
-            pixels = colors.render_heatmap(self.heatmap, self.crop_box, render.cmap, limit)
-            return encode.encode(pixels, image_format, comment)
-        return encode_npy(self.heatmap) if kind == "npy" else encode_npz(self, origin, rerun_args)
+        return encode_artifact(self, kind, image_format, origin, rerun_args, **options)
 
     def save(self, path: str | os.PathLike[str], kind: str | None = None, **options: Any) -> Path:
         """Write a file; an existing file is replaced atomically.
 
         Args:
             path: a path, or a URL such as `s3://bucket/map.png`.
-            kind: a key of `output.destination.ARTIFACT_SUFFIXES`; by default `npy` or `npz` for these suffixes,
-                and otherwise `figure`.
+            kind: a key of `output.destination.ARTIFACT_SUFFIXES`; by default the first with the suffix: `figure` for
+                `.png`, `film` for `.gif`, `nifti` for `.nii.gz`.
             **options: how pictures are drawn: `cmap`, `opacity` (0..1), `blend` (`opacity` or `constant`), `background`
                 (`photo` or `gray`), `contours` (levels in 0..1), `clip` (percent) and `dpi`.
 
@@ -260,7 +256,7 @@ class Explanation:
         target = as_path(path)
         kind = kind or artifact_for_suffix(target)
         image_format = format_for_suffix(target)
-        if target.suffix.lower() not in ARTIFACT_SUFFIXES.get(kind, ()):
+        if full_suffix(target) not in ARTIFACT_SUFFIXES.get(kind, ()):
             suffixes = ", ".join(ARTIFACT_SUFFIXES.get(kind, ()))
             raise UsageError(f"{target}: expected a name ending in {suffixes} for {kind}")
         encode_map = partial(encode_grid, [self]) if kind == GRID else partial(self.encode, kind)

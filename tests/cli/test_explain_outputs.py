@@ -60,7 +60,7 @@ def test_figures_and_grids_are_vector_pictures(small, photo, suffix):
         (("--image-format", "svg", "--save", "heatmap"), "--image-format svg: heatmap has pixels only"),
         (("--image-format", "pdf", "--save", "figure", "--save", "overlay"), "overlay has pixels only"),
         (("-o", "x.svg", "--save", "npz"), "expected a file for npz, got suffix .svg"),
-        (("-o", "x.pdf", "--save", "overlay"), "only figure, grid and difference can be PDF or SVG files"),
+        (("-o", "x.pdf", "--save", "overlay"), "only figure, grid, montage and difference can be PDF or SVG files"),
         (("-o", "x.pdf", "--image-format", "svg"), "--image-format svg expects another suffix"),
         (("--contour", "1"), "1"),
         (("--clip", "100"), "100"),

@@ -12,7 +12,7 @@ from gradcam_cli.output.figures import COLOR_BAR_MARGIN, COLOR_BAR_WIDTH
 from gradcam_cli.output.page import GAP, Page
 from gradcam_cli.output.render_options import RenderOptions
 from gradcam_cli.output.views import image
-from gradcam_cli.output.views.labels import picture_numbers, seconds, write_label
+from gradcam_cli.output.views.labels import picture_label, picture_numbers, write_label
 from gradcam_cli.output.views.shown import Shown
 
 if TYPE_CHECKING:
@@ -44,14 +44,6 @@ def slice_panel(shown: Shown, axis: int, number: int, side: int, render: RenderO
     return image.map_panel(shown.slice(axis, number), side, render)
 
 
-def strip_numbers(shown: Shown) -> list[int]:
-    """Return the numbers of the frames of a strip: evenly spaced, the nearest one moved to the peak."""
-    length, peak = len(shown.heatmap), shown.place[0]
-    numbers = picture_numbers(length, FRAMES)
-    nearest = min(range(len(numbers)), key=lambda n: abs(numbers[n] - peak))
-    return [*numbers[:nearest], peak, *numbers[nearest + 1 :]]
-
-
 class Strip(NamedTuple):
     """The layout of a strip: its columns and rows, and the size of a frame in inches."""
 
@@ -78,7 +70,7 @@ def figure(shown: Shown, heading: Sequence[str], bar: ColorBar, render: RenderOp
     """
     if len(shown.heatmap) == 1:
         return image.figure(shown.slice(0, 0), heading, bar, render)
-    numbers = strip_numbers(shown)
+    numbers = picture_numbers(len(shown.heatmap), FRAMES, shown.place[0])
     strip = _layout(shown, len(numbers))
     strip_height = strip.rows * (strip.height + GAP)
     page = Page(WIDTH, CURVE_HEIGHT + AXIS_HEIGHT + strip_height, heading, render.dpi)
@@ -90,8 +82,7 @@ def figure(shown: Shown, heading: Sequence[str], bar: ColorBar, render: RenderOp
         axes = page.axes(left, bottom, strip.width, strip.height)
         axes.imshow(slice_panel(shown, 0, number, max(int(render.dpi * max(strip[2:])), 1), render), aspect="auto")
         axes.axis("off")
-        is_peak = bool(shown.peak) and number == shown.place[0]
-        write_label(axes, 0, 1, seconds(shown, number) + (" · peak" if is_peak else ""), axes.transAxes)
+        write_label(axes, 0, 1, picture_label(shown, number), axes.transAxes)
     if bar.end:
         left = WIDTH - COLOR_BAR_MARGIN + GAP
         height = min(strip_height - GAP, MAX_SIDE)

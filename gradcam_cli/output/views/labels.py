@@ -18,21 +18,28 @@ INSET = 0.03
 """Distance of a label from the corner, in inches."""
 
 
-def picture_numbers(length: int, at_most: int) -> list[int]:
-    """Return the numbers of at most `at_most` slices or frames of `length`: the first, the last and evenly between."""
-    return [int(number) for number in np.unique(np.linspace(0, length - 1, min(length, at_most)).round())]
+def picture_numbers(length: int, at_most: int, peak: int | None = None) -> list[int]:
+    """Return the numbers of at most `at_most` slices or frames of `length`: the first, the last and evenly between.
+
+    The one that is nearest to `peak` is moved to it.
+    """
+    numbers = [int(number) for number in np.linspace(0, length - 1, min(length, at_most)).round()]
+    if peak is not None:
+        nearest = min(range(len(numbers)), key=lambda n: abs(numbers[n] - peak))
+        numbers[nearest] = peak
+    return numbers
 
 
-def seconds(shown: Shown, number: int) -> str:
-    """Return the number and the time of a frame: `12 · 0.48 s`, or the number only if the rate is unknown."""
-    step = shown.spacing[0]
-    return f"{number} · {number * step:.3g} s" if step else str(number)
+def place_label(shown: Shown, axis: int, number: int) -> str:
+    """Return the number of a slice or frame and its distance from the first, if known: `40 (200 mm)`, `12 (0.48 s)`."""
+    step, unit = shown.spacing[axis], "s" if shown.space.kind == "film" and axis == 0 else "mm"
+    return f"{number} ({number * step:.4g} {unit})" if step else str(number)
 
 
-def millimeters(shown: Shown, axis: int, number: int) -> str:
-    """Return the number of a slice and its distance from the first: `40 (200 mm)`, or the number only."""
-    step = shown.spacing[axis]
-    return f"{number} ({number * step:.4g} mm)" if step else str(number)
+def picture_label(shown: Shown, number: int) -> str:
+    """Return the label of a slice or frame along the first axis: its place, and whether it contains the peak."""
+    is_peak = bool(shown.peak) and number == shown.place[0]
+    return f"{place_label(shown, 0, number)}{' · peak' if is_peak else ''}"
 
 
 def write_label(axes: Axes, x: float, y: float, text: str, transform: Transform | None = None) -> None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 WIDTH, HEIGHT, CHANNEL_HEIGHT, MAX_BAR_HEIGHT = 9.0, 2.6, 0.95, 4.5
-"""Width of a figure with its color bar, least height of its lines, height of one of many channels, and largest height of the bar, in inches."""
+"""Width of a figure with its color bar; least height of its lines, height of one of many, and of the bar; in inches."""
 LEFT, AXIS_HEIGHT = 0.65, 0.42
 MAX_CHANNELS = 12
 """Channels that are drawn."""
@@ -37,7 +37,7 @@ LINE_COLOR, OUTSIDE_COLOR = "0.35", "0.92"
 
 def image_panel(shown: Shown, side: int) -> np.ndarray:
     """Return the signal as gray lines, (h, w, 3) uint8 with a longer side of `side` pixels."""
-    return _panel(replace(shown, heatmap=np.zeros_like(shown.heatmap)), side, RenderOptions())
+    return _panel(replace(shown, peak=None), side, RenderOptions())
 
 
 def map_panel(shown: Shown, side: int, render: RenderOptions) -> np.ndarray:

@@ -13,7 +13,7 @@ from gradcam_cli.output.page import GAP, Page
 from gradcam_cli.output.render_options import RenderOptions
 from gradcam_cli.output.scaling import scale_image, scaled_size
 from gradcam_cli.output.views import image
-from gradcam_cli.output.views.labels import millimeters, write_label
+from gradcam_cli.output.views.labels import place_label, write_label
 from gradcam_cli.output.views.shown import Shown
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def figure(shown: Shown, heading: Sequence[str], bar: ColorBar, render: RenderOp
     columns, rows = (2, 1) if parts is beside else (1, 2)
     total = rows * (height + GAP)
     page_width = max(columns * (width + GAP), MIN_WIDTH) + COLOR_BAR_MARGIN
-    page = Page(page_width, total, [*heading, place_label(shown)], render.dpi)
+    page = Page(page_width, total, [*heading, places_label(shown)], render.dpi)
     for number, pixels in enumerate(pictures):
         left = GAP + number * (width + GAP) if parts is beside else GAP
         axes = page.axes(left, GAP + (rows - 1 - number % rows) * (height + GAP), width, height)
@@ -93,9 +93,9 @@ def slice_panel(shown: Shown, axis: int, number: int, side: int, render: RenderO
     return image.draw(shown.slice(axis, number), scaled_size((rows, columns), side), render, smooth=True)
 
 
-def place_label(shown: Shown) -> str:
+def places_label(shown: Shown) -> str:
     """Return where the slices are: the voxel, and its distances from the first one if the spacing is known."""
-    places = [f"{AXES[axis]} = {millimeters(shown, axis, shown.place[axis])}" for axis in (2, 1, 0)]
+    places = [f"{AXES[axis]} = {place_label(shown, axis, shown.place[axis])}" for axis in (2, 1, 0)]
     where = "peak" if shown.peak else "middle"
     lengths = extents(shown)
     scale = "" if min(lengths) >= THINNEST * max(lengths) else " (not to scale)"
