@@ -171,10 +171,12 @@ def test_other_suffixes_and_directories_are_directories(tmp_path):
     assert parse_destination(str(tmp_path / "maps.png"), ()).directory == tmp_path / "maps.png"
 
 
-@pytest.mark.parametrize("output", ["out.webp", "out.gif", "OUT.TIF", "out.bmp", "s3://bucket/out.avif", "a/out.heic"])
+@pytest.mark.parametrize("output", ["out.webp", "out.jp2", "OUT.TIF", "out.bmp", "s3://bucket/out.avif", "a/out.heic"])
 def test_files_of_other_image_formats_are_refused(output):
     """They are no directories by mistake."""
-    with pytest.raises(UsageError, match=r"cannot write \.[a-z]+ files: expected a name ending in .*\.png") as caught:
+    with pytest.raises(
+        UsageError, match=r"cannot write \.[a-z0-9]+ files: expected a name ending in .*\.png"
+    ) as caught:
         parse_destination(output, ())
     assert caught.value.hint == f"a directory of this name is {output}/"
 

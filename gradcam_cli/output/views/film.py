@@ -82,7 +82,7 @@ def figure(shown: Shown, heading: Sequence[str], bar: ColorBar, render: RenderOp
         axes = page.axes(left, bottom, strip.width, strip.height)
         axes.imshow(slice_panel(shown, 0, number, max(int(render.dpi * max(strip[2:])), 1), render), aspect="auto")
         axes.axis("off")
-        write_label(axes, 0, 1, picture_label(shown, number), axes.transAxes)
+        write_label(axes, 0, 1, picture_label(shown, number, strip.width), axes.transAxes)
     if bar.end:
         left = WIDTH - COLOR_BAR_MARGIN + GAP
         height = min(strip_height - GAP, MAX_SIDE)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gradcam_cli.output.text_fitting import fit_line
 from gradcam_cli.output.views.shown import Shown
 
 if TYPE_CHECKING:
@@ -36,10 +37,18 @@ def place_label(shown: Shown, axis: int, number: int) -> str:
     return f"{number} ({number * step:.4g} {unit})" if step else str(number)
 
 
-def picture_label(shown: Shown, number: int) -> str:
-    """Return the label of a slice or frame along the first axis: its place, and whether it contains the peak."""
-    is_peak = bool(shown.peak) and number == shown.place[0]
-    return f"{place_label(shown, 0, number)}{' · peak' if is_peak else ''}"
+def picture_label(shown: Shown, number: int, width: float) -> str:
+    """Return the label of a slice or frame along the first axis: its place, and whether it contains the peak.
+
+    Args:
+        shown: a volume or a film, and its map.
+        number: of the slice or frame.
+        width: of the picture, in inches; what does not fit into it is left out, but not the number.
+    """
+    peak = " · peak" if shown.peak and number == shown.place[0] else ""
+    labels = (f"{place_label(shown, 0, number)}{peak}", f"{number}{peak}", str(number))
+    free = width - 2 * INSET
+    return next((label for label in labels if fit_line(label, free, LABEL_SIZE) == label), labels[-1])
 
 
 def write_label(axes: Axes, x: float, y: float, text: str, transform: Transform | None = None) -> None:

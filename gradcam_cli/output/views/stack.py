@@ -48,7 +48,7 @@ def montage(shown: Shown, heading: Sequence[str], bar: ColorBar, render: RenderO
     length = len(shown.heatmap)
     numbers = picture_numbers(length, MAX_PICTURES, shown.place[0])
     H, W = _picture(shown, 0, MP4_SIDE, render).shape[:2]
-    columns = max(min(round(math.sqrt(len(numbers) * ASPECT * H / W)), len(numbers)), 1)
+    columns = _columns(len(numbers), W / H)
     rows = -(-len(numbers) // columns)
     free = WIDTH - COLOR_BAR_MARGIN - 2 * GAP
     scale = min(((free + SPACE) / columns - SPACE) / W, MAX_CELL / max(H, W))
@@ -63,13 +63,19 @@ def montage(shown: Shown, heading: Sequence[str], bar: ColorBar, render: RenderO
         axes = page.axes(GAP + column * (w + SPACE), GAP + (rows - 1 - row) * (h + SPACE), w, h)
         axes.imshow(_picture(shown, number, side, render), aspect="auto")
         axes.axis("off")
-        write_label(axes, 0, 1, picture_label(shown, number), axes.transAxes)
+        write_label(axes, 0, 1, picture_label(shown, number, w), axes.transAxes)
     if bar.end:
         shown_height = min(height, MAX_BAR_HEIGHT)
         inset = min(0.06, shown_height / 8)
         left, bottom = page.width - COLOR_BAR_MARGIN + GAP, GAP + height - shown_height + inset
         draw_color_bar(page.axes(left, bottom, COLOR_BAR_WIDTH, shown_height - 2 * inset), bar)
     return page.figure
+
+
+def _columns(count: int, aspect: float) -> int:
+    """Return the number of columns: that of a montage of about `ASPECT`, or one more or less if the rows are fuller."""
+    ideal = round(math.sqrt(count * ASPECT / aspect))
+    return min((max(min(ideal + more, count), 1) for more in (0, -1, 1)), key=lambda columns: -count % columns)
 
 
 NOUNS = {"volume": "slices", "film": "frames"}
