@@ -112,7 +112,8 @@ Exit status:
     "kinds",
     multiple=True,
     type=click.Choice(list(ARTIFACT_SUFFIXES)),
-    help="Kind of output file, repeatable. [default: figure]",
+    help="Kind of output file, repeatable; montage, film and nifti show volumes, montage and film also films; "
+    "overlay, heatmap and difference show images. [default: figure]",
 )
 @picture_options
 @report_option

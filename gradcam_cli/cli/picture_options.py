@@ -73,7 +73,7 @@ picture_options = combine_options(
     _pictures(
         "--image-format",
         type=click.Choice(list(FORMATS)),
-        help="Format of pictures; pdf and svg for figures and grids. [default: png, or the suffix of -o]",
+        help="Format of pictures; pdf and svg for figures, grids and montages. [default: png, or the suffix of -o]",
     ),
 )
 

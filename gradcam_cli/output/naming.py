@@ -24,7 +24,7 @@ from gradcam_cli.output.destination import (
     PICTURES,
     Destination,
 )
-from gradcam_cli.storage.paths import NIFTI_SUFFIX, basename, canonical, full_suffix, is_url
+from gradcam_cli.storage.paths import basename, canonical, full_suffix, is_url
 from gradcam_cli.storage.protected import current_inputs, is_link
 from gradcam_cli.storage.targets import resolve_target
 
@@ -201,12 +201,11 @@ def _output_folder(directory: Path | None, relative_folder: Path | None) -> Path
 
 
 def _stem(source: Source) -> str:
+    """Return the name of a source without its folder and suffix: `scan` for `scan.nii.gz`."""
     if source.name == "-":
         return "stdin"
     name = _file_name(source)
-    if isinstance(source, SeriesSource):
-        return name
-    return name[: -len(NIFTI_SUFFIX)] if full_suffix(name) == NIFTI_SUFFIX else Path(name).stem
+    return name if isinstance(source, SeriesSource) else name[: len(name) - len(full_suffix(name))]
 
 
 def _file_name(source: Source) -> str:

@@ -179,8 +179,6 @@ class Explanation:
     def overlay(self, **options: Any) -> np.ndarray:
         """Return the image with the map and the box of a detection drawn over it, (H, W, 3) uint8.
 
-        Of a signal, a volume or a film, `figure` shows the map.
-
         Args:
             **options: the values of `RenderOptions`, as in `save`.
         """
@@ -193,8 +191,7 @@ class Explanation:
     def figure(self, **options: Any) -> Figure:
         """Return a matplotlib figure: the image, next to it the image with the map, and the color bar.
 
-        A signal is drawn as a line colored by its map; a volume as three slices through the peak; a film as the map
-        over time above a strip of frames.
+        A signal is a line colored by its map; a volume three slices through the peak; a film a curve and frames.
 
         Args:
             **options: the values of `RenderOptions`, as in `save`.
@@ -228,8 +225,7 @@ class Explanation:
 
         Args:
             kind: a key of `output.destination.ARTIFACT_SUFFIXES`, but not `grid`.
-            image_format: a key of `output.destination.FORMATS` for pictures; `gif` or `mp4` for a film; `nii` for an
-                uncompressed NIfTI file.
+            image_format: a key of `output.destination.FORMATS`; `gif` or `mp4` for a film, `nii` without compression.
             origin: the image, the model and the options of the run, saved with the file.
             rerun_args: the options of the command that recompute the map, saved in an `.npz` file.
             **options: the values of `RenderOptions`, as in `save`.
