@@ -36,16 +36,20 @@ def test_the_slices_are_those_of_the_peak():
         assert (first.max(), last.min()) == (0, 160)
 
 
-def test_crosshairs_cross_at_the_peak():
-    """The white lines of the stored slice are at row 5 of 24 and column 11 of 16."""
+@pytest.mark.parametrize(
+    ("axis", "row", "column"), [(0, 5.5 / 24, 11.5 / 16), (1, 6.5 / 9, 11.5 / 16), (2, 5.5 / 24, 6.5 / 9)]
+)
+def test_crosshairs_cross_at_the_peak(axis, row, column):
+    """At slice 6 of 9, row 5 of 24 and column 11 of 16; beside the stored slice, rows are rows and columns are slices."""
     each = numbered_slices()
-    part = parts_by_axis(each, 400)[0]
+    each.pixels[:] = 0
+    part = parts_by_axis(each, 400)[axis]
     h, w = part.size
     picture = volume.image_panel(each, 400)[part.top : part.top + h, part.left : part.left + w]
-    bright = picture[:, :, 0] > 150
-    assert bright[:, 0].argmax() == int(5.5 * h / 24)
-    assert bright[-1].argmax() == int(11.5 * w / 16)
-    assert not bright[int(5.5 * h / 24), int(11.5 * w / 16)]  # the middle is open
+    bright = picture[:, :, 0] > 100
+    assert bright[:, 0].argmax() == int(row * h)
+    assert bright[0].argmax() == int(column * w)
+    assert not bright[int(row * h), int(column * w)]  # the middle is open
 
 
 def test_the_map_is_at_the_peak_only():
