@@ -40,7 +40,7 @@ def test_the_slices_are_those_of_the_peak():
     ("axis", "row", "column"), [(0, 5.5 / 24, 11.5 / 16), (1, 6.5 / 9, 11.5 / 16), (2, 5.5 / 24, 6.5 / 9)]
 )
 def test_crosshairs_cross_at_the_peak(axis, row, column):
-    """At slice 6 of 9, row 5 of 24 and column 11 of 16; beside the stored slice, rows are rows and columns are slices."""
+    """At slice 6 of 9, row 5 of 24 and column 11 of 16; at the right of the stored slice, columns are slices."""
     each = numbered_slices()
     each.pixels[:] = 0
     part = parts_by_axis(each, 400)[axis]
