@@ -107,14 +107,14 @@ def artifact_for_suffix(path: Path) -> str:
         UsageError: the suffix is unknown.
     """
     for kind, suffixes in ARTIFACT_SUFFIXES.items():
-        if full_suffix(path) in suffixes:
+        if full_suffix(str(path)) in suffixes:
             return kind
-    raise UsageError(f"{path}: expected a suffix {', '.join(_all_suffixes())}, got {full_suffix(path)!r}")
+    raise UsageError(f"{path}: expected a suffix {', '.join(_all_suffixes())}, got {full_suffix(str(path))!r}")
 
 
 def format_for_suffix(path: Path) -> str:
     """Return the format of a file's suffix: a key of `FORMATS`, `gif`, `mp4` or `nii`; `png` for all other files."""
-    suffix = full_suffix(path)
+    suffix = full_suffix(str(path))
     other = suffix[1:] if suffix in (".gif", ".mp4", ".nii") else "png"
     return next((name for name, suffixes in FORMATS.items() if suffix in suffixes), other)
 
@@ -166,7 +166,7 @@ def require_suffix(option: str, path: Path | None, suffixes: Collection[str]) ->
     Raises:
         UsageError: it does not.
     """
-    if path and full_suffix(path) not in suffixes:
+    if path and full_suffix(str(path)) not in suffixes:
         raise UsageError(f"{option} {path}: expected a name ending in {', '.join(suffixes)}")
 
 
@@ -176,7 +176,7 @@ def require_directory_name(output: str, suffixes: Collection[str]) -> None:
     Raises:
         UsageError: it ends in the suffix of another image format, and is no directory.
     """
-    suffix = full_suffix(as_path(output))
+    suffix = full_suffix(output)
     is_directory = output.endswith(("/", os.sep)) or (not is_url(output) and os.path.isdir(output))
     if suffix in {*SUFFIXES, *HEIF_SUFFIXES, *UNSUPPORTED_SUFFIXES} and not is_directory:
         raise UsageError(
@@ -214,7 +214,7 @@ def parse_destination(
     if output is not None and protocol_of(output) in HTTP_PROTOCOLS:
         raise UsageError(f"-o {output}: cannot write to a web address", "give a path or a URL such as s3://bucket/maps")
     path = as_path(output) if output is not None else None
-    suffix = "" if path is None or output is None or output.endswith(("/", os.sep)) else full_suffix(path)
+    suffix = "" if path is None or output is None or output.endswith(("/", os.sep)) else full_suffix(str(path))
     if path is None or suffix not in _all_suffixes() or (not is_url(path) and path.is_dir()):
         is_device = path is not None and is_special(path)
         if is_device:

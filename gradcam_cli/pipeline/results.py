@@ -252,7 +252,7 @@ class Explanation:
         target = as_path(path)
         kind = kind or artifact_for_suffix(target)
         image_format = format_for_suffix(target)
-        if full_suffix(target) not in ARTIFACT_SUFFIXES.get(kind, ()):
+        if full_suffix(str(target)) not in ARTIFACT_SUFFIXES.get(kind, ()):
             suffixes = ", ".join(ARTIFACT_SUFFIXES.get(kind, ()))
             raise UsageError(f"{target}: expected a name ending in {suffixes} for {kind}")
         encode_map = partial(encode_grid, [self]) if kind == GRID else partial(self.encode, kind)

@@ -16,7 +16,7 @@ from gradcam_cli.storage.paths import as_path, full_suffix
 @pytest.mark.parametrize(
     ("name", "suffix"),
     [
-        ("a/b.NII.gz", ".nii.gz"), ("scan.nii", ".nii"), ("a.tar.gz", ".tar.gz"), ("x.gz", ".gz"), ("a.b/c", ""),
+        ("a/b.NII.gz", ".nii.gz"), ("scan.nii", ".nii"), ("a.tar.gz", ".gz"), ("x.gz", ".gz"), ("a.b/c", ""),
         ("cat.1.png", ".png"), ("s3://bucket/scan.nii.gz", ".nii.gz"),
     ],
 )  # fmt: skip

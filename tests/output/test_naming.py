@@ -165,9 +165,8 @@ def test_suffix_of_the_output_file_selects_its_kind(output, kinds, expected):
     assert (out.kind, str(out.path)) == (expected, output)
 
 
-def test_the_suffix_of_a_compressed_volume_has_two_parts():
-    """It is no part of the names of outputs, and those in the same space have it."""
-    ((_, (out,)),) = plan_outputs([Source("a/scan.nii.gz")], parse_destination(None, ("nifti",)), ONE)
+def test_maps_in_the_space_of_a_volume_are_compressed():
+    ((_, (out,)),) = plan_outputs([Source("a/scan.png")], parse_destination(None, ("nifti",)), ONE)
     assert str(out.path) == "scan_gradcam.nii.gz"
 
 
