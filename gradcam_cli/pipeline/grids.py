@@ -18,8 +18,6 @@ from gradcam_cli.storage.files import write_output
 if TYPE_CHECKING:
     from gradcam_cli.pipeline.results import Explanation
 
-IMAGE_COLUMN = "image"
-
 
 def encode_grid(
     explanations: Sequence[Explanation], image_format: str = "png", *, origin: Origin | None = None, **options: Any
@@ -52,7 +50,7 @@ def grid_rows(explanations: Sequence[Explanation], *, with_name: bool = False, *
     for explanation in explanations:
         class_lines = class_label(explanation).replace(" · ", "\n")
         label = f"{image_name(explanation)}\n{class_lines}" if with_name else class_lines
-        row = rows.setdefault(label, [Cell(IMAGE_COLUMN, image_panel(explanation, side))])
+        row = rows.setdefault(label, [Cell(explanation.space.kind, image_panel(explanation, side))])
         drawn = map_panel(explanation, side, render)
         column = f"{explanation.method}\n{layer_label(explanation)}"
         caption = "zero everywhere" if explanation.zero_reason else f"max {float(explanation.cam.max()):.3g}"

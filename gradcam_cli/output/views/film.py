@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 WIDTH, CURVE_HEIGHT, MAX_SIDE = 9.0, 1.6, 3.0
 """Width of a figure with its color bar, height of the curve, and longest side of a frame, in inches."""
-LEFT, AXIS_HEIGHT = 0.55, 0.42
+LEFT, AXIS_HEIGHT, LEGEND_HEIGHT = 0.55, 0.42, 0.22
 FRAMES = 8
 """Frames of a strip."""
 PORTRAIT = 0.75
@@ -73,7 +73,7 @@ def figure(shown: Shown, heading: Sequence[str], bar: ColorBar, render: RenderOp
     numbers = picture_numbers(len(shown.heatmap), FRAMES, shown.place[0])
     strip = _layout(shown, len(numbers))
     strip_height = strip.rows * (strip.height + GAP)
-    page = Page(WIDTH, CURVE_HEIGHT + AXIS_HEIGHT + strip_height, heading, render.dpi)
+    page = Page(WIDTH, LEGEND_HEIGHT + CURVE_HEIGHT + AXIS_HEIGHT + strip_height, heading, render.dpi)
     width = WIDTH - LEFT - COLOR_BAR_MARGIN
     _draw_curve(page.axes(LEFT, strip_height + AXIS_HEIGHT, width, CURVE_HEIGHT), shown, numbers, bar)
     for place, number in enumerate(numbers):
@@ -107,5 +107,5 @@ def _draw_curve(axes: Axes, shown: Shown, numbers: Sequence[int], bar: ColorBar)
     axes.set_xlabel("time (s)" if step else "frame", fontsize=8)
     axes.set_ylabel(bar.label, fontsize=8, parse_math=False)
     axes.tick_params(labelsize=7)
-    axes.legend(fontsize=7, loc="upper right", frameon=False, ncols=2)
+    axes.legend(fontsize=7, loc="lower right", bbox_to_anchor=(1, 1), frameon=False, ncols=2, borderpad=0)
     axes.spines[["top", "right"]].set_visible(False)
