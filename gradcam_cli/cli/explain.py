@@ -159,7 +159,7 @@ def explain(ctx: click.Context, /, **options: Any) -> int:
         return dry_run(planned, as_json=options["as_json"])
     config = explain_config(options, truth=truth)
     read_options_of(config, rank)  # raises UsageError
-    validate_without_tensorflow(options, destination, config)
+    validate_without_tensorflow(options, destination, config, rank)
     writer = run(ctx, options, config, destination, planned, count, rank)
     writer.log_end(clock, destination.places(output.path for _, outputs in first for output in outputs))
     return writer.exit_status()

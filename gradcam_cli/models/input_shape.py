@@ -61,8 +61,9 @@ def _stored_shape(model: keras.Model, input_size: Sequence[int] | None) -> Any:
 
 def _require_size(sides: Sequence[int | None], input_size: Sequence[int]) -> None:
     """Raise UsageError if a model has other fixed sides than the requested ones, or another number of them."""
-    pairs = zip(sides, input_size, strict=False)
-    if len(sides) != len(input_size) or any(side not in (None, size) for side, size in pairs):
+    if len(sides) != len(input_size):
+        raise UsageError(f"--input-size: the model requires {len(sides)} numbers, got {'x'.join(map(str, input_size))}")
+    if any(side not in (None, size) for side, size in zip(sides, input_size, strict=True)):
         required = "x".join("?" if side is None else str(side) for side in sides)
         raise UsageError(f"--input-size: the model requires {required}, got {'x'.join(map(str, input_size))}")
 

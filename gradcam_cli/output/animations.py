@@ -94,6 +94,7 @@ def read_mp4_comment(data: bytes) -> str | None:
 
     try:
         with av.open(io.BytesIO(data), format="mov") as film:
-            return film.metadata.get("comment")
+            comment: str | None = film.metadata.get("comment")
+            return comment
     except (av.FFmpegError, ValueError):
         return None

@@ -10,7 +10,7 @@ from PIL import Image
 
 KEYS = """schema_version input sha256 status error hint model weights preprocess preprocess_reason layer method
 class_index class_name class_id class_members against_classes requested_class logit probability value predictions truth
-map difference crop_box detection_box target score max_value rgb
+map difference kind spacing windows crop_box detection_box target score max_value rgb axes window
 fit interpolation counterfactual against gamma aug_smooth max_channels precision batch_size rerun_args outputs timings
 versions""".split()
 

@@ -34,7 +34,7 @@ def test_precedence(cli, monkeypatch):
     assert found["--layer"] == ("c d", "$GRADCAM_LAYER")
     assert found["--top"] == ("4", "$GRADCAM_TOP")
     assert found["--opacity"] == ("0.25", file)
-    assert found["--fit"] == ("squash", "default")
+    assert found["--fit"] == ("auto", "default")
 
 
 def test_settings_reach_a_run(cli, model_file, photo, monkeypatch):
