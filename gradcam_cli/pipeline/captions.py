@@ -35,7 +35,9 @@ def model_label(name: str) -> str:
 
 
 def layer_label(explanation: Explanation) -> str:
-    """Return the layer and its size: `block5_conv4 14x14`, and whether it is coarse."""
+    """Return the layer and its size: `block5_conv4 14x14`, and whether it is coarse; or the number of windows."""
+    if explanation.windows:
+        return f"{explanation.layer} in {explanation.windows} windows"
     cam = explanation.cam
     size = "x".join(map(str, cam.shape))
     coarse = f" · {size} cells: coarse" if cam.size < COARSE_SIDE**cam.ndim else ""

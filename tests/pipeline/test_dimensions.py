@@ -142,9 +142,7 @@ def test_a_short_signal_is_padded_with_the_mean_of_each_channel():
 
 def test_inputs_that_do_not_fit_are_refused_with_both_sizes():
     model = load_model(network((SIDE, 2), 5))
-    with pytest.raises(
-        InputError, match="the model takes signals of 2 channels, and this one has 3 channels|2 channels"
-    ):
+    with pytest.raises(InputError, match="2 channels"):
         explain(RNG.normal(size=(40, 3)).astype(np.float32), model, score="output")
     with pytest.raises(UsageError, match="aug_smooth: expected a model of images"):
         explain(np.zeros((SIDE, 2), np.float32), model, score="output", aug_smooth=True)
