@@ -14,7 +14,7 @@ from gradcam_cli.images.memory import ACTIVE
 from gradcam_cli.images.read_options import MAX_PIXELS
 from gradcam_cli.images.source import Source
 from gradcam_cli.pipeline import stages
-from gradcam_cli.pipeline.model_input import ModelInput, to_model_input
+from gradcam_cli.pipeline.model_input import ModelInput, to_whole_input
 from gradcam_cli.pipeline.parallel import available_cpus, ordered_map
 from gradcam_cli.pipeline.reading import read_options_of
 from gradcam_cli.pipeline.run import PreparedRun
@@ -101,7 +101,7 @@ def collect(
 
     def read(source: Source) -> ModelInput | Unexplained:
         with ACTIVE.task():
-            return to_model_input(run, _require_colors(load_image(source, options)))
+            return to_whole_input(run, _require_colors(load_image(source, options)))
 
     def model_inputs(pool: ThreadPoolExecutor) -> Iterator[ModelInput | Unexplained]:
         for item in ordered_map(pool, read, sources, run.batch_size + threads):

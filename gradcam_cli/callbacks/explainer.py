@@ -22,7 +22,7 @@ from gradcam_cli.models.classifier import Classifier
 from gradcam_cli.network.trace_cache import temporary_traces
 from gradcam_cli.output.scaling import scale_image, scaled_size
 from gradcam_cli.pipeline.api_options import classifier_of, config_of, reader_of
-from gradcam_cli.pipeline.model_input import ModelInput, to_model_input
+from gradcam_cli.pipeline.model_input import ModelInput, to_whole_input
 from gradcam_cli.pipeline.reading import require_model_of_images
 from gradcam_cli.pipeline.results import Explanation
 from gradcam_cli.pipeline.run import prepare_run
@@ -107,14 +107,14 @@ class Explainer:
 
     def _fit(self, image: LoadedImage, selector: ClassSelector) -> ModelInput:
         """Fit an image to the model; the picture that is shown is at most `MAX_SIDE` pixels large."""
-        fitted = to_model_input(self._run, image)
+        fitted = to_whole_input(self._run, image)
         if isinstance(fitted, Unexplained):
             raise UsageError(f"{fitted.source}: {fitted.error}", fitted.hint)
-        pixels = image.pixels
+        pixels, crop_box = image.pixels, fitted.crop_box
         if max(image.shape) > MAX_SIDE:
             pixels = scale_image(pixels, scaled_size(image.shape, MAX_SIDE))
+            crop_box = crop_box_for(pixels.shape[:2], self._run.classifier.input_shape[:2], self._run.config.fit)
         shown = LoadedImage(image.name, pixels, image.sha256)
-        crop_box = crop_box_for(shown.shape, self._run.classifier.input_shape[:2], self._run.config.fit)
         return ModelInput(shown, crop_box, fitted.pixels, (selector.index_or_rank,))
 
 
@@ -136,7 +136,7 @@ def _input_size(model: keras.Model, images: Any, options: dict[str, Any]) -> tup
     """Return the requested input size, or that of the arrays for a model whose input size varies or is unknown."""
     size = options.get("input_size")
     fixed = getattr(model, "input_shape", None)  # a subclassed model has none
-    if size or options["preprocess"] != AS_PASSED or (isinstance(fixed, tuple) and None not in fixed[1:3]):
+    if size or options["preprocess"] != AS_PASSED or (isinstance(fixed, tuple) and None not in fixed[1:-1]):
         return size
     first = images if len(getattr(images, "shape", ())) == 4 else next(iter(images), None)
     shape = tuple(getattr(first, "shape", ()))

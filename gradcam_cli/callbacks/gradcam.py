@@ -60,8 +60,8 @@ class GradCAM(keras.callbacks.Callback):  # type: ignore[misc]
             pictures of arrays, and so on.
 
     Raises:
-        UsageError: an option value is wrong, or a logger is not installed. When the training begins: the layer or a
-            class does not exist, or `log_dir` has the record of other images.
+        UsageError: an option value is wrong, or a logger is not installed. When the training begins: the model takes no
+            images, the layer or a class does not exist, or `log_dir` has the record of other images.
         InputError, ModelError: when the training begins: an image does not fit the model, or the model cannot be
             explained.
         OutputError: when the training begins: `log_dir` cannot be written. Later errors of the record or of a logger

@@ -78,7 +78,7 @@ _explanation = option_group("Explanation")
     shell_complete=complete_classes,
     help="Class index or name. [default: the annotated class, without annotations the first prediction]",
 )
-@setting_options(exclude=("counterfactual", "against", "gamma", "target", "rgb"))
+@setting_options(exclude=("counterfactual", "against", "gamma", "target"))
 @metric_options
 @truth_option("--class truth explains the true class.")
 @model_options
@@ -99,7 +99,7 @@ def evaluate(ctx: click.Context, /, **options: Any) -> int:
     options["metrics"] = metrics_of(options)
     inputs = expand_inputs(options["inputs"], options["files_from"], nul=options["null"])
     rank = rank_of_input(options["model"])
-    sources = list(find_sources(inputs, skip=DEFAULT_OUTPUT_DIR, rank=rank))
+    sources = list(find_sources(inputs, skip=DEFAULT_OUTPUT_DIR, arrays=bool(options["rgb"]), rank=rank))
     if not sources:
         raise no_images_error(inputs, rank)
     protect_found(ctx, [*inputs, *(path for source in sources for path in source.paths)])

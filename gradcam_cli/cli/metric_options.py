@@ -36,7 +36,8 @@ metric_options = combine_options(
         "--annotations",
         metavar="FILE|DIR",
         type=click.Path(exists=True, path_type=Path),
-        help="Annotated objects: COCO .json, a directory of Pascal VOC .xml, or .csv of path,class,x0,y0,x1,y1.",
+        help="Annotated objects: COCO .json, a directory of Pascal VOC .xml, or .csv of path,class,x0,y0,x1,y1; "
+        "path,class,x0,x1 for signals; path,class,x0,y0,z0,x1,y1,z1 for volumes and films.",
     ),
     _metrics(
         "--class-map",
@@ -57,7 +58,7 @@ metric_options = combine_options(
         type=click.Choice(list(DELETION_BASELINES)),
         default="blur",
         show_default=True,
-        help="Replacement of deleted pixels.",
+        help="Replacement of deleted pixels: blurred, the mean color or that of each channel, or values of 0.",
     ),
     _metrics(
         "--tolerance",

@@ -36,7 +36,7 @@ from gradcam_cli.pipeline.api_options import OPTIONS, classifier_of, config_of, 
 from gradcam_cli.pipeline.config import check_choice
 
 EVALUATION_OPTIONS = tuple(
-    name for name in OPTIONS if name not in ("counterfactual", "against", "gamma", "target", "rgb", "top_k", "expect")
+    name for name in OPTIONS if name not in ("counterfactual", "against", "gamma", "target", "top_k", "expect")
 )
 """The keywords of `explain` that `evaluate` accepts."""
 

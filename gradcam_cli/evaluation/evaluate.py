@@ -26,7 +26,7 @@ from gradcam_cli.methods import maps
 from gradcam_cli.methods.registry import METHODS
 from gradcam_cli.pipeline import stages
 from gradcam_cli.pipeline.json_lines import map_summary, predictions
-from gradcam_cli.pipeline.model_input import ModelInput, to_model_input
+from gradcam_cli.pipeline.model_input import ModelInput, to_whole_input
 from gradcam_cli.pipeline.parallel import ordered_map
 from gradcam_cli.pipeline.prediction import json_number
 from gradcam_cli.pipeline.results import Explanation
@@ -51,6 +51,10 @@ class EvaluationItem(NamedTuple):
     image: LoadedImage | Unexplained
     classes: tuple[int, ...] | None = None
     annotations: tuple[Annotation, ...] = ()
+
+
+Fitted = tuple[EvaluationItem, ModelInput | Unexplained, stages.ForwardResult | Unexplained]
+"""An image, fitted to the model input, and after its pass."""
 
 
 @dataclass(frozen=True)
@@ -90,21 +94,21 @@ class Evaluator:
 
     def evaluate(self, items: Iterable[EvaluationItem], threads: int) -> Iterator[list[MetricRow] | Unexplained]:
         """Yield the metrics of all maps of each image, or the reason why it has none, in the order of the items."""
-        pending: list[EvaluationItem] = []
+        pending: list[tuple[EvaluationItem, ModelInput | Unexplained]] = []
 
         def model_inputs() -> Iterator[ModelInput | Unexplained]:
             for item in items:
-                pending.append(item)
-                yield self._to_model_input(item)
+                pending.append((item, self._to_model_input(item)))
+                yield pending[-1][1]
 
-        def forward_results() -> Iterator[tuple[EvaluationItem, stages.ForwardResult | Unexplained]]:
+        def forward_results() -> Iterator[Fitted]:
             results = stages.run_batches(self.run, model_inputs())
             while True:
                 with self._network_lock:
                     result = next(results, None)
                 if result is None:
                     return
-                yield pending.pop(0), result
+                yield (*pending.pop(0), result)
 
         with ThreadPoolExecutor(threads) as pool:
             yield from ordered_map(pool, self._evaluate_image, forward_results(), threads + 1)
@@ -119,7 +123,7 @@ class Evaluator:
         return Passes(self.run, self._network_lock, self.config.seed)
 
     def _to_model_input(self, item: EvaluationItem) -> ModelInput | Unexplained:
-        model_input = to_model_input(self.run, item.image)
+        model_input = to_whole_input(self.run, item.image)
         if isinstance(model_input, Unexplained) or item.classes is None:
             return model_input
         chosen = item.classes[0]
@@ -128,21 +132,22 @@ class Evaluator:
             chosen = max(item.classes, key=lambda index: float(p[index]))
         return model_input._replace(classes=(chosen,))
 
-    def _evaluate_image(
-        self, pair: tuple[EvaluationItem, stages.ForwardResult | Unexplained]
-    ) -> list[MetricRow] | Unexplained:
+    def _evaluate_image(self, fitted: Fitted) -> list[MetricRow] | Unexplained:
         with ACTIVE.task():
-            return self._evaluate_maps(*pair)
+            return self._evaluate_maps(*fitted)
 
     def _evaluate_maps(
-        self, item: EvaluationItem, forward_result: stages.ForwardResult | Unexplained
+        self,
+        item: EvaluationItem,
+        model_input: ModelInput | Unexplained,
+        forward_result: stages.ForwardResult | Unexplained,
     ) -> list[MetricRow] | Unexplained:
         explanations = stages.make_explanations(self.run, forward_result)
-        if isinstance(explanations, Unexplained):
-            return explanations
+        if isinstance(model_input, Unexplained) or isinstance(explanations, Unexplained):
+            return explanations  # type: ignore[return-value]  # a failure is passed on
         baseline = faithfulness.DELETION_BASELINES[self.config.deletion_baseline]
         maps_by_key = dict(zip(self.run.maps, explanations, strict=True))
-        image = EvaluatedImage(self._passes, maps_by_key, baseline, self.config.seed)
+        image = EvaluatedImage(self._passes, model_input.pixels, maps_by_key, baseline, self.config.seed)
         try:
             reports = self._draw_for_report(explanations)
             return [
@@ -170,7 +175,7 @@ class Evaluator:
         yield row._replace(report=report)
         if self.config.also_without_relu and METHODS[explanation.method].kind == "cam":
             pre_relu = explanation.cam_pre_relu
-            image_map = self._min_max_map(pre_relu, explanation.map_box, explanation.image.shape[:2])
+            image_map = self._min_max_map(pre_relu, explanation.map_box, explanation.heatmap.shape)
             input_map = self._min_max_map(pre_relu, explanation.input_box, image.shape)
             yield self._row(item, EvaluatedMap(image, key, input_map, relu=False), image_map)
 
@@ -189,10 +194,9 @@ class Evaluator:
         """Return whether a metric is defined for a method; a uniform map ranks no pixels."""
         return not (method == UNIFORM and METRICS[metric].family == "faithfulness")
 
-    def _min_max_map(self, pre_relu: np.ndarray, box: Box, shape: tuple[int, int]) -> np.ndarray:
+    def _min_max_map(self, pre_relu: np.ndarray, box: Box, shape: Sequence[int]) -> np.ndarray:
         """Return a map without ReLU, scaled to 0..1 by its minimum and maximum, and pasted into a box."""
-        size = box.y1 - box.y0, box.x1 - box.x0
-        upsampled = maps.upsample(pre_relu - pre_relu.min(), size, self.run.config.interpolation)
+        upsampled = maps.upsample(pre_relu - pre_relu.min(), box.shape, self.run.config.interpolation)
         low, high = upsampled.min(), upsampled.max()
         scaled = (upsampled - low) / (high - low) if high > low else np.zeros_like(upsampled)
         return maps.paste_into_image(scaled, box, shape)
@@ -201,8 +205,7 @@ class Evaluator:
         self, item: EvaluationItem, explanation: Explanation, heatmap: np.ndarray
     ) -> dict[str, float | None]:
         """Return the metrics that compare a map with annotations; a uniform map has no peak."""
-        shape = explanation.image.shape[:2]
-        mask = np.logical_or.reduce([annotation_mask(annotation, shape) for annotation in item.annotations])
+        mask = np.logical_or.reduce([annotation_mask(annotation, heatmap.shape) for annotation in item.annotations])
         values = localization_of_map(explanation, heatmap, mask, [annotation.box for annotation in item.annotations])
         if explanation.method != UNIFORM:
             values["pointing-game"] = localization.pointing_game(heatmap, mask, self.config.tolerance)

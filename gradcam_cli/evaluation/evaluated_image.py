@@ -1,4 +1,7 @@
-"""One image of an evaluation: its perturbed inputs, which the metrics of all its maps share."""
+"""One image of an evaluation: its perturbed inputs, which the metrics of all its maps share.
+
+(h, w), (u, v) stand for any number of spatial axes.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,6 @@ import numpy as np
 
 from gradcam_cli.evaluation.metrics import faithfulness, randomization, robustness, subsets
 from gradcam_cli.evaluation.passes import InputMaps, MapKey, Passes
-from gradcam_cli.images import fit
 from gradcam_cli.methods import maps
 from gradcam_cli.methods.cam import Cam
 from gradcam_cli.methods.registry import METHODS
@@ -39,6 +41,7 @@ class EvaluatedImage:
 
     Args:
         passes: the passes through the network.
+        pixels: (h, w, c), the model input before its preprocessing; see `ModelInput`.
         explanations: the maps of the image, by their keys.
         baseline: replacement of deleted pixels, a function of the input.
         seed: seed of all random inputs.
@@ -47,16 +50,16 @@ class EvaluatedImage:
     def __init__(
         self,
         passes: Passes,
+        pixels: np.ndarray,
         explanations: dict[MapKey, Explanation],
         baseline: Callable[[np.ndarray], np.ndarray],
         seed: int,
     ) -> None:
         self.passes, self.seed = passes, seed
         self.explanations = explanations
-        first = next(iter(explanations.values()))
-        h, w, channels = passes.run.classifier.input_shape
-        self.class_index, self.shape = first.prediction.index, (h, w)
-        self.x = fit.resize_to_input(first.image, first.crop_box, (h, w), channels).astype(np.float32)
+        self.class_index = next(iter(explanations.values())).prediction.index
+        self.x, self.shape = pixels.astype(np.float32), pixels.shape[:-1]
+        self.value_range = robustness.range_of_values(pixels)
         self._baseline = baseline
 
     @cached_property
@@ -99,7 +102,7 @@ class EvaluatedImage:
     @cached_property
     def noisy(self) -> Noisy:
         """Inputs with a little uniform noise, and their maps."""
-        pixels = robustness.add_uniform_noise(self.x, self._rng())
+        pixels = robustness.add_uniform_noise(self.x, self._rng(), self.value_range)
         maps_of_all = self._maps(pixels)
         same = [i for i, each in enumerate(maps_of_all) if each.y.argmax() == self.y.argmax()]
         return Noisy(pixels[same], [maps_of_all[i] for i in same])
@@ -158,12 +161,12 @@ class EvaluatedImage:
     def shifted_maps(self) -> dict[MapKey, np.ndarray]:
         """The maps of methods that read the pixels, of the shifted input for the shifted model, (h, w) in 0..1."""
         keys = [key for key in self.explanations if METHODS[key[1]].kind == "attribution"]
-        cams = self.passes.shifted_maps(self.x, self.class_index, keys)
+        cams = self.passes.shifted_maps(self.x, self.value_range, self.class_index, keys)
         return {key: self.input_map(key, cam) for key, cam in cams.items()}
 
     @cached_property
     def y_black(self) -> float:
-        """The score of the class for a black input."""
+        """The score of the class for a black input, or for values of 0."""
         return float(self.passes.scores(np.zeros_like(self.x[None]))[0, self.class_index])
 
     def _maps(self, pixels: np.ndarray) -> list[InputMaps]:

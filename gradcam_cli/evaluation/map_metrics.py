@@ -28,7 +28,7 @@ class EvaluatedMap(NamedTuple):
     Attributes:
         image: the image.
         key: the key of the map in `PreparedRun.maps`.
-        L: (h, w) in 0..1, the map at the size of the model input.
+        L: (h, w) in 0..1, or with any other number of axes: the map at the size of the model input.
         relu: False for a map without its final ReLU, which no method computes.
     """
 
@@ -86,6 +86,11 @@ def _random_logit(m: EvaluatedMap) -> float | None:
     return None if other is None else randomization.random_logit(m.L, other)
 
 
+def _in_units_of_range(image: EvaluatedImage) -> tuple[np.ndarray, np.ndarray]:
+    """Return the input and the noisy inputs, divided by the range of values."""
+    return image.x / image.value_range, image.noisy.pixels / image.value_range
+
+
 OF_ANY_MAP: dict[str, Callable[[EvaluatedMap], float | None]] = {
     "entropy": lambda m: complexity.entropy(m.L),
     "gini": lambda m: complexity.gini(m.L),
@@ -100,11 +105,9 @@ OF_METHOD: dict[str, Callable[[EvaluatedMap], float | None]] = {
     "adcc": _adcc,
     "avg-sensitivity": lambda m: robustness.avg_sensitivity(m.L, m.noisy_maps),
     "max-sensitivity": lambda m: robustness.max_sensitivity(m.L, m.noisy_maps),
-    "local-lipschitz": lambda m: robustness.local_lipschitz(
-        m.L, m.noisy_maps, m.image.x / 255, m.image.noisy.pixels / 255
-    ),
+    "local-lipschitz": lambda m: robustness.local_lipschitz(m.L, m.noisy_maps, *_in_units_of_range(m.image)),
     "relative-input-stability": lambda m: robustness.relative_input_stability(
-        m.L, m.noisy_maps, m.image.x / 255, m.image.noisy.pixels / 255
+        m.L, m.noisy_maps, *_in_units_of_range(m.image)
     ),
     "relative-output-stability": lambda m: robustness.relative_output_stability(
         m.L, m.noisy_maps, m.image.y, m.image.noisy.y
@@ -147,7 +150,8 @@ def faithfulness_of_map(
             if np.isfinite(curve.probabilities).all():
                 curves[name] = [round(value, 6) for value in curve.probabilities.tolist()]
     if "road" in metrics:
-        values["road"] = faithfulness.road(image.probabilities, image.x, m.L, np.random.default_rng(image.seed))
+        rng = np.random.default_rng(image.seed)
+        values["road"] = faithfulness.road(image.probabilities, image.x, m.L, rng, image.value_range)
     return values, curves
 
 

@@ -39,7 +39,8 @@ class InputMaps(NamedTuple):
 class Passes:
     """Runs the network on changed inputs; one thread at a time.
 
-    Inputs are (n, h, w, c) float32 in 0..255, before their preprocessing.
+    Inputs are (n, h, w, c) float32 before their preprocessing: colors in 0..255, or values of any range. (h, w) stands
+    for any number of spatial axes.
 
     Attributes:
         run: the maps of the evaluation, of one class.
@@ -91,19 +92,22 @@ class Passes:
         with self.lock, self.random_weights.downstream_of(layer):
             return list(self._maps(pixels, class_index, [keys] * len(pixels)))
 
-    def shifted_maps(self, pixels: np.ndarray, class_index: int, keys: Sequence[MapKey]) -> dict[MapKey, Cam]:
+    def shifted_maps(
+        self, pixels: np.ndarray, value_range: float | np.ndarray, class_index: int, keys: Sequence[MapKey]
+    ) -> dict[MapKey, Cam]:
         """Return maps of one input plus a constant, for the model that subtracts the constant first.
 
         The constant is half the range of the preprocessed input, and the black baseline of a method stays where it is.
 
         Args:
             pixels: (h, w, c), the input.
+            value_range: range of its values, or of each channel, (c,).
             class_index: the class to explain.
             keys: maps of methods of the kind `attribution`.
         """
         run = self.run
         x = run.classifier.preprocess(pixels[None])
-        white = run.classifier.preprocess(np.full_like(pixels[None], 255))[0]
+        white = run.classifier.preprocess(np.full_like(pixels[None], value_range))[0]
         shift = ((white - run.baseline_input) / 2).astype(np.float32)
         with self.lock:
             result = run.gradient_function(x, np.full((1, 1), class_index, np.int32))

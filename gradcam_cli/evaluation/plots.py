@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gradcam_cli.errors import UsageError
 from gradcam_cli.evaluation.drift import MapChange, explained_class
 from gradcam_cli.evaluation.metrics.registry import METRICS, SANITY_PLOT
 from gradcam_cli.evaluation.metrics.summary import MetricRow, SanityStep, has_several_layers, map_label, sanity_ranks
@@ -157,7 +158,14 @@ def _drift_cell(change: MapChange, run: str, directory: Path) -> Cell:
 
 
 def _render_saved_map(saved: SavedMap) -> np.ndarray:
-    """Return the map over its image, (H, W, 3) uint8, or the map alone if the image is missing or has changed."""
+    """Return the map over its image, (H, W, 3) uint8, or the map alone if the image is missing or has changed.
+
+    Raises:
+        UsageError: it is the map of an input of another kind.
+    """
+    if saved.heatmap.ndim != 2:
+        size = "x".join(map(str, saved.heatmap.shape))
+        raise UsageError(f"a grid of changed maps shows images, and {saved.metadata['input']} has a map of {size}")
     box, image = Box(0, 0, *saved.heatmap.shape[::-1]), load_source_image(saved)
     limit = color_limit(saved.heatmap, saved.metadata["method"], DEFAULT)
     if image is None:

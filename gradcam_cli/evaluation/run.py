@@ -22,7 +22,7 @@ from gradcam_cli.images.source import Source
 from gradcam_cli.methods.registry import names_of_kind
 from gradcam_cli.models.classifier import Classifier
 from gradcam_cli.pipeline.config import ExplainConfig
-from gradcam_cli.pipeline.model_input import ModelInput, to_model_input
+from gradcam_cli.pipeline.model_input import ModelInput, to_whole_input
 from gradcam_cli.pipeline.parallel import available_cpus
 from gradcam_cli.pipeline.reading import read_options_of
 from gradcam_cli.pipeline.run import PreparedRun, prepare_run
@@ -118,7 +118,7 @@ class EvaluationRun:
     def _first_inputs(self) -> list[ModelInput]:
         model_inputs: list[ModelInput] = []
         for item in self.read():
-            model_input = to_model_input(self.run, item.image)
+            model_input = to_whole_input(self.run, item.image)
             if isinstance(model_input, ModelInput):
                 model_inputs.append(
                     model_input._replace(classes=item.classes[:1] if item.classes else model_input.classes)
@@ -129,11 +129,9 @@ class EvaluationRun:
 
 
 def require_colors(image: LoadedImage | Failure) -> LoadedImage | Failure:
-    """Return an image that the metrics can change, or why they cannot."""
-    if isinstance(image, LoadedImage) and image.space.kind != "image":
-        return Failure(image.name, f"the metrics are for images, and this is a {image.space.kind}")
+    """Return an image that can be a tile of a mosaic, or why it cannot."""
     if isinstance(image, LoadedImage) and image.decoded().bands:
-        return Failure(image.name, "the metrics replace colors by black, gray or noise, and this image has bands")
+        return Failure(image.name, "mosaics are made of photos, and this image has bands")
     return image
 
 
@@ -163,7 +161,7 @@ def prepare_evaluation(
 
     def read() -> Iterator[EvaluationItem]:
         for task in tasks:
-            yield EvaluationItem(require_colors(load(task.source)), task.classes, task.annotations)
+            yield EvaluationItem(load(task.source), task.classes, task.annotations)
 
     def photos() -> Iterator[LoadedImage | Failure]:
         return (require_colors(load(source)) for source in sources)
@@ -195,7 +193,7 @@ def prepare_images(
         return map(require_colors, read())
 
     def items() -> Iterator[EvaluationItem]:
-        return map(EvaluationItem, photos())
+        return map(EvaluationItem, read())
 
     return EvaluationRun(classifier, config, run, items, count, photos, count, prepare_mosaic_run(run, config))
 

@@ -67,6 +67,15 @@ def to_model_input(run: PreparedRun, image: LoadedImage | Unexplained) -> ModelI
     return ModelInput(image, crop_box, pixels, classes, windows if len(windows) > 1 else ())
 
 
+def to_whole_input(run: PreparedRun, image: LoadedImage | Unexplained) -> ModelInput | Unexplained:
+    """Fit an image to the model input, which then shows all of it: an input that takes several windows fails."""
+    fitted = to_model_input(run, image)
+    if isinstance(fitted, ModelInput) and fitted.windows:
+        reason = f"expected an input that one model input shows, got one of {len(fitted.windows)} windows"
+        return Failure(fitted.image.name, reason, "use --fit squash")
+    return fitted
+
+
 def fit_to_model(classifier: Classifier, image: LoadedImage, crop_box: Box) -> np.ndarray:
     """Return a part of an input at the size of the model input, before the preprocessing.
 

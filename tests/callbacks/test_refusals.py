@@ -69,6 +69,15 @@ def test_refused_before_an_epoch_is_trained(tmp_path, shown, options, error):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("shape", [(16, 3), (4, 16, 16, 3)])
+def test_models_of_signals_and_volumes_are_refused(tmp_path, shape):
+    model = keras.Sequential([keras.Input(shape), keras.layers.Flatten(), keras.layers.Dense(2, activation="softmax")])
+    x = np.zeros((2, *shape), np.float32)
+    with pytest.raises(GradcamError, match="the callback requires a model of images"):
+        train([GradCAM(x, log_dir=tmp_path)], model=model, data=(x, np.array([0, 1])))
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_log_directory_that_is_a_file(tmp_path):
     (tmp_path / "logs").write_text("mine")
     with pytest.raises((OutputError, InputError)):

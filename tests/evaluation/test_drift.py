@@ -31,6 +31,17 @@ def test_drift_by_hand():
     assert drifts["top-iou"] == 1
 
 
+def test_drift_of_signals_and_volumes_by_hand():
+    """The peak moves by 2 of 4 samples, or by 3 slices and 4 columns of a diagonal of (3, 0, 4): the whole of it."""
+    signal = compare_maps("a.npz", saved([1, 2, 5, 3, 4]), saved([1, 2, 3, 4, 5]))
+    assert signal.peak_shift == pytest.approx(2 / 4)
+    assert signal.rank == pytest.approx(1 - 6 * (4 + 1 + 1) / (5 * 24))
+    first, last = np.zeros((2, 4, 1, 5))
+    first[0, 0, 0] = last[3, 0, 4] = 1
+    volume = compare_maps("a.npz", saved(first), saved(last))
+    assert (volume.peak_shift, volume.top_iou) == (1, pytest.approx(3 / 5))
+
+
 def test_change_equals_its_json():
     change = compare_maps("a.npz", saved([[1, 2]], 1, "dog"), saved([[2, 1]], 3))
     record = json.loads(json.dumps(change.to_dict()))

@@ -125,9 +125,15 @@ def test_a_picture_for_a_model_of_bands_says_what_to_give(cli):
     assert "--rgb" in result.stderr
 
 
-def test_metrics_refuse_images_of_bands(cli):
+def test_metrics_of_images_of_bands(cli):
+    """They are evaluated, also those of a directory with --rgb; no mosaics are made of them."""
     network(4).save("net.keras")
-    np.save("a.npy", np.zeros((5, 5, 4)))
-    result = cli("evaluate", "a.npy", "--model", "net.keras")
-    assert result.status != 0
-    assert "this image has bands" in result.stderr
+    (cli.here / "in").mkdir()
+    for name in "ab":
+        np.save(f"in/{name}.npy", np.random.default_rng(0).normal(size=(5, 5, 4)))
+    result = cli("evaluate", "in", "--rgb", "3,2,1", "--model", "net.keras", "--metric", "deletion", "--json")
+    rows = [record for record in map(json.loads, result.lines) if record["status"] == "ok"]
+    assert {row["input"] for row in rows} == {"in/a.npy", "in/b.npy"}
+    assert all(0 < row["metrics"]["deletion"] < 1 for row in rows)
+    refused = cli("evaluate", "in/a.npy", "--model", "net.keras", "--metric", "grid")
+    assert refused.status != 0

@@ -19,7 +19,8 @@ def read_annotations(path: Path) -> list[Annotation]:
 
     Args:
         path: COCO instances (.json); Pascal VOC (.xml) or a directory of such files; or rows of
-            `path,class,x0,y0,x1,y1` (.csv) with or without a header, x1 and y1 not included.
+            `path,class,x0,y0,x1,y1` (.csv) with or without a header, x1 and y1 not included; for signals,
+            `path,class,x0,x1`; for volumes and films, `path,class,x0,y0,z0,x1,y1,z1`.
 
     Raises:
         UsageError: a file cannot be read or is malformed, or there are no annotations.

@@ -56,13 +56,13 @@ def _require(entry: object, key: str, expected_type: type[T], where: str) -> T:
     return value
 
 
-def _coco_box(value: object, where: str) -> tuple[float, float, float, float] | None:
+def _coco_box(value: object, where: str) -> tuple[float, ...] | None:
     """Return a box, or None if its width or height is 0, which occurs in COCO's own files."""
     numbers = finite_floats(value)
     if numbers is None or len(numbers) != 4:
         raise FormatError(f"four finite numbers as bbox of {where}", value)
     x, y, width, height = numbers
-    return checked_box(x, y, x + width, y + height, where) if width and height else None
+    return checked_box((x, y, x + width, y + height), where) if width and height else None
 
 
 def _segmentation(value: object, where: str) -> Segmentation:

@@ -7,7 +7,7 @@ import io
 import json
 import reprlib
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -54,19 +54,24 @@ def parse_json(data: bytes) -> object:
     return document
 
 
-def parse_csv(data: bytes, columns: str) -> Iterator[tuple[str, list[str]]]:
+def parse_csv(data: bytes, *formats: str) -> Iterator[tuple[str, list[str]]]:
     """Yield the position and the fields of each row that is not blank.
+
+    Args:
+        data: the bytes of the file.
+        formats: the columns that a row may have, such as `annotated,model`; the first ones are named in errors.
 
     Raises:
         FormatError: the data is no UTF-8, a row has another number of fields, or a field is empty.
     """
+    columns, counts = formats[0], [each.count(",") + 1 for each in formats]
     try:
         reader = csv.reader(io.StringIO(data.decode("utf-8-sig"), newline=""), skipinitialspace=True)
         rows = [(f"line {reader.line_num}", [field.strip() for field in fields]) for fields in reader if fields]
     except (csv.Error, UnicodeDecodeError) as error:
         raise FormatError(f"rows of {columns} in UTF-8", error) from error
     for where, fields in rows:
-        if len(fields) != columns.count(",") + 1 or not all(fields):
+        if len(fields) not in counts or not all(fields):
             raise FormatError(f"{columns} in {where}", ",".join(fields))
         yield where, fields
 
@@ -79,13 +84,18 @@ def finite_floats(values: object) -> list[float] | None:
     return None
 
 
-def checked_box(x0: float, y0: float, x1: float, y1: float, where: str) -> tuple[float, float, float, float]:
-    """Return a box of finite numbers with x0 < x1 and y0 < y1.
+def checked_box(box: Sequence[float], where: str) -> tuple[float, ...]:
+    """Return a box of finite numbers whose first corner is before its last one.
+
+    Args:
+        box: x0, y0, x1, y1 of an image; x0, x1 of a signal; x0, y0, z0, x1, y1, z1 of a volume or film.
+        where: its position in the file.
 
     Raises:
         FormatError: it is no such box.
     """
-    box = (x0, y0, x1, y1)
-    if finite_floats(list(box)) is None or not (x0 < x1 and y0 < y1):
-        raise FormatError(f"finite x0 < x1 and y0 < y1 as the box of {where}", box)
-    return box
+    rank = len(box) // 2
+    if finite_floats(list(box)) is None or not all(a < b for a, b in zip(box[:rank], box[rank:], strict=True)):
+        expected = " and ".join(f"{axis}0 < {axis}1" for axis in "xyz"[:rank])
+        raise FormatError(f"finite {expected} as the box of {where}", tuple(box))
+    return tuple(box)

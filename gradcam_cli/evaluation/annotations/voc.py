@@ -27,7 +27,7 @@ def parse_voc(data: bytes) -> list[Annotation]:
 def _voc_object(element: ElementTree.Element, file: str, where: str) -> Annotation:
     corners = [f"bndbox/{corner}" for corner in ("xmin", "ymin", "xmax", "ymax")]
     x0, y0, x1, y1 = (parse_float(_xml_text(element, corner, where), where) for corner in corners)
-    box = checked_box(x0 - 1, y0 - 1, x1, y1, where)  # VOC counts pixels from 1 and includes the last
+    box = checked_box((x0 - 1, y0 - 1, x1, y1), where)  # VOC counts pixels from 1 and includes the last
     return Annotation(file, _xml_text(element, "name", where), None, box)
 
 

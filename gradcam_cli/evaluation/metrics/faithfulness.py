@@ -1,7 +1,8 @@
 """Faithfulness metrics: change the model input along the map and measure the class probability.
 
-In all of them x is (h, w, c) float32, the model input in 0..255 before its preprocessing; L is (h, w), its map in
-0..1; p is a function of inputs (n, h, w, c) that returns p_c, (n,), the probabilities of the class.
+In all of them x is (h, w, c) float32, the model input before its preprocessing: colors in 0..255, or values of any
+range; L is (h, w), its map in 0..1; p is a function of inputs (n, h, w, c) that returns p_c, (n,), the probabilities of
+the class. (h, w) stands for any number of spatial axes: (t,) of a signal, (d, h, w) of a volume, (t, h, w) of a film.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ Probability = Callable[[np.ndarray], np.ndarray]
 
 CURVE_STEPS = 20
 BLUR_SIGMA = 1 / 20
-"""Standard deviation of the blur, as a fraction of the shorter side."""
+"""Standard deviation of the blur, as a fraction of the side; in the plane of an image, of its shorter side."""
 
 ROAD_SHARES = (0.2, 0.4, 0.6, 0.8)
 """Shares of the pixels that ROAD removes."""
@@ -100,12 +101,12 @@ def adcc(L: np.ndarray, coherent: float | None, drop: float) -> float | None:
 
 
 def mask_by_map(x: np.ndarray, L: np.ndarray) -> np.ndarray:
-    """Return the input multiplied by its map, E = L * x: black where the map is 0.
+    """Return the input multiplied by its map, E = L * x: black where the map is 0, or values of 0.
 
     Source:
         Chattopadhay et al. 2018, Grad-CAM++, section 4.1.
     """
-    E: np.ndarray = x * L[:, :, None]
+    E: np.ndarray = x * L[..., None]
     return E
 
 
@@ -115,17 +116,23 @@ def pixels_by_relevance(L: np.ndarray) -> np.ndarray:
 
 
 def blur_baseline(x: np.ndarray) -> np.ndarray:
-    """Return the input blurred by a Gaussian with a twentieth of its shorter side as standard deviation."""
+    """Return the input blurred by a Gaussian along all spatial axes.
+
+    Its standard deviation is a twentieth of the shorter side in the plane of an image, a slice or a frame, and a
+    twentieth of the length along a time and across slices.
+    """
     from scipy import ndimage
 
-    sigma = BLUR_SIGMA * min(x.shape[:2])
-    blurred: np.ndarray = ndimage.gaussian_filter(x, (sigma, sigma, 0))
+    *lengths, _ = x.shape
+    plane = lengths[-2:]
+    sides = [*lengths[:-2], *[min(plane)] * len(plane)]
+    blurred: np.ndarray = ndimage.gaussian_filter(x, (*(BLUR_SIGMA * side for side in sides), 0))
     return blurred
 
 
 def mean_color_baseline(x: np.ndarray) -> np.ndarray:
-    """Return an input of one color: the mean color of x."""
-    return np.full_like(x, x.mean(axis=(0, 1), dtype=np.float64))
+    """Return an input of one color: the mean color of x, or the mean of each channel."""
+    return np.full_like(x, x.mean(axis=tuple(range(x.ndim - 1)), dtype=np.float64))
 
 
 DELETION_BASELINES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
@@ -158,7 +165,7 @@ def _probability_curve(
     p: Probability, start: np.ndarray, end: np.ndarray, pixel_order: np.ndarray, steps: int
 ) -> Curve:
     """Replace `start` by `end` in equal steps: step k has replaced the first k/steps of the pixels."""
-    channels = start.shape[2]
+    channels = start.shape[-1]
     inputs = np.repeat(start[None], steps + 1, axis=0)
     pixels, replacement = inputs.reshape(steps + 1, -1, channels), end.reshape(-1, channels)
     for k in range(1, steps + 1):
@@ -169,7 +176,12 @@ def _probability_curve(
 
 
 def road(
-    p: Probability, x: np.ndarray, L: np.ndarray, rng: np.random.Generator, shares: Sequence[float] = ROAD_SHARES
+    p: Probability,
+    x: np.ndarray,
+    L: np.ndarray,
+    rng: np.random.Generator,
+    value_range: float | np.ndarray = 255,
+    shares: Sequence[float] = ROAD_SHARES,
 ) -> float:
     """Compare removing the least relevant pixels first (LeRF) with removing the most relevant first (MoRF).
 
@@ -177,13 +189,21 @@ def road(
 
     Removed pixels are imputed from their neighbors, so that the mask itself carries no information.
 
+    Args:
+        p: probabilities of the class.
+        x: the input.
+        L: its map.
+        rng: random generator of the noise.
+        value_range: range of the values of x, or of each channel, (c,).
+        shares: shares of the pixels that are removed.
+
     Source:
         Rong et al. 2022, A Consistent and Efficient Evaluation Strategy for Attribution Methods,
         sections 4 and 5; the two orders are combined as in pytorch-grad-cam.
     """
     order = pixels_by_relevance(L)
     inputs = [
-        impute(x, _pixel_mask(removal_order[: round(share * len(order))], L.shape), rng)
+        impute(x, _pixel_mask(removal_order[: round(share * len(order))], L.shape), rng, value_range)
         for removal_order in (order[::-1], order)
         for share in shares
     ]

@@ -1,7 +1,11 @@
-"""Localization metrics: a map compared with the annotated mask or box of an object."""
+"""Localization metrics: a map compared with the annotated mask or box of an object.
+
+(H, W) stands for any number of spatial axes, of which the map and the mask have the same.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -10,7 +14,7 @@ IOU_THRESHOLD = 0.5
 """Smallest intersection over union at which a box counts as localized."""
 
 Box = Sequence[float]
-"""x0, y0, x1, y1 in pixels, the ends not included."""
+"""x0, y0, x1, y1 in pixels, the ends not included: the first corner, then the last one, of two numbers or any other."""
 
 
 def pointing_game(heatmap: np.ndarray, mask: np.ndarray, tolerance: int = 0) -> float:
@@ -28,9 +32,9 @@ def pointing_game(heatmap: np.ndarray, mask: np.ndarray, tolerance: int = 0) -> 
     """
     if not heatmap.any():
         return 0.0
-    y, x = divmod(int(np.argmax(heatmap)), heatmap.shape[1])
-    i, j = np.nonzero(mask)
-    return float(((i - y) ** 2 + (j - x) ** 2 <= tolerance**2).any())
+    peak = np.unravel_index(np.argmax(heatmap), heatmap.shape)
+    distances = [(inside - place) ** 2 for inside, place in zip(np.nonzero(mask), peak, strict=True)]
+    return float((np.sum(distances, axis=0) <= tolerance**2).any())
 
 
 def energy_pointing_game(heatmap: np.ndarray, mask: np.ndarray) -> float:
@@ -92,15 +96,24 @@ def relevance_mass_accuracy(heatmap: np.ndarray, mask: np.ndarray) -> float | No
 
 
 def box_iou(a: Box, b: Box) -> float:
-    """Return the intersection over union of two boxes, 0 to 1."""
-    width, height = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
-    intersection = max(width, 0) * max(height, 0)
-    union = _area(a) + _area(b) - intersection
+    """Return the intersection over union of two boxes with the same number of axes, 0 to 1."""
+    starts, stops = map(max, *map(_first, (a, b))), map(min, *map(_last, (a, b)))
+    intersection = math.prod(max(stop - start, 0) for start, stop in zip(starts, stops, strict=True))
+    union = _volume(a) + _volume(b) - intersection
     return intersection / union if union > 0 else 0.0
 
 
-def _area(box: Box) -> float:
-    return (box[2] - box[0]) * (box[3] - box[1])
+def _volume(box: Box) -> float:
+    """Return the area of a box; of one axis its length, of three its volume."""
+    return math.prod(stop - start for start, stop in zip(_first(box), _last(box), strict=True))
+
+
+def _first(box: Box) -> Box:
+    return box[: len(box) // 2]
+
+
+def _last(box: Box) -> Box:
+    return box[len(box) // 2 :]
 
 
 def max_iou(predicted: Box | None, annotated: Iterable[Box]) -> float:

@@ -1,6 +1,6 @@
 """Randomization metrics: a map must change if the class or the weights are replaced by random ones.
 
-A map that ignores both has the value 1, the worst one.
+A map that ignores both has the value 1, the worst one. (h, w) and (u, v) stand for any number of spatial axes.
 """
 
 from __future__ import annotations

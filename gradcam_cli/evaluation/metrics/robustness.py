@@ -1,8 +1,8 @@
 """Robustness metrics: how much a map changes with a little noise in the input.
 
 In all of them L is (h, w), the map of an input, and Ls is (n, h, w), the maps of n noisy inputs that have the same
-first class; x is (h, w, c), the input in 0..1, and xs is (n, h, w, c), the noisy inputs. Without a noisy input, or for
-a map of zeros, None is returned.
+first class; x is (h, w, c), the input in units of its range, and xs is (n, h, w, c), the noisy inputs. (h, w) stands
+for any number of spatial axes. Without a noisy input, or for a map of zeros, None is returned.
 A map that ignores the input is the most robust one: compare with the baseline `center`.
 """
 
@@ -17,9 +17,29 @@ SMALLEST = 0.01
 """Smallest denominator of a relative change, so that pixels near zero do not decide."""
 
 
-def add_uniform_noise(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return noisy inputs (n, h, w, c) of an input (h, w, c) in 0..255; values may leave the range a little."""
-    noise = rng.uniform(-NOISE * 255, NOISE * 255, (SAMPLES, *x.shape)).astype(np.float32)
+def range_of_values(x: np.ndarray) -> float | np.ndarray:
+    """Return the range of the values of a model input (h, w, c) before its preprocessing.
+
+    Colors, uint8, have the range 255; in other arrays, each channel has that from its smallest to its largest value,
+    (c,), and a constant channel has 1, so that a division by it is possible.
+    """
+    if x.dtype == np.uint8:
+        return 255
+    ranges: np.ndarray = np.ptp(x, axis=tuple(range(x.ndim - 1)))
+    ranges[ranges == 0] = 1
+    return ranges
+
+
+def add_uniform_noise(x: np.ndarray, rng: np.random.Generator, value_range: float | np.ndarray = 255) -> np.ndarray:
+    """Return noisy inputs (n, h, w, c) of an input (h, w, c); values may leave its range a little.
+
+    Args:
+        x: the input.
+        rng: random generator.
+        value_range: from `range_of_values`.
+    """
+    limit = NOISE * value_range
+    noise = rng.uniform(-limit, limit, (SAMPLES, *x.shape)).astype(np.float32)
     noisy: np.ndarray = x + noise
     return noisy
 

@@ -1,4 +1,7 @@
-"""Similarity of two maps of the same image: measures that are 1 for equal maps, and a distance."""
+"""Similarity of two maps of the same image: measures that are 1 for equal maps, and a distance.
+
+(u, v) and (H, W) stand for any number of spatial axes.
+"""
 
 from __future__ import annotations
 
@@ -80,5 +83,6 @@ def peak_shift(a: np.ndarray, b: np.ndarray) -> float:
     """
     if not a.any() or not b.any():
         return float(a.any() != b.any())
-    (y_a, x_a), (y_b, x_b) = (divmod(int(np.argmax(heatmap)), heatmap.shape[1]) for heatmap in (a, b))
-    return math.hypot(y_a - y_b, x_a - x_b) / max(math.hypot(a.shape[0] - 1, a.shape[1] - 1), 1)
+    peak_a, peak_b = (np.unravel_index(np.argmax(heatmap), heatmap.shape) for heatmap in (a, b))
+    diagonal = math.hypot(*(side - 1 for side in a.shape))
+    return math.hypot(*np.subtract(peak_a, peak_b)) / max(diagonal, 1)

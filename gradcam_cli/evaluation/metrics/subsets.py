@@ -1,17 +1,18 @@
 """Faithfulness metrics of random subsets: is the score lost without a subset the sum of the map inside it?
 
 Random cells of a grid are replaced by the baseline of `deletion`. The m subsets of an image are the same for all its
-maps, so they are scored once.
+maps, so they are scored once. (h, w) stands for any number of spatial axes.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 CELLS = 14
-"""Cells of the grid along a side, as many as a map of VGG19 has."""
+"""Cells of the grid along each axis, as many as a map of VGG19 has."""
 
 SHARES, SUBSETS = (0.1, 0.3, 0.5, 0.7), 16
 """Shares of the cells in a subset, and number of subsets of each share."""
@@ -33,10 +34,10 @@ class Subsets(NamedTuple):
         return np.array([L[mask].sum(dtype=np.float64) for mask in self.masks])
 
 
-def random_subsets(shape: tuple[int, int], rng: np.random.Generator) -> Subsets:
+def random_subsets(shape: Sequence[int], rng: np.random.Generator) -> Subsets:
     """Return random subsets of the cells of an input of a shape (h, w)."""
-    rows, columns = (np.arange(side) * min(CELLS, side) // side for side in shape)
-    cell_of = rows[:, None] * (columns[-1] + 1) + columns  # (h, w)
+    cells = [np.arange(side) * min(CELLS, side) // side for side in shape]
+    cell_of = np.ravel_multi_index(np.ix_(*cells), [along[-1] + 1 for along in cells])  # (h, w)
     count = int(cell_of.max()) + 1
     shares = np.repeat(SHARES, SUBSETS)
     masks = [np.isin(cell_of, rng.permutation(count)[: max(1, round(share * count))]) for share in shares]

@@ -11,7 +11,7 @@ import numpy as np
 from gradcam_cli.errors import InputError
 from gradcam_cli.images import fit
 from gradcam_cli.images.load import Failure, LoadedImage, Unexplained
-from gradcam_cli.pipeline.model_input import ModelInput, to_model_input
+from gradcam_cli.pipeline.model_input import ModelInput, to_whole_input
 from gradcam_cli.pipeline.run import PreparedRun
 
 
@@ -73,7 +73,7 @@ class SurePhotos:
     def _add(self, batch: list[LoadedImage | Unexplained]) -> None:
         inputs: list[ModelInput] = []
         for image in batch:
-            fitted = to_model_input(self._run, image)
+            fitted = to_whole_input(self._run, image)
             if isinstance(fitted, ModelInput):
                 inputs.append(fitted)
             else:

@@ -12,6 +12,7 @@ from gradcam_cli.methods.registry import names_of_kind
 from gradcam_cli.models.classifier import Classifier
 from gradcam_cli.network.layers import iter_layers
 from gradcam_cli.pipeline.config import ExplainConfig
+from gradcam_cli.pipeline.reading import require_model_of_images
 from gradcam_cli.pipeline.run import PreparedRun, prepare_run
 
 NUM_PREDICTIONS = 5
@@ -27,8 +28,10 @@ def prepare_mosaics(classifier: Classifier, explain: ExplainConfig, metrics: Seq
         metrics: the requested metrics.
 
     Raises:
-        UsageError: the model has fewer than four classes, or `impossible` is requested with `aug_smooth`.
+        UsageError: the model takes no images or has fewer than four classes, or `impossible` is requested with
+            `aug_smooth`.
     """
+    require_model_of_images(classifier, "a mosaic of photos")
     if classifier.class_count < TILES:
         raise UsageError(f"mosaics require a model of at least {TILES} classes, got {classifier.class_count}")
     if explain.aug_smooth and IMPOSSIBLE in metrics:
