@@ -142,7 +142,9 @@ def test_saved_maps_are_compared(kind, classifier, tmp_path):
 @pytest.mark.parametrize("kind", ["signal", "volume"])
 def test_audits_are_of_photos(kind):
     with pytest.raises(UsageError, match="an audit requires a model of images"):
-        prepare_audit(SimpleNamespace(rank=RANKS[kind], input_shape=SHAPES[kind], rows=None, is_regression=False), ExplainConfig())
+        prepare_audit(
+            SimpleNamespace(rank=RANKS[kind], input_shape=SHAPES[kind], rows=None, is_regression=False), ExplainConfig()
+        )
 
 
 @pytest.mark.parametrize("kind", ["signal", "volume"])
