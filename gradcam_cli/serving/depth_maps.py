@@ -16,7 +16,7 @@ from gradcam_cli.neuralode.explain.depth import parse_depths, prepare_depth_run
 from gradcam_cli.neuralode.layers.find_block import find_block
 from gradcam_cli.neuralode.layers.ode_block import ODEBlock
 from gradcam_cli.pipeline.config import ExplainConfig, check_choice
-from gradcam_cli.pipeline.model_input import to_model_input
+from gradcam_cli.pipeline.model_input import to_whole_input
 from gradcam_cli.pipeline.results import Explanation
 from gradcam_cli.pipeline.run import PreparedRun
 from gradcam_cli.pipeline.stages import make_explanations, run_batches
@@ -73,7 +73,7 @@ class DepthMaps:
         if request.against or request.counterfactual:
             raise UsageError("a map along the depth has no contrast and no counterfactual")
         run = self._run_at(request, t)
-        model_input = to_model_input(run, image)
+        model_input = to_whole_input(run, image)
         if isinstance(model_input, Unexplained):
             raise InputError(model_input.error or "no map", model_input.hint)
         (result,) = run_batches(run, [model_input])

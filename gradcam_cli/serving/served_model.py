@@ -18,7 +18,7 @@ from gradcam_cli.network.layer_trace import LayerOutput
 from gradcam_cli.network.precision import resolve_precision
 from gradcam_cli.network.split_network import KeptPass, SplitNetwork
 from gradcam_cli.pipeline.config import ExplainConfig, ModelConfig
-from gradcam_cli.pipeline.model_input import ModelInput, to_model_input
+from gradcam_cli.pipeline.model_input import ModelInput, to_whole_input
 from gradcam_cli.pipeline.reading import require_model_of_images
 from gradcam_cli.pipeline.results import Explanation
 from gradcam_cli.pipeline.run import PreparedRun, load, prepare_run
@@ -144,7 +144,7 @@ class ServedModel:
         key = self.classifier.name, self.id, image_id
         if found := self._kept.get(key):
             return found
-        model_input = to_model_input(self._prepared(self.settings), load())
+        model_input = to_whole_input(self._prepared(self.settings), load())
         if isinstance(model_input, Unexplained):
             raise InputError(f"{model_input.source}: {model_input.error}", model_input.hint)
         kept = KeptImage(model_input, self._network.forward(self.classifier.preprocess(model_input.pixels[None])))

@@ -76,6 +76,14 @@ def test_a_map_is_zero_outside_what_the_model_sees(photos):
     assert "--fit crop" in answer["command"]
 
 
+def test_an_image_of_several_windows_is_refused_with_a_hint(photos):
+    server = served(Session([ModelConfig("mini")], ExplainConfig(fit="windows"), ["--fit", "windows"], str(photos)))
+    answer = server.client.get("api/map", params={"model": "m0", "image": "0"})
+    assert answer.status_code == 422
+    assert "expected an input that one model input shows" in answer.text
+    assert "use --fit squash" in answer.text
+
+
 def test_predictions_are_those_of_the_model(mini, photos, classifier):
     answer = mini.json("api/predictions", model="m0", image="0", top="3")
     expected = explain(photos / "a b.png", classifier, top_k=3).predictions
