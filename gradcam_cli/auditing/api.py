@@ -107,7 +107,7 @@ def prepare_audit(classifier: Classifier, config: ExplainConfig) -> PreparedRun:
         UsageError: the model takes no images, has no classes, or has further inputs that differ from image to image;
             other errors of `prepare_run`.
     """
-    require_model_of_images(classifier, "an audit")
+    require_model_of_images(classifier.rank, "an audit")
     if classifier.rows:
         raise UsageError("--other-inputs: an audit requires the same further inputs for all images")
     if classifier.is_regression:

@@ -55,7 +55,7 @@ class Explainer:
         self._model = model
         with temporary_traces(model):
             classifier = classifier_of(model, {**options, "input_size": _input_size(model, images, options)})
-            require_model_of_images(classifier, "the callback")
+            require_model_of_images(classifier.rank, "the callback")
             loaded = read_fixed_images(as_batch(images, classifier.input_shape), _reader(classifier, options))
             selectors = _selectors(classes, len(loaded), classifier)
             config = config_of(layer, "top", method, None, options)

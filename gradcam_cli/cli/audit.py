@@ -10,7 +10,7 @@ import click
 
 from gradcam_cli.cli.click_extensions import GroupedCommand, PathOrUrl, option_group
 from gradcam_cli.cli.completion import complete_layers
-from gradcam_cli.cli.model_options import explain_config, load_classifier, model_options
+from gradcam_cli.cli.model_options import explain_config, load_classifier, model_options, rank_of_input
 from gradcam_cli.cli.options import (
     before_loading,
     general_options,
@@ -30,6 +30,7 @@ from gradcam_cli.images.discover import expand_inputs, find_sources, no_images_e
 from gradcam_cli.models.truth import read_truth
 from gradcam_cli.output.destination import DEFAULT_OUTPUT_DIR
 from gradcam_cli.pipeline.json_lines import json_line
+from gradcam_cli.pipeline.reading import require_model_of_images
 
 if TYPE_CHECKING:
     from gradcam_cli.auditing.records import Audit, ClassAudit, MarkRecord
@@ -120,6 +121,7 @@ def audit(ctx: click.Context, /, **options: Any) -> int:
     clock = RunClock()
     setup_logging(ctx, quiet=options["quiet"], verbose=options["verbose"], debug=options["debug"])
     truth = read_truth(options["truth"]) if options["truth"] else None
+    require_model_of_images(rank_of_input(options["model"]), "an audit")
     inputs = expand_inputs(options["inputs"], options["files_from"], nul=options["null"])
     sources = list(find_sources(inputs, skip=DEFAULT_OUTPUT_DIR))
     if not sources:

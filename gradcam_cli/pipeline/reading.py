@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from gradcam_cli.errors import UsageError
 from gradcam_cli.images.axes import INPUTS_OF_RANK, parse_axes, parse_window, require_axes_of
 from gradcam_cli.images.read_options import MAX_PIXELS, ReadOptions
 from gradcam_cli.images.space import RANKS
 from gradcam_cli.pipeline.config import RunSettings
-
-if TYPE_CHECKING:
-    from gradcam_cli.models.classifier import Classifier
 
 
 def read_options_of(settings: RunSettings, rank: int, max_pixels: int = MAX_PIXELS) -> ReadOptions:
@@ -38,16 +33,15 @@ def read_options_of(settings: RunSettings, rank: int, max_pixels: int = MAX_PIXE
     return ReadOptions(max_pixels, settings.max_value, settings.rgb, rank, axes, window)
 
 
-def require_model_of_images(classifier: Classifier, what: str) -> None:
+def require_model_of_images(rank: int, what: str) -> None:
     """Check that a model takes images.
 
     Args:
-        classifier: the model.
+        rank: number of spatial axes of the model input.
         what: the command or function that requires it, for the message.
 
     Raises:
         UsageError: it takes signals, or volumes and films.
     """
-    rank = classifier.rank
     if rank != RANKS["image"]:
         raise UsageError(f"{what} requires a model of images, got one of {INPUTS_OF_RANK[rank]}")

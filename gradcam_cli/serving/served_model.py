@@ -71,7 +71,7 @@ class ServedModel:
     ) -> None:
         self.id, self.config, self.rerun_args = model_id, config, tuple(rerun_args)
         self.classifier: Classifier = load(config)
-        require_model_of_images(self.classifier, "gradcam serve")
+        require_model_of_images(self.classifier.rank, "gradcam serve")
         self.settings, self._kept = settings, kept
         self._runs: dict[str, PreparedRun] = {}
         self.default_layer = self.classifier.find_layer("auto")

@@ -156,11 +156,20 @@ def test_commands_for_images_refuse_other_models(cli, models, tmp_path, command)
     assert "requires a model of images, got one of volumes and films" in done.stderr
 
 
-def test_metrics_of_films_are_refused(cli, models, tmp_path):
+def test_audit_names_the_kind_before_it_looks_for_images(cli, models, tmp_path):
+    done = cli("audit", tmp_path, "--model", models / "signals.keras")
+    assert (done.status, "an audit requires a model of images, got one of signals" in done.stderr) == (2, True)
+
+
+def test_metrics_of_films(cli, models, tmp_path):
+    """Folders of frames and arrays of a directory; the deletion curve begins with the probability of the film."""
     write_inputs(tmp_path / "in")
-    done = cli("evaluate", tmp_path / "in/walk", "--model", models / "films.keras")
-    assert done.status == 3
-    assert "the metrics are for images, and this is a film" in done.stderr
+    model = ("--model", models / "films.keras", "--score", "output", "--fit", "squash")
+    done = cli("evaluate", tmp_path / "in", *model, "--metric", "deletion", "--metric", "entropy", "--json")
+    rows = [row for row in map(json.loads, done.lines) if row["status"] == "ok"]
+    assert {os.path.relpath(row["input"], tmp_path / "in") for row in rows} == {"walk", "sub/run.v2", "clip.npz"}
+    assert all(row["metrics"]["entropy"] <= np.log(4 * 8 * 8) for row in rows if row["metrics"]["entropy"] is not None)
+    assert all(len(row["curves"]["deletion"]) == 21 for row in rows)
 
 
 def test_a_photo_is_opened_once(small, photo, monkeypatch):

@@ -31,7 +31,7 @@ def prepare_mosaics(classifier: Classifier, explain: ExplainConfig, metrics: Seq
         UsageError: the model takes no images or has fewer than four classes, or `impossible` is requested with
             `aug_smooth`.
     """
-    require_model_of_images(classifier, "a mosaic of photos")
+    require_model_of_images(classifier.rank, "a mosaic of photos")
     if classifier.class_count < TILES:
         raise UsageError(f"mosaics require a model of at least {TILES} classes, got {classifier.class_count}")
     if explain.aug_smooth and IMPOSSIBLE in metrics:
