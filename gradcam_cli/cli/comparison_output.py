@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from gradcam_cli.cli.tables import write_table
@@ -13,6 +12,7 @@ from gradcam_cli.evaluation.drift import DRIFTS, MapChange
 from gradcam_cli.images.box import Box
 from gradcam_cli.methods.maps import bounding_box, peak
 from gradcam_cli.pipeline.saved import load_saved_map, load_source_image
+from gradcam_cli.reporting.sheets import shown_numbers
 
 if TYPE_CHECKING:
     from gradcam_cli.reporting.image_store import ReportImages
@@ -55,21 +55,22 @@ def write_report(comparison: Comparison, report_writer: ReportWriter) -> None:
     for each in comparison.not_compared:
         report_writer.write(each.to_dict())
     for change in comparison.changes:
-        report: dict[str, Any] = {}
-        for run, directory in (("before", comparison.before), ("after", comparison.after)):
-            report |= _draw_for_report(change, run, directory, report_writer.images)
-        report_writer.write({**change.to_dict(), "report": report})
+        report_writer.write({**change.to_dict(), "report": _draw_for_report(change, comparison, report_writer.images)})
 
 
-def _draw_for_report(change: MapChange, run: str, directory: Path, images: ReportImages) -> dict[str, Any]:
-    """Draw a map of one run; return the file names of the image, and the data of the map."""
-    saved = load_saved_map(directory / change.name)
-    box, map_id = Box(0, 0, *saved.heatmap.shape[::-1]), f"{run}|{change.name}"
-    files = images.draw_image(
-        change.input, map_id, load_source_image(saved), saved.heatmap, box, saved.metadata["method"]
-    )
-    map_image = images.draw_map(change.input, map_id, saved.heatmap, box, saved.metadata["method"])
-    levels = images.saved_levels(saved)
-    numbers = {"peak": peak(saved.heatmap), "box": bounding_box(saved.heatmap)}
-    thumbnail = {"thumbnail": files["thumbnail"]} if "thumbnail" in files else {}
-    return {**files, run: {**saved.metadata, "map_image": map_image, "levels": levels, "map": numbers, **thumbnail}}
+def _draw_for_report(change: MapChange, comparison: Comparison, images: ReportImages) -> dict[str, Any]:
+    """Draw the maps of both runs; return the file names of the image, and the data of the maps."""
+    directories = {"before": comparison.before, "after": comparison.after}
+    maps = {run: load_saved_map(directory / change.name) for run, directory in directories.items()}
+    peaks = [peak(saved.heatmap) for saved in maps.values()]
+    report: dict[str, Any] = {}
+    for run, saved in maps.items():
+        shape, method, map_id = saved.heatmap.shape, saved.metadata["method"], f"{run}|{change.name}"
+        shown = images.shown(load_source_image(saved), saved.heatmap, Box.whole(shape), method, saved.space)
+        numbers = shown_numbers(saved.space, shape, peaks)
+        files = images.draw_image(change.input, map_id, shown, numbers)
+        thumbnail = {"thumbnail": files["thumbnail"]} if "thumbnail" in files else {}
+        drawn = images.draw_map(change.input, map_id, shown, numbers) | {"levels": images.saved_levels(saved)}
+        summary = {"peak": shown.peak, "box": bounding_box(saved.heatmap)}
+        report |= {**files, run: {**saved.metadata, **drawn, "map": summary, **thumbnail}}
+    return report

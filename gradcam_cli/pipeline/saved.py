@@ -14,7 +14,7 @@ from gradcam_cli.console import escape_control_chars, log
 from gradcam_cli.errors import GradcamError, InputError
 from gradcam_cli.images.decode import decode
 from gradcam_cli.images.read_options import MAX_PIXELS
-from gradcam_cli.images.space import RANKS
+from gradcam_cli.images.space import IMAGE, RANKS, Space
 from gradcam_cli.pipeline import fields
 from gradcam_cli.pipeline.config import DEFAULTS, MATCHING_SETTINGS
 from gradcam_cli.pipeline.json_lines import METADATA_FIELDS
@@ -50,6 +50,14 @@ class SavedMap(NamedTuple):
     metadata: dict[str, Any]
     heatmap: np.ndarray
     cam: np.ndarray
+
+    @property
+    def space(self) -> Space:
+        """The kind of the input and the distances of its values, as far as the file has them."""
+        rank = self.heatmap.ndim
+        kinds = [self.metadata.get("kind") or IMAGE.kind, *RANKS]
+        spacing = tuple(self.metadata.get("spacing") or ())
+        return Space(next(kind for kind in kinds if RANKS[kind] == rank), spacing if len(spacing) == rank else ())
 
 
 def find_saved_maps(directory: Path) -> dict[str, Path]:
@@ -109,6 +117,8 @@ def load_saved_map(path: Path) -> SavedMap:
         heatmap, cam = _read_map(arrays, "heatmap"), _read_map(arrays, "cam")
         if heatmap.min() < 0 or heatmap.max() > 1:
             raise ValueError(f"expected a heatmap in 0..1, got {heatmap.min():g} to {heatmap.max():g}")
+        if heatmap.ndim != cam.ndim:
+            raise ValueError(f"cam: expected {heatmap.ndim} axes, got {cam.ndim}")
         return SavedMap(_read_metadata(arrays), heatmap, cam)
 
 

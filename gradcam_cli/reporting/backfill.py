@@ -12,6 +12,7 @@ from gradcam_cli.output.destination import IMAGE_SUFFIXES
 from gradcam_cli.pipeline.json_lines import Record
 from gradcam_cli.pipeline.saved import load_saved_map, load_source_image
 from gradcam_cli.reporting.image_store import ReportImages
+from gradcam_cli.reporting.sheets import shown_numbers
 from gradcam_cli.storage.files import exists
 from gradcam_cli.storage.paths import as_path, basename, is_inside, is_url
 
@@ -47,16 +48,19 @@ def _draw_saved_map(record: Record, path: Path, report_images: ReportImages) -> 
     except InputError as error:
         log.warning("%s; the map is not drawn", escape_control_chars(error.message))
         return {}
-    crop_box = Box(*record["crop_box"]) if record.get("crop_box") else Box(0, 0, *saved.heatmap.shape[::-1])
-    visible = clip_to_image(crop_box, saved.heatmap.shape)
-    if not (visible.x0 < visible.x1 and visible.y0 < visible.y1):
+    shape = saved.heatmap.shape
+    crop_box = Box(*record.get("crop_box") or Box.whole(shape))
+    if len(crop_box) != 2 * len(shape) or any(
+        start >= stop for start, stop in clip_to_image(crop_box, shape).intervals
+    ):
         return {}
     map_id = "|".join(str(record.get(key)) for key in ("layer", "method", "requested_class"))
-    source, method = record["input"], saved.metadata["method"]
-    images = report_images.draw_image(source, map_id, load_source_image(saved), saved.heatmap, crop_box, method)
+    image, space = load_source_image(saved), saved.space
+    shown = report_images.shown(image, saved.heatmap, crop_box, saved.metadata["method"], space)
+    numbers = shown_numbers(space, shape, [shown.peak])
     return {
-        **images,
-        "map_image": report_images.draw_map(source, map_id, saved.heatmap, crop_box, method),
+        **report_images.draw_image(record["input"], map_id, shown, numbers),
+        **report_images.draw_map(record["input"], map_id, shown, numbers),
         "levels": report_images.saved_levels(saved),
     }
 

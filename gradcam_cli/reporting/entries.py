@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from gradcam_cli.evaluation.correctness import BROKEN
 from gradcam_cli.evaluation.drift import MapChange
+from gradcam_cli.images.space import IMAGE, RANKS
 from gradcam_cli.pipeline.config import DEFAULTS
 from gradcam_cli.pipeline.json_lines import Record
 from gradcam_cli.reporting.record_fields import RESULT_STATUSES
@@ -18,6 +19,7 @@ from gradcam_cli.reporting.run_records import input_name
 from gradcam_cli.reporting.truth import class_labels, entry_truth
 from gradcam_cli.storage.paths import is_url
 
+RUNS = ("before", "after")
 SHOWN_RUN = "after"
 """The run of a comparison whose map, class and probability an entry's card shows."""
 MAX_LISTED_CLASSES = 12
@@ -64,12 +66,31 @@ def _entry(source: str, records: Sequence[Record], run_start: Record) -> dict[st
         "thumbnail": _url(thumbnail),
         "image": _url(images.get("image")),
         "size": images.get("size"),
+        **_space(results, images),
         "predictions": _predictions(results),
         "class": shown.get("class"),
         "probability": shown.get("probability"),
         "failed_thresholds": sorted({name for record in results for name in _failed_thresholds(record, thresholds)}),
         "metrics": next((map_["metrics"] for map_ in maps if map_["metrics"]), {}),
         "maps": maps,
+    }
+
+
+def _space(results: Sequence[Record], images: Record) -> Record:
+    """Return what the input is, unless it is an image: its kind, its spacing, and its slices, frames or lines."""
+    runs = (run for record in results for run in (record, *((record.get("report") or {}).get(run, {}) for run in RUNS)))
+    space: Record = next((run for run in runs if run.get("kind") not in (None, IMAGE.kind)), {})
+    rank = RANKS[space.get("kind") or IMAGE.kind]
+    if not space or len(images.get("size") or ()) != rank:
+        return {}
+    sheets = [{**sheet, "path": _url(sheet["path"])} for sheet in images.get("sheets", ())]
+    inside = all(sheet["numbers"][-1] < images["size"][::-1][sheet["axis"]] for sheet in sheets)
+    spacing = space.get("spacing") or ()
+    return {
+        "kind": space["kind"],
+        "spacing": spacing if len(spacing) == rank else [0] * rank,
+        "sheets": sheets if rank == 3 and inside else [],
+        "signal": images.get("signal"),
     }
 
 
@@ -85,7 +106,7 @@ def _maps(record: Record, run_start: Record) -> Iterator[dict[str, Any]]:
     """Yield the maps of a record: a single map, the maps before and after, one map per depth, or one per tile."""
     report: Record = record.get("report") or {}
     if "class_before" in record:
-        for run in ("before", "after"):
+        for run in RUNS:
             saved = report.get(run, {})
             drifts = MapChange.from_json(record).drifts if run == "after" else {}
             yield _map({**saved, "input": record["input"]}, saved, run_start, drifts, run=run)
@@ -118,6 +139,7 @@ def _map(
         "raw_max": None if summary.get("raw_max") is None else float(f"{summary['raw_max']:.4g}"),
         "map_image": _url(report.get("map_image")),
         "levels": report.get("levels"),
+        **({"profiles": report["profiles"]} if report.get("profiles") else {}),
         "figure": _url(report.get("figure")),
         "zero_reason": summary.get("zero_reason"),
         "peak": summary.get("peak"),

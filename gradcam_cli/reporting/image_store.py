@@ -11,16 +11,28 @@ import numpy as np
 
 from gradcam_cli.errors import UsageError
 from gradcam_cli.images.box import Box
-from gradcam_cli.images.fit import crop_box_for
+from gradcam_cli.images.fit import fit_box
+from gradcam_cli.images.space import IMAGE, Space
+from gradcam_cli.methods.maps import peak
 from gradcam_cli.output.colors import DEFAULT, color_table
 from gradcam_cli.output.render_options import RenderOptions
+from gradcam_cli.output.views import Shown
+from gradcam_cli.pipeline import panels
 from gradcam_cli.pipeline.captions import color_limit
 from gradcam_cli.pipeline.json_lines import Record
 from gradcam_cli.pipeline.results import Explanation
 from gradcam_cli.pipeline.saved import SavedMap
 from gradcam_cli.reporting.levels import Levels, encode_levels
 from gradcam_cli.reporting.run_log import REPORT_FOLDER
-from gradcam_cli.reporting.thumbnails import encode_map, encode_source_image, encode_thumbnail, source_image_format
+from gradcam_cli.reporting.sheets import Numbers, encode_sheet, profiles, shown_numbers
+from gradcam_cli.reporting.signal_lines import encode_signal
+from gradcam_cli.reporting.thumbnails import (
+    encode_map,
+    encode_source_image,
+    encode_still,
+    encode_thumbnail,
+    source_image_format,
+)
 from gradcam_cli.storage.files import write_output
 from gradcam_cli.storage.paths import relative_to
 
@@ -40,14 +52,16 @@ class ReportImages:
     def draw(self, explanations: Sequence[Explanation]) -> list[Record]:
         """Write an image and its maps; return for each map the paths relative to the report."""
         first = explanations[0]
-        images = self.draw_image(first.source, _map_id(first), first.image, first.heatmap, first.crop_box, first.method)
-        return [{**images, **self._draw_explanation(explanation)} for explanation in explanations]
+        numbers = shown_numbers(first.space, first.heatmap.shape, (each.peak for each in explanations))
+        shown = panels.shown(first, self.render)
+        images = self.draw_image(first.source, _map_id(first), shown, numbers)
+        return [{**images, **self._draw_explanation(explanation, numbers)} for explanation in explanations]
 
-    def _draw_explanation(self, explanation: Explanation) -> Record:
-        map_id, heatmap, method = _map_id(explanation), explanation.heatmap, explanation.method
+    def _draw_explanation(self, explanation: Explanation, numbers: Numbers) -> Record:
+        shown = panels.shown(explanation, self.render)
         return {
-            "map_image": self.draw_map(explanation.source, map_id, heatmap, explanation.crop_box, method),
-            "levels": self.levels(heatmap, explanation.map_box, explanation.cam.shape, method),
+            **self.draw_map(explanation.source, _map_id(explanation), shown, numbers),
+            "levels": encode_levels(shown.heatmap, explanation.map_box, explanation.cam.shape, shown.limit),
         }
 
     def report_fields(self, explanations: Sequence[Explanation], written: Sequence[dict[str, str]]) -> list[Record]:
@@ -62,47 +76,72 @@ class ReportImages:
             for images, paths in zip(self.draw(explanations), written, strict=True)
         ]
 
-    def draw_image(
-        self, source: str, map_id: str, image: np.ndarray | None, heatmap: np.ndarray, crop_box: Box, method: str = ""
-    ) -> Record:
+    def shown(
+        self, image: np.ndarray | None, heatmap: np.ndarray, crop_box: Box, method: str, space: Space = IMAGE
+    ) -> Shown:
+        """Return what is drawn of a saved map.
+
+        Args:
+            image: the pixels of the input, or None if it no longer exists.
+            heatmap: (H, W) in 0..1, or of the other spatial shape of the input.
+            crop_box: the part of the image that the model input contains.
+            method: the method of the map, on which the default of `RenderOptions.clip` depends.
+            space: what the input is.
+        """
+        pixels = np.empty(0, np.uint8) if image is None else image
+        return Shown(pixels, heatmap, crop_box, space, peak(heatmap), color_limit(heatmap, method, self.render))
+
+    def draw_image(self, source: str, map_id: str, shown: Shown, numbers: Numbers) -> Record:
         """Write an image, and a thumbnail of the image under its map.
+
+        Of a volume or a film, the image is a sheet of slices for each axis; of a signal, it is the lines in the record.
 
         Args:
             source: name of the image.
             map_id: identifies the map among the maps of the image.
-            image: (H, W, 3) uint8, or None if the image no longer exists.
-            heatmap: (H, W) in 0..1.
-            crop_box: the part of the image that the model input contains.
-            method: the method of the map, on which the default of `RenderOptions.clip` depends.
+            shown: the image and the map; without pixels, no file is written.
+            numbers: of the slices.
         """
-        height, width = heatmap.shape
-        if image is None:
-            return {"size": [width, height]}
-        limit = color_limit(heatmap, method, self.render)
-        thumbnail = encode_thumbnail(image, heatmap, crop_box, self.render, limit)
-        return {
-            "size": [width, height],
-            "image": self._save(source, f"image.{source_image_format(image)}", encode_source_image(image)),
-            "thumbnail": self._save(f"{source}\0{map_id}", "thumbnail.jpg", thumbnail),
-        }
+        size: Record = {"size": list(shown.heatmap.shape[::-1])}
+        if not shown.pixels.size:
+            empty = [
+                {"axis": axis, "path": None, "numbers": list(each), "columns": 1} for axis, each in numbers.items()
+            ]
+            return {**size, **({"sheets": empty} if empty else {})}
+        thumbnail = encode_thumbnail(shown, self.render)
+        size["thumbnail"] = self._save(f"{source}\0{map_id}", "thumbnail.jpg", thumbnail)
+        if shown.space.kind == "image":
+            name = f"image.{source_image_format(shown.pixels)}"
+            return {**size, "image": self._save(source, name, encode_source_image(shown.pixels))}
+        if shown.space.kind == "signal":
+            return {**size, "signal": encode_signal(shown.pixels)}
+        return {**size, "sheets": [self._draw_sheet(source, shown, axis, each) for axis, each in numbers.items()]}
 
-    def draw_map(self, source: str, map_id: str, heatmap: np.ndarray, crop_box: Box, method: str = "") -> str:
-        """Write a map for display over its image and return its path; the arguments are those of `draw_image`."""
-        limit = color_limit(heatmap, method, self.render)
-        return self._save(f"{source}\0{map_id}", "map.png", encode_map(heatmap, crop_box, self.render, limit))
+    def _draw_sheet(self, source: str, shown: Shown, axis: int, numbers: Sequence[int]) -> Record:
+        data, image_format, columns = encode_sheet(shown.pixels, axis, numbers)
+        path = self._save(source, f"slices{axis}.{image_format}", data)
+        return {"axis": axis, "path": path, "numbers": list(numbers), "columns": columns}
 
-    def levels(self, heatmap: np.ndarray, box: Box, cells: tuple[int, ...], method: str) -> Levels:
-        """Return the numbers of a map for the page; see `levels.encode_levels`."""
-        return encode_levels(heatmap, box, cells, color_limit(heatmap, method, self.render))
+    def draw_map(self, source: str, map_id: str, shown: Shown, numbers: Numbers) -> Record:
+        """Write a map for display over its image, or, of another input, one picture of the input with its map."""
+        key = f"{source}\0{map_id}"
+        if shown.space.kind == "image":
+            data = encode_map(shown.heatmap, shown.crop_box, self.render, shown.limit)
+            return {"map_image": self._save(key, "map.png", data)}
+        profile = {"profiles": profiles(shown.heatmap, numbers)} if numbers else {}
+        if not shown.pixels.size:
+            return profile
+        return {"figure": self._save(key, "map.jpg", encode_still(shown, self.render)), **profile}
 
     def saved_levels(self, saved: SavedMap) -> Levels:
         """Return the numbers of a saved map, whose file does not contain the part of the image that the cells cover.
 
         It is the part that a model input with the aspect ratio of the cells shows, or else the whole image.
         """
-        shape: tuple[int, int] = saved.heatmap.shape
-        boxes = crop_box_for(shape, saved.cam.shape, saved.metadata["fit"]), Box(0, 0, *shape[::-1])
-        found = (self.levels(saved.heatmap, box, saved.cam.shape, saved.metadata["method"]) for box in boxes)
+        shape, cells = saved.heatmap.shape, saved.cam.shape
+        limit = color_limit(saved.heatmap, saved.metadata["method"], self.render)
+        boxes = fit_box(saved.space, shape, cells, saved.metadata["fit"]), Box.whole(shape)
+        found = (encode_levels(saved.heatmap, box, cells, limit) for box in boxes)
         first = next(found)
         return first if first["exact"] else next(found)
 

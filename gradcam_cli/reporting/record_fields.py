@@ -27,6 +27,8 @@ from gradcam_cli.pipeline.fields import (
 from gradcam_cli.pipeline.json_lines import FIELDS, METADATA_FIELDS, PREDICTIONS, SUMMARY_FIELDS, Record
 from gradcam_cli.pipeline.truth import STATES, TRUTH
 from gradcam_cli.reporting.levels import LEVELS
+from gradcam_cli.reporting.sheets import PROFILES, SHEETS
+from gradcam_cli.reporting.signal_lines import SIGNAL
 
 MAX_CURVE_POINTS = 10_000
 RESULT_STATUSES = ("ok", "failed", "skipped", "unmatched")
@@ -41,16 +43,19 @@ class Shape(NamedTuple):
 
 
 _SUMMARY = record(SUMMARY_FIELDS)
-_SIZE = nullable(tuple_of(integer(1), integer(1)))
+_SIZE = nullable(list_of(integer(1), 1, 3))
 _PATH = nullable(text())
-_IMAGES: Fields = {"size": _SIZE, "image": _PATH, "thumbnail": _PATH, "figure": _PATH, "map_image": _PATH}
-_MAP_OF_RUN = record({**METADATA_FIELDS, "map_image": _PATH, "levels": LEVELS, "thumbnail": _PATH, "map": _SUMMARY})
+_IMAGES: Fields = {"size": _SIZE, "image": _PATH, "thumbnail": _PATH}
+_DRAWN: Fields = {"map_image": _PATH, "figure": _PATH, "levels": LEVELS, "profiles": PROFILES}
+_MAP_OF_RUN = record({**METADATA_FIELDS, **_DRAWN, "thumbnail": _PATH, "map": _SUMMARY})
 _REPORT = nullable(
     record(
         {
             **_IMAGES,
+            **_DRAWN,
+            "sheets": SHEETS,
+            "signal": SIGNAL,
             "map_images": list_of(_PATH),
-            "levels": LEVELS,
             "all_levels": list_of(LEVELS),
             "files": mapping(text()),
             "map": _SUMMARY,

@@ -13,6 +13,7 @@ from gradcam_cli.images.encode import encode
 from gradcam_cli.output.colors import color_table, opacities, overlay
 from gradcam_cli.output.render_options import RenderOptions
 from gradcam_cli.output.scaling import scale_box, scale_image, scale_map, scaled_size
+from gradcam_cli.output.views import VIEWS, Shown
 
 IMAGE_SIDE, MAP_SIDE, THUMBNAIL_SIDE = 640, 320, 200
 """Longer sides in pixels: images are never upsampled, maps and thumbnails always have this size."""
@@ -32,13 +33,24 @@ def encode_source_image(image: np.ndarray) -> bytes:
     )
 
 
-def encode_thumbnail(
-    image: np.ndarray, heatmap: np.ndarray, crop_box: Box, options: RenderOptions, limit: float = 1.0
-) -> bytes:
-    """Encode an image under its map as a JPEG with a longer side of 200 pixels; see `colors.overlay`."""
-    small = scale_image(image, scaled_size(image.shape, THUMBNAIL_SIDE))
-    small_map = scale_map(heatmap, small.shape[:2])
-    return encode(overlay(small, small_map, scale_box(crop_box, image.shape, small.shape), options, limit), "jpg")
+def encode_thumbnail(shown: Shown, options: RenderOptions) -> bytes:
+    """Encode an image under its map as a JPEG with a longer side of 200 pixels; see `colors.overlay`.
+
+    Other inputs are one picture of twice this size, for it has lines or several slices.
+    """
+    if shown.space.kind != "image":
+        return encode(VIEWS[shown.space.kind].map_panel(shown, 2 * THUMBNAIL_SIDE, options), "jpg")
+    small = scale_image(shown.pixels, scaled_size(shown.pixels.shape, THUMBNAIL_SIDE))
+    small_map, crop_box = (
+        scale_map(shown.heatmap, small.shape[:2]),
+        scale_box(shown.crop_box, shown.pixels.shape, small.shape),
+    )
+    return encode(overlay(small, small_map, crop_box, options, shown.limit), "jpg")
+
+
+def encode_still(shown: Shown, options: RenderOptions) -> bytes:
+    """Encode one picture of a signal, a volume or a film with its map, with a longer side of at most 640 pixels."""
+    return encode(VIEWS[shown.space.kind].map_panel(shown, IMAGE_SIDE, options), "jpg")
 
 
 def encode_map(heatmap: np.ndarray, crop_box: Box, options: RenderOptions, limit: float = 1.0) -> bytes:

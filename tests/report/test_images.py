@@ -10,6 +10,7 @@ from scipy import ndimage
 from gradcam_cli.images.box import Box
 from gradcam_cli.output.colors import color_table
 from gradcam_cli.output.render_options import RenderOptions
+from gradcam_cli.output.views import Shown
 from gradcam_cli.pipeline.saved import SavedMap
 from gradcam_cli.reporting.image_store import ReportImages
 from gradcam_cli.reporting.thumbnails import encode_map, encode_source_image, encode_thumbnail
@@ -67,19 +68,19 @@ def test_large_images_are_downsampled():
 def test_thumbnail_blends_image_and_map():
     """A white image under the maximum of a map at opacity 0.5: 0.5 * 255 + 0.5 * color."""
     image, heatmap = np.full((100, 400, 3), 255, np.uint8), np.ones((100, 400), np.float32)
-    thumbnail = decode(encode_thumbnail(image, heatmap, Box(0, 0, 400, 100), RenderOptions("jet", 0.5)))
+    thumbnail = decode(encode_thumbnail(Shown(image, heatmap, Box(0, 0, 400, 100)), RenderOptions("jet", 0.5)))
     assert thumbnail.size == (200, 50)
     expected = (255 + color_table("jet")[255].astype(float)) / 2
     np.testing.assert_allclose(np.asarray(thumbnail)[20, 100], expected, atol=4)
 
 
 def test_maps_of_an_image_have_separate_files(tmp_path):
-    images, heatmap, box = ReportImages(tmp_path), np.ones((9, 9), np.float32), Box(0, 0, 9, 9)
-    image = np.zeros((9, 9, 3), np.uint8)
-    first, second = (images.draw_image("a", map_id, image, heatmap, box) for map_id in ("x", "y"))
+    images = ReportImages(tmp_path)
+    shown = Shown(np.zeros((9, 9, 3), np.uint8), np.ones((9, 9), np.float32), Box(0, 0, 9, 9))
+    first, second = (images.draw_image("a", map_id, shown, {}) for map_id in ("x", "y"))
     assert first["image"] == second["image"]
     assert first["thumbnail"] != second["thumbnail"]
-    assert images.draw_map("a", "x", heatmap, box) != images.draw_map("a", "y", heatmap, box)
+    assert images.draw_map("a", "x", shown, {}) != images.draw_map("a", "y", shown, {})
     assert len(list((tmp_path / "report").iterdir())) == 5
 
 
