@@ -36,10 +36,8 @@ MAX_TEXT = 12 << 20
 """Limit of the text of all levels in a page, in characters; further maps are shown as pictures only."""
 
 Levels = dict[str, Any]
-"""`width`, `height`, `depth`, `values` (base64), `bits`, `top`, `limit`, `box`, `nearest`, as `maps.js` reads them; `exact`.
-
-A signal has no `height`, and only a volume or a film has a `depth`.
-"""
+"""`width`, `height`, `depth`, `values` (base64), `bits`, `top`, `limit`, `box`, `nearest`, as `maps.js` reads them, and
+`exact`. A signal has no `height`, and only a volume or a film has a `depth`."""
 
 
 def encode_levels(heatmap: np.ndarray, box: Box, cells: tuple[int, ...], limit: float = 1.0) -> Levels:
@@ -98,7 +96,8 @@ def _means(part: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
     if part.ndim == 1:
         return scale_map(part[np.newaxis], (1, *size))[0]
     slices = np.stack([_means(each, size[1:]).ravel() for each in part])
-    return scale_map(slices, (size[0], slices.shape[1])).reshape(size)
+    means: np.ndarray = scale_map(slices, (size[0], slices.shape[1])).reshape(size)
+    return means
 
 
 def _sampled(start: int, stop: int, rank: int) -> np.ndarray:

@@ -15,10 +15,11 @@ from gradcam_cli.output.scaling import scale_image, scaled_size
 from gradcam_cli.output.views.labels import picture_numbers
 from gradcam_cli.pipeline import fields
 from gradcam_cli.pipeline.fields import Check, FieldError
-from gradcam_cli.reporting.thumbnails import source_image_format
 
 MAX_SLICES, SLICE_SIDE = 64, 256
 """Slices of an axis that a page shows, and the longer side of one, which is never enlarged."""
+MAX_LOSSLESS_SIDE = 64
+"""Slices up to this longer side are stored without loss."""
 Numbers = Mapping[int, Sequence[int]]
 """The numbers of the slices that a page shows, by the axis of the array."""
 
@@ -67,7 +68,7 @@ def encode_sheet(pixels: np.ndarray, axis: int, numbers: Sequence[int]) -> tuple
     for place, each in enumerate(slices):
         top, left = (side * n for side, n in zip((height, width), divmod(place, columns), strict=True))
         sheet[top : top + height, left : left + width] = scale_image(each, (height, width))
-    image_format = source_image_format(slices[0])
+    image_format = "png" if max(height, width) <= MAX_LOSSLESS_SIDE else "jpg"
     return encode(sheet, image_format), image_format, columns
 
 

@@ -20,6 +20,7 @@ function prepareDetail() {
   }
   prepareLook();
   prepareSwipe();
+  prepareScroll();
   byId("controls").addEventListener("submit", (event) => event.preventDefault());
   byId("previous").addEventListener("click", () => step(-1));
   byId("next").addEventListener("click", () => step(1));
@@ -100,6 +101,7 @@ function viewerMaps() {
 function drawDetail() {
   const entry = currentEntry();
   const maps = viewerMaps();
+  stopPlaying();
   const indices = navigationOrder();
   const position = indices.indexOf(Number(state.entry) - 1);
   byId("name").replaceChildren(...wrappableName(entry.name));
@@ -155,7 +157,7 @@ function drawControls(maps) {
   }
   const hasMapImage = maps.some((candidate) => candidate.map_image || candidate.levels);
   const pair = maps.length === 2;
-  byId("modes").hidden = !hasMapImage || !currentEntry().image;
+  byId("modes").hidden = !hasMapImage || !hasPicture(currentEntry());
   byId("swipe").parentElement.hidden = !pair;
   byId("opacity-label").hidden = !hasMapImage;
   byId(sideBySide() ? "side" : swiping(maps) ? "swipe" : "overlay").checked = true;

@@ -97,9 +97,18 @@ function mapValues(map) {
     ["model", map.model],
     ["depth t", typeof map.t === "number" ? formatNumber(map.t) : null],
     ["adjoint norm", typeof map.adjoint_norm === "number" ? formatNumber(map.adjoint_norm) : null],
-    ["peak x, y (pixels)", map.peak?.join(", ")],
-    ["box x0, y0, x1, y1 (pixels)", map.box?.join(", ")],
+    [`peak ${placeNames[map.peak?.length]?.join(", ")} (${placeUnit()})`, map.peak?.join(", ")],
+    [`box ${boxNames(map.box)} (${placeUnit()})`, map.box?.join(", ")],
   ].filter(([, text]) => text);
+}
+
+const placeNames = { 1: ["x"], 2: ["x", "y"], 3: ["x", "y", "z"] };
+const placeUnits = { signal: "samples", volume: "voxels", film: "pixels, frame" };
+const placeUnit = () => placeUnits[currentEntry().kind] ?? "pixels";
+
+function boxNames(box) {
+  const names = placeNames[(box?.length ?? 0) / 2] ?? [];
+  return [0, 1].flatMap((end) => names.map((name) => `${name}${end}`)).join(", ");
 }
 
 function drawFiles(maps) {

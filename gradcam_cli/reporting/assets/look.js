@@ -6,7 +6,7 @@ const lineLevels = { "": [], half: [0.5], quarters: [0.25, 0.5, 0.75] }; // frac
 const decodedMaps = new WeakMap();
 const colorTables = new Map();
 const shownMaps = new WeakMap(); // the maps in a frame of the viewer
-let drawnMaps = []; // { canvas, map } in the viewer
+let drawnMaps = []; // { draw }: draws a map of the viewer with a look
 
 function prepareLook() {
   byId("cmap").replaceChildren(...Object.keys(report.colormaps).map((name) => make("option", { value: name }, name)));
@@ -34,13 +34,16 @@ function colorTable() {
   return colorTables.get(state.cmap);
 }
 
+/** Return the map of the picture in the viewer: all of it, or that of one slice. */
+const shownMap = (map) => (isScrolled(currentEntry()) ? sliceMap(decoded(map), ...slicePosition()) : decoded(map));
+
 function makeMapCanvas(entry, map, alt, kind) {
-  const [width, height] = entry.size ?? [map.levels.width, map.levels.height];
+  const [width, height] = pictureSides(entry) ?? [map.levels.width, map.levels.height];
   const factor = canvasSide / Math.max(width, height);
   const canvas = make("canvas", { role: "img", "aria-label": alt, class: `${kind} drawn` });
   canvas.width = Math.max(Math.round(width * factor), 1);
   canvas.height = Math.max(Math.round(height * factor), 1);
-  drawnMaps.push({ canvas, map });
+  drawnMaps.push({ draw: (look) => drawMap(canvas, shownMap(map), look) });
   return canvas;
 }
 
@@ -48,12 +51,13 @@ function redrawMaps() {
   const look = {
     colors: colorTable(), opacity: opacity() / 100, blend: state.blend, contours: lineLevels[state.lines],
   };
-  for (const { canvas, map } of drawnMaps) drawMap(canvas, decoded(map), look);
+  for (const each of drawnMaps) each.draw(look);
 }
 
 function drawLookControls(maps) {
   const numbered = maps.some((map) => map.levels);
   for (const id of ["cmap", "blend", "lines"]) byId(id).parentElement.hidden = !numbered;
+  byId("lines").parentElement.hidden ||= isSignal(currentEntry());
   byId("look").hidden = !numbered && byId("peak").parentElement.hidden && byId("box").parentElement.hidden;
   byId("cmap").value = state.cmap;
   byId("lines").value = state.lines;
@@ -87,12 +91,19 @@ function readValue(event) {
   const maps = (shownMaps.get(frame) ?? []).filter((map) => map.levels);
   if (!maps.length) return showNoValue();
   const area = frame.getBoundingClientRect();
-  const [x, y] = [(event.clientX - area.left) / area.width, (event.clientY - area.top) / area.height];
-  const texts = maps.map((map) => [maps.length > 1 ? map.run : "", valueText(map, valueAt(decoded(map), x, y))]);
-  const size = currentEntry().size ?? [1, 1];
   const inside = (position) => Math.min(Math.max(position, 0), 0.9999);
-  const [column, row] = [Math.floor(inside(x) * size[0]), Math.floor(inside(y) * size[1])];
-  byId("value").textContent = `x ${column}, y ${row}: ${texts.map((each) => each.join(" ").trim()).join(" · ")}`;
+  const x = inside((event.clientX - area.left) / area.width);
+  const y = inside((event.clientY - area.top) / area.height);
+  const entry = currentEntry();
+  byId("value").textContent = isSignal(entry) ? signalText(entry, maps, x, y) : pictureText(maps, x, y);
+}
+
+/** Return the place of a point of a picture, in pixels of the input, and the values of the maps there. */
+function pictureText(maps, x, y) {
+  const texts = maps.map((map) => [maps.length > 1 ? map.run : "", valueText(map, valueAt(shownMap(map), x, y))]);
+  const [first, second] = pictureAxes(currentEntry());
+  const place = `${first.name} ${Math.floor(x * first.length)}, ${second.name} ${Math.floor(y * second.length)}`;
+  return `${place}: ${texts.map((each) => each.join(" ").trim()).join(" · ")}`;
 }
 
 function showNoValue() {

@@ -11,6 +11,7 @@ function draw() {
   if (view === "gallery") drawGallery();
   else byId("cards").replaceChildren(); // limits the number of nodes
   if (view === "summary") drawPlots();
+  if (view !== "detail") stopPlaying();
   drawNavigation(view);
   if (previousView && previousView !== view) moveFocus(previousView, view);
   if (view === "detail") lastEntry = currentEntry();
@@ -59,6 +60,8 @@ function onKey(event) {
   } else if (detail && event.key === "Escape") {
     writeEdits();
     location.hash = byId("back").hash;
+  } else if (detail && !typing && (event.key === "," || event.key === ".")) {
+    moveBy(event.key === "." ? 1 : -1);
   } else if (detail && !inField && !event.target.matches(".scroll")) {
     if (event.key === "ArrowLeft") step(-1, event.repeat);
     if (event.key === "ArrowRight") step(1, event.repeat);

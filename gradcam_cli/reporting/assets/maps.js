@@ -4,21 +4,51 @@
 // last color in this unit; the part of the image that the values cover, [x0, y0, x1, y1] in fractions of the image,
 // which may extend beyond it; the part that is drawn; and whether its cells have edges. Values are those of the
 // centers of the cells, and linear between them.
+//
+// The map of a signal has a height of 1. That of a volume or a film has a `depth`, and its box is
+// [x0, y0, z0, x1, y1, z1]; `sliceMap` returns a map of one slice.
 
 const wholeImage = [0, 0, 1, 1];
+const outside = [2, 2, 2, 2]; // the crop of a slice without a map
 const contourLine = { perSide: 250, minWidth: 2, minEdge: 1.5 }; // as in files: the line, and the edge on each side
 
 /**
  * Return a map from its JSON form, whose `values` are base64 of little-endian float32 numbers or, with `bits: 8`, of
- * levels: value = level / 255 * top. `top` is `limit` unless it is given.
+ * levels: value = level / 255 * top. `top` is `limit` unless it is given. The box of a signal is [x0, x1].
  */
-function decodeMap({ width, height, values, limit, bits, top = limit, box = wholeImage, crop = box, nearest = false }) {
+function decodeMap(json) {
+  const { width, height = 1, depth = 1, values, limit, bits, top = limit, box, crop = box, nearest = false } = json;
   const bytes = Uint8Array.from(atob(values), (character) => character.charCodeAt(0));
   const view = new DataView(bytes.buffer);
   const numbers = bits === 8
     ? Float32Array.from(bytes, (level) => (level / 255) * top)
     : Float32Array.from({ length: bytes.length / 4 }, (_, index) => view.getFloat32(4 * index, true));
-  return { width, height, values: numbers, limit, box, crop, nearest };
+  const [covered, drawn] = [box, crop].map((each) => {
+    if (!each) return depth > 1 ? [0, 0, 0, 1, 1, 1] : wholeImage;
+    return each.length === 2 ? [each[0], 0, each[1], 1] : each;
+  });
+  return { width, height, depth, values: numbers, limit, box: covered, crop: drawn, nearest };
+}
+
+/**
+ * Return the map of one slice. Its rows and columns are the other two axes in their order.
+ *
+ * axis: 0 for slices as they are stored and for frames, 1 for rows, 2 for columns; position: of the slice, in 0..1.
+ */
+function sliceMap({ width, height, depth, values, limit, box, nearest }, axis, position) {
+  const [sizes, strides] = [[depth, height, width], [height * width, width, 1]];
+  const ends = box.length === 6 ? [[box[2], box[5]], [box[1], box[4]], [box[0], box[3]]] : [[0, 1], [0, 1], [0, 1]];
+  const [row, column] = [0, 1, 2].filter((other) => other !== axis);
+  const covered = [ends[column][0], ends[row][0], ends[column][1], ends[row][1]];
+  const slice = { width: sizes[column], height: sizes[row], limit, box: covered, crop: covered, nearest };
+  const isInside = position >= ends[axis][0] && position <= ends[axis][1];
+  const [first, second, weight] = isInside ? cellsBetween(sizes[axis], ends[axis], position, nearest) : [0, 0, 0];
+  slice.values = Float32Array.from({ length: slice.width * slice.height }, (_, i) => {
+    const at = Math.floor(i / slice.width) * strides[row] + (i % slice.width) * strides[column];
+    const before = values[at + first * strides[axis]];
+    return before + weight * (values[at + second * strides[axis]] - before);
+  });
+  return isInside ? slice : { ...slice, crop: outside };
 }
 
 /** Return the value of a map at a point, x and y in 0..1 of the image, or null outside its crop. */
@@ -34,8 +64,12 @@ function valueAt(map, x, y) {
 /** Return the two cells around a position on one axis (0: x, 1: y) and the weight of the second, or null outside. */
 function cellsAt({ width, height, nearest, box = wholeImage, crop = box }, axis, position) {
   if (position < crop[axis] || position > crop[axis + 2]) return [null, null, 0];
-  const size = axis ? height : width;
-  const place = ((position - box[axis]) / (box[axis + 2] - box[axis])) * size;
+  return cellsBetween(axis ? height : width, [box[axis], box[axis + 2]], position, nearest);
+}
+
+/** Return the two of `size` cells from `start` to `end` around a position, and the weight of the second. */
+function cellsBetween(size, [start, end], position, nearest) {
+  const place = ((position - start) / (end - start)) * size;
   const limited = Math.min(Math.max(nearest ? Math.floor(place) : place - 0.5, 0), size - 1);
   const first = Math.floor(limited);
   return [first, Math.min(first + 1, size - 1), limited - first];

@@ -8,7 +8,7 @@ const defaults = {
   view: "", q: "", class: "", min: "", max: "", status: "all", truth: report.only ?? "all", true: "", predicted: "",
   sort: firstDrift ? `metric:${firstDrift}` : "run", order: firstDrift ? "descending" : "ascending", page: "1",
   entry: "", map: "1", mode: "overlay", divider: "50", opacity: "", peak: "", box: "",
-  cmap: report.cmap, blend: report.blend, lines: "",
+  cmap: report.cmap, blend: report.blend, lines: "", axis: "0", slice: "",
 };
 let state = parseFragment();
 
@@ -30,9 +30,12 @@ function parseFragment() {
   return parsed;
 }
 
+/** Return changes of the view; another input starts at the slice of its peak. */
+const withSlice = (changes) => ("entry" in changes ? { axis: "0", slice: "", ...changes } : changes);
+
 /** Return the link to the current view with some changes. */
 function link(changes = {}) {
-  const target = { ...state, ...changes };
+  const target = { ...state, ...withSlice(changes) };
   const parameters = new URLSearchParams();
   for (const [key, value] of Object.entries(defaults)) {
     if (target[key] !== value) parameters.set(key, target[key]);
@@ -43,11 +46,15 @@ function link(changes = {}) {
 let editedField = ""; // the field whose edits belong to the newest entry of the browser's history
 let historyTimer = 0; // browsers limit the rate of history changes, so continuous edits are written after a pause
 
-/** Change the view. Successive edits of one field, such as a slider, make one entry in the browser's history. */
-function go(changes, field = "") {
+/**
+ * Change the view. Successive edits of one field, such as a slider, make one entry in the browser's history.
+ *
+ * redraw: draws what the changes affect; by default, all.
+ */
+function go(changes, field = "", redraw = draw) {
   const sameField = field !== "" && field === editedField;
   if (!sameField) writeEdits();
-  state = { ...state, ...changes };
+  state = { ...state, ...withSlice(changes) };
   editedField = field;
   if (sameField) {
     clearTimeout(historyTimer);
@@ -55,7 +62,7 @@ function go(changes, field = "") {
   } else {
     history.pushState(null, "", link());
   }
-  draw();
+  redraw();
 }
 
 function writeEdits() {

@@ -1,5 +1,6 @@
 // The image viewer: the image, its maps over it, and marks for peak and box.
 
+let drawnMarks = []; // { mark, first, last }: the slices that a mark lies in
 const sideBySide = () => state.mode === "side";
 
 /** Return whether the maps before and after share one frame with a divider. */
@@ -30,10 +31,10 @@ function opacity() {
 function drawViewer(entry, maps) {
   const viewer = byId("viewer");
   const indices = maps.map((map) => entry.maps.indexOf(map));
-  const looks = [state.mode, state.peak, state.box, state.cmap, state.blend, state.lines];
+  const looks = [state.mode, state.peak, state.box, state.cmap, state.blend, state.lines, state.axis];
   const content = JSON.stringify([state.entry, indices, looks]);
   if (viewer.dataset.content !== content) {
-    drawnMaps = [];
+    [drawnMaps, drawnMarks] = [[], []];
     viewer.replaceChildren(...makeFigures(entry, maps));
     viewer.dataset.content = content;
     viewer.dataset.figures = viewer.childElementCount;
@@ -44,35 +45,38 @@ function drawViewer(entry, maps) {
   viewer.dataset.opacity = opacity();
   viewer.style.setProperty("--opacity", opacity() / 100);
   viewer.style.setProperty("--divider", `${dividerPercent()}%`);
+  drawScroll(entry, maps);
   drawScale(maps.filter((map) => map.map_image || map.levels));
 }
 
 const dividerPercent = () => Math.min(Math.max(Number(state.divider) || 0, 0), 100);
 
 function makeFigures(entry, maps) {
+  if (isSignal(entry)) return makeSignalFigures(entry, maps);
   if (swiping(maps)) return [makeSwipeFigure(entry, maps)];
   const hasMapImage = maps.some((map) => map.map_image || map.levels);
   const onlyFigure = maps.some((map) => map.figure && !map.map_image && !map.levels);
   const figures = maps.map((map) => makeMapFigure(entry, map)).filter((figure) => figure !== null);
-  const separate = entry.image && (!hasMapImage || sideBySide()) && !onlyFigure ? [makeImageFigure(entry)] : [];
+  const separate = hasPicture(entry) && (!hasMapImage || sideBySide()) && !onlyFigure ? [makeImageFigure(entry)] : [];
   return [...separate, ...figures];
 }
 
 /** Make the figure of two maps over one image: that before on the left of the divider, that after on the right. */
 function makeSwipeFigure(entry, maps) {
-  const image = entry.image ? [makeImage(entry.image, `Image ${entry.name}`, "image")] : [];
+  const image = makePicture(entry);
   const layers = maps.map((map) => makeMap(entry, map, `map ${map.run}`));
   const names = maps.map((map) => make("span", { class: `run-name ${map.run}`, "aria-hidden": "true" }, map.run));
   const divider = make("span", { class: "divider", "aria-hidden": "true" });
-  const frame = makeFrame(entry, ...image, ...layers, divider, ...names);
+  const frame = makeFrame(entry, image, ...layers, divider, ...names);
   frame.classList.add("swipe");
   shownMaps.set(frame, maps);
   return make("figure", {}, frame, make("figcaption", {}, ...maps.map((map) => makeText("div", caption(map)))));
 }
 
 function makeImageFigure(entry) {
-  return make("figure", {}, makeFrame(entry, makeImage(entry.image, `Image ${entry.name}`, "image")),
-    make("figcaption", {}, entry.size ? `image, ${entry.size.join(" × ")} pixels` : "image"));
+  const unit = { volume: "voxels", film: "pixels and frames" }[entry.kind] ?? "pixels";
+  const size = entry.size ? `, ${entry.size.join(" × ")} ${unit}` : "";
+  return make("figure", {}, makeFrame(entry, makePicture(entry)), make("figcaption", {}, `${entry.kind ?? "image"}${size}`));
 }
 
 function makeMapFigure(entry, map) {
@@ -82,10 +86,19 @@ function makeMapFigure(entry, map) {
     if (!map.figure) return null;
     return make("figure", { class: "saved" }, makeImage(map.figure, `Figure: ${text}`, "saved-figure"), figcaption);
   }
-  const image = entry.image ? makeImage(entry.image, `Image ${entry.name}`, "image") : null;
-  const frame = makeFrame(entry, image, makeMap(entry, map, "map"), ...makeMarks(entry, map));
+  const frame = makeFrame(entry, makePicture(entry), makeMap(entry, map, "map"), ...makeMarks(entry, map));
   shownMaps.set(frame, [map]);
   return make("figure", {}, frame, figcaption);
+}
+
+/** Return whether there are pixels of the input: an image, or slices. */
+const hasPicture = (entry) => Boolean(entry.image || currentSheet(entry)?.path);
+
+/** Make the picture of an input: the image, or all slices of which the frame shows one; null if it is missing. */
+function makePicture(entry) {
+  const sheet = currentSheet(entry);
+  if (sheet?.path) return makeImage(sheet.path, `${sheet.unit} ${entry.name}`, "image sheet");
+  return entry.image ? makeImage(entry.image, `Image ${entry.name}`, "image") : null;
 }
 
 /** Return run, class, probability, method, layer with its size, model and depth of a map as one line. */
@@ -112,27 +125,35 @@ function makeImage(source, alt, kind) {
 function makeFrame(entry, ...images) {
   const element = make("div", { class: "frame" }, ...images.filter((image) => image !== null));
   if (entry.size) {
-    element.style.setProperty("--width", entry.size[0]);
-    element.style.setProperty("--height", entry.size[1]);
-    element.classList.toggle("small", Math.max(...entry.size) <= smallImageSide);
+    const [width, height] = pictureSides(entry);
+    element.style.setProperty("--width", width);
+    element.style.setProperty("--height", height);
+    element.classList.toggle("small", !isScrolled(entry) && Math.max(...entry.size) <= smallImageSide);
+    element.classList.toggle("scrolled", isScrolled(entry));
   }
   return element;
 }
 
+/** Make the marks of a map. Those of a volume or a film are shown in the slices that they lie in. */
 function makeMarks(entry, map) {
   if (!entry.size) return [];
-  const [width, height] = entry.size;
+  const rank = entry.size.length;
+  const axes = pictureAxes(entry);
+  const through = isScrolled(entry) ? 2 - currentSheet(entry).axis : null; // its place in a position [x, y, z]
+  const rectangle = (kind, box) => {
+    const edges = ({ index, length }) => [box[index] / length, box[index + rank] / length];
+    const [[left, right], [top, bottom]] = axes.map(edges);
+    const mark = makeMark(kind, left, top, right - left, bottom - top);
+    if (through !== null) drawnMarks.push({ mark, first: box[through], last: box[through + rank] - 1 });
+    return mark;
+  };
   const marks = [];
-  if (map.detection) {
-    const [left, top, right, bottom] = map.detection;
-    marks.push(makeMark("detection", left / width, top / height, (right - left) / width, (bottom - top) / height));
-  }
-  if (state.box === "1" && map.box) {
-    const [left, top, right, bottom] = map.box;
-    marks.push(makeMark("box", left / width, top / height, (right - left) / width, (bottom - top) / height));
-  }
+  if (map.detection) marks.push(rectangle("detection", map.detection));
+  if (state.box === "1" && map.box) marks.push(rectangle("box", map.box));
   if (state.peak === "1" && map.peak) {
-    marks.push(makeMark("peak", (map.peak[0] + 0.5) / width, (map.peak[1] + 0.5) / height));
+    const mark = makeMark("peak", ...axes.map(({ index, length }) => (map.peak[index] + 0.5) / length));
+    if (through !== null) drawnMarks.push({ mark, first: map.peak[through], last: map.peak[through] });
+    marks.push(mark);
   }
   return marks;
 }
