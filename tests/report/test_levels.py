@@ -121,3 +121,45 @@ def test_page_contains_levels_up_to_its_limit():
     kept = list(within_budget([single, {"status": "failed"}, pair, single], 40))
     assert kept == [single, {"status": "failed"}, {"report": {"before": {"map_image": "b.png"}}}, kept[3]]
     assert kept[3] == {"report": {"map_image": "a.png"}}
+
+
+@pytest.mark.parametrize(("cells", "shape"), [((9,), (200,)), ((4, 5, 6), (20, 35, 30))])
+def test_cells_of_any_number_of_axes_are_recovered(cells, shape):
+    """The cells of a signal and of a volume, as SciPy enlarges them."""
+    values = np.random.default_rng(0).random(cells).astype(np.float32)
+    factors = [size / length for size, length in zip(shape, cells, strict=True)]
+    heatmap = ndimage.zoom(values, factors, order=1, mode="nearest", grid_mode=True)
+    levels = encode_levels(heatmap / heatmap.max(), Box.whole(shape), cells)
+    assert LEVELS(levels) == levels
+    assert levels["exact"]
+    assert [levels[side] for side in ("depth", "height", "width")[-len(cells) :]] == list(cells)
+    numbers = np.frombuffer(base64.b64decode(levels["values"]), np.uint8).reshape(cells) / 255 * levels["top"]
+    np.testing.assert_allclose(numbers, values / heatmap.max(), atol=0.51 / 255 * levels["top"])
+
+
+def test_cells_may_cover_a_part_of_a_volume():
+    """The box is x0, y0, z0, x1, y1, z1 in fractions of the volume."""
+    heatmap = np.zeros((10, 20, 40), np.float32)
+    heatmap[2:6, 5:15, 10:20] = 1
+    levels = encode_levels(heatmap, Box(10, 5, 2, 20, 15, 6), (2, 2, 2))
+    assert levels["exact"]
+    assert levels["box"] == [0.25, 0.25, 0.2, 0.5, 0.75, 0.6]
+
+
+def test_fine_grid_of_a_volume_has_its_means():
+    """A map with a value per voxel: at most 40 cells along each axis. Slices of equal values keep them."""
+    heatmap = np.repeat(np.linspace(0, 1, 20, dtype=np.float32), 60 * 80).reshape(20, 60, 80)
+    levels = encode_levels(heatmap, Box.whole(heatmap.shape), heatmap.shape)
+    assert (levels["depth"], levels["height"], levels["width"], levels["exact"]) == (20, 40, 40, False)
+    numbers = np.frombuffer(base64.b64decode(levels["values"]), np.uint8).reshape(20, 40, 40) / 255 * levels["top"]
+    np.testing.assert_allclose(numbers, heatmap[:, :40, :40], atol=1 / 255)
+
+
+@pytest.mark.parametrize(
+    "change", [{"depth": 2}, {"depth": 0}, {"box": [0, 1]}, {"box": [0, 0, 1, 1]}, {"box": [0, 0, 1, 1, 1, 1]}]
+)
+def test_levels_of_a_volume_that_are_no_map_are_refused(change):
+    valid = encode_levels(np.ones((4, 3, 2), np.float32), Box.whole((4, 3, 2)), (4, 3, 2))
+    assert LEVELS(valid) == valid
+    with pytest.raises(FieldError):
+        LEVELS({**valid, **change})
