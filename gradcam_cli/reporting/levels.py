@@ -22,15 +22,17 @@ from gradcam_cli.pipeline.fields import Check, FieldError
 from gradcam_cli.pipeline.json_lines import Record
 
 GRID_SIDE = 80
-"""Longer side of the fine grid of an image, and limit of the sides of a layer whose cells are stored."""
-GRID_SIDES = {1: 2000, 2: GRID_SIDE, 3: 40}
+"""Longer side of the fine grid of an image."""
+GRID_SIDES = {1: 4000, 2: GRID_SIDE, 3: 40}
 """The same for each number of spatial axes."""
+LAYER_SIDES = {1: 400, 2: GRID_SIDE, 3: 40}
+"""Limit of the sides of a layer whose cells are stored, for each number of spatial axes."""
 SIDES = ("width", "height", "depth")
 """Names of the lengths of the axes, from the last to the first."""
 MAX_LEVEL = 255
 TOLERANCE = 0.4 / MAX_LEVEL
 """Largest difference of interpolated cells from the map, as a fraction of the limit; rounding adds half a level."""
-NUM_SAMPLED = {1: 8000, 2: 320, 3: 120}
+NUM_SAMPLED = {1: 1600, 2: 320, 3: 120}
 """Rows and columns of a map that determine the values of its cells, by its number of spatial axes."""
 MAX_TEXT = 12 << 20
 """Limit of the text of all levels in a page, in characters; further maps are shown as pictures only."""
@@ -57,7 +59,7 @@ def encode_levels(heatmap: np.ndarray, box: Box, cells: tuple[int, ...], limit: 
     visible = clip_to_image(box, shape)
     if np.count_nonzero(heatmap) > np.count_nonzero(heatmap[visible.slices]):
         box = visible = Box.whole(shape)  # it has values elsewhere
-    for order in (1, 0) if max(cells) <= side else ():
+    for order in (1, 0) if max(cells) <= LAYER_SIDES[heatmap.ndim] else ():
         values = _fit(heatmap, box, visible, cells, order, limit)
         if values is not None:
             return _levels(values, box, shape, limit, nearest=order == 0, exact=True)
