@@ -104,9 +104,8 @@ class ReportImages:
         """
         size: Record = {"size": list(shown.heatmap.shape[::-1])}
         if not shown.pixels.size:
-            empty = [
-                {"axis": axis, "path": None, "numbers": list(each), "columns": 1} for axis, each in numbers.items()
-            ]
+            place = {"path": None, "columns": 1, "width": 1, "height": 1}
+            empty = [{"axis": axis, "numbers": list(each), **place} for axis, each in numbers.items()]
             return {**size, **({"sheets": empty} if empty else {})}
         thumbnail = encode_thumbnail(shown, self.render)
         size["thumbnail"] = self._save(f"{source}\0{map_id}", "thumbnail.jpg", thumbnail)
@@ -118,9 +117,10 @@ class ReportImages:
         return {**size, "sheets": [self._draw_sheet(source, shown, axis, each) for axis, each in numbers.items()]}
 
     def _draw_sheet(self, source: str, shown: Shown, axis: int, numbers: Sequence[int]) -> Record:
-        data, image_format, columns = encode_sheet(shown.pixels, axis, numbers)
-        path = self._save(source, f"slices{axis}.{image_format}", data)
-        return {"axis": axis, "path": path, "numbers": list(numbers), "columns": columns}
+        sheet = encode_sheet(shown.pixels, axis, numbers)
+        path = self._save(source, f"slices{axis}.{sheet.image_format}", sheet.data)
+        grid = {"columns": sheet.columns, "width": sheet.width, "height": sheet.height}
+        return {"axis": axis, "path": path, "numbers": list(numbers), **grid}
 
     def draw_map(self, source: str, map_id: str, shown: Shown, numbers: Numbers) -> Record:
         """Write a map for display over its image, or, of another input, one picture of the input with its map."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -20,6 +20,8 @@ MAX_SLICES, SLICE_SIDE = 64, 256
 """Slices of an axis that a page shows, and the longer side of one, which is never enlarged."""
 MAX_LOSSLESS_SIDE = 64
 """Slices up to this longer side are stored without loss."""
+BORDER = 1
+"""Pixels around each slice of a sheet that repeat its edge: enlarged slices do not blend with their neighbors."""
 Numbers = Mapping[int, Sequence[int]]
 """The numbers of the slices that a page shows, by the axis of the array."""
 
@@ -50,26 +52,42 @@ def _numbers(length: int, needed: Iterable[int]) -> list[int]:
     return sorted(set(numbers))
 
 
-def encode_sheet(pixels: np.ndarray, axis: int, numbers: Sequence[int]) -> tuple[bytes, str, int]:
-    """Encode slices side by side, row by row, in a grid that is about as wide as high.
+class Sheet(NamedTuple):
+    """Slices side by side, row by row, in a grid that is about as wide as high.
+
+    Attributes:
+        data: the bytes of the file.
+        image_format: `png` for small slices, `jpg` for all others.
+        columns: of the grid.
+        width, height: of a slice without its border.
+    """
+
+    data: bytes
+    image_format: str
+    columns: int
+    width: int
+    height: int
+
+
+def encode_sheet(pixels: np.ndarray, axis: int, numbers: Sequence[int]) -> Sheet:
+    """Encode slices in one file.
 
     Args:
         pixels: (D, H, W, 3) uint8.
         axis: the axis along which the slices lie.
         numbers: of the slices.
-
-    Returns:
-        The bytes, their format (`png` for small slices, `jpg` for all others), and the number of columns.
     """
     columns = math.ceil(math.sqrt(len(numbers)))
     slices = [np.take(pixels, number, axis) for number in numbers]
     height, width = scaled_size(slices[0].shape, min(max(slices[0].shape[:2]), SLICE_SIDE))
-    sheet = np.zeros((math.ceil(len(numbers) / columns) * height, columns * width, 3), np.uint8)
+    h, w = height + 2 * BORDER, width + 2 * BORDER
+    sheet = np.zeros((math.ceil(len(numbers) / columns) * h, columns * w, 3), np.uint8)
     for place, each in enumerate(slices):
-        top, left = (side * n for side, n in zip((height, width), divmod(place, columns), strict=True))
-        sheet[top : top + height, left : left + width] = scale_image(each, (height, width))
+        row, column = divmod(place, columns)
+        padded = np.pad(scale_image(each, (height, width)), ((BORDER, BORDER), (BORDER, BORDER), (0, 0)), "edge")
+        sheet[row * h : (row + 1) * h, column * w : (column + 1) * w] = padded
     image_format = "png" if max(height, width) <= MAX_LOSSLESS_SIDE else "jpg"
-    return encode(sheet, image_format), image_format, columns
+    return Sheet(encode(sheet, image_format), image_format, columns, width, height)
 
 
 def profiles(heatmap: np.ndarray, numbers: Numbers) -> list[list[float]]:
@@ -87,8 +105,9 @@ _is_sheet = fields.record(
         "path": fields.nullable(fields.text()),
         "numbers": fields.list_of(fields.integer(), 1, MAX_SLICES),
         "columns": fields.integer(1, MAX_SLICES),
+        **dict.fromkeys(("width", "height"), fields.integer(1, SLICE_SIDE)),
     },
-    ("axis", "path", "numbers", "columns"),
+    ("axis", "path", "numbers", "columns", "width", "height"),
 )
 
 

@@ -37,8 +37,15 @@ def record(request, tmp_path):
     drawn = images.draw_image("a", "x", shown, numbers) | images.draw_map("a", "x", shown, numbers)
     summary = {"peak": list(shown.peak), "box": list(box), "raw_max": 2.0, "cells": list(shape)}
     return {
-        **{"status": "ok", "input": "a", "layer": "conv", "method": "gradcam", "class_index": 1, "class_name": "cat"},
-        **{"kind": kind, "spacing": list(SPACING[kind]), "map": summary},
+        "status": "ok",
+        "input": "a",
+        "layer": "conv",
+        "method": "gradcam",
+        "class_index": 1,
+        "class_name": "cat",
+        "kind": kind,
+        "spacing": list(SPACING[kind]),
+        "map": summary,
         "report": {**drawn, "levels": encode_levels(heatmap, box, shape)},
     }
 
@@ -77,7 +84,7 @@ def test_unknown_spacing_is_zero(record):
 
 def test_slices_outside_the_input_are_left_out(record):
     """Numbers beyond the size, sheets of a signal, and a size with another number of axes; paths stay inside."""
-    sheet = {"axis": 0, "path": "../../etc/passwd", "numbers": [0, 1], "columns": 2}
+    sheet = {"axis": 0, "path": "../../etc/passwd", "numbers": [0, 1], "columns": 2, "width": 1, "height": 1}
     (entry,) = build_entries([changed(record, sheets=[sheet])], {})
     assert [each["path"] for each in entry["sheets"]] == ([] if record["kind"] == "signal" else [None])
     (entry,) = build_entries([changed(record, sheets=[{**sheet, "numbers": [0, 99]}])], {})
@@ -95,14 +102,24 @@ def test_damaged_records_are_refused(record, change):
 
 
 def test_report_of_saved_maps_without_their_inputs(record, tmp_path):
-    """The page of `.npz` files has the slices' numbers and the levels; a map whose axes differ from its cells' is left out."""
+    """The page of `.npz` files has the levels; a map with other axes than its cells has none."""
     shape, kind = SHAPES[record["kind"]], record["kind"]
     heatmap = np.zeros(shape, np.float32)
     heatmap[tuple(length // 2 for length in shape)] = 1
     metadata = {
-        **{"input": "missing", "layer": "conv", "method": "gradcam", "class_index": 1, "class_name": "cat"},
-        **{"kind": kind, "spacing": list(SPACING[kind]), "fit": "squash", "score": "logit", "target": "class"},
-        **{"interpolation": "linear", "counterfactual": False, "aug_smooth": False},
+        "input": "missing",
+        "layer": "conv",
+        "method": "gradcam",
+        "class_index": 1,
+        "class_name": "cat",
+        "kind": kind,
+        "spacing": list(SPACING[kind]),
+        "fit": "squash",
+        "score": "logit",
+        "target": "class",
+        "interpolation": "linear",
+        "counterfactual": False,
+        "aug_smooth": False,
     }
     shutil.rmtree(tmp_path / "report")
     for name, cam in (("a", heatmap), ("b", np.ones((2,) * (len(shape) % 3 + 1), np.float32))):

@@ -44,19 +44,23 @@ def test_each_place_of_a_sheet_has_its_slice(axis):
     """The n-th picture, row by row, is that of the n-th number, pixel by pixel."""
     pixels = np.random.default_rng(0).integers(0, 256, (7, 9, 11, 3), np.uint8)
     numbers = shown_numbers(VOLUME, pixels.shape)[axis][1:]
-    data, image_format, columns = encode_sheet(pixels, axis, numbers)
-    sheet = np.asarray(Image.open(io.BytesIO(data)))
+    sheet = encode_sheet(pixels, axis, numbers)
+    shown = np.asarray(Image.open(io.BytesIO(sheet.data)))
     height, width = (side for other, side in enumerate(pixels.shape[:3]) if other != axis)
-    assert image_format == "png"
-    assert sheet.shape == (-(-len(numbers) // columns) * height, columns * width, 3)
+    assert (sheet.image_format, sheet.height, sheet.width) == ("png", height, width)
+    assert shown.shape == (-(-len(numbers) // sheet.columns) * (height + 2), sheet.columns * (width + 2), 3)
     for place, number in enumerate(numbers):
-        top, left = place // columns * height, place % columns * width
-        np.testing.assert_array_equal(sheet[top : top + height, left : left + width], np.take(pixels, number, axis))
+        top, left = 1 + place // sheet.columns * (height + 2), 1 + place % sheet.columns * (width + 2)
+        expected = np.take(pixels, number, axis)
+        np.testing.assert_array_equal(shown[top : top + height, left : left + width], expected)
+        np.testing.assert_array_equal(shown[top : top + height, left - 1], expected[:, 0])
+        np.testing.assert_array_equal(shown[top + height, left : left + width], expected[-1])
 
 
 def test_large_slices_are_downsampled():
-    data, image_format, columns = encode_sheet(np.zeros((5, 1024, 512, 3), np.uint8), 0, range(5))
-    assert (image_format, columns, Image.open(io.BytesIO(data)).size) == ("jpg", 3, (3 * 128, 2 * 256))
+    sheet = encode_sheet(np.zeros((5, 1024, 512, 3), np.uint8), 0, range(5))
+    assert sheet[1:] == ("jpg", 3, 128, 256)
+    assert Image.open(io.BytesIO(sheet.data)).size == (3 * 130, 2 * 258)
 
 
 def test_profiles_are_the_largest_values_of_the_slices():
@@ -95,10 +99,11 @@ def test_files_of_a_volume(tmp_path):
         {"columns": 0},
         {"columns": 10**9},
         {"path": 1},
+        {"width": 0},
     ],
 )
 def test_damaged_sheets_are_refused(change):
-    valid = {"axis": 0, "path": "report/a.png", "numbers": [0, 2], "columns": 2}
+    valid = {"axis": 0, "path": "report/a.png", "numbers": [0, 2], "columns": 2, "width": 9, "height": 8}
     assert SHEETS([valid]) == [valid]
     with pytest.raises(FieldError):
         SHEETS([{**valid, **change}])

@@ -3,6 +3,7 @@
 const axisNames = ["z", "y", "x"]; // of a volume, in the order of the array's axes
 const planeNames = { volume: ["slices (z)", "rows (y)", "columns (x)"], film: ["frames"] };
 const thinnestSide = 1 / 6; // of the longer side of a picture; then it is not to scale
+const sheetBorder = 1; // pixels around each slice of a sheet that repeat its edge
 const wheelStep = 40; // pixels that a wheel or a touchpad turns for one slice
 const playing = { timer: 0, unknownRate: 0.1, shortest: 0.04, longest: 1 }; // seconds between frames
 let wheelRest = 0;
@@ -173,10 +174,14 @@ function drawScroll(entry, maps) {
 
 /** Move the sheets of slices in their frames, and name the slice for screen readers. */
 function showSlice(entry, index, text) {
-  const { columns, numbers, unit } = currentSheet(entry);
-  const place = { column: index % columns, row: Math.floor(index / columns) };
-  const style = { columns, rows: Math.ceil(numbers.length / columns), ...place };
-  for (const [name, value] of Object.entries(style)) byId("viewer").style.setProperty(`--${name}`, value);
+  const { columns, numbers, unit, width, height } = currentSheet(entry);
+  const [across, down] = [1 + 2 * sheetBorder / width, 1 + 2 * sheetBorder / height]; // of a slice with its border
+  const style = {
+    width: columns * across, height: Math.ceil(numbers.length / columns) * down,
+    left: -(index % columns) * across - sheetBorder / width,
+    top: -Math.floor(index / columns) * down - sheetBorder / height,
+  };
+  for (const [name, part] of Object.entries(style)) byId("viewer").style.setProperty(`--sheet-${name}`, `${100 * part}%`);
   for (const image of byId("viewer").querySelectorAll(".sheet")) image.alt = `${text} of the ${unit}s of ${entry.name}`;
 }
 
