@@ -96,7 +96,7 @@ def _means(part: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
     if part.ndim == 2:
         return scale_map(part, (size[0], size[1]))
     if part.ndim == 1:
-        return scale_map(part[np.newaxis], (1, *size))[0]
+        return scale_map(part[np.newaxis], (1, size[0])).ravel()
     slices = np.stack([_means(each, size[1:]).ravel() for each in part])
     means: np.ndarray = scale_map(slices, (size[0], slices.shape[1])).reshape(size)
     return means
