@@ -12,12 +12,13 @@ import numpy as np
 
 from gradcam_cli.console import escape_control_chars, log
 from gradcam_cli.errors import GradcamError, InputError
-from gradcam_cli.images.decode import decode
+from gradcam_cli.images.input_files import decode_input
 from gradcam_cli.images.read_options import MAX_PIXELS
 from gradcam_cli.images.space import IMAGE, RANKS, Space
 from gradcam_cli.pipeline import fields
-from gradcam_cli.pipeline.config import DEFAULTS, MATCHING_SETTINGS
+from gradcam_cli.pipeline.config import DEFAULTS, MATCHING_SETTINGS, RunSettings
 from gradcam_cli.pipeline.json_lines import METADATA_FIELDS
+from gradcam_cli.pipeline.reading import read_options_of
 from gradcam_cli.pipeline.recorded_image import read_recorded_image
 from gradcam_cli.storage import remote
 from gradcam_cli.storage.arrays import ArrayFile, open_arrays
@@ -150,10 +151,16 @@ def _read_metadata(arrays: ArrayFile) -> dict[str, Any]:
 
 
 def load_source_image(saved: SavedMap) -> np.ndarray | None:
-    """Return the image of a map, (H, W, 3) uint8, or None if the file is missing, has changed or may not be opened."""
+    """Return the pixels of a map's input as they are drawn, or None if they are missing, changed or may not be opened.
+
+    Those of an image are (H, W, 3) uint8.
+    """
+    metadata, rank = saved.metadata, saved.space.rank
+    read: dict[str, Any] = {key: metadata.get(key) for key in ("max_value", "rgb", "axes", "window")}
     try:
-        data = read_recorded_image(saved.metadata["input"], saved.metadata.get("sha256"))
-        image = decode(data, max_value=saved.metadata.get("max_value"), rgb=saved.metadata.get("rgb"))
+        settings = RunSettings(**read)
+        data = read_recorded_image(metadata["input"], metadata.get("sha256"))
+        decoded = decode_input(data, metadata["input"], read_options_of(settings, rank))
     except GradcamError:
         return None
-    return image if image.shape[:2] == saved.heatmap.shape else None
+    return decoded.pixels if decoded.pixels.shape[:rank] == saved.heatmap.shape else None

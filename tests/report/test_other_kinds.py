@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 
@@ -12,6 +13,7 @@ from report_documents import document_in
 from gradcam_cli.images.box import Box
 from gradcam_cli.images.space import Space
 from gradcam_cli.pipeline.fields import FieldError
+from gradcam_cli.pipeline.saved import SavedMap, load_source_image
 from gradcam_cli.reporting.build import build_report
 from gradcam_cli.reporting.entries import build_entries
 from gradcam_cli.reporting.image_store import ReportImages
@@ -129,3 +131,34 @@ def test_report_of_saved_maps_without_their_inputs(record, tmp_path):
     assert (entries[0]["name"], entries[0]["kind"], entries[0]["size"]) == ("a", kind, list(shape[::-1]))
     assert entries[0]["maps"][0]["levels"]["exact"]
     assert entries[1]["maps"][0]["levels"] is None
+
+
+def test_report_of_saved_maps_reads_their_inputs(tmp_path):
+    """The slices are those of the recorded file, read with the recorded axes: stored as (W, H, D) here."""
+    stored = np.arange(6 * 8 * 10, dtype=np.float32).reshape(6, 8, 10)
+    np.save(tmp_path / "scan.npy", stored.T)
+    sha256 = hashlib.sha256((tmp_path / "scan.npy").read_bytes()).hexdigest()
+    metadata = {
+        "input": str(tmp_path / "scan.npy"),
+        "sha256": sha256,
+        "axes": "WHD",
+        "kind": "volume",
+        "layer": "conv",
+        "method": "gradcam",
+        "class_index": 1,
+        "class_name": "cat",
+        "fit": "squash",
+        "score": "logit",
+        "target": "class",
+        "interpolation": "linear",
+        "counterfactual": False,
+        "aug_smooth": False,
+    }
+    maps = np.ones(stored.shape, np.float32)
+    saved = SavedMap(metadata, maps, maps)
+    pixels = load_source_image(saved)
+    assert pixels.shape == (6, 8, 10, 3)
+    assert pixels[0].max() < pixels[3].mean() < pixels[5].min()
+    assert load_source_image(saved._replace(heatmap=np.ones((10, 8, 6), np.float32))) is None
+    assert load_source_image(saved._replace(metadata={**metadata, "axes": "XY"})) is None
+    assert load_source_image(saved._replace(metadata={**metadata, "sha256": "0" * 64})) is None
