@@ -109,6 +109,22 @@ def test_values_are_those_of_the_slice(open_report, document):
     assert percent(0.75, 0.25) == pytest.approx(100 * 2 / 3, abs=0.5)
 
 
+def test_slices_outside_the_model_input_have_no_map(open_report, document):
+    """The cells cover the first half of the slices, and the first eight of ten columns."""
+    document["entries"][0]["maps"][0]["levels"] = {**LEVELS, "box": [0, 0, 0, 0.8, 1, 0.5]}
+    for fragment, x, y, text in (
+        ("slice=0", 0.6, 0.25, "100.0 %"),
+        ("slice=0", 0.9, 0.25, "outside"),
+        ("slice=4", 0.6, 0.25, "outside"),
+        ("axis=1&slice=0", 0.6, 0.1, "100.0 %"),
+        ("axis=1&slice=0", 0.6, 0.75, "outside"),
+    ):
+        page = open_report(document, f"#entry=1&{fragment}")
+        frame = page.locator("#viewer .frame").bounding_box()
+        page.mouse.move(frame["x"] + x * frame["width"], frame["y"] + y * frame["height"])
+        expect(page.locator("#value")).to_contain_text(text)
+
+
 def test_wheel_keys_and_curve_move_through_the_slices(open_report, document):
     page = open_report(document, "#entry=1")
     page.locator("#viewer .frame").hover()
