@@ -40,7 +40,7 @@ function makeSignalFigure(entry, map) {
   const box = { viewBox: `0 0 1000 ${height * lines.length}`, preserveAspectRatio: "none" };
   const svg = makeSvg("svg", { ...box, role: "img", "aria-label": text });
   const cursor = make("span", { class: "cursor", "aria-hidden": "true" });
-  const frame = make("div", { class: "frame signal" }, svg, ...makeSignalMarks(entry, map), cursor);
+  const frame = make("div", { class: "frame signal" }, ...makeSignalMarks(entry, map), cursor, svg);
   frame.style.height = `${height * lines.length}px`;
   shownMaps.set(frame, [map]);
   drawnMaps.push({ draw: (look) => drawSignal(svg, entry, map, height, look) });
