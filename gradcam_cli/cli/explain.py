@@ -177,7 +177,8 @@ def run(
     """Explain all planned inputs; return the writer, which has counted their results."""
     from gradcam_cli.cli.console_writer import ConsoleWriter
     from gradcam_cli.cli.truth_summary import TruthSummary
-    from gradcam_cli.engines.explain_job import ExplainJob, iter_tasks
+    from gradcam_cli.engines.explain_job import ExplainJob
+    from gradcam_cli.engines.job import iter_tasks
     from gradcam_cli.pipeline.origin import local_weights_hash
     from gradcam_cli.reporting.run_records import MAX_REPORT_INPUTS
 

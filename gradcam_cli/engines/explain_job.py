@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
@@ -16,7 +16,6 @@ from gradcam_cli.engines.job import ExplainTask, JobResult
 from gradcam_cli.errors import OutputError, UsageError
 from gradcam_cli.images.load import Failure, LoadedImage, Skipped, Unexplained, load_image
 from gradcam_cli.images.read_options import MAX_PIXELS
-from gradcam_cli.images.source import Source
 from gradcam_cli.output.destination import DIFFERENCE, GRID, Destination, format_for_suffix, require_kind
 from gradcam_cli.output.naming import OutputFile, paths_by_map
 from gradcam_cli.output.render_options import RenderOptions
@@ -227,24 +226,6 @@ class ExplainJob:
             return JobResult("skipped", lines, report_records=records, truth=result.truth, left_out=True)
         message = f"{escape_control_chars(result.source)}: skipped, its output files exist"
         return JobResult("skipped", lines, [(logging.INFO, message)], report_records=records[:1], truth=result.truth)
-
-
-def iter_tasks(
-    planned: Iterable[tuple[Source, list[OutputFile]]], completed: Collection[str] | None, max_inputs: int
-) -> Iterator[ExplainTask]:
-    """Yield the tasks of a run.
-
-    An input that a resumed report does not list is recomputed, even if its files exist: a run that was killed after
-    it wrote the files, and before it logged them, leaves such inputs.
-
-    Args:
-        planned: the inputs with their output files.
-        completed: the inputs that the resumed report lists; None if no report is resumed.
-        max_inputs: number of inputs that a report lists.
-    """
-    for number, (source, outputs) in enumerate(planned):
-        missing = completed is not None and number < max_inputs and source.name not in completed
-        yield ExplainTask(source, outputs, force=missing)
 
 
 def _truth_of(result: Sequence[Explanation]) -> Record | None:

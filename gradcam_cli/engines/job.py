@@ -7,7 +7,7 @@ Between `JobHandler.read` and `JobHandler.finish` every engine calls `to_model_i
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from gradcam_cli.images.load import LoadedImage, Unexplained
@@ -76,3 +76,21 @@ class JobHandler(Protocol):
 
     def finish(self, task: ExplainTask, result: list[Explanation] | Unexplained) -> JobResult:
         """Write the files of a task."""
+
+
+def iter_tasks(
+    planned: Iterable[tuple[Source, list[OutputFile]]], completed: Collection[str] | None, max_inputs: int
+) -> Iterator[ExplainTask]:
+    """Yield the tasks of a run.
+
+    An input that a resumed report does not list is recomputed, even if its files exist: a run that was killed after
+    it wrote the files, and before it logged them, leaves such inputs.
+
+    Args:
+        planned: the inputs with their output files.
+        completed: the inputs that the resumed report lists; None if no report is resumed.
+        max_inputs: number of inputs that a report lists.
+    """
+    for number, (source, outputs) in enumerate(planned):
+        missing = completed is not None and number < max_inputs and source.name not in completed
+        yield ExplainTask(source, outputs, force=missing)
