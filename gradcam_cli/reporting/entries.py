@@ -135,7 +135,7 @@ def _map(
         "layer": record.get("layer") or "",
         "method": record.get("method") or "",
         "model": record.get("model") or "",
-        "cells": "x".join(map(str, summary.get("cells") or ())),
+        "cells": _cells(record, summary),
         "raw_max": None if summary.get("raw_max") is None else float(f"{summary['raw_max']:.4g}"),
         "map_image": _url(report.get("map_image")),
         "levels": report.get("levels"),
@@ -151,6 +151,12 @@ def _map(
         "command": " ".join(map(shell_quote, rerun_command(record, run_start))),
         **further_fields,
     }
+
+
+def _cells(record: Record, summary: Record) -> str:
+    """Return the size of the layer, `14x14`, or the number of windows whose maps were blended."""
+    windows = record.get("windows")
+    return f"in {windows:,} windows" if windows else "x".join(map(str, summary.get("cells") or ()))
 
 
 def _classes(record: Record) -> Iterator[list[str]]:
