@@ -74,7 +74,8 @@ def explain(
     Args:
         image: a path, a URL, bytes, a binary file, a Pillow image, an array or a tensor. An array is uint8, or float in
             0..1 or 0..255, as its largest value shows: (H, W, 3), RGBA (H, W, 4), gray (H, W) or (H, W, 1), or a batch
-            of one. For a model of k other channels, it is (H, W, k) of any numbers.
+            of one. For a model of k other channels, it is (H, W, k) of any numbers; for one of signals, volumes or
+            films, it has their axes, such as (T, k), or is a folder of slices or frames.
         model: a name, a path, a Keras model, or the result of `load_model`: load a model once to explain many images.
         layer: its path in the model, or `auto`.
         target_class: an index, a name, `top`, `topN` for the class of rank N, `truth`, or a pattern such as `*_cat` for
@@ -113,7 +114,7 @@ def explain(
         other_inputs: `zeros`, or an `.npz` file of the inputs besides the image.
 
     Returns:
-        The explanation, with `.heatmap` (H, W) in 0..1, `.cam`, `.alpha`, `.prediction`, `.figure()`, `.save(path)`.
+        The explanation, with `.heatmap` (H, W), or of the input's other shape, in 0..1, `.cam`, `.alpha`, `.prediction`, `.figure()`, `.save(path)`.
 
     Raises:
         InputError: the image cannot be read, or its values or axes are ambiguous.
