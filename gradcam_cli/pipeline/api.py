@@ -114,7 +114,8 @@ def explain(
         other_inputs: `zeros`, or an `.npz` file of the inputs besides the image.
 
     Returns:
-        The explanation, with `.heatmap` (H, W), or of the input's other shape, in 0..1, `.cam`, `.alpha`, `.prediction`, `.figure()`, `.save(path)`.
+        The explanation, with `.heatmap` in 0..1, (H, W) or of the other shape of the input, `.cam`, `.alpha`,
+        `.prediction`, `.figure()` and `.save(path)`.
 
     Raises:
         InputError: the image cannot be read, or its values or axes are ambiguous.
