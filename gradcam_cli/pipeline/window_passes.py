@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -26,8 +28,19 @@ from gradcam_cli.pipeline.run import PreparedRun
 NOWHERE_POSITIVE = "no positive value: the map of each window is zero everywhere"
 """Why a blended map is zero."""
 
-Pass = tuple[Sequence[Box], np.ndarray, np.ndarray, ForwardBackward]
-"""Windows, their pixels and their preprocessed input (n, ...), and what the network returned for them."""
+
+class WindowBatch(NamedTuple):
+    """A batch of windows after the network.
+
+    Attributes:
+        boxes: the windows.
+        x: (n, ...), their preprocessed input; n may be larger than the number of windows.
+        results: passes of the batch, and whether the windows are mirrored in it; several with `--aug-smooth`.
+    """
+
+    boxes: Sequence[Box]
+    x: np.ndarray
+    results: Sequence[tuple[ForwardBackward, bool]]
 
 
 def explain_windows(
@@ -56,44 +69,50 @@ def explain_windows(
     chosen, against = np.array([classes], np.int32), None
     if (chosen < 0).any() or any(each.index_or_rank < 0 for each in run.against):
         none = np.zeros_like(chosen)
-        mean = _mean([result for *_, result in _passes(run, image, windows, none, None, batch_size)], windows)
+        first = replace(run, config=replace(run.config, aug_smooth=False))
+        mean = _mean([_scores(batch) for batch in _batches(first, image, windows, none, None, batch_size)], windows)
         ranked = np.argsort(-mean.ranked_by[0], kind="stable")
         chosen = np.where(chosen < 0, ranked[np.maximum(-chosen - 1, 0)], chosen).astype(np.int32)
         against = _nearest(run, mean.y, chosen) if run.against else None
     blended = {key: _blended_map(run, image, windows, key) for key in run.maps}
-    results = []
-    for boxes, pixels, x, result in _passes(run, image, windows, chosen, against, batch_size):
-        passes = [(result, False), *(augmented_passes(run, pixels, result) if run.config.aug_smooth else ())]
-        for i, box in enumerate(boxes):
+    scores = []
+    for batch in _batches(run, image, windows, chosen, against, batch_size):
+        for i, box in enumerate(batch.boxes):
             with selected_rows(run.classifier.rows, [image.name]):
-                computed = compute_multi_pass(run, x[i], passes, i)
+                computed = compute_multi_pass(run, batch.x[i], batch.results, i)
             for key, blend in blended.items():
                 layer, method, c = key
-                cam_map = computed.get(key) or compute_cam(run, method, result, (i, layer, c))
+                cam_map = computed.get(key) or compute_cam(run, method, batch.results[0][0], (i, layer, c))
                 blend.add(box, _of_window(run, key, cam_map, box))
-        results.append(result._replace(A=[], dA=[]))
-    return _mean(results, windows), {key: Cam(None, blend.mean()) for key, blend in blended.items()}
+        scores.append(_scores(batch))
+    return _mean(scores, windows), {key: Cam(None, blend.mean()) for key, blend in blended.items()}
 
 
-def _passes(
+def _batches(
     run: PreparedRun,
     image: LoadedImage,
     windows: Sequence[Box],
     classes: np.ndarray,
     against: np.ndarray | None,
     batch_size: int,
-) -> Iterator[Pass]:
+) -> Iterator[WindowBatch]:
     """Run the network on all windows, batch by batch; the windows of a batch are cut out when it is due."""
     decoded, repeated = image.decoded(), None if against is None else np.repeat(against, batch_size, 0)
     with progress(f"windows of {image.name}", len(windows)) as advance:
         for start in range(0, len(windows), batch_size):
             boxes = windows[start : start + batch_size]
             pixels = np.stack([fit_decoded(run.classifier, decoded, box) for box in boxes])
-            padded = np.concatenate([pixels, np.repeat(pixels[-1:], batch_size - len(pixels), 0)])
-            x = run.classifier.preprocess(padded)
+            x = run.classifier.preprocess(np.concatenate([pixels, np.repeat(pixels[-1:], batch_size - len(pixels), 0)]))
             with selected_rows(run.classifier.rows, [image.name] * batch_size):
-                yield boxes, pixels, x, run.forward_backward(x, np.repeat(classes, batch_size, 0), repeated)
+                results = [(run.forward_backward(x, np.repeat(classes, batch_size, 0), repeated), False)]
+                results += augmented_passes(run, pixels, results[0][0]) if run.config.aug_smooth else ()
+            yield WindowBatch(boxes, x, results)
             advance(len(boxes))
+
+
+def _scores(batch: WindowBatch) -> ForwardBackward:
+    """Return the scores of a batch without its activations, which take memory."""
+    return batch.results[0][0]._replace(A=[], dA=[])
 
 
 def _blended_map(run: PreparedRun, image: LoadedImage, windows: Sequence[Box], key: tuple[int, str, int]) -> BlendedMap:

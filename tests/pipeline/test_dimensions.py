@@ -120,6 +120,15 @@ def test_windows_over_a_photo_show_it_at_its_own_size():
     assert explanation.prediction.value == pytest.approx(mean, rel=1e-4)
 
 
+def test_where_one_window_alone_shows_a_place_its_map_is_that_of_the_window():
+    """The first eight of 32 columns are under the first window only; the maps are means of six copies."""
+    model = network((SIDE, SIDE, 3), 3)
+    photo = RNG.integers(0, 256, (SIDE, 2 * SIDE, 3), np.uint8)
+    options = {"layer": "conv", "preprocess": "0..1", "score": "output", "target_class": 0, "aug_smooth": True}
+    blended, alone = explain(photo, model, fit="windows", **options), explain(photo[:, :SIDE], model, **options)
+    np.testing.assert_allclose(blended.cam[:, :8], alone.heatmap[:, :8] * alone.heatmap_max, rtol=1e-4, atol=1e-5)
+
+
 def test_an_input_of_the_size_of_the_model_needs_no_windows():
     model = network((SIDE, 2), 5)
     signal = RNG.normal(size=(SIDE, 2)).astype(np.float32)
