@@ -60,7 +60,7 @@ def test_variable_sizes_of_signals_and_volumes_are_required(shape, hint):
     ("shape", "size", "message"),
     [
         (SIGNAL, (50,), "requires 60, got 50"),
-        (VOLUME, (12, 10), "requires 8x12x10, got 12x10"),
+        (VOLUME, (12, 10), "requires 3 numbers, got 12x10"),
         ((None, 16, 16, 1), (4, 4, 16), r"requires \?x16x16, got 4x4x16"),
     ],
 )
