@@ -68,8 +68,8 @@ class EvaluationRun:
         run: the maps of all methods and baselines.
         read: returns the images and their classes; they are read again for mosaics and for the sanity check.
         count: number of images and classes, or None if it is not known before they are read.
-        photos: returns the photos for mosaics.
-        num_photos: their number, or None.
+        images: returns the images for mosaics, without classes.
+        num_images: their number, or None.
         mosaics: the evaluation on mosaics, or None.
     """
 
@@ -78,8 +78,8 @@ class EvaluationRun:
     run: PreparedRun
     read: Callable[[], Iterator[EvaluationItem]]
     count: int | None
-    photos: Callable[[], Iterator[LoadedImage | Failure]]
-    num_photos: int | None
+    images: Callable[[], Iterator[LoadedImage | Failure]]
+    num_images: int | None
     mosaics: MosaicRun | None = None
 
     @property
@@ -88,13 +88,13 @@ class EvaluationRun:
         return self.count if uses_images(self.config.metrics.metrics) else 0
 
     def find_mosaics(self) -> Iterator[None]:
-        """Choose the photos of the mosaics; yield after each image.
+        """Choose the images of the mosaics; yield after each image.
 
         Raises:
             InputError: too few images have a class of the required probability.
         """
         if self.mosaics:
-            yield from self.mosaics.find(self.photos())
+            yield from self.mosaics.find(self.images())
 
     def evaluate(self, draw: Draw | None = None) -> Iterator[list[MetricRow] | Unexplained]:
         """Yield the metrics of all maps of each image and class, in order, or the reason why it has none.
@@ -128,13 +128,6 @@ class EvaluationRun:
         return model_inputs
 
 
-def require_colors(image: LoadedImage | Failure) -> LoadedImage | Failure:
-    """Return an image that can be a tile of a mosaic, or why it cannot."""
-    if isinstance(image, LoadedImage) and image.decoded().bands:
-        return Failure(image.name, "mosaics are made of photos, and this image has bands")
-    return image
-
-
 def prepare_evaluation(
     classifier: Classifier,
     config: EvaluationConfig,
@@ -163,11 +156,11 @@ def prepare_evaluation(
         for task in tasks:
             yield EvaluationItem(load(task.source), task.classes, task.annotations)
 
-    def photos() -> Iterator[LoadedImage | Failure]:
-        return (require_colors(load(source)) for source in sources)
+    def images() -> Iterator[LoadedImage | Failure]:
+        return map(load, sources)
 
     mosaics = prepare_mosaic_run(run, config)
-    return EvaluationRun(classifier, config, run, read, len(tasks), photos, len(sources), mosaics)
+    return EvaluationRun(classifier, config, run, read, len(tasks), images, len(sources), mosaics)
 
 
 def prepare_images(
@@ -189,13 +182,10 @@ def prepare_images(
     """
     run = prepare_maps(classifier, config)
 
-    def photos() -> Iterator[LoadedImage | Failure]:
-        return map(require_colors, read())
-
     def items() -> Iterator[EvaluationItem]:
         return map(EvaluationItem, read())
 
-    return EvaluationRun(classifier, config, run, items, count, photos, count, prepare_mosaic_run(run, config))
+    return EvaluationRun(classifier, config, run, items, count, read, count, prepare_mosaic_run(run, config))
 
 
 def prepare_mosaic_run(run: PreparedRun, config: EvaluationConfig) -> MosaicRun | None:

@@ -1,4 +1,4 @@
-"""The steps of an evaluation: choose the photos of mosaics, evaluate images and mosaics, check the sanity of maps."""
+"""The steps of an evaluation: choose the images of mosaics, evaluate images and mosaics, check the sanity of maps."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def run_evaluation(
         add(*(result if isinstance(result, list) else [result]))
 
     if run.mosaics:
-        with show("choosing photos", run.num_photos) as advance:
+        with show("choosing images", run.num_images) as advance:
             for _ in run.find_mosaics():
                 advance(1)
     with show("evaluating", run.num_steps) as advance:

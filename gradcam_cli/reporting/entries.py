@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain, repeat, zip_longest
+from itertools import zip_longest
 from typing import Any
 from urllib.parse import quote
 
 from gradcam_cli.evaluation.correctness import BROKEN
 from gradcam_cli.evaluation.drift import MapChange
+from gradcam_cli.evaluation.metrics.summary import TILE_LISTS
 from gradcam_cli.images.space import IMAGE, RANKS
 from gradcam_cli.pipeline.config import DEFAULTS
 from gradcam_cli.pipeline.json_lines import Record
@@ -116,11 +117,11 @@ def _maps(record: Record, run_start: Record) -> Iterator[dict[str, Any]]:
             fields = {**report, "map_image": map_image, "levels": numbers, "map": depth}
             yield _map(record, fields, run_start, {}, t=depth["t"], adjoint_norm=depth["adjoint_norm"])
     elif record.get("tiles"):
-        images, levels = report.get("map_images", []), report.get("all_levels", [])
-        for tile, map_image, numbers in zip(record["tiles"], images, chain(levels, repeat(None)), strict=False):
+        for i, tile in enumerate(record["tiles"]):
+            drawn = {key: report[many][i] for key, many in TILE_LISTS.items() if i < len(report.get(many, ()))}
             shown = {**record, "class_index": tile["class_index"], "class_name": tile["class_name"]}
-            fields = {**report, "map_image": map_image, "levels": numbers}
-            yield _map(shown, fields, run_start, tile["metrics"], command="")
+            if drawn:
+                yield _map(shown, {**report, **drawn}, run_start, tile["metrics"], command="")
     elif report or "metrics" not in record:
         yield _map(record, report, run_start, record.get("metrics", {}))
 

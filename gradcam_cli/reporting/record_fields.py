@@ -57,6 +57,8 @@ _REPORT = nullable(
             "signal": SIGNAL,
             "map_images": list_of(_PATH),
             "all_levels": list_of(LEVELS),
+            "figures": list_of(_PATH),
+            "all_profiles": list_of(PROFILES),
             "files": mapping(text()),
             "map": _SUMMARY,
             "predictions": PREDICTIONS,
@@ -98,7 +100,7 @@ EVALUATION = Shape(
         "curves": mapping(list_of(number(), 2, MAX_CURVE_POINTS), _METRICS),
         "report": _REPORT,
         "class_index": nullable(integer()),
-        "tiles": nullable(list_of(_TILE, 4, 4)),
+        "tiles": nullable(list_of(_TILE, 2, 8)),
     },
     ("input", "layer", "method", "baseline", "metrics", "curves"),
 )

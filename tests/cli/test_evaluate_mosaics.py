@@ -43,7 +43,7 @@ def test_table_has_shares_with_intervals_and_the_valid_cases(evaluate):
     first, second = tables[3].splitlines()[2:4]
     assert first.split() == ["1", "hirescam", "0.000", "0.000", "to", "0.000", "24"]
     assert second.split() == ["2", "gradcam", "0.281", "0.281", "to", "0.281", "24"]
-    assert tables[4].startswith("24 mosaics of 4 photos; valid cases: 100% (96 of 96)\n")
+    assert tables[4].startswith("24 mosaics of 4 inputs; valid cases: 100% (96 of 96)\n")
     assert result.summaries[0].startswith("24 mosaics, 48 maps (")
 
 
@@ -126,7 +126,7 @@ def test_errors(evaluate, tmp_path):
     Image.new("RGB", (8, 8), (90, 90, 90)).save(few / "gray.png")
     missing = evaluate("--metric", "grid", inputs=[few])
     assert missing.status == 3
-    assert "probability of at least 0.9: expected 4, got 3 (3 of 4 photos)" in missing.stderr
+    assert "probability of at least 0.9: expected 4, got 3 (3 of 4 inputs)" in missing.stderr
     assert "--mosaic-probability" in missing.stderr
     (few / "broken.png").write_bytes(b"no image")
     done = evaluate("--metric", "grid", inputs=[few, tmp_path / "in"])

@@ -7,8 +7,9 @@ import pytest
 
 from gradcam_cli.evaluation.metrics.mosaic import peak_in_tile, share_in_tile, share_outside, tile_parts
 from gradcam_cli.evaluation.mosaics.layout import draw_mosaics, num_possible
-from gradcam_cli.evaluation.mosaics.photos import Photo
+from gradcam_cli.evaluation.mosaics.sure_inputs import SureInput
 from gradcam_cli.images.box import Box
+from gradcam_cli.images.decoded import Decoded
 
 
 def shares(L, parts):
@@ -68,34 +69,34 @@ def test_share_outside_by_hand():
 def photos(sizes):
     """Return photos of classes 0, 1, 2 and so on, as many as the sizes say."""
     pixels = np.zeros((2, 2, 3), np.uint8)
-    return [Photo(f"{c}-{i}", c, 0.95, pixels + c) for c, size in enumerate(sizes) for i in range(size)]
+    return [SureInput(f"{c}-{i}", c, 0.95, Decoded(pixels + c)) for c, size in enumerate(sizes) for i in range(size)]
 
 
 def test_number_of_mosaics_is_that_of_all_arrangements():
     sizes = [2, 1, 3, 1, 2]
     arrangements = itertools.permutations(photos(sizes), 4)
-    assert num_possible(sizes) == sum(len({photo.class_index for photo in four}) == 4 for four in arrangements)
+    assert num_possible(sizes, 4) == sum(len({each.class_index for each in four}) == 4 for four in arrangements)
 
 
 def test_mosaics_have_four_classes_and_differ():
-    drawn = draw_mosaics(photos([3, 1, 2, 4, 1]), 50, seed=3)
-    assert len({mosaic.photos for mosaic in drawn}) == len(drawn) == 50
-    assert all(len({photo.class_index for photo in mosaic.photos}) == 4 for mosaic in drawn)
-    assert drawn == draw_mosaics(photos([3, 1, 2, 4, 1]), 50, seed=3)
-    assert drawn != draw_mosaics(photos([3, 1, 2, 4, 1]), 50, seed=4)
-    places = [[mosaic.photos[tile].class_index for mosaic in drawn] for tile in range(4)]
+    drawn = draw_mosaics(photos([3, 1, 2, 4, 1]), 4, 50, seed=3)
+    assert len({mosaic.inputs for mosaic in drawn}) == len(drawn) == 50
+    assert all(len({each.class_index for each in mosaic.inputs}) == 4 for mosaic in drawn)
+    assert drawn == draw_mosaics(photos([3, 1, 2, 4, 1]), 4, 50, seed=3)
+    assert drawn != draw_mosaics(photos([3, 1, 2, 4, 1]), 4, 50, seed=4)
+    places = [[mosaic.inputs[tile].class_index for mosaic in drawn] for tile in range(4)]
     assert all(len(set(classes)) == 5 for classes in places)  # each class is in each place
 
 
 def test_too_few_photos_give_all_their_mosaics(caplog):
-    assert len(draw_mosaics(photos([1, 1, 1, 1]), 100, seed=0)) == 24
-    assert len(draw_mosaics(2 * photos([1, 1, 1, 1]), 100, seed=0)) == 24  # each photo is given twice
+    assert len(draw_mosaics(photos([1, 1, 1, 1]), 4, 100, seed=0)) == 24
+    assert len(draw_mosaics(2 * photos([1, 1, 1, 1]), 4, 100, seed=0)) == 24  # each photo is given twice
     assert "only 24 mosaics" in caplog.text
 
 
 def test_tiles_are_in_reading_order():
-    (mosaic,) = draw_mosaics(photos([1, 1, 1, 1]), 1, seed=0)
-    a, b, c, d = (photo.class_index for photo in mosaic.photos)
-    assert mosaic.pixels((2, 2))[::2, ::2, 0].tolist() == [[a, b], [c, d]]
-    assert mosaic.pixels((3, 5)).shape == (6, 10, 3)
-    assert (mosaic.pixels((3, 5))[:3, :5] == a).all()  # no pixel mixes two photos
+    (mosaic,) = draw_mosaics(photos([1, 1, 1, 1]), 4, 1, seed=0)
+    a, b, c, d = (each.class_index for each in mosaic.inputs)
+    assert mosaic.decoded((2, 2)).pixels[::2, ::2, 0].tolist() == [[a, b], [c, d]]
+    assert mosaic.decoded((3, 5)).pixels.shape == (6, 10, 3)
+    assert (mosaic.decoded((3, 5)).pixels[:3, :5] == a).all()  # no pixel mixes two photos

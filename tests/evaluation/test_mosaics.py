@@ -33,7 +33,7 @@ def test_local_network_has_all_heat_in_the_tile():
         assert found[method]["grid"] == pytest.approx(1, abs=1e-6)
         assert found[method]["grid-peak"] == 1
         assert found[method]["impossible"] == pytest.approx(0, abs=1e-6)
-    assert str(results.mosaics) == "24 mosaics of 4 photos; valid cases: 100% (96 of 96)"
+    assert str(results.mosaics) == "24 mosaics of 4 inputs; valid cases: 100% (96 of 96)"
 
 
 def test_shares_of_a_shared_channel_by_hand(classifier):
@@ -117,7 +117,7 @@ def test_photos_need_a_sure_class(classifier):
     """Three colors and a mix of all are no mosaic, and the error counts classes and photos."""
     gray = np.full((1, SIDE, SIDE, 3), 90, np.uint8)
     images = np.concatenate([color_arrays()[:3], gray])
-    with pytest.raises(InputError, match=r"probability of at least 0\.9: expected 4, got 3 \(3 of 4 photos\)"):
+    with pytest.raises(InputError, match=r"probability of at least 0\.9: expected 4, got 3 \(3 of 4 inputs\)"):
         means(classifier, images=images)
     with pytest.raises(UsageError, match="mosaic_probability: expected a number from 0 to 1, got 2"):
         means(classifier, mosaic_probability=2)

@@ -22,8 +22,8 @@ class MetricRow(NamedTuple):
         curves: probabilities after each step of `deletion` and `insertion`.
         relu: False for a map without the final ReLU.
         report: file names of the map's images and the numbers that a report shows.
-        tiles: for the maps of a mosaic, the photo, class, rank and metrics of each tile, whose means are `values`; the
-            rank is None if the class is not among the first predictions.
+        tiles: for the maps of a mosaic, the input (`photo`), class, rank and metrics of each tile, whose means are
+            `values`; the rank is None if the class is not among the first predictions.
     """
 
     metadata: dict[str, Any]
@@ -50,12 +50,16 @@ def measured_rows(rows: Sequence[MetricRow], metric: str) -> list[MetricRow]:
     return [row for row in rows if (row.tiles is not None) == METRICS[metric].uses_mosaics]
 
 
+TILE_LISTS = {"map_image": "map_images", "levels": "all_levels", "figure": "figures", "profiles": "all_profiles"}
+"""Keys of the report of a map, and those of lists of them in the report of a mosaic, with one item for each tile."""
+
+
 class MosaicCounts(NamedTuple):
     """The mosaics of an evaluation.
 
     Attributes:
         mosaics: their number.
-        photos: number of different photos in them.
+        photos: number of different inputs in them.
         cases: number of tiles; each is a case, the map of its class.
         valid_cases: number of tiles whose class is among the first predictions for the mosaic.
     """
@@ -68,7 +72,7 @@ class MosaicCounts(NamedTuple):
     def __str__(self) -> str:
         share = self.valid_cases / self.cases
         return (
-            f"{self.mosaics:,} mosaics of {self.photos:,} photos; valid cases: {share:.0%} "
+            f"{self.mosaics:,} mosaics of {self.photos:,} inputs; valid cases: {share:.0%} "
             f"({self.valid_cases:,} of {self.cases:,})"
         )
 

@@ -1,1 +1,1 @@
-"""Mosaics of photos whose classes a model predicts with a high probability, and the metrics of their maps."""
+"""Mosaics of inputs whose classes a model predicts with a high probability, and the metrics of their maps."""

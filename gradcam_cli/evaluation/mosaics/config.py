@@ -9,7 +9,7 @@ from gradcam_cli.errors import UsageError
 MOSAICS = 100
 """Default number of mosaics."""
 PROBABILITY = 0.9
-"""Default of the smallest probability of the predicted class of a photo."""
+"""Default of the smallest probability of the predicted class of an input."""
 
 
 @dataclass(frozen=True)
@@ -18,8 +18,8 @@ class MosaicConfig:
 
     Attributes:
         count: number of mosaics.
-        probability: smallest probability of the predicted class of a photo, 0 to 1.
-        seed: of the choice of the photos and their places.
+        probability: smallest probability of the predicted class of an input, 0 to 1.
+        seed: of the choice of the inputs and their places.
 
     Raises:
         UsageError: a value is out of range.

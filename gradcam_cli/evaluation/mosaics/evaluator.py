@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gradcam_cli.evaluation.evaluate import Draw
-from gradcam_cli.evaluation.metrics.mosaic import SIDE, TILES, peak_in_tile, share_in_tile, share_outside, tile_parts
+from gradcam_cli.evaluation.metrics.mosaic import SIDE, peak_in_tile, share_in_tile, share_outside, tile_parts
 from gradcam_cli.evaluation.metrics.registry import GRID, GRID_PEAK, GRID_VALID, IMPOSSIBLE
-from gradcam_cli.evaluation.metrics.summary import MetricRow
+from gradcam_cli.evaluation.metrics.summary import TILE_LISTS, MetricRow
 from gradcam_cli.evaluation.mosaics.layout import Mosaic
 from gradcam_cli.images.load import LoadedImage, Unexplained
 from gradcam_cli.methods.registry import METHODS
@@ -79,22 +79,26 @@ class MosaicEvaluator:
             return rows
         reports: dict[tuple[str, str], dict[str, Any]] = {}
         for each, files in zip(drawn, self.draw(drawn), strict=True):
-            map_image, levels = files.pop("map_image"), files.pop("levels")
-            drawn_maps: dict[str, Any] = {"map_images": [], "all_levels": []}
-            report = {**files, **drawn_maps, "predictions": predictions(each.predictions)}
-            reports.setdefault((each.layer, each.method), report)["map_images"].append(map_image)
-            reports[each.layer, each.method]["all_levels"].append(levels)
+            of_tile = {TILE_LISTS[key]: files.pop(key) for key in TILE_LISTS if key in files}
+            lists: dict[str, Any] = {key: [] for key in of_tile}
+            report = {**files, **lists, "predictions": predictions(each.predictions)}
+            for key, value in of_tile.items():
+                reports.setdefault((each.layer, each.method), report)[key].append(value)
         return [row._replace(report=reports.get((row.metadata["layer"], row.method))) for row in rows]
 
     def _to_model_input(self, mosaic: Mosaic) -> ModelInput | Unexplained:
-        fitted = to_model_input(self.run, LoadedImage(mosaic.name, mosaic.pixels(self._tile_shape(mosaic))))
-        classes = tuple(photo.class_index for photo in mosaic.photos)
+        pixels, _, bands, space = mosaic.decoded(self._tile_shape())
+        fitted = to_model_input(self.run, LoadedImage(mosaic.name, pixels, bands=bands, space=space))
+        classes = tuple(each.class_index for each in mosaic.inputs)
         return fitted._replace(classes=classes) if isinstance(fitted, ModelInput) else fitted
 
-    def _tile_shape(self, mosaic: Mosaic) -> tuple[int, int]:
-        """Return (h, w) of a tile: half of the model input, or the size of a photo if this is no integer."""
-        h, w, _ = self.run.classifier.input_shape
-        return mosaic.photos[0].pixels.shape[:2] if h % SIDE or w % SIDE else (h // SIDE, w // SIDE)
+    def _tile_shape(self) -> tuple[int, ...]:
+        """Return the shape of a tile: half of the model input along each axis, or all of it if this is no integer.
+
+        In the second case, the model input of a fixed size shows mosaics of twice this size.
+        """
+        shape = self.run.classifier.spatial_shape
+        return shape if any(side % SIDE for side in shape) else tuple(side // SIDE for side in shape)
 
     def _pass_of(self, each: Any, result: stages.ForwardResult) -> _Pass:
         x = self.run.classifier.preprocess(each.pixels[None])[0]
@@ -105,7 +109,7 @@ class MosaicEvaluator:
         for explanation in explanations:
             by_map.setdefault((explanation.layer, explanation.method), []).append(explanation)
         outside = self._outside(by_map, forward) if IMPOSSIBLE in self.metrics else {}
-        return [self._row(mosaic, maps, outside.get(key, [None] * TILES)) for key, maps in by_map.items()]
+        return [self._row(mosaic, maps, outside.get(key, [None] * len(maps))) for key, maps in by_map.items()]
 
     def _row(self, mosaic: Mosaic, explanations: Sequence[Explanation], outside: Sequence[float | None]) -> MetricRow:
         """Return the row of a layer and method; its values are means over the tiles.
@@ -117,10 +121,10 @@ class MosaicEvaluator:
         """
         first = explanations[0]
         ranked = [prediction.index for prediction in first.predictions]
-        parts = tile_parts(first.cam.shape, first.input_box, self.run.classifier.input_shape[:2])
+        parts = tile_parts(first.cam.shape, first.input_box, self.run.classifier.spatial_shape)
         tiles: list[dict[str, Any]] = []
-        for tile, (photo, explanation) in enumerate(zip(mosaic.photos, explanations, strict=True)):
-            rank = ranked.index(photo.class_index) + 1 if photo.class_index in ranked else None
+        for tile, (each, explanation) in enumerate(zip(mosaic.inputs, explanations, strict=True)):
+            rank = ranked.index(each.class_index) + 1 if each.class_index in ranked else None
             share = share_in_tile(explanation.cam, parts, tile)
             metrics = {
                 GRID: share,
@@ -130,8 +134,8 @@ class MosaicEvaluator:
             }
             tiles.append(
                 {
-                    "photo": photo.name,
-                    "class_index": photo.class_index,
+                    "photo": each.name,
+                    "class_index": each.class_index,
                     "class_name": explanation.prediction.name,
                     "rank": rank,
                     "metrics": {name: value for name, value in metrics.items() if name in self.metrics},
@@ -156,11 +160,11 @@ class MosaicEvaluator:
             if not keys:
                 continue
             A, box = forward.activations[layer], by_map[keys[0]][0].input_box
-            visible = tile_parts(A.shape[:2], box, self.run.classifier.input_shape[:2]) > 0
+            visible = tile_parts(A.shape[:-1], box, self.run.classifier.spatial_shape) > 0
             masks = visible[..., None].astype(np.float32)
             dA = masks * self.run.scorers[layer].gradients_from_layer(forward.x, A[None] * masks, forward.classes)
             for key in keys:
-                maps = [METHODS[key[1]].function(A, dA[tile]).map for tile in range(TILES)]
+                maps = [METHODS[key[1]].function(A, each).map for each in dA]
                 shares[key] = [share_outside(L, cells) for L, cells in zip(maps, visible, strict=True)]
         return shares
 

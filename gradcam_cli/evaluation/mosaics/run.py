@@ -1,4 +1,4 @@
-"""One evaluation on mosaics: photos in, metrics of the maps of their mosaics out."""
+"""One evaluation on mosaics: inputs in, metrics of the maps of their mosaics out."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from gradcam_cli.console import log
+from gradcam_cli.errors import InputError
 from gradcam_cli.evaluation.evaluate import Draw
-from gradcam_cli.evaluation.metrics.mosaic import SIDE, TILES
+from gradcam_cli.evaluation.metrics.mosaic import SIDE, tile_places
 from gradcam_cli.evaluation.metrics.summary import MetricRow
 from gradcam_cli.evaluation.mosaics.config import MosaicConfig
 from gradcam_cli.evaluation.mosaics.evaluator import MosaicEvaluator, Show
-from gradcam_cli.evaluation.mosaics.layout import Mosaic, draw_mosaics, require_four_classes
-from gradcam_cli.evaluation.mosaics.photos import SurePhotos
+from gradcam_cli.evaluation.mosaics.layout import Mosaic, draw_mosaics, require_classes
 from gradcam_cli.evaluation.mosaics.prepare import prepare_mosaics
+from gradcam_cli.evaluation.mosaics.sure_inputs import SureInputs
 from gradcam_cli.images.load import LoadedImage, Unexplained
 from gradcam_cli.pipeline.config import ExplainConfig
 from gradcam_cli.pipeline.run import PreparedRun
@@ -27,24 +28,24 @@ class MosaicRun:
         run: the maps of the mosaics.
         config: which mosaics are made.
         metrics: the requested metrics.
-        found: the photos.
+        found: the inputs.
         mosaics: the mosaics, after `find`.
     """
 
     run: PreparedRun
     config: MosaicConfig
     metrics: Sequence[str]
-    found: SurePhotos
+    found: SureInputs
     mosaics: list[Mosaic] = field(default_factory=list)
 
     @classmethod
     def prepare(
-        cls, photo_run: PreparedRun, explain: ExplainConfig, config: MosaicConfig, metrics: Sequence[str]
+        cls, single_run: PreparedRun, explain: ExplainConfig, config: MosaicConfig, metrics: Sequence[str]
     ) -> MosaicRun:
         """Prepare the maps of mosaics.
 
         Args:
-            photo_run: a run of the model for single photos.
+            single_run: a run of the model for single inputs.
             explain: layers, methods and settings of the maps.
             config: which mosaics are made.
             metrics: the requested metrics.
@@ -52,27 +53,30 @@ class MosaicRun:
         Raises:
             UsageError: as `prepare_mosaics`.
         """
-        run = prepare_mosaics(photo_run.classifier, explain, metrics)
-        found = SurePhotos(photo_run, config.probability, TILES * config.count, config.seed)
-        return cls(run, config, metrics, found)
+        run = prepare_mosaics(single_run.classifier, explain, metrics)
+        limit = len(tile_places(run.classifier.rank)) * config.count
+        return cls(run, config, metrics, SureInputs(single_run, config.probability, limit, config.seed))
 
     def find(self, images: Iterable[LoadedImage | Unexplained]) -> Iterator[None]:
-        """Read the photos and draw the mosaics; yield after each photo.
+        """Read the inputs and draw the mosaics; yield after each input.
 
         Raises:
-            InputError: too few photos have a class of the required probability.
+            InputError: too few inputs have a class of the required probability, or the frames of a film cannot be
+                halved.
         """
         yield from self.found.read(images)
-        require_four_classes(self.found, self.config.probability)
-        self.mosaics = draw_mosaics(self.found.photos, self.config.count, self.config.seed)
-        h, w, _ = self.run.classifier.input_shape
+        shape, probability = self.run.classifier.spatial_shape, self.config.probability
+        tiles = len(tile_places(len(shape)))
+        require_classes(self.found, tiles, probability)
+        if self.found.kept[0].decoded.space.kind == "film" and shape[0] % SIDE:  # frames are not blended
+            raise InputError(f"mosaics of films require a model of an even number of frames, got {shape[0]}")
+        self.mosaics = draw_mosaics(self.found.kept, tiles, self.config.count, self.config.seed)
         log.info(
-            "mosaics: %d of %d photos have a class of probability %g or more; each tile has %dx%d pixels",
+            "mosaics: %d of %d inputs have a class of probability %g or more; a tile has the size %s",
             self.found.num_sure,
             self.found.num_read,
-            self.config.probability,
-            w // SIDE,
-            h // SIDE,
+            probability,
+            "x".join(str(side // SIDE) for side in reversed(shape)),
         )
 
     def evaluate(self, show: Show | None = None, draw: Draw | None = None) -> Iterator[list[MetricRow] | Unexplained]:
