@@ -127,7 +127,7 @@ class Comparison:
             count: number of maps.
 
         Raises:
-            UsageError: the suffix is another one, or the maps are not of images.
+            UsageError: the suffix is another one.
             OutputError: the file cannot be written, or is one of the images.
         """
         from gradcam_cli.evaluation.comparison_export import write_grid

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gradcam_cli.errors import UsageError
 from gradcam_cli.evaluation.drift import MapChange, explained_class
 from gradcam_cli.evaluation.metrics.registry import METRICS, SANITY_PLOT
 from gradcam_cli.evaluation.metrics.summary import MetricRow, SanityStep, has_several_layers, map_label, sanity_ranks
 from gradcam_cli.images.box import Box
-from gradcam_cli.output.colors import DEFAULT, overlay, render_heatmap
+from gradcam_cli.methods.maps import peak
+from gradcam_cli.output.colors import DEFAULT, render_heatmap
 from gradcam_cli.output.figures import plot_label, titled_axes
 from gradcam_cli.output.grids import Cell, GridRow, grid_figure
+from gradcam_cli.output.views import VIEWS, Shown
 from gradcam_cli.pipeline.captions import color_limit
 from gradcam_cli.pipeline.saved import SavedMap, load_saved_map, load_source_image
 from gradcam_cli.storage.paths import basename
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 _BASELINE_COLOR = "0.6"
 _COLORS = [f"C{number}" for number in (0, 1, 2, 3, 4, 5, 6, 8, 9)]  # without gray
+PANEL_SIDE = 400
+"""Longer side of the picture of a signal, a volume or a film in a grid, in pixels; images have their own size."""
 
 
 def draw_evaluation(
@@ -158,16 +161,15 @@ def _drift_cell(change: MapChange, run: str, directory: Path) -> Cell:
 
 
 def _render_saved_map(saved: SavedMap) -> np.ndarray:
-    """Return the map over its image, (H, W, 3) uint8, or the map alone if the image is missing or has changed.
+    """Return the map over its input, (h, w, 3) uint8, or the map alone if the input is missing or has changed.
 
-    Raises:
-        UsageError: it is the map of an input of another kind.
+    Volumes and films are drawn at the peak of the map. Alone, the map of a signal is drawn as a line.
     """
-    if saved.heatmap.ndim != 2:
-        size = "x".join(map(str, saved.heatmap.shape))
-        raise UsageError(f"a grid of changed maps shows images, and {saved.metadata['input']} has a map of {size}")
-    box, image = Box(0, 0, *saved.heatmap.shape[::-1]), load_source_image(saved)
-    limit = color_limit(saved.heatmap, saved.metadata["method"], DEFAULT)
-    if image is None:
-        return render_heatmap(saved.heatmap, box, limit=limit)
-    return overlay(image, saved.heatmap, box, limit=limit)
+    heatmap, kind, pixels = saved.heatmap, saved.space.kind, load_source_image(saved)
+    box, limit = Box.whole(heatmap.shape), color_limit(heatmap, saved.metadata["method"], DEFAULT)
+    if pixels is None and kind == "image":
+        return render_heatmap(heatmap, box, limit=limit)
+    if pixels is None:
+        pixels = heatmap[:, None] if kind == "signal" else np.broadcast_to(np.uint8(0), (*heatmap.shape, 3))
+    side = max(heatmap.shape) if kind == "image" else PANEL_SIDE
+    return VIEWS[kind].map_panel(Shown(pixels, heatmap, box, saved.space, peak(heatmap), limit), side, DEFAULT)
