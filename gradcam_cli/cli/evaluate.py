@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 EPILOG = f"""\
 Metrics (^ higher is better, v lower is better, * requires --annotations,
-# on mosaics of four photos, + computed without --metric; `gradcam metrics`
+# on mosaics of several inputs, + computed without --metric; `gradcam metrics`
 prints families and costs):
 {METRICS_HELP}
 Examples:

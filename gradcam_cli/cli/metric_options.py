@@ -95,7 +95,7 @@ metric_options = combine_options(
         default=PROBABILITY,
         show_default=True,
         metavar="P",
-        help="Photos of mosaics: the smallest probability of the predicted class.",
+        help="Inputs of mosaics: the smallest probability of the predicted class.",
     ),
 )
 

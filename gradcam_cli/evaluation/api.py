@@ -87,7 +87,7 @@ def evaluate(
         sanity_images: number of images of the sanity check.
         seed: of all noise and random subsets, classes and weights, of the choice of mosaics, and of the bootstrap
             intervals.
-        mosaics: number of mosaics of four images each, for `family:mosaics`.
+        mosaics: number of mosaics of several images each, for `family:mosaics`.
         mosaic_probability: the smallest probability of the predicted class of an image in a mosaic, 0 to 1.
         progress: show the number of evaluated images in a notebook.
         **options: other keywords of `explain`: settings of the maps, `truth`, limits, and how the model is loaded.

@@ -53,18 +53,32 @@ def test_a_mosaic_needs_a_class_for_each_tile():
         evaluate([np.zeros((4, 4, 4, 1))], load_model(conv, preprocess="none"), metrics="grid", progress=False)
 
 
+def write_films(folder):
+    """Write a film of six frames for each corner."""
+    for number, film in enumerate(corner_arrays(3, 6)):
+        frames = [Image.fromarray(frame) for frame in (255 * film).astype(np.uint8)]
+        frames[0].save(folder / f"{number}.gif", save_all=True, append_images=frames[1:], duration=100)
+
+
 def test_films_of_colors(cli):
     """Frames are chosen, not blended: half of the frames of each film, in tiles of half their size."""
     corner_network(3).save("net.keras")
-    for number, film in enumerate(corner_arrays(3, 6)):
-        frames = [Image.fromarray((255 * frame).astype(np.uint8)) for frame in film[..., :]]
-        frames[0].save(cli.here / f"{number}.gif", save_all=True, append_images=frames[1:], duration=100)
+    write_films(cli.here)
     words = ("--model", "net.keras", "--preprocess", "0..1", "--method", "gradcam", "--mosaics", "3")
     result = cli("evaluate", ".", *words, "--metric", "grid", "--json", "--plots", "plots")
     assert result.status == 0, result.stderr
     summary = json.loads(result.lines[-1])
     assert summary["mean_metrics"][0]["grid"] == pytest.approx(VOLUME_SHARE, abs=0.01)
     assert (cli.here / "plots/mosaics.png").exists()
+
+
+def test_films_of_an_odd_number_of_frames_are_refused(cli):
+    """Half of the middle frame would belong to each tile, and it shows only one of them."""
+    corner_network(3, 3).save("net.keras")
+    write_films(cli.here)
+    result = cli("evaluate", ".", "--model", "net.keras", "--preprocess", "0..1", "--metric", "grid")
+    assert result.status == 3
+    assert "mosaics of films require a model of an even number of frames, got 3" in result.stderr
 
 
 def test_signals_on_the_command_line(cli):

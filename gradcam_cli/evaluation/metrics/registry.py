@@ -196,7 +196,7 @@ def select_metrics(names: Iterable[str], *, annotated: bool) -> list[str]:
     Args:
         names: values of `metric_choices`.
         annotated: whether annotations are given; `all` and the families leave out the metrics that need them, and `all`
-            those on mosaics, which need photos of four classes.
+            those on mosaics, which need inputs of several classes.
 
     Raises:
         UsageError: a metric, or every metric of a family, needs annotations.
@@ -232,7 +232,7 @@ def requested_metrics(
     requested = select_metrics(names, annotated=annotated)
     requested = select_metrics([*requested, *limited], annotated=annotated)
     if target_class is not None and set(requested) <= set(MOSAIC):
-        raise UsageError("--class: metrics on mosaics explain the classes of the photos")
+        raise UsageError("--class: metrics on mosaics explain the classes of the tiles")
     return with_companions(requested)
 
 

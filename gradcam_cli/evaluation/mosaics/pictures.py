@@ -66,7 +66,8 @@ class MosaicPictures:
         first = records[drawn[0].layer, drawn[0].method]
         name = first["class_name"] or first["class_index"]
         rank = f"rank {first['rank']}" if first["rank"] else f"rank above {num_predictions(len(places[tile]))}"
-        self._rows.append(GridRow(f"{mosaic.name}\n{name}\n{rank}", cells))
+        lines = [mosaic.name, str(name), rank, *_plane_label(shown(drawn[0]), places[tile])]
+        self._rows.append(GridRow("\n".join(lines), cells))
 
     def _draw(self, explanation: Explanation, place: tuple[int, ...], *, with_map: bool = True) -> np.ndarray:
         plane = _plane(shown(explanation, self._render), place)
@@ -83,8 +84,17 @@ class MosaicPictures:
 
 def _plane(mosaic: Shown, place: tuple[int, ...]) -> Shown:
     """Return a signal or an image itself, and of a volume or film the slice or frame in the middle of a tile."""
-    length = mosaic.heatmap.shape[0]
-    return mosaic.slice(0, (2 * place[0] + 1) * length // (2 * SIDE)) if mosaic.space.rank == 3 else mosaic
+    return mosaic.slice(0, _middle(mosaic, place)) if mosaic.space.rank == 3 else mosaic
+
+
+def _middle(mosaic: Shown, place: tuple[int, ...]) -> int:
+    return (2 * place[0] + 1) * len(mosaic.heatmap) // (2 * SIDE)
+
+
+def _plane_label(mosaic: Shown, place: tuple[int, ...]) -> list[str]:
+    """Return the line that names the slice or frame of a volume or film; none for others."""
+    names = {"volume": "slice", "film": "frame"}
+    return [f"{names[kind]} {_middle(mosaic, place)}"] if (kind := mosaic.space.kind) in names else []
 
 
 def _framed(pixels: np.ndarray, place: tuple[int, ...]) -> np.ndarray:
