@@ -9,17 +9,19 @@ import keras
 import numpy as np
 from keras import layers as L  # noqa: N812
 
-SIDE = 4
+SHAPES = {1: (4,), 2: (4, 6), 3: (4, 6, 2)}
+"""Spatial shapes of model inputs, by their number of axes."""
 CORNERS = np.array([[i >> bit & 1 for bit in (2, 1, 0)] for i in range(8)], np.float32)
 OWN, SHARED = 10, 2
 """Weights of the own and of the shared channel."""
 
 
-def corner_network(rank, side=SIDE):
-    """Return the network; `side=None` makes one of any size."""
+def corner_network(shape):
+    """Return the network for inputs of a spatial shape; a side of None is any length."""
+    rank = len(shape)
     convolution = (L.Conv1D, L.Conv2D, L.Conv3D)[rank - 1]
     mean = (L.GlobalAveragePooling1D, L.GlobalAveragePooling2D, L.GlobalAveragePooling3D)[rank - 1]
-    inputs = keras.Input((*[side] * rank, 3))
+    inputs = keras.Input((*shape, 3))
     conv, head = convolution(9, 1, activation="relu", name="conv"), L.Dense(8, activation="softmax", name="head")
     network = keras.Model(inputs, head(mean()(conv(inputs))))
     kernel = np.concatenate([2 * CORNERS.T - 1, [[1], [0], [0]]], axis=1)
@@ -28,6 +30,6 @@ def corner_network(rank, side=SIDE):
     return network
 
 
-def corner_arrays(rank, side=SIDE):
+def corner_arrays(shape):
     """Return an input of each corner, (8, spatial axes..., 3) float32."""
-    return np.broadcast_to(CORNERS.reshape(8, *[1] * rank, 3), (8, *[side] * rank, 3)).copy()
+    return np.broadcast_to(CORNERS.reshape(8, *[1] * len(shape), 3), (8, *shape, 3)).copy()

@@ -4,14 +4,14 @@ import shutil
 
 import numpy as np
 import pytest
-from corner_network import corner_arrays, corner_network
+from corner_network import SHAPES, corner_arrays, corner_network
 from PIL import Image
 
 
 def write_inputs(kind, folder):
     folder.mkdir()
     rng = np.random.default_rng(0)
-    arrays = corner_arrays(1 if kind == "signal" else 3)[:2]
+    arrays = corner_arrays(SHAPES[1 if kind == "signal" else 3])[:2]
     noisy = (arrays + rng.uniform(0, 1, arrays.shape)) / 2
     for number, array in enumerate(noisy):
         if kind == "film":
@@ -24,7 +24,7 @@ def write_inputs(kind, folder):
 @pytest.mark.parametrize("kind", ["signal", "volume", "film"])
 def test_grid_of_other_kinds(cli, kind):
     """The maps are drawn over their inputs, and alone if these are missing."""
-    network = corner_network(1 if kind == "signal" else 3)
+    network = corner_network(SHAPES[1 if kind == "signal" else 3])
     network.save("before.keras")
     conv = network.get_layer("conv")
     conv.set_weights([np.random.default_rng(1).normal(size=weight.shape) for weight in conv.get_weights()])

@@ -5,13 +5,14 @@ import json
 import keras
 import numpy as np
 import pytest
-from corner_network import OWN, SHARED, SIDE, corner_arrays, corner_network
+from corner_network import OWN, SHAPES, SHARED, corner_arrays, corner_network
 from PIL import Image
 from report_documents import document_in
 
 from gradcam_cli import evaluate, load_model
 from gradcam_cli.errors import UsageError
 from gradcam_cli.evaluation.mosaics import sure_inputs
+from gradcam_cli.evaluation.mosaics.prepare import mosaic_classifier
 
 BOTH = OWN + SHARED
 SIGNAL_SHARE = (12 * BOTH / (BOTH + SHARED) + 12 * 1 + 32 * (1 + OWN / BOTH) / 2) / 56
@@ -31,9 +32,14 @@ def means(model, inputs, count, **options):
 @pytest.mark.parametrize(("rank", "tiles", "count", "share"), [(1, 2, 56, SIGNAL_SHARE), (3, 8, 6, VOLUME_SHARE)])
 def test_shares_by_hand(rank, tiles, count, share, free):
     """Also on mosaics of twice the size, of a network that takes any size."""
-    size = {"input_size": (SIDE,) * rank} if free else {}
-    model = load_model(corner_network(rank, None if free else SIDE), preprocess="none", **size)
-    found, results = means(model, list(corner_arrays(rank)), count)
+    shape = SHAPES[rank]
+    if free:
+        model = load_model(corner_network((None,) * rank), preprocess="none", input_size=shape)
+        assert mosaic_classifier(model).spatial_shape == tuple(2 * side for side in shape)
+    else:
+        model = load_model(corner_network(shape), preprocess="none")
+        assert mosaic_classifier(model) is model
+    found, results = means(model, list(corner_arrays(shape)), count)
     for method in ("gradcam", "hirescam"):
         assert found[method]["grid"] == found[method]["grid-valid"] == pytest.approx(share, abs=1e-6)
         assert found[method]["grid-peak"] == 1
@@ -55,14 +61,14 @@ def test_a_mosaic_needs_a_class_for_each_tile():
 
 def write_films(folder):
     """Write a film of six frames for each corner."""
-    for number, film in enumerate(corner_arrays(3, 6)):
+    for number, film in enumerate(corner_arrays((6, 4, 5))):
         frames = [Image.fromarray(frame) for frame in (255 * film).astype(np.uint8)]
         frames[0].save(folder / f"{number}.gif", save_all=True, append_images=frames[1:], duration=100)
 
 
 def test_films_of_colors(cli):
     """Frames are chosen, not blended: half of the frames of each film, in tiles of half their size."""
-    corner_network(3).save("net.keras")
+    corner_network(SHAPES[3]).save("net.keras")
     write_films(cli.here)
     words = ("--model", "net.keras", "--preprocess", "0..1", "--method", "gradcam", "--mosaics", "3")
     result = cli("evaluate", ".", *words, "--metric", "grid", "--json", "--plots", "plots")
@@ -74,7 +80,7 @@ def test_films_of_colors(cli):
 
 def test_films_of_an_odd_number_of_frames_are_refused(cli):
     """Half of the middle frame would belong to each tile, and it shows only one of them."""
-    corner_network(3, 3).save("net.keras")
+    corner_network((3, 4, 4)).save("net.keras")
     write_films(cli.here)
     result = cli("evaluate", ".", "--model", "net.keras", "--preprocess", "0..1", "--metric", "grid")
     assert result.status == 3
@@ -83,26 +89,26 @@ def test_films_of_an_odd_number_of_frames_are_refused(cli):
 
 def test_signals_on_the_command_line(cli):
     """The table, a picture of mosaics, and a report with a figure for each tile."""
-    corner_network(1, None).save("net.keras")
-    for number, signal in enumerate(corner_arrays(1)):
+    corner_network((None,)).save("net.keras")
+    for number, signal in enumerate(corner_arrays(SHAPES[1])):
         np.save(f"{number}.npy", signal)
-    words = ("--model", "net.keras", "--input-size", SIDE, "--method", "gradcam", "--mosaics", "4")
+    words = ("--model", "net.keras", "--input-size", 4, "--method", "gradcam", "--mosaics", "4")
     result = cli("evaluate", ".", *words, "--metric", "grid", "--plots", "plots", "--report", "-o", "pages")
     assert result.status == 0, result.stderr
     assert "4 mosaics of " in result.stdout
     assert Image.open(cli.here / "plots/mosaics.png").size[0] > 300
     entry = document_in(cli.here / "pages/index.html")["entries"][0]
-    assert (entry["kind"], entry["size"]) == ("signal", [2 * SIDE])
+    assert (entry["kind"], entry["size"]) == ("signal", [8])
     assert len({each["class"] for each in entry["maps"]}) == len(entry["maps"]) == 2
     assert all((cli.here / "pages" / each["figure"]).is_file() for each in entry["maps"])
 
 
 def test_images_of_bands(cli):
     """A tile has a share of 12 / (12 + 2 n) or 10 / (10 + 2 n), n the other corners of x_0 = 1; a photo is refused."""
-    corner_network(2).save("net.keras")
-    for number, image in enumerate(corner_arrays(2)):
+    corner_network(SHAPES[2]).save("net.keras")
+    for number, image in enumerate(corner_arrays(SHAPES[2])):
         np.save(f"{number}.npy", image)
-    Image.new("RGB", (SIDE, SIDE), (255, 0, 0)).save("red.png")
+    Image.new("RGB", (6, 4), (255, 0, 0)).save("red.png")
     words = ("--model", "net.keras", "--preprocess", "none", "--metric", "grid", "--mosaics", "4", "--json")
     result = cli("evaluate", *[f"{number}.npy" for number in range(8)], "red.png", *words)
     assert result.status == 1
@@ -120,6 +126,6 @@ def test_images_of_bands(cli):
 def test_memory_of_the_inputs_is_limited(monkeypatch):
     """Of eight inputs of 4 x 3 values in float32 and one limit of three of them, three are kept."""
     monkeypatch.setattr(sure_inputs, "MAX_BYTES", 3 * 4 * 3 * 4)
-    model = load_model(corner_network(1), preprocess="none")
-    _, results = means(model, list(corner_arrays(1)), 3)
+    model = load_model(corner_network(SHAPES[1]), preprocess="none")
+    _, results = means(model, list(corner_arrays(SHAPES[1])), 3)
     assert results.mosaics.photos == 3
