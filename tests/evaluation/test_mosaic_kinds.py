@@ -123,6 +123,18 @@ def test_images_of_bands(cli):
             assert tile["metrics"]["grid"] == pytest.approx(share, abs=1e-6)
 
 
+def test_too_few_inputs_name_the_first_that_cannot_be_used(cli):
+    """Signals of several windows have no single prediction."""
+    corner_network(SHAPES[1]).save("net.keras")
+    np.save("long.npy", corner_arrays((9,))[0])
+    result = cli("evaluate", "long.npy", "--model", "net.keras", "--metric", "grid")
+    assert result.status == 3
+    assert (
+        "expected 2, got 0 (0 of 0 inputs); 1 cannot be used, the first is long.npy: expected an input" in result.stderr
+    )
+    assert "hint: use --fit squash" in result.stderr
+
+
 def test_memory_of_the_inputs_is_limited(monkeypatch):
     """Of eight inputs of 4 x 3 values in float32 and one limit of three of them, three are kept."""
     monkeypatch.setattr(sure_inputs, "MAX_BYTES", 3 * 4 * 3 * 4)

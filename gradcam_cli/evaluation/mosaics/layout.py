@@ -95,9 +95,15 @@ def require_classes(found: SureInputs, tiles: int, probability: float) -> None:
         InputError: the inputs have fewer classes than a mosaic has tiles.
     """
     classes = len({each.class_index for each in found.kept})
-    if classes < tiles:
-        raise InputError(
-            f"mosaics require inputs of {tiles} classes predicted with a probability of at least {probability:g}: "
-            f"expected {tiles}, got {classes} ({found.num_sure} of {found.num_read} inputs)",
-            "give more inputs, or a lower --mosaic-probability",
-        )
+    if classes >= tiles:
+        return
+    message = (
+        f"mosaics require inputs of {tiles} classes predicted with a probability of at least {probability:g}: "
+        f"expected {tiles}, got {classes} ({found.num_sure} of {found.num_read} inputs)"
+    )
+    hint = "give more inputs, or a lower --mosaic-probability"
+    if found.failures:
+        first = found.failures[0]
+        message += f"; {len(found.failures)} cannot be used, the first is {first.source}: {first.error}"
+        hint = first.hint or hint
+    raise InputError(message, hint)
