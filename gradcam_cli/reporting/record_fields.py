@@ -59,6 +59,7 @@ _REPORT = nullable(
             "all_levels": list_of(LEVELS),
             "figures": list_of(_PATH),
             "all_profiles": list_of(PROFILES),
+            "maps": list_of(_SUMMARY),
             "files": mapping(text()),
             "map": _SUMMARY,
             "predictions": PREDICTIONS,

@@ -100,6 +100,7 @@ def test_signals_on_the_command_line(cli):
     entry = document_in(cli.here / "pages/index.html")["entries"][0]
     assert (entry["kind"], entry["size"]) == ("signal", [8])
     assert len({each["class"] for each in entry["maps"]}) == len(entry["maps"]) == 2
+    assert all(0 <= each["peak"][0] < 8 for each in entry["maps"])
     assert all((cli.here / "pages" / each["figure"]).is_file() for each in entry["maps"])
 
 

@@ -159,7 +159,7 @@ METRICS = {
     "grid": Metric("fraction of the map's sum in the tile of its class", True, "mosaics", uses_mosaics=True),
     "grid-peak": Metric("fraction of peaks in the tile of their class", True, "mosaics", uses_mosaics=True),
     "grid-valid": Metric(
-        "grid for classes among the first five predictions",
+        "grid for classes among the first predictions",
         True,
         "mosaics",
         uses_mosaics=True,

@@ -50,7 +50,9 @@ def measured_rows(rows: Sequence[MetricRow], metric: str) -> list[MetricRow]:
     return [row for row in rows if (row.tiles is not None) == METRICS[metric].uses_mosaics]
 
 
-TILE_LISTS = {"map_image": "map_images", "levels": "all_levels", "figure": "figures", "profiles": "all_profiles"}
+TILE_LISTS = {
+    "map_image": "map_images", "levels": "all_levels", "figure": "figures", "profiles": "all_profiles", "map": "maps",
+}  # fmt: skip
 """Keys of the report of a map, and those of lists of them in the report of a mosaic, with one item for each tile."""
 
 

@@ -79,6 +79,7 @@ class MosaicEvaluator:
             return rows
         reports: dict[tuple[str, str], dict[str, Any]] = {}
         for each, files in zip(drawn, self.draw(drawn), strict=True):
+            files["map"] = {"peak": each.peak}
             of_tile = {TILE_LISTS[key]: files.pop(key) for key in TILE_LISTS if key in files}
             lists: dict[str, Any] = {key: [] for key in of_tile}
             report = {**files, **lists, "predictions": predictions(each.predictions)}
