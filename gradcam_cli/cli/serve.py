@@ -20,7 +20,7 @@ from gradcam_cli.errors import UsageError
 from gradcam_cli.images.read_options import MAX_PIXELS
 from gradcam_cli.pipeline.config import ExplainConfig
 
-SERVED_SETTINGS = ("score", "max_value", "rgb", "fit", "interpolation", "max_channels", "precision")
+SERVED_SETTINGS = ("score", "max_value", "rgb", "axes", "window", "fit", "interpolation", "max_channels", "precision")
 """The run settings of all maps; the page sets the others."""
 _model, _input, _server = option_group("Model"), option_group("Input"), option_group("Server")
 EPILOG = """\

@@ -8,15 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from gradcam_cli.output.colors import DEFAULT, color_table
+from gradcam_cli.images.load import LoadedImage
+from gradcam_cli.output.colors import color_table
 from gradcam_cli.output.scaling import scale_map, scaled_size
-from gradcam_cli.pipeline.captions import color_limit
 from gradcam_cli.pipeline.prediction import Prediction, json_number
 from gradcam_cli.pipeline.results import Explanation
 from gradcam_cli.reporting.rerun import escape_for_display, rerun_command, shell_quote
+from gradcam_cli.reporting.signal_lines import encode_signal
+from gradcam_cli.serving.planes import Plane
 
-MAP_SIDE = 320
-"""Longer side of a map, in values."""
 OVERSAMPLING = 3
 COLORMAPS = ("viridis", "inferno", "magma", "plasma", "cividis", "turbo", "jet", "hot", "gray", "autumn_r")
 
@@ -26,33 +26,48 @@ def colormaps() -> dict[str, str]:
     return {name: base64.b64encode(color_table(name).tobytes()).decode() for name in COLORMAPS}
 
 
-def map_values(heatmap: np.ndarray) -> dict[str, Any]:
-    """Return a map (H, W) in 0..1, reduced to `MAP_SIDE`, as little-endian float32 in base64.
+def map_values(heatmap: np.ndarray, side: int) -> dict[str, Any]:
+    """Return a map (H, W) in 0..1, reduced to a longer side, as little-endian float32 in base64.
 
     Of a map of more than `OVERSAMPLING` times this side, only every n-th row and column is averaged: a map of a large
     photo is smooth, and reading all of its pixels takes longer than computing them.
     """
-    h, w = scaled_size(heatmap.shape, MAP_SIDE) if max(heatmap.shape) > MAP_SIDE else heatmap.shape
-    step = max(1, max(heatmap.shape) // (OVERSAMPLING * MAP_SIDE))
-    values = scale_map(heatmap[step // 2 :: step, step // 2 :: step], (h, w)).astype("<f4")
+    h, w = scaled_size(heatmap.shape, side) if max(heatmap.shape) > side else heatmap.shape
+    step = max(1, max(heatmap.shape) // (OVERSAMPLING * side))
+    first = [min(step // 2, length - 1) for length in heatmap.shape]
+    values = scale_map(heatmap[first[0] :: step, first[1] :: step], (h, w)).astype("<f4")
     return {"width": w, "height": h, "values": base64.b64encode(values.tobytes()).decode()}
 
 
-def map_answer(explanation: Explanation, command: Sequence[str], milliseconds: float) -> dict[str, Any]:
-    """Return the answer for one map.
+def input_answer(image: LoadedImage) -> dict[str, Any]:
+    """Return the size of an image; of other inputs their kind, size and spacing in x, y, z, and a signal's values."""
+    size = list(image.shape[::-1])
+    if image.space.kind == "image":
+        return {"width": size[0], "height": size[1]}
+    spacing = [float(step) for step in image.space.spacing[::-1]] or [0.0] * len(size)
+    lines = {"signal": encode_signal(image.pixels)} if image.space.kind == "signal" else {}
+    return {"kind": image.space.kind, "size": size, "spacing": spacing, **lines}
+
+
+def map_answer(
+    explanation: Explanation, plane: Plane, limit: float, command: Sequence[str], milliseconds: float
+) -> dict[str, Any]:
+    """Return the answer for one picture of a map.
 
     Args:
         explanation: the map.
+        plane: the part of it in the picture.
+        limit: the value with the last color.
         command: of the command line that writes it.
         milliseconds: time to compute it.
     """
-    (H, W), peak = explanation.heatmap.shape, explanation.peak
     against = explanation.prediction.against
     return {
-        **map_values(explanation.heatmap),
-        "limit": color_limit(explanation.heatmap, explanation.method, DEFAULT),
+        **map_values(plane.heatmap, plane.side),
+        "crop": plane.crop,
+        "limit": limit,
         "largest": json_number(explanation.heatmap_max),
-        "peak": [(peak[0] + 0.5) / W, (peak[1] + 0.5) / H] if peak else None,
+        "peak": plane.peak,
         "class": prediction_answer(explanation.prediction),
         "against": [prediction_answer(each) for each in against] or None,
         "layer": explanation.layer,

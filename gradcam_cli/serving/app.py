@@ -19,8 +19,11 @@ from starlette.routing import Route
 
 from gradcam_cli.console import log
 from gradcam_cli.errors import GradcamError, InputError
+from gradcam_cli.images.axes import INPUT_OF_RANK
+from gradcam_cli.images.folders import suffixes_of
+from gradcam_cli.images.source import SLICE_SUFFIX
 from gradcam_cli.output.colors import DEFAULT
-from gradcam_cli.serving.answers import colormaps
+from gradcam_cli.serving.answers import colormaps, input_answer
 from gradcam_cli.serving.bodies import parse_object, read_body
 from gradcam_cli.serving.byte_cache import ByteCache
 from gradcam_cli.serving.export import report_zip
@@ -28,7 +31,7 @@ from gradcam_cli.serving.image_store import MAX_UPLOAD_BYTES, ImageStore, Stored
 from gradcam_cli.serving.model_listing import list_model
 from gradcam_cli.serving.page import render_page
 from gradcam_cli.serving.pictures import encode_picture, encode_small
-from gradcam_cli.serving.requests import checked_texts, integer, map_request, required
+from gradcam_cli.serving.requests import checked_texts, integer, map_request, required, slice_place
 from gradcam_cli.serving.session import Session, UnknownModel
 from gradcam_cli.serving.worker import Busy, Worker
 
@@ -88,6 +91,9 @@ class Server:
                 "colormaps": colormaps(),
                 "defaults": {"layer": default, "method": "gradcam", "cmap": DEFAULT.cmap, "opacity": DEFAULT.opacity},
                 "max_upload": MAX_UPLOAD_BYTES,
+                "input": INPUT_OF_RANK[self.session.rank],
+                "rank": self.session.rank,
+                "suffixes": sorted(suffixes_of(self.session.rank) | {SLICE_SUFFIX}),
             }
         )
 
@@ -104,16 +110,17 @@ class Server:
         name = request.headers.get("x-file-name", "image")
         async with self._decoders:
             stored, loaded = await asyncio.to_thread(self.images.add, data, name)
-        H, W = loaded.shape
-        return _json({"id": stored.id, "name": stored.name, "width": W, "height": H})
+        return _json({"id": stored.id, "name": stored.name, **input_answer(loaded)})
 
     async def thumbnail(self, request: Request) -> Response:
         """Return a small picture of an image."""
         return await self._picture(request, encode_small, kept=False)
 
     async def picture(self, request: Request) -> Response:
-        """Return an image at the size of a screen."""
-        return await self._picture(request, encode_picture, kept=True)
+        """Return an image at the size of a screen, or one slice or frame."""
+        texts = checked_texts(request.query_params, ("axis", "slice"))
+        axis, number = slice_place(texts)
+        return await self._picture(request, encode_picture, axis, number, kept=True)
 
     async def predictions(self, request: Request) -> Response:
         """Return the classes with the largest scores."""
@@ -129,8 +136,11 @@ class Server:
         return _json(self.session.classes(required(texts, "model"), texts.get("query", ""), limit))
 
     async def map(self, request: Request) -> Response:
-        """Return a map."""
+        """Return a map; the slices of one that was computed do not wait for other computations."""
         wanted = map_request(request.query_params)
+        if kept := self.session.kept_map(wanted):
+            answer = await asyncio.to_thread(lambda: _encode(kept.answer(wanted.axis, wanted.slice)))
+            return Response(answer, media_type="application/json")
         return Response(await self._compute(lambda: _encode(self.session.map(wanted))), media_type="application/json")
 
     async def report(self, request: Request) -> Response:
@@ -145,13 +155,15 @@ class Server:
         headers = {"content-disposition": 'attachment; filename="gradcam-report.zip"'}
         return Response(data, media_type="application/zip", headers=headers)
 
-    async def _picture(self, request: Request, encode: Callable[[Any], tuple[bytes, str]], *, kept: bool) -> Response:
+    async def _picture(
+        self, request: Request, encode: Callable[..., tuple[bytes, str]], *place: int | None, kept: bool
+    ) -> Response:
         image = self.images.find(request.path_params["image"])
-        key = image.id, encode.__name__
+        key = image.id, encode.__name__, place
         if found := self._pictures.get(key):
             return found
         async with self._decoders:
-            data, kind = await asyncio.to_thread(lambda: encode(self.images.load(image, kept=kept).pixels))
+            data, kind = await asyncio.to_thread(lambda: encode(self.images.load(image, kept=kept), *place))
         return self._pictures.put(key, Response(data, media_type=kind), len(data))
 
     async def _compute(self, function: Callable[[], Any]) -> Any:

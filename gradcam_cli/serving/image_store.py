@@ -12,7 +12,7 @@ from gradcam_cli.errors import InputError
 from gradcam_cli.images.discover import find_sources
 from gradcam_cli.images.in_memory import BytesSource
 from gradcam_cli.images.load import LoadedImage, Unexplained, load_image
-from gradcam_cli.images.read_options import MAX_PIXELS, ReadOptions
+from gradcam_cli.images.read_options import ReadOptions
 from gradcam_cli.images.source import Source
 from gradcam_cli.reporting.rerun import escape_for_display
 from gradcam_cli.serving.byte_cache import ByteCache
@@ -48,22 +48,20 @@ class ImageStore:
 
     Args:
         directory: its images are listed once, in natural order, with those of its folders; None for no directory.
-        max_pixels, max_value, rgb: as for `load_image`.
+        options: how they are read.
         arrays: whether `.npy` files are images.
     """
 
     def __init__(
         self,
         directory: str | None = None,
-        max_pixels: int = MAX_PIXELS,
-        max_value: int | None = None,
-        rgb: str | None = None,
+        options: ReadOptions = ReadOptions(),  # noqa: B008
         *,
         arrays: bool = False,
     ) -> None:
         self.directory = directory
-        self._options = ReadOptions(max_pixels, max_value, rgb)
-        found = find_sources([directory], arrays=arrays) if directory else ()
+        self._options = options
+        found = find_sources([directory], arrays=arrays, rank=options.rank) if directory else ()
         self._listed = [StoredImage(str(i), _shown(source), source) for i, source in enumerate(found)]
         self._by_id = {image.id: image for image in self._listed}
         self._uploads: ByteCache[StoredImage] = ByteCache(MAX_UPLOADS_BYTES)

@@ -10,11 +10,11 @@ from gradcam_cli.serving.served_model import ServedModel
 
 def list_model(model: ServedModel) -> dict[str, Any]:
     """Return what the page lists about a model."""
-    classifier, (h, w, _) = model.classifier, model.classifier.input_shape
+    classifier = model.classifier
     return {
         "id": model.id,
         "name": classifier.name,
-        "input_size": [h, w],
+        "input_size": list(classifier.spatial_shape),
         "classes": classifier.class_count,
         "weights": classifier.weights,
         "preprocess": classifier.preprocess_mode,

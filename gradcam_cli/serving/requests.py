@@ -12,8 +12,9 @@ from gradcam_cli.methods.registry import METHODS
 from gradcam_cli.pipeline.config import check_choice
 
 MAX_TEXT = 500
+MAX_SLICE = 1 << 30
 FLAGS = {"": False, "0": False, "false": False, "1": True, "true": True}
-MAP_KEYS = ("model", "image", "layer", "method", "class", "against", "t", "counterfactual")
+MAP_KEYS = ("model", "image", "layer", "method", "class", "against", "t", "counterfactual", "axis", "slice")
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,8 @@ class MapRequest:
         against: a class with which it is contrasted, or `nearest`; None for no contrast.
         t: depth of an ODE, or None.
         counterfactual: whether the gradient is negated.
+        axis: of the array of a volume, across its slices.
+        slice: the slice or frame that is shown; None for that of the largest value.
     """
 
     model: str
@@ -38,6 +41,8 @@ class MapRequest:
     against: str | None = None
     t: float | None = None
     counterfactual: bool = False
+    axis: int = 0
+    slice: int | None = None
 
 
 def map_request(values: Mapping[str, Any]) -> MapRequest:
@@ -58,7 +63,18 @@ def map_request(values: Mapping[str, Any]) -> MapRequest:
         texts.get("against") or None,
         _number(texts["t"]) if texts.get("t") else None,
         _flag(texts.get("counterfactual", "")),
+        *slice_place(texts),
     )
+
+
+def slice_place(texts: Mapping[str, str]) -> tuple[int, int | None]:
+    """Return the axis across the slices, and the number of a slice or None.
+
+    Raises:
+        UsageError: they are not integers.
+    """
+    number = integer(texts, "slice", 0, MAX_SLICE) if texts.get("slice") else None
+    return integer(texts, "axis", 0, 2), number
 
 
 def checked_texts(values: Mapping[str, Any], names: Collection[str]) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -13,16 +14,16 @@ from gradcam_cli.images.load import LoadedImage, Unexplained
 from gradcam_cli.methods import registry
 from gradcam_cli.models.class_selection import groups_of, resolve_classes
 from gradcam_cli.models.classifier import Classifier
+from gradcam_cli.network.gradients import ForwardBackward
 from gradcam_cli.network.layer_choice import layers_of_sizes
 from gradcam_cli.network.layer_trace import LayerOutput
 from gradcam_cli.network.precision import resolve_precision
 from gradcam_cli.network.split_network import KeptPass, SplitNetwork
 from gradcam_cli.pipeline.config import ExplainConfig, ModelConfig
-from gradcam_cli.pipeline.model_input import ModelInput, to_whole_input
-from gradcam_cli.pipeline.reading import require_model_of_images
+from gradcam_cli.pipeline.model_input import ModelInput, to_model_input
 from gradcam_cli.pipeline.results import Explanation
 from gradcam_cli.pipeline.run import PreparedRun, load, prepare_run
-from gradcam_cli.pipeline.stages import make_explanations, run_batches
+from gradcam_cli.pipeline.stages import ForwardResult, make_explanations, run_batches
 from gradcam_cli.serving.byte_cache import ByteCache
 from gradcam_cli.serving.depth_maps import DepthMaps, find_depth_maps
 from gradcam_cli.serving.requests import MapRequest
@@ -35,16 +36,17 @@ NUM_STRIP_LAYERS = 12
 
 @dataclass(frozen=True)
 class KeptImage:
-    """An image fitted to a model, with its forward pass."""
+    """An input fitted to a model, with its scores, and with its forward pass if one model input shows all of it."""
 
     model_input: ModelInput
-    forward: KeptPass
+    result: ForwardBackward
+    forward: KeptPass | None = None
 
     @property
     def nbytes(self) -> int:
         """Size of the kept arrays in bytes."""
-        H, W = self.model_input.image.shape
-        return self.forward.nbytes + self.model_input.pixels.nbytes + 3 * H * W
+        passed = self.forward.nbytes if self.forward else 0
+        return passed + self.model_input.pixels.nbytes + 3 * math.prod(self.model_input.image.shape)
 
 
 class ServedModel:
@@ -58,7 +60,7 @@ class ServedModel:
         kept: the images whose passes are kept, of all models of the server.
 
     Raises:
-        ModelError, WeightsError, UsageError: the model cannot be loaded, takes no images, or has no class scores.
+        ModelError, WeightsError, UsageError: the model cannot be loaded, or has no class scores.
     """
 
     def __init__(
@@ -71,7 +73,6 @@ class ServedModel:
     ) -> None:
         self.id, self.config, self.rerun_args = model_id, config, tuple(rerun_args)
         self.classifier: Classifier = load(config)
-        require_model_of_images(self.classifier.rank, "gradcam serve")
         self.settings, self._kept = settings, kept
         self._runs: dict[str, PreparedRun] = {}
         self.default_layer = self.classifier.find_layer("auto")
@@ -144,10 +145,15 @@ class ServedModel:
         key = self.classifier.name, self.id, image_id
         if found := self._kept.get(key):
             return found
-        model_input = to_whole_input(self._prepared(self.settings), load())
+        run = self._prepared(self.settings)
+        model_input = to_model_input(run, load())
         if isinstance(model_input, Unexplained):
             raise InputError(f"{model_input.source}: {model_input.error}", model_input.hint)
-        kept = KeptImage(model_input, self._network.forward(self.classifier.preprocess(model_input.pixels[None])))
+        if model_input.windows:
+            kept = KeptImage(model_input, _passed(run, model_input).batch_result)
+        else:
+            forward = self._network.forward(self.classifier.preprocess(model_input.pixels[None]))
+            kept = KeptImage(model_input, forward.result(), forward)
         return self._kept.put(key, kept, kept.nbytes)
 
     def explain(self, request: MapRequest, load: Callable[[], LoadedImage]) -> Explanation:
@@ -162,8 +168,9 @@ class ServedModel:
             return self.depth_maps.explain(request, load())
         kept = self.keep(request.image, load)
         run = self._run_of(request)
-        gradients = partial(self._network.gradients, kept.forward, [each.path for each in run.layer_outputs])
-        run = replace(run, gradient_function=lambda _x, *arguments: gradients(*arguments))
+        if kept.forward:
+            gradients = partial(self._network.gradients, kept.forward, [each.path for each in run.layer_outputs])
+            run = replace(run, gradient_function=lambda _x, *arguments: gradients(*arguments))
         model_input = kept.model_input._replace(classes=run.class_selectors())
         explanation = first_explanation(run, model_input)
         self._kept.put((self.classifier.name, self.id, request.image), kept, kept.nbytes)  # it may have grown
@@ -226,8 +233,19 @@ def first_explanation(run: PreparedRun, model_input: ModelInput) -> Explanation:
     Raises:
         InputError: the image cannot be explained.
     """
-    (result,) = run_batches(run, [model_input])
-    explained = make_explanations(run, result)
+    explained = make_explanations(run, _passed(run, model_input))
     if isinstance(explained, Unexplained):
         raise InputError(explained.error or "no map", explained.hint)
     return explained[0]
+
+
+def _passed(run: PreparedRun, model_input: ModelInput) -> ForwardResult:
+    """Return an input after the pass of a run, or of all of its windows.
+
+    Raises:
+        InputError: the input cannot be explained.
+    """
+    (result,) = run_batches(run, [model_input])
+    if isinstance(result, Unexplained):
+        raise InputError(result.error or "no map", result.hint)
+    return result

@@ -5,29 +5,39 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
 
+from gradcam_cli.errors import UsageError
+from gradcam_cli.images.axes import INPUTS_OF_RANK
 from gradcam_cli.images.load import LoadedImage
 from gradcam_cli.images.read_options import MAX_PIXELS
+from gradcam_cli.images.space import RANKS
 from gradcam_cli.models.catalog import is_model_path
+from gradcam_cli.models.classifier import Classifier
 from gradcam_cli.models.labels import normalize_name
 from gradcam_cli.pipeline.config import ExplainConfig, ModelConfig
 from gradcam_cli.pipeline.prediction import prediction_of
+from gradcam_cli.pipeline.reading import read_options_of
 from gradcam_cli.pipeline.results import Explanation
 from gradcam_cli.reporting.rerun import escape_for_display
 from gradcam_cli.serving.answers import (
     depth_command,
     explain_command,
-    map_answer,
+    input_answer,
     prediction_answer,
 )
 from gradcam_cli.serving.byte_cache import ByteCache
 from gradcam_cli.serving.image_store import ImageStore
 from gradcam_cli.serving.requests import MapRequest
+from gradcam_cli.serving.served_map import ServedMap
 from gradcam_cli.serving.served_model import MAX_KEPT_BYTES, KeptImage, ServedModel
+
+MAX_MAPS_BYTES = 1 << 28
+"""Maps of signals, volumes and films that were computed last; their slices are taken from them."""
 
 
 class UnknownModel(Exception):  # noqa: N818  # an answer to the client
@@ -43,6 +53,13 @@ class Session:
         rerun_args: the options of the command line that all maps require, besides `--model`.
         directory: of the images, or None.
         max_pixels: larger images are refused.
+
+    Attributes:
+        rank: number of spatial axes of the inputs of all models.
+
+    Raises:
+        UsageError: the models take inputs of several kinds, or a setting is not for these inputs.
+        ModelError, WeightsError: a model cannot be loaded.
     """
 
     def __init__(
@@ -58,10 +75,11 @@ class Session:
             f"m{number}": ServedModel(f"m{number}", config, settings, ["--model", config.model, *rerun_args], self.kept)
             for number, config in enumerate({_file_of(config): config for config in models}.values())
         }
-        arrays = settings.rgb is not None or any(
-            each.classifier.input_shape[2] not in (1, 3) for each in self.models.values()
-        )
-        self.images = ImageStore(directory, max_pixels, settings.max_value, settings.rgb, arrays=arrays)
+        classifiers = [each.classifier for each in self.models.values()]
+        self.rank = _common_rank(classifiers)
+        arrays = settings.rgb is not None or any(each.input_shape[-1] not in (1, 3) for each in classifiers)
+        self.images = ImageStore(directory, read_options_of(settings, self.rank, max_pixels), arrays=arrays)
+        self._maps: ByteCache[ServedMap] = ByteCache(MAX_MAPS_BYTES)
 
     def model(self, model_id: str) -> ServedModel:
         """Return a model by its id.
@@ -80,17 +98,29 @@ class Session:
             UnknownImage, UnknownModel: an id does not exist.
             GradcamError: the map cannot be computed.
         """
-        return self.model(request.model).explain(request, self._loader(request.image))
+        return self._map(request).explanation
+
+    def kept_map(self, request: MapRequest) -> ServedMap | None:
+        """Return a map that was computed before, or None; any thread may call it."""
+        return self._maps.get(_without_place(request))
+
+    def _map(self, request: MapRequest) -> ServedMap:
+        if found := self.kept_map(request):
+            return found
+        start = time.perf_counter()
+        explanation = self.model(request.model).explain(request, self._loader(request.image))
+        milliseconds = 1000 * (time.perf_counter() - start)
+        computed = ServedMap(explanation, self.command(request, explanation), milliseconds)
+        if self.rank == RANKS["image"]:
+            return computed
+        return self._maps.put(_without_place(request), computed, computed.nbytes)
 
     def _loader(self, image_id: str) -> Callable[[], LoadedImage]:
         return partial(self.images.load, self.images.find(image_id))
 
     def map(self, request: MapRequest) -> dict[str, Any]:
         """Return the answer for a map; the errors are those of `explain`."""
-        start = time.perf_counter()
-        explanation = self.explain(request)
-        seconds = time.perf_counter() - start
-        return map_answer(explanation, self.command(request, explanation), 1000 * seconds)
+        return self._map(request).answer(request.axis, request.slice)
 
     def command(self, request: MapRequest, explanation: Explanation) -> list[str]:
         """Return the command that writes a map."""
@@ -109,11 +139,14 @@ class Session:
         """Return the classes of an image with the largest scores, and what the model sees of it."""
         model, stored = self.model(model_id), self.images.find(image_id)
         kept = model.keep(image_id, partial(self.images.load, stored))
-        result, labels, score = kept.forward.result(), model.classifier.labels, model.settings.score
+        result, labels, score = kept.result, model.classifier.labels, model.settings.score
         ranked = np.argsort(-result.ranked_by[0], kind="stable")[:top]
-        (H, W), box = kept.model_input.image.shape, kept.model_input.crop_box
+        image, windows = input_answer(kept.model_input.image), len(kept.model_input.windows)
         return {
-            "image": {"id": stored.id, "name": stored.name, "width": W, "height": H, "crop": list(box)},
+            "image": {
+                **{"id": stored.id, "name": stored.name, **image},
+                **{"crop": list(kept.model_input.crop_box), **({"windows": windows} if windows else {})},
+            },
             "predictions": [prediction_answer(prediction_of(result, 0, labels, score, int(i))) for i in ranked],
         }
 
@@ -136,6 +169,19 @@ class Session:
             texts = [labels.name(i) or str(i) for i in range(count)]
             names[model_id] = [(escape_for_display(text), normalize_name(text)) for text in texts]
         return names
+
+
+def _common_rank(classifiers: Sequence[Classifier]) -> int:
+    """Return the number of spatial axes of the inputs of all models."""
+    names = {each.rank: each.name for each in classifiers}
+    if len(names) > 1:
+        kinds = ", ".join(f"{INPUTS_OF_RANK[rank]} ({name})" for rank, name in names.items())
+        raise UsageError(f"expected models of one kind of inputs, got models of {kinds}", "start a server for each kind")
+    return classifiers[0].rank
+
+
+def _without_place(request: MapRequest) -> MapRequest:
+    return replace(request, axis=0, slice=None)
 
 
 def _file_of(config: ModelConfig) -> str:

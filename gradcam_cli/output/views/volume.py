@@ -88,9 +88,14 @@ def figure(shown: Shown, heading: Sequence[str], bar: ColorBar, render: RenderOp
 
 def slice_panel(shown: Shown, axis: int, number: int, side: int, render: RenderOptions) -> np.ndarray:
     """Return one slice with its map, (h, w, 3) uint8 with a longer side of `side` pixels."""
+    return image.draw(shown.slice(axis, number), scaled_size(slice_sides(shown, axis), side), render, smooth=True)
+
+
+def slice_sides(shown: Shown, axis: int) -> tuple[float, float]:
+    """Return the height and width at which a slice is drawn, in the units of `extents`."""
     lengths = extents(shown)
     rows, columns = (max(length, THINNEST * max(lengths)) for n, length in enumerate(lengths) if n != axis)
-    return image.draw(shown.slice(axis, number), scaled_size((rows, columns), side), render, smooth=True)
+    return rows, columns
 
 
 def places_label(shown: Shown) -> str:
