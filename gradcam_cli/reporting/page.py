@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _FOLDER = Path(__file__).parent
 _SCRIPTS = (
     *("elements.js", "maps.js", "state.js", "truth.js", "gallery.js", "cards.js", "quick.js", "detail.js", "look.js"),
-    *("scroll.js", "signal.js", "viewer.js", "details.js", "sparkline.js", "plots.js", "main.js"),
+    *("places.js", "scroll.js", "signal.js", "viewer.js", "details.js", "sparkline.js", "plots.js", "main.js"),
 )
 """Scripts in the order of the page; the last one draws the first view."""
 _STYLES = ("style.css", "scroll.css", "gallery.css", "summary.css", "print.css")

@@ -40,11 +40,12 @@ def map_values(heatmap: np.ndarray, side: int) -> dict[str, Any]:
 
 
 def input_answer(image: LoadedImage) -> dict[str, Any]:
-    """Return the size of an image; of other inputs their kind, size and spacing in x, y, z, and a signal's values."""
+    """Return the size of an image; of other inputs their kind, their size in x, y, z, their spacing in the
+    order of the array's axes, and a signal's values."""
     size = list(image.shape[::-1])
     if image.space.kind == "image":
         return {"width": size[0], "height": size[1]}
-    spacing = [float(step) for step in image.space.spacing[::-1]] or [0.0] * len(size)
+    spacing = [float(step) for step in image.space.spacing] or [0.0] * len(size)
     lines = {"signal": encode_signal(image.pixels)} if image.space.kind == "signal" else {}
     return {"kind": image.space.kind, "size": size, "spacing": spacing, **lines}
 

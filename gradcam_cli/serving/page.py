@@ -7,11 +7,11 @@ from pathlib import Path
 from gradcam_cli.reporting import page as report_page
 
 _FOLDER = Path(__file__).parent
-_REPORT_SCRIPTS = ("elements.js", "maps.js")
+_REPORT_SCRIPTS = ("elements.js", "maps.js", "places.js", "signal.js")
 _SCRIPTS = (
     *("view.js", "server.js", "status.js", "scrolling.js", "models.js", "images.js", "upload.js", "class_search.js"),
-    *("predictions.js", "methods.js", "look.js", "requests.js", "panels.js", "pointer.js", "strip.js", "export.js"),
-    "explorer.js",
+    *("predictions.js", "methods.js", "look.js", "requests.js", "panels.js", "pointer.js", "slices.js", "signals.js"),
+    *("strip.js", "export.js", "explorer.js"),
 )
 """Scripts in the order of the page; the last one starts it."""
 
@@ -23,7 +23,7 @@ def render_page() -> tuple[str, str]:
     """
     from markupsafe import Markup
 
-    style = report_page.read_asset("style.css") + _read_asset("explorer.css")
+    style = "".join(map(report_page.read_asset, ("style.css", "scroll.css"))) + _read_asset("explorer.css")
     script = "\n".join([*map(report_page.read_asset, _REPORT_SCRIPTS), *map(_read_asset, _SCRIPTS)])
     policy = report_page.content_security_policy(style, script) + "; connect-src 'self'"
     page = report_page.page_environment(_FOLDER / "templates").get_template("explorer.html.j2")

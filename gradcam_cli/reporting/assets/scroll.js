@@ -1,7 +1,5 @@
 // Moving through the slices of a volume, the frames of a film, and the samples of a signal.
 
-const axisNames = ["z", "y", "x"]; // of a volume, in the order of the array's axes
-const planeNames = { volume: ["slices (z)", "rows (y)", "columns (x)"], film: ["frames"] };
 const thinnestSide = 1 / 6; // of the longer side of a picture; then it is not to scale
 const sheetBorder = 1; // pixels around each slice of a sheet that repeat its edge
 const wheelStep = 40; // pixels that a wheel or a touchpad turns for one slice
@@ -60,15 +58,8 @@ function pictureSides(entry) {
   return sides.map((side) => (isScrolled(entry) ? Math.max(side, thinnestSide * Math.max(...sides)) : side));
 }
 
-/** Return which slice, frame or sample has a number, and its place in millimeters or seconds. */
-function stopText(entry, number) {
-  const axis = throughAxis(entry);
-  const step = entry.spacing[axis];
-  const kind = { signal: "sample", film: "frame" }[entry.kind] ?? "slice";
-  const name = `${kind} ${number} of ${entry.size[entry.size.length - 1 - axis]}`;
-  if (entry.kind === "volume") return step ? `${name} · ${axisNames[axis]} = ${formatNumber(number * step)} mm` : name;
-  return step ? `${name} · ${formatNumber(number * step)} s` : name;
-}
+/** Return which slice, frame or sample has a number, and its place. */
+const stopText = (entry, number) => placeText(entry, throughAxis(entry), number);
 
 function prepareScroll() {
   const viewer = byId("viewer");
@@ -199,14 +190,7 @@ function drawProfile(entry, maps, index) {
   const curves = maps.map((map) => map.profiles?.[place]).filter((curve) => curve?.length === count && count > 1);
   byId("profile").parentElement.hidden = !curves.length;
   if (!curves.length) return;
-  const [x, y] = [(i) => (1000 * i) / (count - 1), (value) => 58 - 54 * value];
-  const lines = curves.flatMap((curve, number) => {
-    const points = curve.map((value, i) => `${x(i)},${y(value)}`).join(" ");
-    const area = number ? [] : [makeSvg("polygon", { points: `0,58 ${points} 1000,58`, class: "area" })];
-    return [...area, makeSvg("polyline", { points, class: number ? "after" : "" })];
-  });
-  const now = makeSvg("line", { x1: x(index), x2: x(index), y1: 0, y2: 60, class: "now" });
-  byId("profile").replaceChildren(...lines, now);
+  byId("profile").replaceChildren(...curveElements(curves, index));
   const largest = sheet.numbers[curves[0].indexOf(Math.max(...curves[0]))];
   const text = `Largest value of the map in each ${sheet.unit}, highest in ${sheet.unit} ${largest}`;
   byId("profile").setAttribute("aria-label", text);

@@ -27,6 +27,8 @@ function sampleNumbers(entry) {
   return Array.from({ length: count }, (_, index) => Math.floor((index * entry.size[0]) / count));
 }
 
+const channelHeight = (count) => Object.entries(channelHeights).find(([most]) => count <= Number(most))[1];
+
 function makeSignalFigures(entry, maps) {
   const drawn = maps.filter((map) => map.levels || map.figure);
   return drawn.map((map) => (map.levels ? makeSignalFigure(entry, map) : makeMapFigure(entry, map)));
@@ -34,7 +36,7 @@ function makeSignalFigures(entry, maps) {
 
 function makeSignalFigure(entry, map) {
   const lines = signalLines(entry);
-  const height = Object.entries(channelHeights).find(([count]) => lines.length <= Number(count))[1];
+  const height = channelHeight(lines.length);
   const channels = `${lines.length} of ${entry.signal?.num_channels ?? 1} channels`;
   const text = `Signal ${entry.name}, ${channels}. Map: ${caption(map)}`;
   const box = { viewBox: `0 0 1000 ${height * lines.length}`, preserveAspectRatio: "none" };
@@ -43,7 +45,7 @@ function makeSignalFigure(entry, map) {
   const frame = make("div", { class: "frame signal" }, ...makeSignalMarks(entry, map), cursor, svg);
   frame.style.height = `${height * lines.length}px`;
   shownMaps.set(frame, [map]);
-  drawnMaps.push({ draw: (look) => drawSignal(svg, entry, map, height, look) });
+  drawnMaps.push({ draw: (look) => drawSignal(svg, lines, decoded(map), height, look) });
   const hidden = (entry.signal?.num_channels ?? 1) - lines.length;
   const note = hidden ? [` · ${hidden} more channels are not drawn`] : [];
   return make("figure", { class: "signal" },
@@ -84,11 +86,10 @@ function makeSignalMarks(entry, map) {
 }
 
 /** Draw the channels below each other: a gray line, over it its parts in the colors of their values of the map. */
-function drawSignal(svg, entry, map, height, look) {
-  const { limit, ...numbers } = decoded(map);
-  svg.replaceChildren(...signalLines(entry).flatMap((line, channel) => {
+function drawSignal(svg, signal, map, height, look) {
+  svg.replaceChildren(...signal.flatMap((line, channel) => {
     const places = placesOf(line, channel * height, height);
-    const strengths = places.map(([x]) => Math.min((valueAt({ ...numbers, limit }, x / 1000, 0.5) ?? 0) / limit, 1));
+    const strengths = places.map(([x]) => Math.min((valueAt(map, x / 1000, 0.5) ?? 0) / map.limit, 1));
     const whole = makeSvg("polyline", { points: places.map((place) => place.join()).join(" "), class: "whole" });
     return [whole, ...colorParts(places, strengths, look)];
   }));

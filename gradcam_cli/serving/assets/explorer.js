@@ -10,6 +10,7 @@ function draw() {
   drawTitle();
   drawMethods();
   drawPanels();
+  drawSlices();
   drawModelCards();
   drawStrips();
   drawLook();
@@ -31,8 +32,10 @@ const keyActions = {
   j: () => stepImage(1),
   k: () => stepImage(-1),
   h: toggleMap,
-  c: () => show({ contours: view.contours === "1" ? "" : "1" }),
+  c: () => session.rank > 1 && show({ contours: view.contours === "1" ? "" : "1" }),
   f: () => byId("models").querySelector(".card .class-search input")?.focus(),
+  ",": () => moveBy(-1),
+  ".": () => moveBy(1),
   "[": () => stepLayer(-1),
   "]": () => stepLayer(1),
 };
@@ -63,6 +66,7 @@ async function start() {
   listed = { images: session.images.slice(0, imagesPerPage), total: directorySize() };
   session.models.forEach(makeModelCard);
   session.models.forEach(makeStrip);
+  prepareInputs();
   prepareImages();
   prepareMethods();
   prepareLook();

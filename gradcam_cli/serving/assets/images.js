@@ -90,7 +90,7 @@ function markImage() {
 /** Show another image: classes chosen for the last one do not stay, layers and methods do. */
 function openImage(image) {
   const find = byId("image-query").value.trim();
-  const changes = { image: image.id, from: imageOffset ? String(imageOffset) : "", find };
+  const changes = { image: image.id, axis: "", slice: "", from: imageOffset ? String(imageOffset) : "", find };
   for (const model of session.models) Object.assign(changes, forModel(model, { class: "", against: "" }));
   show(changes);
 }

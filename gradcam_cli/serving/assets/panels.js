@@ -39,7 +39,8 @@ function makePanel(model, method) {
   const caption = make("p", { class: "caption" }, makeText("b", "\u00a0"), makeText("span", ""));
   const readout = make("p", { class: "readout" }, "\u00a0");
   const notice = make("p", { class: "notice", role: "note", hidden: "" });
-  const element = make("figure", { class: "panel" }, make("div", { class: "stage" }, frame, message),
+  const stage = make("div", { class: "stage" }, session.rank === 1 ? layOutSignal(frame) : frame, message);
+  const element = make("figure", { class: "panel" }, stage,
     make("figcaption", {}, caption, readout), notice);
   const parts = { element, frame, photo, canvas, pointer, message, caption, readout, notice };
   const panel = { model, method, ...parts, key: null, answer: null, abort: null };
@@ -59,10 +60,10 @@ function updatePanel(panel) {
   const key = JSON.stringify(parameters);
   if (panel.key === key) return;
   if (panel.image !== view.image) showPhoto(panel);
-  const scrubbing = sameButDepth(panel.key, key);
+  const scrubbing = sameButSlider(panel.key, key);
   panel.key = key;
   const refused = refusalOf(panel);
-  if (refused || (isSlow(panel) && !mapCache.has(key) && !allowedSlowMaps.has(key))) {
+  if (refused || (isSlow(panel) && !mapCache.has(key) && !allowedSlowMaps.has(wholeMap(key)))) {
     panel.abort?.abort();
     showAnswer(panel, null);
     if (refused) showMessage(panel, make("p", {}, refused));
@@ -77,7 +78,6 @@ function updatePanel(panel) {
 
 function showPhoto(panel) {
   panel.image = view.image;
-  panel.photo.src = apiAddress(`images/${view.image}/picture`);
   showAnswer(panel, null);
 }
 
@@ -94,7 +94,7 @@ function refusalOf(panel) {
 function offerComputation(panel, key) {
   const button = make("button", { type: "button" }, "Compute");
   button.addEventListener("click", () => {
-    allowedSlowMaps.add(key);
+    allowedSlowMaps.add(wholeMap(key));
     panel.key = null;
     updatePanel(panel);
     panel.frame.focus();
@@ -102,7 +102,7 @@ function offerComputation(panel, key) {
   showMessage(panel, make("p", {}, `${panel.method} takes ${methodOf(panel.model, panel.method).cost}.`), button);
 }
 
-/** Request a map. While the depth t is dragged, the next request waits for the answer of the last. */
+/** Request a map. While a slider of the depth t or of slices is dragged, the next request waits for the answer of the last. */
 async function loadPanel(panel, parameters, key) {
   panel.abort?.abort();
   const abort = new AbortController();
@@ -112,7 +112,7 @@ async function loadPanel(panel, parameters, key) {
   panel.started = Date.now();
   try {
     const answer = await (panel.loading = fetchMap(parameters, abort.signal));
-    if (panel.key === key || (panel.abort === abort && sameButDepth(panel.key, key))) showAnswer(panel, answer, key);
+    if (panel.key === key || (panel.abort === abort && sameButSlider(panel.key, key))) showAnswer(panel, answer, key);
   } catch (error) {
     if (panel.key === key && panel.abort === abort) showFailure(panel, error);
   } finally {
@@ -142,7 +142,7 @@ function showBusy(panel, key) {
   const text = make("p", {}, `Computing, ${seconds} s …`);
   const button = make("button", { type: "button" }, "Cancel");
   button.addEventListener("click", () => {
-    allowedSlowMaps.delete(key);
+    allowedSlowMaps.delete(wholeMap(key));
     panel.key = null;
     updatePanel(panel);
   });
@@ -180,6 +180,7 @@ function showAnswer(panel, answer, key = panel.key) {
   panel.shownKey = key;
   showMessage(panel);
   panel.element.removeAttribute("aria-busy");
+  showPicture(panel.photo, answer);
   const [title, origin] = [answer ? titleOf(answer) : "", originOf(panel, answer)];
   panel.caption.firstElementChild.textContent = title || "\u00a0";
   panel.caption.lastElementChild.textContent = origin;
@@ -193,6 +194,7 @@ function showAnswer(panel, answer, key = panel.key) {
   drawReadout(panel);
   paintPanel(panel, currentLook());
   if (answer) onAnswer();
+  drawSlices();
 }
 
 const parametersOf = (panel) => JSON.parse(panel.shownKey ?? panel.key);
@@ -207,12 +209,12 @@ function titleOf(answer) {
   return rivals ? `${name} and not ${rivals}` : `${name}${value}`;
 }
 
-/** Return where a map comes from: model, method, layer, and depth t. */
+/** Return where a map comes from: model, method, layer, depth t, and slice. */
 function originOf(panel, answer) {
   const layer = answer?.layer ? cutMiddle(answer.layer, 26) : "";
   const t = answer ? parametersOf(panel).t : "";
   const depth = t === "" ? "" : `t = ${formatNumber(Number(t))}`;
-  return [namedModel(panel), panel.method, layer, depth].filter(Boolean).join(" · ");
+  return [namedModel(panel), panel.method, layer, depth, sliceText(answer)].filter(Boolean).join(" · ");
 }
 
 /** Return what has to be said about a map in words. */
@@ -223,6 +225,7 @@ function noticeOf(answer) {
 
 /** Draw the map of a panel at the size of its frame. */
 function paintPanel(panel, look) {
+  if (session.rank === 1) return paintSignal(panel, look);
   const { canvas, frame, answer } = panel;
   canvas.hidden = !answer || answer.is_zero || look.opacity === 0 && !look.contours.length;
   if (canvas.hidden) return;

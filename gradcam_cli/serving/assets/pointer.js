@@ -23,6 +23,7 @@ function onPointerKey(panel, event) {
     const start = pointer ?? [0.5, 0.5];
     movePointer(start.map((place, axis) => place + step * keySteps[event.key][axis]));
   } else if (event.key === "m" && panel.answer?.peak) {
+    showPeak(panel.answer);
     movePointer(panel.answer.peak);
   } else if (event.key === "Escape") {
     movePointer(null);
@@ -54,5 +55,6 @@ function readoutOf({ answer }) {
   const value = valueAt(answer.map, ...pointer);
   if (value === null) return "outside the part that the model sees";
   const share = `${Math.round(100 * value)} % of the highest value`;
-  return inUnits ? `value ${formatNumber(value * answer.largest)}, ${share}` : share;
+  const text = inUnits ? `value ${formatNumber(value * answer.largest)}, ${share}` : share;
+  return session.rank === 1 ? `${samplePlace(pointer[0])} · map ${text}` : text;
 }

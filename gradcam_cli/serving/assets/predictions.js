@@ -2,6 +2,7 @@
 
 const numPredictions = 5;
 const predictionCache = new Map(); // "model image" -> answer or promise
+const inputs = new Map(); // image -> its kind, size, spacing and values
 const classNames = new Map(); // "model index" -> name, of classes that were seen
 const modelCards = new Map(); // model id -> elements
 
@@ -67,7 +68,10 @@ function predictionsOf(model, image) {
   const key = `${model.id} ${image}`;
   if (!predictionCache.has(key)) {
     const answer = requestJson("predictions", { model: model.id, image, top: numPredictions });
-    answer.catch(() => predictionCache.delete(key));
+    answer.then(({ image: input }) => {
+      inputs.set(image, input);
+      drawInput();
+    }, () => predictionCache.delete(key));
     predictionCache.set(key, answer);
   }
   return predictionCache.get(key);

@@ -16,27 +16,22 @@ function mapParameters(model, methodName, layer = layerOf(model)) {
     class: modelSetting("class", model),
     against: modelSetting("against", model),
     t: hasDepth(model, methodName, layer) ? String(model.depth.times[depthIndex(model)]) : "",
+    ...(session.rank === 3 ? { axis: view.axis, slice: view.slice } : {}),
   };
 }
 
 /** Return the answer for some parameters with its numbers decoded; it is kept. */
 async function fetchMap(parameters, signal) {
-  const [answer, predictions] = await Promise.all([
+  const [answer] = await Promise.all([
     requestJson("map", parameters, { signal }), predictionsOf({ id: parameters.model }, parameters.image),
   ]);
-  const kept = { ...answer, map: decodeMap({ ...answer, limit: answer.limit || 1, crop: cropOf(predictions.image) }) };
+  const kept = { ...answer, map: decodeMap({ ...answer, limit: answer.limit || 1 }) };
   keepMap(JSON.stringify(parameters), kept);
   seenClasses.set(`${parameters.model} ${parameters.image} ${answer.class.index}`, answer.class);
   for (const { index, name } of [answer.class, ...(answer.against ?? [])]) {
     classNames.set(`${parameters.model} ${index}`, name);
   }
   return kept;
-}
-
-/** Return the part of the image that the model sees, in fractions. */
-function cropOf({ width, height, crop }) {
-  const [left, top, right, bottom] = crop;
-  return [left / width, top / height, right / width, bottom / height];
 }
 
 function keepMap(key, answer) {
@@ -47,8 +42,11 @@ function keepMap(key, answer) {
 
 const answeredClass = (model, index) => seenClasses.get(`${model.id} ${view.image} ${index}`);
 
-/** Return whether two keys of maps differ in their depth t at most. */
-function sameButDepth(first, second) {
-  const withoutDepth = (key) => JSON.stringify({ ...JSON.parse(key), t: "" });
+/** Return whether two keys of maps differ at most in what a slider sets: the depth t, or the slice. */
+function sameButSlider(first, second) {
+  const withoutDepth = (key) => JSON.stringify({ ...JSON.parse(key), t: "", slice: "" });
   return first && second && withoutDepth(first) === withoutDepth(second);
 }
+
+/** Return the key of a map without its slice: all slices are computed at once. */
+const wholeMap = (key) => JSON.stringify({ ...JSON.parse(key), axis: undefined, slice: undefined });

@@ -2,6 +2,7 @@
 
 const strips = new Map(); // model id -> elements
 const thumbSide = 80; // pixels of a small map
+const slowMap = 2000; // milliseconds
 
 function makeStrip(model) {
   const title = makeText("h2", session.models.length > 1 ? `Layers of ${model.name}` : "Layers");
@@ -19,7 +20,13 @@ function makeStrip(model) {
   strips.set(model.id, { element, select, note, list, answers: new Map(), key: null, abort: null });
 }
 
-const sizeOf = ({ shape }) => shape.slice(0, 2).join(" × ");
+const sizeOf = ({ shape }) => shape.slice(0, session.rank).join(" × ");
+
+/** Return the parameters of a small map; of a volume or a film, it is the slice with its highest value. */
+function stripParameters(model, method, path) {
+  const parameters = mapParameters(model, method, path);
+  return "slice" in parameters ? { ...parameters, slice: "" } : parameters;
+}
 
 function makeDepthSlider(model) {
   const { times } = model.depth;
@@ -43,7 +50,7 @@ function drawStrip(model, strip) {
   if (strip.image !== view.image) clearThumbs(strip);
   if (strip.cmap !== currentLook().cmap) paintStrip(strip);
   const method = stripMethod(model);
-  const wanted = model.strip.map((path) => mapParameters(model, method, path));
+  const wanted = model.strip.map((path) => stripParameters(model, method, path));
   const key = JSON.stringify(wanted);
   if (strip.key === key) return;
   strip.key = key;
@@ -85,7 +92,7 @@ async function fillStrip(strip, wanted) {
   const missing = wanted.filter((parameters) => !keptOf(parameters));
   for (const parameters of missing) {
     await Promise.allSettled([...panels.values()].map((panel) => panel.loading));
-    if (abort.signal.aborted) return;
+    if (abort.signal.aborted || mapsAreSlow(strip)) return;
     try {
       const answer = keptOf(parameters) ?? await fetchMap(parameters, abort.signal);
       if (!abort.signal.aborted) paintThumb(strip, parameters.layer, answer);
@@ -97,10 +104,17 @@ async function fillStrip(strip, wanted) {
   }
 }
 
+/** Return whether the maps of the layers would take too long: a signal or a volume may have many windows. */
+function mapsAreSlow(strip) {
+  const answers = [...strip.answers.values(), ...[...panels.values()].map((panel) => panel.answer)];
+  return session.rank !== 2 && answers.some((answer) => answer?.milliseconds > slowMap);
+}
+
 function paintThumb(strip, path, answer) {
   strip.answers.set(path, answer);
   const button = buttonOf(strip, path);
   const canvas = button.querySelector("canvas");
+  showPicture(button.querySelector("img"), answer);
   const { width, height } = answer.map;
   const scale = thumbSide / Math.max(width, height);
   [canvas.width, canvas.height] = [Math.ceil(width * scale), Math.ceil(height * scale)];
@@ -115,7 +129,7 @@ function clearThumbs(strip) {
   strip.answers.clear();
   for (const button of strip.list.querySelectorAll("button")) {
     button.querySelector("canvas").width = 0;
-    button.querySelector("img").src = apiAddress(`images/${view.image}/picture`);
+    showPicture(button.querySelector("img"), null);
     button.querySelector(".quiet").textContent = button.dataset.size;
   }
 }

@@ -1,9 +1,11 @@
 // What the page shows, kept in the fragment of the address: reload, back and several tabs work by themselves.
 // `from` and `find` are the page and the search of the list of images. Settings of one model have its id as suffix:
-// class.m0, against.m0, layer.m0, t.m0.
+// class.m0, against.m0, layer.m0, t.m0. `axis` and `slice` name the slice or frame; without `slice`, each picture shows
+// that of the highest value of its map.
 
 const viewDefaults = {
   image: "", from: "", find: "", methods: "", opacity: "", cmap: "", contours: "", constant: "",
+  axis: "", slice: "",
 };
 const modelSettings = ["class", "against", "layer", "t"];
 let view = parseView();
