@@ -28,6 +28,7 @@ Examples:
   gradcam serve --model lite0                  an empty page: drop a photo
   gradcam serve photos --model net.keras       the photos of a directory
   gradcam serve photos -m old.keras -m new.keras   two models side by side
+  gradcam serve scans --model net3d.keras      volumes: scroll through slices
 
 Exit status:
   0    no page was open for the time of --idle-shutdown
@@ -84,6 +85,8 @@ def served_settings(function: Any) -> Any:
 @click.pass_context
 def serve(ctx: click.Context, /, directory: str | None, **options: Any) -> int:
     """Open a local page to explore the maps of a model, with the images of DIR or images dropped on it.
+
+    With a model of signals, volumes or films, the page takes these, and scrolls through slices and frames.
 
     The address of the page is printed. The server listens on this machine only, and requires the random token in the
     address. The loading options apply to every model. Ctrl-C ends it.

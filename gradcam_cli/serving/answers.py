@@ -40,8 +40,10 @@ def map_values(heatmap: np.ndarray, side: int) -> dict[str, Any]:
 
 
 def input_answer(image: LoadedImage) -> dict[str, Any]:
-    """Return the size of an image; of other inputs their kind, their size in x, y, z, their spacing in the
-    order of the array's axes, and a signal's values."""
+    """Return the size of an image, or what the page draws of an input of another kind.
+
+    That is its kind, its size in x, y, z, its spacing in the order of the array's axes, and the values of a signal.
+    """
     size = list(image.shape[::-1])
     if image.space.kind == "image":
         return {"width": size[0], "height": size[1]}

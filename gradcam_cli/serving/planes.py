@@ -59,8 +59,13 @@ def plane_of(shown: Shown, axis: int = 0, number: int | None = None) -> Plane:
     through = peak.pop(axis) if peak else None
     part = shown.slice(axis, number)
     crop = _crop(part.crop_box, part.heatmap.shape) if any(part.crop_box.shape) else OUTSIDE
-    place = {"axis": axis, "number": number, "peak": through}
-    return Plane(part.heatmap, MAP_SIDE, crop, _fractions(peak, part.heatmap.shape), place)
+    numbers = {"axis": axis, "number": number, "peak": through}
+    return Plane(part.heatmap, MAP_SIDE, crop, _fractions(peak, part.heatmap.shape), numbers)
+
+
+def slice_axes(space: Space) -> int:
+    """Return along how many axes an input has slices: a film has frames along its time only."""
+    return 3 if space.kind == "volume" else 1
 
 
 def check_slice(space: Space, shape: Sequence[int], axis: int, number: int) -> int:
@@ -69,9 +74,9 @@ def check_slice(space: Space, shape: Sequence[int], axis: int, number: int) -> i
     Raises:
         UsageError: the input has no such slice.
     """
-    axes = 3 if space.kind == "volume" else 1
+    axes = slice_axes(space)
     if axis >= axes:
-        raise UsageError(f"axis: expected an integer from 0 to {axes - 1} for a {space.kind}, got {axis}")
+        raise UsageError(f"axis: expected {'a number up to 2' if axes > 1 else '0'} for a {space.kind}, got {axis}")
     if number >= shape[axis]:
         raise UsageError(f"slice: expected an integer from 0 to {shape[axis] - 1}, got {number}")
     return number

@@ -12,7 +12,7 @@ from gradcam_cli.output.views import Shown
 from gradcam_cli.pipeline.panels import shown
 from gradcam_cli.pipeline.results import Explanation
 from gradcam_cli.serving.answers import map_answer
-from gradcam_cli.serving.planes import plane_of, profile
+from gradcam_cli.serving.planes import plane_of, profile, slice_axes
 
 
 @dataclass(frozen=True)
@@ -43,4 +43,4 @@ class ServedMap:
 
     @cached_property
     def _profiles(self) -> list[list[float]]:
-        return [profile(self._shown.heatmap, axis) for axis in range(3)]
+        return [profile(self._shown.heatmap, axis) for axis in range(slice_axes(self._shown.space))]

@@ -144,8 +144,11 @@ class Session:
         image, windows = input_answer(kept.model_input.image), len(kept.model_input.windows)
         return {
             "image": {
-                **{"id": stored.id, "name": stored.name, **image},
-                **{"crop": list(kept.model_input.crop_box), **({"windows": windows} if windows else {})},
+                "id": stored.id,
+                "name": stored.name,
+                **image,
+                "crop": list(kept.model_input.crop_box),
+                **({"windows": windows} if windows else {}),
             },
             "predictions": [prediction_answer(prediction_of(result, 0, labels, score, int(i))) for i in ranked],
         }
@@ -176,7 +179,8 @@ def _common_rank(classifiers: Sequence[Classifier]) -> int:
     names = {each.rank: each.name for each in classifiers}
     if len(names) > 1:
         kinds = ", ".join(f"{INPUTS_OF_RANK[rank]} ({name})" for rank, name in names.items())
-        raise UsageError(f"expected models of one kind of inputs, got models of {kinds}", "start a server for each kind")
+        hint = "start a server for each kind"
+        raise UsageError(f"expected models of one kind of inputs, got models of {kinds}", hint)
     return classifiers[0].rank
 
 

@@ -147,13 +147,18 @@ def test_no_signal_found(cli, models, tmp_path):
     assert f"no signal found in {tmp_path}/in/walk\nhint: supported suffixes: .npy .npz .wav" in done.stderr
 
 
-@pytest.mark.parametrize("command", ["audit", "serve"])
-def test_commands_for_images_refuse_other_models(cli, models, tmp_path, command):
+def test_audit_refuses_models_of_other_inputs(cli, models, tmp_path):
     write_inputs(tmp_path / "in")
-    photos = (tmp_path / "in/walk",) if command == "audit" else ()
-    done = cli(command, *photos, "--model", models / "films.keras")
+    done = cli("audit", tmp_path / "in/walk", "--model", models / "films.keras")
     assert done.status == 2
     assert "requires a model of images, got one of volumes and films" in done.stderr
+
+
+def test_serve_requires_models_of_one_kind_of_inputs(cli, models):
+    done = cli("serve", "--model", models / "films.keras", "--model", models / "signals.keras")
+    assert done.status == 2
+    assert "expected models of one kind of inputs, got models of volumes and films" in done.stderr
+    assert "hint: start a server for each kind" in done.stderr
 
 
 def test_audit_names_the_kind_before_it_looks_for_images(cli, models, tmp_path):

@@ -76,12 +76,13 @@ def test_a_map_is_zero_outside_what_the_model_sees(photos):
     assert "--fit crop" in answer["command"]
 
 
-def test_an_image_of_several_windows_is_refused_with_a_hint(photos):
+def test_an_image_of_several_windows_is_explained_window_by_window(photos, classifier):
     server = served(Session([ModelConfig("mini")], ExplainConfig(fit="windows"), ["--fit", "windows"], str(photos)))
-    answer = server.client.get("api/map", params={"model": "m0", "image": "0"})
-    assert answer.status_code == 422
-    assert "expected an input that one model input shows" in answer.text
-    assert "use --fit squash" in answer.text
+    answer = server.json("api/map", model="m0", image="0", method="layercam")
+    expected = explain(photos / "a b.png", classifier, method="layercam", fit="windows")
+    assert server.json("api/predictions", model="m0", image="0")["image"]["windows"] == expected.windows > 1
+    assert answer["class"]["index"] == expected.prediction.index
+    np.testing.assert_allclose(values(answer), expected.heatmap, atol=2e-5)
 
 
 def test_predictions_are_those_of_the_model(mini, photos, classifier):

@@ -67,7 +67,7 @@ function shownImages() {
 }
 
 function makeImageItem(image) {
-  const name = image.name.slice(image.name.lastIndexOf("/") + 1).replace(/\.\w{1,5}$/, "");
+  const name = image.name.slice(image.name.lastIndexOf("/") + 1).replace(/(\.nii)?\.\w{1,5}$/, "");
   const address = apiAddress(`images/${image.id}/thumbnail`);
   const button = make("button", { type: "button", title: image.name, "data-image": image.id },
     make("img", { src: address, alt: "", loading: "lazy", decoding: "async" }),

@@ -20,7 +20,7 @@ function makeStrip(model) {
   strips.set(model.id, { element, select, note, list, answers: new Map(), key: null, abort: null });
 }
 
-const sizeOf = ({ shape }) => shape.slice(0, session.rank).join(" × ");
+const sizeOf = ({ shape }) => shape.slice(0, session.rank).join(session.rank === 3 ? "×" : " × ");
 
 /** Return the parameters of a small map; of a volume or a film, it is the slice with its highest value. */
 function stripParameters(model, method, path) {
@@ -117,7 +117,7 @@ function paintThumb(strip, path, answer) {
   showPicture(button.querySelector("img"), answer);
   const { width, height } = answer.map;
   const scale = thumbSide / Math.max(width, height);
-  [canvas.width, canvas.height] = [Math.ceil(width * scale), Math.ceil(height * scale)];
+  [canvas.width, canvas.height] = [Math.ceil(width * scale), Math.ceil(session.rank === 1 ? thumbSide / 2 : height * scale)];
   if (!answer.is_zero) drawMap(canvas, answer.map, { colors: currentLook().colors, opacity: 0.8 });
   button.querySelector(".quiet").textContent = answer.is_zero ? "zero" : button.dataset.size;
   button.classList.remove("stale");
