@@ -27,8 +27,8 @@ class Plane(NamedTuple):
         side: its longer side in an answer, in values.
         crop: the part that the model sees, x0, y0, x1, y1 in fractions.
         peak: x and y of the largest value of the whole map, in fractions, or None.
-        slice: `axis` and `number` of the slice, and the `peak`: the number of the slice with the largest value, or
-            None; None for images and signals.
+        slice: `axis` and `number` of the slice, the `aspect`, its width per height, and the `peak`: the number of the
+            slice with the largest value, or None. None for images and signals.
     """
 
     heatmap: np.ndarray
@@ -51,16 +51,17 @@ def plane_of(shown: Shown, axis: int = 0, number: int | None = None) -> Plane:
     """
     peak = [*shown.peak[::-1]] if shown.peak else None
     if shown.space.rank < RANKS["volume"]:
-        rows = shown.heatmap if shown.space.kind == "image" else shown.heatmap[None]
-        place = peak if peak is None or len(peak) == 2 else [0, *peak]
-        side = MAP_SIDE if shown.space.kind == "image" else SIGNAL_SIDE
-        return Plane(rows, side, _crop(shown.crop_box, rows.shape), _fractions(place, rows.shape))
+        is_image = shown.space.kind == "image"
+        rows, side = (shown.heatmap, MAP_SIDE) if is_image else (shown.heatmap[None], SIGNAL_SIDE)
+        at = peak if is_image or not peak else [0, *peak]
+        return Plane(rows, side, _crop(shown.crop_box, rows.shape), _fractions(at, rows.shape))
     number = check_slice(shown.space, shown.heatmap.shape, axis, shown.place[axis] if number is None else number)
     through = peak.pop(axis) if peak else None
     part = shown.slice(axis, number)
     crop = _crop(part.crop_box, part.heatmap.shape) if any(part.crop_box.shape) else OUTSIDE
-    numbers = {"axis": axis, "number": number, "peak": through}
-    return Plane(part.heatmap, MAP_SIDE, crop, _fractions(peak, part.heatmap.shape), numbers)
+    height, width = _sides(shown, axis)
+    place = {"axis": axis, "number": number, "aspect": round(width / height, 4), "peak": through}
+    return Plane(part.heatmap, MAP_SIDE, crop, _fractions(peak, part.heatmap.shape), place)
 
 
 def slice_axes(space: Space) -> int:
@@ -89,11 +90,17 @@ def slice_pixels(shown: Shown, axis: int, number: int) -> tuple[np.ndarray, tupl
         UsageError: the input has no such slice.
     """
     pixels = shown.slice(axis, check_slice(shown.space, shown.heatmap.shape, axis, number)).pixels
-    if shown.space.kind != "volume":
-        return pixels, pixels.shape[:2]
-    sides = slice_sides(shown, axis)
+    sides = _sides(shown, axis)
     scale = max(length / side for length, side in zip(pixels.shape, sides, strict=False))
     return pixels, (max(round(sides[0] * scale), 1), max(round(sides[1] * scale), 1))
+
+
+def _sides(shown: Shown, axis: int) -> tuple[float, float]:
+    """Return the height and width of a slice in equal units; the pixels of a film are square."""
+    if shown.space.kind == "volume":
+        return slice_sides(shown, axis)
+    _, height, width = shown.heatmap.shape
+    return height, width
 
 
 def profile(heatmap: np.ndarray, axis: int) -> list[float]:

@@ -60,6 +60,7 @@ function updatePanel(panel) {
   const key = JSON.stringify(parameters);
   if (panel.key === key) return;
   if (panel.image !== view.image) showPhoto(panel);
+  else if (!panel.answer) showPicture(panel.photo, null);
   const scrubbing = sameButSlider(panel.key, key);
   panel.key = key;
   const refused = refusalOf(panel);

@@ -115,9 +115,10 @@ function paintThumb(strip, path, answer) {
   const button = buttonOf(strip, path);
   const canvas = button.querySelector("canvas");
   showPicture(button.querySelector("img"), answer);
-  const { width, height } = answer.map;
-  const scale = thumbSide / Math.max(width, height);
-  [canvas.width, canvas.height] = [Math.ceil(width * scale), Math.ceil(session.rank === 1 ? thumbSide / 2 : height * scale)];
+  const ratio = answer.slice?.aspect ?? answer.map.width / answer.map.height;
+  const scale = thumbSide / Math.max(ratio, 1);
+  [canvas.width, canvas.height] = [Math.ceil(scale * ratio), Math.ceil(scale)];
+  canvas.style.objectFit = session.rank === 1 ? "fill" : "";
   if (!answer.is_zero) drawMap(canvas, answer.map, { colors: currentLook().colors, opacity: 0.8 });
   button.querySelector(".quiet").textContent = answer.is_zero ? "zero" : button.dataset.size;
   button.classList.remove("stale");
