@@ -60,7 +60,7 @@ function updatePanel(panel) {
   const key = JSON.stringify(parameters);
   if (panel.key === key) return;
   if (panel.image !== view.image) showPhoto(panel);
-  else if (!panel.answer) showPicture(panel.photo, null);
+  else if (!panel.answer || view.slice !== "") showPicture(panel.photo, null);
   const scrubbing = sameButSlider(panel.key, key);
   panel.key = key;
   const refused = refusalOf(panel);
@@ -181,7 +181,7 @@ function showAnswer(panel, answer, key = panel.key) {
   panel.shownKey = key;
   showMessage(panel);
   panel.element.removeAttribute("aria-busy");
-  showPicture(panel.photo, answer);
+  showPicture(panel.photo, view.slice === "" ? answer : null);
   const [title, origin] = [answer ? titleOf(answer) : "", originOf(panel, answer)];
   panel.caption.firstElementChild.textContent = title || "\u00a0";
   panel.caption.lastElementChild.textContent = origin;

@@ -49,7 +49,7 @@ const sliceText = (answer) => (answer?.slice && inputs.has(view.image)
 
 /** Show the picture of an answer: its slice, or without an answer the chosen one or the middle. */
 function showPicture(photo, answer) {
-  const chosen = session.rank === 3 ? { axis: view.axis, slice: view.slice } : {};
+  const chosen = session.rank === 3 ? { axis: Number(view.axis) || 0, slice: view.slice } : {};
   const place = answer?.slice ? { axis: answer.slice.axis, slice: answer.slice.number } : chosen;
   const address = apiAddress(`images/${view.image}/${session.rank === 1 ? "thumbnail" : "picture"}`, place);
   if (photo.getAttribute("src") !== address) photo.src = address;
