@@ -103,7 +103,7 @@ function offerComputation(panel, key) {
   showMessage(panel, make("p", {}, `${panel.method} takes ${methodOf(panel.model, panel.method).cost}.`), button);
 }
 
-/** Request a map. While a slider of the depth t or of slices is dragged, the next request waits for the answer of the last. */
+/** Request a map. While the depth t or the slice is dragged, the next request waits for the answer of the last. */
 async function loadPanel(panel, parameters, key) {
   panel.abort?.abort();
   const abort = new AbortController();
