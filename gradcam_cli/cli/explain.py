@@ -61,7 +61,7 @@ Examples:
   gradcam photos --save grid -o grid.png          one figure, one row per image
   gradcam photos --report                         HTML report
   gradcam photos --truth parent --only wrong      maps of the wrong predictions
-  gradcam scan.nii.gz --model net.keras           a volume; also signals and films
+  gradcam scan.nii.gz --model net.keras           volumes, signals, films
   gradcam s3://in -o s3://out --engine ray        object storage, Ray cluster
   gradcam cat.jpg --save npz --json               arrays and a JSON line
   cat cat.jpg | gradcam - -o - > map.png          in a shell pipeline

@@ -234,7 +234,7 @@ class Deleted:
 sys.kept = Deleted()
 atexit.register(lambda: sys.__stdout__.write("replaced stream\\n"))
 atexit.register(lambda: print("atexit function", flush=False))
-threading.Thread(target=lambda: time.sleep(0.2) or print("thread")).start()
+threading.Thread(target=lambda: time.sleep(0.2) or sys.stdout.write("thread\\n")).start()
 sys.argv = ["gradcam", {arguments}]
 from gradcam_cli.__main__ import main
 main()
