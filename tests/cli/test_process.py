@@ -227,14 +227,14 @@ def _read(terminal):
 
 
 LEAVING = """
-import atexit, sys, threading, time
+import atexit, sys, threading
 class Deleted:
     def __del__(self):
         print("deleted")
 sys.kept = Deleted()
 atexit.register(lambda: sys.__stdout__.write("replaced stream\\n"))
 atexit.register(lambda: print("atexit function", flush=False))
-threading.Thread(target=lambda: time.sleep(0.2) or sys.stdout.write("thread\\n")).start()
+threading.Thread(target=lambda: threading.main_thread().join() or print("thread")).start()
 sys.argv = ["gradcam", {arguments}]
 from gradcam_cli.__main__ import main
 main()
