@@ -24,6 +24,8 @@ ANIMATIONS = ("GIF", "WEBP", "PNG")
 """Pillow's names of the formats of animated images."""
 MAX_FRAMES = 100_000
 """Frames of a film: 55 minutes at 30 frames per second. A file of some megabytes can declare millions of empty ones."""
+SINGLE_FRAME = "a single frame: the model sees it as a film in which nothing moves"
+"""A note: it may be a photo that was given by mistake."""
 
 
 def read_film(data: bytes, options: ReadOptions) -> Decoded:
@@ -45,9 +47,11 @@ def read_film(data: bytes, options: ReadOptions) -> Decoded:
     if not data:
         raise InputError("the file is empty")
     if demuxer := demuxer_of(data):
-        return read_video(data, demuxer, options.max_pixels, MAX_FRAMES)
-    with input_errors("animation"):
-        return _read_animation(data, options)
+        decoded = read_video(data, demuxer, options.max_pixels, MAX_FRAMES)
+    else:
+        with input_errors("animation"):
+            decoded = _read_animation(data, options)
+    return decoded if len(decoded.pixels) > 1 else decoded._replace(note=SINGLE_FRAME)
 
 
 def read_frames(files: Sequence[tuple[str, Callable[[], bytes]]], options: ReadOptions) -> Decoded:
@@ -82,7 +86,7 @@ def read_frames(files: Sequence[tuple[str, Callable[[], bytes]]], options: ReadO
             values[i] = frame.bands.values
     assert first is not None  # noqa: S101
     bands = Bands(values, first.bands.scaled) if values is not None and first.bands else None
-    return Decoded(pixels, first.note, bands, Space("film"))
+    return Decoded(pixels, first.note if len(files) > 1 else SINGLE_FRAME, bands, Space("film"))
 
 
 def _decode_frame(name: str, read: Callable[[], bytes], options: ReadOptions) -> Decoded:

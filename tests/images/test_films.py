@@ -11,7 +11,7 @@ from PIL import Image
 from gradcam_cli.errors import InputError
 from gradcam_cli.images import films
 from gradcam_cli.images.damage import input_errors
-from gradcam_cli.images.films import read_film, read_frames
+from gradcam_cli.images.films import SINGLE_FRAME, read_film, read_frames
 from gradcam_cli.images.read_options import ReadOptions
 
 OPTIONS = ReadOptions(rank=3)
@@ -38,6 +38,18 @@ def test_frames_of_an_animation(kind, options):
     assert np.array_equal(film.pixels, FILM)
     assert film.bands is None
     assert (film.space.kind, film.space.spacing) == ("film", (0.04, 0, 0))
+
+
+def test_a_single_frame_is_a_film_with_a_note():
+    """A photo is not taken for a film in silence; of two frames there is nothing to say."""
+    stills, films = io.BytesIO(), io.BytesIO()
+    frames = [Image.new("RGB", (5, 4), (40 * i, 0, 0)) for i in range(2)]
+    frames[0].save(stills, "PNG")
+    frames[0].save(films, "GIF", save_all=True, append_images=frames[1:])
+    assert read_film(stills.getvalue(), OPTIONS).note == SINGLE_FRAME
+    assert read_film(films.getvalue(), OPTIONS).note is None
+    assert read_frames([("0.png", stills.getvalue)], OPTIONS).note == SINGLE_FRAME
+    assert read_frames([("0.png", stills.getvalue)] * 2, OPTIONS).note is None
 
 
 def test_transparent_pixels_are_white():
