@@ -5,7 +5,7 @@ Usage:
 
 All three are made by formulas. The signal is like an electrocardiogram in which one beat comes too early and is wide;
 the volume is like a scan of a chest in which one lung has a ball; in the film, one of several squares moves. Each
-network tells whether there is such an event, and nothing tells it where. Writes ecg.wav, scan.nii.gz and walk.gif into
+network learns whether there is such an event, not where it is. Writes ecg.wav, scan.nii.gz and walk.gif into
 DIR, by default examples, with ecg.keras, scan.keras, walk.keras and the names of their classes.
 """
 
