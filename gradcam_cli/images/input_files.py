@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import BinaryIO, NamedTuple
 
 from gradcam_cli.errors import InputError
@@ -87,8 +89,8 @@ def decode_input(data: bytes, name: str, options: ReadOptions) -> Decoded:
         return read(data, options) if read else decode.decode_all(data, options)
 
 
-def decode_series(source: SeriesSource, options: ReadOptions, max_bytes: int) -> Decoded:
-    """Decode the files of a folder: the slices of a volume, or the frames of a film.
+def decode_series(source: SeriesSource, options: ReadOptions, max_bytes: int) -> tuple[Decoded, str]:
+    """Decode the files of a folder, the slices of a volume or the frames of a film, and return the SHA-256 of all.
 
     Args:
         source: the folder.
@@ -98,19 +100,22 @@ def decode_series(source: SeriesSource, options: ReadOptions, max_bytes: int) ->
     Raises:
         InputError: as `decode_input`, or the files do not belong together.
     """
-    files = [(file, _reader(Source(file, hosts=source.hosts), max_bytes)) for file in source.files]
+    digest = hashlib.sha256()  # of the bytes that are decoded: each file is read once, in order
+    files = [
+        (file, partial(_read, Source(file, hosts=source.hosts), max_bytes, digest.update)) for file in source.files
+    ]
     with decode.one_line_errors("file"):
         if source.is_volume:
-            from gradcam_cli.images.dicom import read_dicom_series
-
-            return read_dicom_series(files, options)
-        from gradcam_cli.images.films import read_frames
-
-        return read_frames(files, options)
+            from gradcam_cli.images.dicom import read_dicom_series as read
+        else:
+            from gradcam_cli.images.films import read_frames as read
+        return read(files, options), digest.hexdigest()
 
 
-def _reader(source: Source, max_bytes: int) -> Callable[[], bytes]:
-    return lambda: source.read(max_bytes)
+def _read(source: Source, max_bytes: int, update: Callable[[bytes], None]) -> bytes:
+    data = source.read(max_bytes)
+    update(data)
+    return data
 
 
 def _rewound(file: BinaryIO) -> BinaryIO:

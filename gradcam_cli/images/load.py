@@ -181,7 +181,7 @@ def _read_and_decode(source: Source, options: ReadOptions) -> tuple[Decoded, str
     max_bytes = BYTES_PER_PIXEL * options.max_pixels + MAX_HEADER_BYTES
     if isinstance(source, SeriesSource):
         ACTIVE.reserve(ACTIVE.limit // 2)
-        return input_files.decode_series(source, options, max_bytes), source.sha256()
+        return input_files.decode_series(source, options, max_bytes)
     with source.open(max_bytes) as file:
         if file.seek(0, io.SEEK_END) > LARGE_FILE_BYTES:
             ACTIVE.reserve(ACTIVE.limit // 2)

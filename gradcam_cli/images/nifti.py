@@ -1,6 +1,6 @@
 """Volumes from NIfTI files, and maps written in the space of their volume.
 
-nibabel reads and writes the headers. The affine of a header, its codes, units and zooms are never computed anew: a map
+nibabel reads and writes the headers. The affine of a header, its codes, units and zooms are never computed again: a map
 is written with the header of its volume, of which only the shape, the type and the scale of the values change.
 """
 

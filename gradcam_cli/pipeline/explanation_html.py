@@ -40,12 +40,14 @@ def explanation_html(explanation: Explanation, png: bytes, max_predictions: int 
 
 def _settings(explanation: Explanation) -> dict[str, str]:
     """Return what was explained and how: all settings that are not the default, and notes."""
+    windows, cells = explanation.windows, f"{'x'.join(map(str, explanation.cam.shape))} cells"
+    cells = f"{windows} windows" if windows else cells
     kind, size = explanation.space.kind, "x".join(map(str, reversed(explanation.heatmap.shape)))
     shown: dict[str, Any] = {
         kind: f"{explanation.source}, {size} {VALUES[kind]}",
         "model": explanation.model.name,
         "class": str(explanation.prediction),
-        "layer": f"{explanation.layer}, {'x'.join(map(str, explanation.cam.shape))} cells",
+        "layer": f"{explanation.layer}, {cells}",
         "method": explanation.method,
         "preprocessing": explanation.model.preprocess.mode,
     }

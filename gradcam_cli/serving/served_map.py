@@ -1,4 +1,4 @@
-"""A map that was computed, from which the answers for its slices are taken."""
+"""A map that was computed, from which the answers for its slices are made."""
 
 from __future__ import annotations
 

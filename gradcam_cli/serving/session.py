@@ -37,7 +37,7 @@ from gradcam_cli.serving.served_map import ServedMap
 from gradcam_cli.serving.served_model import MAX_KEPT_BYTES, KeptImage, ServedModel
 
 MAX_MAPS_BYTES = 1 << 28
-"""Maps of signals, volumes and films that were computed last; their slices are taken from them."""
+"""Maps of signals, volumes and films that were computed last; answers for their slices need no network."""
 
 
 class UnknownModel(Exception):  # noqa: N818  # an answer to the client

@@ -119,6 +119,7 @@ def test_a_folder_of_dicom_files_is_a_volume(tmp_path):
     (source,) = find_sources([str(tmp_path)], rank=3)
     volume = load_image(source, ReadOptions(rank=3))
     assert (volume.space.kind, volume.shape) == ("volume", (4, 2, 3))
+    assert volume.sha256 == source.sha256()
     expected = 100 * np.arange(4)[:, None, None] + np.arange(6).reshape(2, 3)
     np.testing.assert_array_equal(volume.decoded().bands.values[..., 0], expected)
     alone = load_image(Source(str(tmp_path / "9.dcm")), ReadOptions(rank=3))

@@ -12,6 +12,20 @@ function placeText({ kind, size, spacing }, axis, number) {
   return step ? `${name} · ${formatNumber(number * step)} s` : name;
 }
 
+const wheelStep = 40; // pixels that a wheel or a touchpad turns for one slice
+let wheelRest = 0;
+
+/** Return for how many slices a wheel was turned; 0 at an end, where the page scrolls on. */
+function wheelSteps(event, isFirst, isLast) {
+  const pixels = event.deltaMode === 0 ? event.deltaY : event.deltaY * wheelStep;
+  if ((pixels < 0 && isFirst) || (pixels > 0 && isLast)) return 0;
+  event.preventDefault();
+  wheelRest = Math.sign(pixels) === Math.sign(wheelRest) ? wheelRest + pixels : pixels;
+  const steps = Math.trunc(wheelRest / wheelStep);
+  wheelRest -= steps * wheelStep;
+  return steps;
+}
+
 /** Return the elements of curves of values in 0..1, at least two, in a picture of 1000 x 60, and of a mark at an index. */
 function curveElements(curves, index) {
   const count = curves[0].length;

@@ -2,9 +2,7 @@
 
 const thinnestSide = 1 / 6; // of the longer side of a picture; then it is not to scale
 const sheetBorder = 1; // pixels around each slice of a sheet that repeat its edge
-const wheelStep = 40; // pixels that a wheel or a touchpad turns for one slice
 const playing = { timer: 0, unknownRate: 0.1, shortest: 0.04, longest: 1 }; // seconds between frames
-let wheelRest = 0;
 let dragStart = null; // { x, index } where a pointer began to drag a picture
 
 const isSignal = (entry) => entry.kind === "signal";
@@ -89,13 +87,8 @@ function moveBy(steps) {
 
 function turnWheel(event) {
   if (byId("scroll").hidden || isSignal(currentEntry()) || event.ctrlKey || !event.target.closest(".frame")) return;
-  const pixels = event.deltaMode === 0 ? event.deltaY : event.deltaY * wheelStep;
   const [index, last] = [currentStop(currentEntry()), stops(currentEntry()).length - 1];
-  if ((pixels < 0 && index === 0) || (pixels > 0 && index === last)) return; // the page scrolls on
-  event.preventDefault();
-  wheelRest = Math.sign(pixels) === Math.sign(wheelRest) ? wheelRest + pixels : pixels;
-  const steps = Math.trunc(wheelRest / wheelStep);
-  wheelRest -= steps * wheelStep;
+  const steps = wheelSteps(event, index === 0, index === last);
   if (steps) moveBy(steps);
 }
 

@@ -2,8 +2,6 @@
 // value of their maps.
 
 const playing = { timer: 0, image: "", unknownRate: 0.1, shortest: 0.04, longest: 1 }; // seconds between frames
-const wheelStep = 40; // pixels that a wheel or a touchpad turns for one slice
-let wheelRest = 0;
 
 /** Adapt the page to the inputs that the models take, and prepare the slider. */
 function prepareInputs() {
@@ -77,12 +75,7 @@ function showPeak({ slice }) {
 function turnWheel(event) {
   const slice = currentSlice();
   if (!slice || event.ctrlKey || !event.target.closest(".frame")) return;
-  const pixels = event.deltaMode === 0 ? event.deltaY : event.deltaY * wheelStep;
-  if ((pixels < 0 && slice.number === 0) || (pixels > 0 && slice.number === slice.count - 1)) return; // the page scrolls
-  event.preventDefault();
-  wheelRest = Math.sign(pixels) === Math.sign(wheelRest) ? wheelRest + pixels : pixels;
-  const steps = Math.trunc(wheelRest / wheelStep);
-  wheelRest -= steps * wheelStep;
+  const steps = wheelSteps(event, slice.number === 0, slice.number === slice.count - 1);
   if (steps) moveBy(steps);
 }
 
